@@ -1,0 +1,88 @@
+/** What an error code means to a caller: HTTP status, whether the same request may succeed later, and a title. */
+export type ErrorKind = { status: number; retryable: boolean; title: string };
+
+/** Codes are API: added, never renamed; `docs/errors.md` says for each what happened and what to do. */
+export const errorKinds = {
+  argument_refused: { status: 403, retryable: false, title: 'A policy refuses this argument' },
+  budget_exhausted: { status: 429, retryable: false, title: 'A limit of the agent is reached' },
+  conflict: { status: 409, retryable: false, title: 'The thing changed or is in use' },
+  content_missing: { status: 500, retryable: false, title: 'A stored document is gone' },
+  expression_invalid: { status: 422, retryable: false, title: 'A reference in a fleet does not resolve' },
+  input_invalid: { status: 400, retryable: false, title: 'The input is not usable' },
+  internal: { status: 500, retryable: true, title: 'Something failed inside' },
+  isolation_unavailable: { status: 503, retryable: false, title: 'The server cannot be caged on this machine' },
+  model_output_invalid: { status: 422, retryable: false, title: 'The model answered something unusable' },
+  model_unavailable: { status: 503, retryable: true, title: 'The model provider does not answer' },
+  needs_person: { status: 403, retryable: false, title: 'A person has to allow this call' },
+  not_authenticated: { status: 401, retryable: false, title: 'The caller is not authenticated' },
+  not_found: { status: 404, retryable: false, title: 'There is no such thing' },
+  not_permitted: { status: 403, retryable: false, title: 'The policy does not allow this' },
+  operation_conflict: { status: 409, retryable: false, title: 'The operation id belongs to another call' },
+  operation_in_progress: { status: 409, retryable: true, title: 'The operation is still running' },
+  operation_unknown: { status: 409, retryable: false, title: 'It is not known whether the operation took effect' },
+  port_taken: { status: 500, retryable: false, title: 'A port is taken' },
+  provider_refused: { status: 502, retryable: false, title: 'The model provider refuses the request' },
+  request_invalid: { status: 400, retryable: false, title: 'The request is malformed' },
+  request_too_large: { status: 413, retryable: false, title: 'The request is too large' },
+  resource_invalid: { status: 422, retryable: false, title: 'The resource is not valid' },
+  result_too_large: { status: 502, retryable: false, title: 'The result is too large' },
+  run_ended: { status: 409, retryable: false, title: 'The run has ended' },
+  secret_unavailable: { status: 503, retryable: true, title: 'A referenced secret cannot be read' },
+  server_unavailable: { status: 503, retryable: true, title: 'The MCP server does not answer' },
+  store_unavailable: { status: 503, retryable: true, title: 'The database does not answer' },
+  token_refused: { status: 401, retryable: false, title: 'The token is not accepted' },
+  tool_unknown: { status: 404, retryable: false, title: 'There is no such tool' },
+} as const satisfies Record<string, ErrorKind>;
+
+export type ErrorCode = keyof typeof errorKinds;
+
+const brand = Symbol.for('quarterdeck.PlatformError');
+
+/**
+ * The one error of the platform. Each edge renders it in its own form; anything else that is thrown is shown as `internal`.
+ * `detail` says what happened, to which thing and what to do next; it is shown to callers, so it holds no secret.
+ */
+export class PlatformError extends Error {
+  readonly [brand] = true;
+  readonly code: ErrorCode;
+  readonly detail: string;
+  /** Facts for the caller beside the text, e.g. the decision id. */
+  readonly facts: Readonly<Record<string, string | number | boolean>>;
+
+  constructor(code: ErrorCode, detail: string, options: { cause?: unknown; facts?: Record<string, string | number | boolean> } = {}) {
+    super(detail, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = 'PlatformError';
+    this.code = code;
+    this.detail = detail;
+    this.facts = options.facts ?? {};
+  }
+
+  get status(): number {
+    return errorKinds[this.code].status;
+  }
+
+  get isRetryable(): boolean {
+    return errorKinds[this.code].retryable;
+  }
+}
+
+/** Recognises the error by a global symbol: `instanceof` fails between bundles. */
+export const isPlatformError = (error: unknown): error is PlatformError => typeof error === 'object' && error !== null && brand in error;
+
+/** Turns whatever was thrown into the one error; the cause stays inside and is for the log alone. */
+export const toPlatformError = (error: unknown): PlatformError =>
+  isPlatformError(error)
+    ? error
+    : new PlatformError('internal', 'The request failed inside Quarterdeck; the log has the cause.', { cause: error });
+
+/** RFC 9457 problem details of an error. @see https://www.rfc-editor.org/rfc/rfc9457 */
+export const problemDetails = (error: PlatformError, requestId: string) => ({
+  type: `https://quarterdeck.dev/errors/${error.code}`,
+  title: errorKinds[error.code].title,
+  status: error.status,
+  detail: error.detail,
+  code: error.code,
+  retryable: error.isRetryable,
+  requestId,
+  ...error.facts,
+});

@@ -1,0 +1,23 @@
+import { z } from 'zod';
+import { NameSchema } from '../ids.ts';
+
+export const SubjectSchema = z.union([
+  z.strictObject({ group: NameSchema }),
+  z.strictObject({ person: NameSchema }),
+  z.strictObject({ agentRole: NameSchema }),
+]);
+export type Subject = z.infer<typeof SubjectSchema>;
+
+/** Which groups, people and agent roles may use what; compiles to template-linked Cedar permits. */
+export const AccessBindingSpecSchema = z.strictObject({
+  subjects: z.array(SubjectSchema).min(1).max(256),
+  toolsets: z.array(NameSchema).default([]),
+  models: z.array(NameSchema).default([]),
+  agentRoles: z.array(NameSchema).default([]),
+  fleets: z.array(NameSchema).default([]),
+});
+export type AccessBindingSpec = z.infer<typeof AccessBindingSpecSchema>;
+
+/** Cedar text of a project; it is validated strictly against the schema and cannot remove a guard of the platform. */
+export const PolicySetSpecSchema = z.strictObject({ description: z.string().max(1000).optional(), cedar: z.string().min(1).max(262_144) });
+export type PolicySetSpec = z.infer<typeof PolicySetSpecSchema>;

@@ -1,0 +1,30 @@
+import { z } from 'zod';
+import { NameSchema, ToolNameSchema } from '../ids.ts';
+
+/** What an agent of the role may use up; each is reserved before a call. Tokens count prompt and answer together. */
+export const AgentLimitsSchema = z.strictObject({
+  steps: z.number().int().min(1).max(1000).default(12),
+  calls: z.number().int().min(0).max(10_000).default(24),
+  tokens: z.number().int().min(100).max(100_000_000).default(60_000),
+  timeSeconds: z
+    .number()
+    .int()
+    .min(1)
+    .max(30 * 86_400)
+    .default(900),
+});
+export type AgentLimits = z.infer<typeof AgentLimitsSchema>;
+
+/**
+ * An agent as data. `requiredCalls` are tools that must have succeeded before an answer counts;
+ * `output` is a JSON Schema (2020-12) of the answer, an object at its root.
+ */
+export const AgentRoleSpecSchema = z.strictObject({
+  instructions: z.string().min(1).max(32_768),
+  model: NameSchema,
+  toolset: NameSchema.optional(),
+  limits: AgentLimitsSchema.prefault({}),
+  requiredCalls: z.array(ToolNameSchema).default([]),
+  output: z.record(z.string(), z.unknown()).refine((schema) => schema.type === 'object', 'a JSON Schema whose root has `type: object`'),
+});
+export type AgentRoleSpec = z.infer<typeof AgentRoleSpecSchema>;

@@ -1,0 +1,66 @@
+import { z } from 'zod';
+import { NameSchema, ToolNameSchema } from '../ids.ts';
+
+const cagePath = z.string().regex(/^\/[A-Za-z0-9._/-]*$/, 'an absolute path inside the cage, such as `/input`');
+
+/** A folder of the run, by the name the fleet gives it; inside the cage it stands at `at`. */
+export const ServerVolumeSchema = z.strictObject({
+  name: NameSchema,
+  at: cagePath,
+  mode: z.enum(['ro', 'rw']).default('ro'),
+  hide: z
+    .array(
+      z
+        .string()
+        .min(1)
+        .regex(/^[^/]+$/, 'a file or folder name, without `/`'),
+    )
+    .default([]),
+});
+
+/** A fixed folder of the host. */
+export const ServerMountSchema = z.strictObject({
+  source: z.string().startsWith('/', 'an absolute path on the host'),
+  at: cagePath,
+  mode: z.enum(['ro', 'rw']).default('ro'),
+});
+
+/** What an argument of a tool means to a policy, where its name does not say it. */
+export const ArgumentKindSchema = z.enum(['path', 'url', 'host', 'text']);
+export type ArgumentKind = z.infer<typeof ArgumentKindSchema>;
+
+const shared = {
+  arguments: z.record(ToolNameSchema, z.record(z.string(), ArgumentKindSchema)).default({}),
+  timeoutSeconds: z.number().int().min(1).max(3600).default(60),
+};
+
+const processFields = {
+  transport: z.literal('stdio').default('stdio'),
+  args: z.array(z.string().max(4096)).default([]),
+  env: z.record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/), z.string().max(4096)).default({}),
+  volumes: z.array(ServerVolumeSchema).default([]),
+  mounts: z.array(ServerMountSchema).default([]),
+  instance: z.enum(['shared', 'run']).default('shared'),
+  memoryMb: z.number().int().min(32).max(65_536).default(256),
+  ...shared,
+};
+
+/** A server reached by URL. */
+export const RemoteServerSchema = z.strictObject({
+  url: z.url({ protocol: /^https?$/ }),
+  transport: z.literal('streamable-http').default('streamable-http'),
+  ...shared,
+});
+
+/** A server from an installed npm package; it runs in a cage. */
+export const PackageServerSchema = z.strictObject({
+  package: z.strictObject({ npm: z.string().min(1).max(214), version: z.string().max(64).optional(), bin: z.string().max(128).optional() }),
+  ...processFields,
+});
+
+/** A server from a command; it runs in a cage. */
+export const CommandServerSchema = z.strictObject({ command: z.array(z.string().min(1).max(4096)).min(1), ...processFields });
+
+/** Where a server comes from: exactly one of `url`, `package` and `command`. */
+export const McpServerSpecSchema = z.union([RemoteServerSchema, PackageServerSchema, CommandServerSchema]);
+export type McpServerSpec = z.infer<typeof McpServerSpecSchema>;

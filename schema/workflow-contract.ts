@@ -1,0 +1,36 @@
+import type { AgentState, ParkReason } from './run.ts';
+
+/** Task queues, one a kind of work, so that each can be scaled and limited alone. */
+export const taskQueues = { control: 'control', model: 'model', tool: 'tool' } as const;
+
+/** Names under which workflows are started; they are API of the running system. */
+export const workflowTypes = { fleet: 'fleet', shard: 'shard', agent: 'agent' } as const;
+
+/** The input of a fleet's workflow; its id is `fleetWorkflowId` of the same names. `attempt` counts resumes. */
+export type FleetWorkflowInput = { org: string; project: string; fleet: string; runId: string; attempt: number };
+
+/** At most this many agents are owned by one shard. */
+export const agentsPerShard = 100;
+
+export type ShardWorkflowInput = {
+  fleetWorkflowId: string;
+  org: string;
+  project: string;
+  runId: string;
+  stage: string;
+  shard: number;
+  agentIds: string[];
+  concurrency: number;
+};
+
+export type AgentWorkflowInput = { agentId: string };
+
+/** How an agent ended, as its shard and fleet hear it: no content. */
+export type AgentEnding = { agentId: string; state: AgentState; reason: ParkReason | null };
+
+/** A shard tells its fleet with this signal; the payload names the shard, the rows say the rest. */
+export const shardEndedSignal = 'shardEnded';
+export type ShardEnded = { stage: string; shard: number };
+
+/** Carries the operation id in a tool call's `_meta`; the same id is in the `Idempotency-Key` header. */
+export const operationIdMeta = 'quarterdeck.dev/operationId';

@@ -1,0 +1,76 @@
+import type { NewAuditEvent } from '../schema/audit-event.ts';
+import { PlatformError } from '../schema/errors.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import { appendAudit } from './audit.ts';
+import type { Database } from './database.ts';
+
+export type AuditWriter = ReturnType<typeof createAuditWriter>;
+
+/**
+ * Group-commits the rows of calls without an effect: whatever came while one batch was being written goes into the next.
+ * While the database is away rows are kept and tried again; when `maxPending` are waiting, calls are refused: no audit, no call.
+ */
+export const createAuditWriter = ({
+  database,
+  logger,
+  maxPending = 10_000,
+  retryDelayMs = 500,
+  append = (events) => appendAudit(database, events),
+}: {
+  database: Database;
+  logger: Logger;
+  maxPending?: number;
+  retryDelayMs?: number;
+  append?: (events: NewAuditEvent[]) => Promise<void>;
+}) => {
+  let pending: NewAuditEvent[] = [];
+  let writing: Promise<void> | undefined;
+  let closed = false;
+
+  const flush = async (): Promise<void> => {
+    while (pending.length > 0) {
+      const batch = pending.slice(0, 500);
+      try {
+        await append(batch);
+        pending = pending.slice(batch.length);
+      } catch (error) {
+        logger.error({ err: error, waiting: pending.length }, 'audit rows could not be written; they are kept and tried again');
+        if (closed) throw error;
+        await new Promise((resolve) => setTimeout(resolve, retryDelayMs));
+      }
+    }
+  };
+
+  const kick = (): void => {
+    writing ??= flush()
+      .catch(() => undefined)
+      .finally(() => {
+        writing = undefined;
+        if (pending.length > 0 && !closed) kick();
+      });
+  };
+
+  return {
+    /** Refuses when rows cannot be written down: asked before a call is let through. */
+    assertWritable: (): void => {
+      if (pending.length >= maxPending)
+        throw new PlatformError(
+          'store_unavailable',
+          'The audit cannot be written at the moment, so no call is let through; try again in a few seconds.',
+        );
+    },
+    write: (event: NewAuditEvent): void => {
+      pending.push(event);
+      kick();
+    },
+    /** Waits until what was written before the call is committed. */
+    drained: async (): Promise<void> => {
+      while (writing) await writing;
+    },
+    close: async (): Promise<void> => {
+      closed = true;
+      if (writing) await writing;
+      if (pending.length > 0) await flush().catch(() => undefined);
+    },
+  };
+};

@@ -1,0 +1,77 @@
+import { fileURLToPath } from 'node:url';
+import { drizzle, type NodePgDatabase } from 'drizzle-orm/node-postgres';
+import { migrate } from 'drizzle-orm/node-postgres/migrator';
+import pg from 'pg';
+import { isPlatformError, PlatformError } from '../schema/errors.ts';
+import * as tables from '../schema/tables/tables.ts';
+
+export type Database = NodePgDatabase<typeof tables> & { $client: pg.Pool };
+/** A database or a transaction of it. */
+export type Executor = Pick<Database, 'select' | 'insert' | 'update' | 'delete' | 'execute'>;
+
+/** 53300 too many connections; 57P01-03 shutting down or starting; 08* connection lost. */
+const unavailableStates = /^(53300|57P0[123]|08\w{3})$/;
+const unavailableCodes = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ENOTFOUND']);
+
+const causeChain = (error: unknown): unknown[] => {
+  const chain: unknown[] = [];
+  for (let current = error; current !== undefined && current !== null && chain.length < 8; current = (current as { cause?: unknown }).cause)
+    chain.push(current);
+  return chain;
+};
+
+/** Says whether the database could not be reached, as against refusing a statement. */
+export const isUnavailable = (error: unknown): boolean =>
+  causeChain(error).some((link) => {
+    const { code, message } = link as { code?: string; message?: string };
+    return (
+      (code !== undefined && (unavailableStates.test(code) || unavailableCodes.has(code))) ||
+      /Connection terminated|timeout exceeded when trying to connect/.test(message ?? '')
+    );
+  });
+
+/**
+ * Runs a piece of work on the database; an unreachable database becomes `store_unavailable` (retryable).
+ * Query text and parameters stay in the cause: drizzle puts the parameters into its message, so it is never shown.
+ */
+export const guarded = async <T>(work: () => Promise<T>): Promise<T> => {
+  try {
+    return await work();
+  } catch (error) {
+    if (isPlatformError(error)) throw error;
+    if (isUnavailable(error))
+      throw new PlatformError('store_unavailable', 'The database does not answer; try again in a few seconds.', { cause: error });
+    throw new PlatformError('internal', 'The database refused a statement; the log has the cause.', { cause: error });
+  }
+};
+
+/**
+ * Opens a pool. A lost connection is noticed by the next query; nothing is thrown in between.
+ * @param options.max - connections at most; 10 by default
+ */
+export const openDatabase = ({ url, max = 10, name }: { url: string; max?: number; name: string }): Database => {
+  const pool = new pg.Pool({
+    connectionString: url,
+    max,
+    application_name: `quarterdeck-${name}`,
+    connectionTimeoutMillis: 5000,
+    idleTimeoutMillis: 30_000,
+    keepAlive: true,
+  });
+  pool.on('error', () => undefined); // an idle connection broke; the pool opens another
+  return drizzle({ client: pool, schema: tables, casing: 'snake_case' }) as Database;
+};
+
+export const closeDatabase = (database: Database): Promise<void> => database.$client.end();
+
+/** Brings the tables to the version of this release; safe to run by several processes at once. */
+export const migrateDatabase = async (url: string): Promise<void> => {
+  const client = new pg.Client({ connectionString: url, application_name: 'quarterdeck-migrate' });
+  await client.connect();
+  try {
+    await client.query('select pg_advisory_lock(7420)');
+    await migrate(drizzle({ client }), { migrationsFolder: fileURLToPath(new URL('../schema/tables/migrations', import.meta.url)) });
+  } finally {
+    await client.end();
+  }
+};

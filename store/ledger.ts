@@ -1,0 +1,115 @@
+import { and, eq, isNotNull, isNull, sql } from 'drizzle-orm';
+import { agents, reservations, runs } from '../schema/tables/tables.ts';
+import { type Database, type Executor, guarded } from './database.ts';
+
+export type ReservationRefusal = 'limit_steps' | 'limit_calls' | 'limit_tokens' | 'limit_time' | 'ended';
+export type Reservation = { ok: true } | { ok: false; reason: ReservationRefusal };
+export type ReserveRequest = { agentId: string; operationId: string; kind: 'model' | 'tool'; tokens: number };
+
+class Refused extends Error {}
+
+const limitOf = (name: string) => sql`(${agents.limits}->>${name})::bigint`;
+
+const refusalOf = async (executor: Executor, { agentId, kind, tokens }: ReserveRequest): Promise<ReservationRefusal> => {
+  const [row] = await executor
+    .select({
+      open: sql<boolean>`${agents.state} = 'running' and ${runs.state} in ('starting', 'running')`,
+      late: sql<boolean>`coalesce(${agents.deadlineAt} <= now(), false)`,
+      steps: sql<boolean>`${agents.steps} + 1 > ${limitOf('steps')}`,
+      calls: sql<boolean>`${agents.calls} + 1 > ${limitOf('calls')}`,
+      tokens: sql<boolean>`${agents.tokens} + ${tokens}::bigint > ${limitOf('tokens')}`,
+    })
+    .from(agents)
+    .innerJoin(runs, and(eq(runs.org, agents.org), eq(runs.project, agents.project), eq(runs.id, agents.runId)))
+    .where(eq(agents.id, agentId));
+  if (!row?.open) return 'ended';
+  if (row.late) return 'limit_time';
+  if (kind === 'model' && row.steps) return 'limit_steps';
+  if (kind === 'tool' && row.calls) return 'limit_calls';
+  return 'limit_tokens';
+};
+
+/**
+ * Sets aside what a call may cost before it is made: a step and its worst-case tokens for a model, a call for a tool.
+ * One conditional update decides, so concurrent calls cannot pass a limit together; a retry with the same operation id finds its own.
+ */
+export const reserve = (database: Database, request: ReserveRequest): Promise<Reservation> =>
+  guarded(async () => {
+    const { agentId, operationId, kind, tokens } = request;
+    try {
+      return await database.transaction(async (transaction): Promise<Reservation> => {
+        const mine = and(eq(reservations.agentId, agentId), eq(reservations.operationId, operationId));
+        const inserted = await transaction
+          .insert(reservations)
+          .values({ agentId, operationId, kind, tokens })
+          .onConflictDoNothing()
+          .returning({ agentId: reservations.agentId });
+        const isRetry = inserted.length === 0;
+        // a model call whose answer was lost is made again, and costs again; its step was counted the first time
+        const reopened =
+          isRetry &&
+          (
+            await transaction
+              .update(reservations)
+              .set({ settledAt: null, tokens })
+              .where(and(mine, isNotNull(reservations.settledAt)))
+              .returning()
+          ).length > 0;
+        const step = !isRetry && kind === 'model' ? 1 : 0;
+        const call = !isRetry && kind === 'tool' ? 1 : 0;
+        const cost = isRetry && !reopened ? 0 : tokens;
+        const updated = await transaction.execute(sql`
+          update agents set steps = steps + ${step}, calls = calls + ${call}, tokens = tokens + ${cost}::bigint, updated_at = now()
+          from runs
+          where agents.id = ${agentId} and runs.org = agents.org and runs.project = agents.project and runs.id = agents.run_id
+            and agents.state = 'running' and runs.state in ('starting', 'running') and coalesce(agents.deadline_at > now(), true)
+            and agents.steps + ${step} <= (agents.limits->>'steps')::bigint
+            and agents.calls + ${call} <= (agents.limits->>'calls')::bigint
+            and agents.tokens + ${cost}::bigint <= (agents.limits->>'tokens')::bigint`);
+        if ((updated.rowCount ?? 0) === 0) throw new Refused();
+        return { ok: true };
+      });
+    } catch (error) {
+      if (error instanceof Refused) return { ok: false, reason: await refusalOf(database, request) };
+      throw error;
+    }
+  });
+
+/**
+ * Puts the true cost in the place of the reserved one, once. Costs are micro-dollars.
+ * @param spent - undefined where the call failed before it cost anything: the tokens go back, the step or call stays used
+ */
+export const settle = (
+  database: Database,
+  { agentId, operationId }: { agentId: string; operationId: string },
+  spent: { inputTokens: number; outputTokens: number; costMicroUsd: number } | undefined,
+): Promise<void> =>
+  guarded(() =>
+    database.transaction(async (transaction) => {
+      const [row] = await transaction
+        .update(reservations)
+        .set({ settledAt: sql`now()` })
+        .where(and(eq(reservations.agentId, agentId), eq(reservations.operationId, operationId), isNull(reservations.settledAt)))
+        .returning({ tokens: reservations.tokens });
+      if (!row) return;
+      const used = (spent?.inputTokens ?? 0) + (spent?.outputTokens ?? 0);
+      await transaction
+        .update(agents)
+        .set({
+          tokens: sql`greatest(0, ${agents.tokens} - ${row.tokens}::bigint + ${used}::bigint)`,
+          inputTokens: sql`${agents.inputTokens} + ${spent?.inputTokens ?? 0}`,
+          outputTokens: sql`${agents.outputTokens} + ${spent?.outputTokens ?? 0}`,
+          costMicroUsd: sql`${agents.costMicroUsd} + ${spent?.costMicroUsd ?? 0}`,
+        })
+        .where(eq(agents.id, agentId));
+    }),
+  );
+
+/** Counts a refused call of an agent, for its progress. */
+export const countRefusal = (database: Database, agentId: string): Promise<void> =>
+  guarded(async () => {
+    await database
+      .update(agents)
+      .set({ refusals: sql`${agents.refusals} + 1` })
+      .where(eq(agents.id, agentId));
+  });

@@ -1,0 +1,47 @@
+import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes } from 'node:crypto';
+import { PlatformError } from '../../schema/errors.ts';
+
+const version = 1;
+const nonceBytes = 12;
+const tagBytes = 16;
+
+/** Keys made from one master key: one to encrypt, one to name contents by a digest that nobody else can compute. */
+export type ContentKeys = { encryption: Buffer; digest: Buffer };
+
+const derive = (master: Buffer, purpose: string): Buffer =>
+  Buffer.from(hkdfSync('sha256', master, Buffer.alloc(0), `quarterdeck/${purpose}`, 32));
+
+/** @param master - 32 bytes, base64, as kept in the data folder or a secret store */
+export const deriveContentKeys = (master: string, purpose: string): ContentKeys => {
+  const bytes = Buffer.from(master, 'base64');
+  if (bytes.length !== 32)
+    throw new PlatformError('secret_unavailable', 'The content key is not 32 bytes in base64; restore the key file from its backup.');
+  return { encryption: derive(bytes, `${purpose}/encryption`), digest: derive(bytes, `${purpose}/digest`) };
+};
+
+/** Encrypts with AES-256-GCM; `context` (tenant and place) is authenticated, so a row moved elsewhere does not open. */
+export const seal = (keys: ContentKeys, plain: Buffer, context: string): Buffer => {
+  const nonce = randomBytes(nonceBytes);
+  const cipher = createCipheriv('aes-256-gcm', keys.encryption, nonce).setAAD(Buffer.from(context));
+  const body = Buffer.concat([cipher.update(plain), cipher.final()]);
+  return Buffer.concat([Buffer.from([version]), nonce, cipher.getAuthTag(), body]);
+};
+
+/** Opens what `seal` made; anything altered, moved or made with another key is refused. */
+export const unseal = (keys: ContentKeys, sealed: Buffer, context: string): Buffer => {
+  try {
+    if (sealed[0] !== version) throw new Error('unknown version');
+    const nonce = sealed.subarray(1, 1 + nonceBytes);
+    const tag = sealed.subarray(1 + nonceBytes, 1 + nonceBytes + tagBytes);
+    const decipher = createDecipheriv('aes-256-gcm', keys.encryption, nonce, { authTagLength: tagBytes })
+      .setAAD(Buffer.from(context))
+      .setAuthTag(tag);
+    return Buffer.concat([decipher.update(sealed.subarray(1 + nonceBytes + tagBytes)), decipher.final()]);
+  } catch (cause) {
+    throw new PlatformError('secret_unavailable', 'A stored document does not open with the content key of this installation.', { cause });
+  }
+};
+
+/** Names a content by a keyed digest: equal texts meet, and a guess cannot be confirmed by who reads the history. */
+export const keyedDigest = (keys: ContentKeys, plain: Buffer): string =>
+  `hmac-sha256:${createHmac('sha256', keys.digest).update(plain).digest('hex')}`;
