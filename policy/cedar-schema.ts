@@ -1,0 +1,35 @@
+/**
+ * The vocabulary of every decision, in Cedar's schema language. Ids are `org/project/name`; attributes are always present,
+ * because a policy that meets a missing attribute is skipped by Cedar, and a skipped forbid would let a call through.
+ */
+export const cedarSchema = `
+namespace Quarterdeck {
+  type Hints = { readOnly: Bool, destructive: Bool, idempotent: Bool, openWorld: Bool };
+  type Who = { hasHuman: Bool, run: String };
+  type Arguments = { paths: Set<String>, roots: Set<String>, urls: Set<String>, hosts: Set<String>, canonical: Bool, bytes: Long };
+
+  entity Org;
+  entity Project in [Org] { org: Org, environment: String, frozen: Bool };
+  entity Group;
+  entity Role;
+  entity User in [Group, Role] { org: Org, disabled: Bool };
+  entity AgentRole in [Project] { org: Org, project: Project };
+  entity Fleet in [Project] { org: Org, project: Project, paused: Bool };
+  entity Agent in [Fleet, AgentRole] { org: Org, project: Project, fleet: Fleet, owner: User, quarantined: Bool, assignedPaths: Set<String> };
+  entity Server in [Project] { org: Org, project: Project, isolation: Long };
+  entity Toolset in [Project] { org: Org, project: Project };
+  entity Tool in [Server, Toolset] { org: Org, project: Project, server: Server, hints: Hints, approvedHash: String, currentHash: String };
+  entity Model in [Project] { org: Org, project: Project, quality: String };
+  entity Declared in [Project] { org: Org, project: Project, kind: String };
+
+  action use, administer, observe;
+  action listTool in [use] appliesTo { principal: [Agent, User], resource: [Tool], context: { who: Who } };
+  action callTool in [use] appliesTo { principal: [Agent, User], resource: [Tool], context: { who: Who, arguments: Arguments } };
+  action listModel in [use] appliesTo { principal: [Agent, User], resource: [Model], context: { who: Who } };
+  action invokeModel in [use] appliesTo { principal: [Agent, User], resource: [Model], context: { who: Who, maxTokens: Long } };
+  action launchFleet in [use] appliesTo { principal: [User], resource: [Fleet], context: { who: Who } };
+  action useRole in [use] appliesTo { principal: [User], resource: [AgentRole], context: { who: Who } };
+  action applyResource, deleteResource, manageRun in [administer] appliesTo { principal: [User], resource: [Declared, Project], context: { who: Who } };
+  action readResource, readAudit in [observe] appliesTo { principal: [User], resource: [Declared, Project], context: { who: Who } };
+}
+`;

@@ -1,0 +1,109 @@
+import type { EntityJson, TypeAndId } from '@cedar-policy/cedar-wasm/nodejs';
+import { qualifiedName, type Tenancy } from '../schema/ids.ts';
+
+const uid = (type: string, id: string): TypeAndId => ({ type: `Quarterdeck::${type}`, id });
+const ref = (type: string, id: string) => ({ __entity: uid(type, id) });
+
+/** Ids of entities, as policies write them. */
+export const entityUid = uid;
+
+type ProjectFacts = Tenancy & { environment: string; frozen: boolean };
+
+const inProject = (
+  type: string,
+  { org, project }: Tenancy,
+  name: string,
+  attrs: EntityJson['attrs'] = {},
+  parents: TypeAndId[] = [],
+): EntityJson => ({
+  uid: uid(type, qualifiedName({ org, project }, name)),
+  attrs: { org: ref('Org', org), project: ref('Project', `${org}/${project}`), ...attrs },
+  parents: [uid('Project', `${org}/${project}`), ...parents],
+});
+
+export const projectEntities = ({ org, project, environment, frozen }: ProjectFacts): EntityJson[] => [
+  { uid: uid('Org', org), attrs: {}, parents: [] },
+  { uid: uid('Project', `${org}/${project}`), attrs: { org: ref('Org', org), environment, frozen }, parents: [uid('Org', org)] },
+];
+
+export type PersonFacts = { org: string; id: string; groups: string[]; roles: string[]; disabled: boolean };
+
+/** A person with groups and roles; roles are of the platform, groups of the org. */
+export const personEntities = ({ org, id, groups, roles, disabled }: PersonFacts): EntityJson[] => [
+  {
+    uid: uid('User', `${org}/${id}`),
+    attrs: { org: ref('Org', org), disabled },
+    parents: [...groups.map((group) => uid('Group', `${org}/${group}`)), ...roles.map((role) => uid('Role', role))],
+  },
+  ...groups.map((group): EntityJson => ({ uid: uid('Group', `${org}/${group}`), attrs: {}, parents: [] })),
+  ...roles.map((role): EntityJson => ({ uid: uid('Role', role), attrs: {}, parents: [] })),
+];
+
+export type AgentFacts = Tenancy & {
+  agentId: string;
+  fleet: string;
+  role: string;
+  owner: string;
+  quarantined: boolean;
+  assignedPaths: string[];
+};
+
+/** An agent of a run, its fleet and its role. The owner is the person who launched it. */
+export const agentEntities = ({ org, project, agentId, fleet, role, owner, quarantined, assignedPaths }: AgentFacts): EntityJson[] => [
+  {
+    uid: uid('Agent', agentId),
+    attrs: {
+      org: ref('Org', org),
+      project: ref('Project', `${org}/${project}`),
+      fleet: ref('Fleet', qualifiedName({ org, project }, fleet)),
+      owner: ref('User', `${org}/${owner}`),
+      quarantined,
+      assignedPaths,
+    },
+    parents: [uid('Fleet', qualifiedName({ org, project }, fleet)), uid('AgentRole', qualifiedName({ org, project }, role))],
+  },
+  fleetEntity({ org, project }, fleet),
+  roleEntity({ org, project }, role),
+];
+
+export const fleetEntity = (tenancy: Tenancy, name: string): EntityJson => inProject('Fleet', tenancy, name, { paused: false });
+export const roleEntity = (tenancy: Tenancy, name: string): EntityJson => inProject('AgentRole', tenancy, name);
+export const modelEntity = (tenancy: Tenancy, name: string, quality: string): EntityJson => inProject('Model', tenancy, name, { quality });
+export const declaredEntity = (tenancy: Tenancy, kind: string, name: string): EntityJson =>
+  inProject('Declared', tenancy, `${kind}/${name}`, { kind });
+
+export type ToolFacts = Tenancy & {
+  server: string;
+  tool: string;
+  toolset: string;
+  isolation: number;
+  readOnly: boolean;
+  destructive: boolean;
+  idempotent: boolean;
+  openWorld: boolean;
+  approvedHash: string;
+  currentHash: string;
+};
+
+/** A tool as it stands behind one toolset, with its server. */
+export const toolEntities = (facts: ToolFacts): EntityJson[] => {
+  const { org, project, server, tool, toolset, isolation, readOnly, destructive, idempotent, openWorld, approvedHash, currentHash } = facts;
+  const serverId = qualifiedName({ org, project }, server);
+  const toolsetId = qualifiedName({ org, project }, toolset);
+  return [
+    {
+      uid: uid('Tool', `${serverId}/${tool}`),
+      attrs: {
+        org: ref('Org', org),
+        project: ref('Project', `${org}/${project}`),
+        server: ref('Server', serverId),
+        hints: { readOnly, destructive, idempotent, openWorld },
+        approvedHash,
+        currentHash,
+      },
+      parents: [uid('Server', serverId), uid('Toolset', toolsetId)],
+    },
+    inProject('Server', { org, project }, server, { isolation }),
+    inProject('Toolset', { org, project }, toolset),
+  ];
+};
