@@ -30,7 +30,7 @@ export type PolicyRequest = { principal: TypeAndId; action: string; resource: Ty
  */
 export type PolicyDecision = { effect: 'allow' | 'deny'; policies: string[]; advice: string[]; error?: string };
 
-type Compiled = { id: string; advice: ReadonlyMap<string, string> };
+type Compiled = { id: string; source: string; advice: ReadonlyMap<string, string> };
 
 const positionOf = (text: string, offset: number): { line: number; column: number } => {
   const before = Buffer.from(text).subarray(0, offset).toString();
@@ -127,19 +127,19 @@ export const createPolicyEngine = () => {
   const schema = preparseSchema(schemaName, cedarSchema);
   if (schema.type === 'failure') throw new Error(`the Cedar schema does not parse: ${schema.errors[0]?.message}`);
   const compiled = new Map<string, Compiled>();
-  let serial = 0;
 
   /** Puts a project's policies into force at once; bad ones are refused whole and the old ones stay. */
   const load = (tenancy: Tenancy, project: ProjectPolicies): { ok: true } | { ok: false; issues: PolicyIssue[] } => {
+    const key = `${tenancy.org}/${tenancy.project}`;
+    const source = JSON.stringify(project);
+    if (compiled.get(key)?.source === source) return { ok: true };
     const assembled = assemble(tenancy, project);
     if (!assembled.ok) return assembled;
-    serial += 1;
-    const key = `${tenancy.org}/${tenancy.project}`;
-    // two ids in turn: the parse cache holds the last one while the next is made, and does not grow
-    const id = `${key}@${serial % 2}`;
+    // two ids in turn for each project: the last one stays in force while the next is parsed, and the cache does not grow
+    const id = `${key}@${compiled.get(key)?.id.endsWith('@0') ? 1 : 0}`;
     const parsed = preparsePolicySet(id, assembled.set);
     if (parsed.type === 'failure') return { ok: false, issues: parsed.errors.map((error) => issueOf('policies', undefined, error)) };
-    compiled.set(key, { id, advice: adviceOf(assembled.set.staticPolicies as Record<string, string>) });
+    compiled.set(key, { id, source, advice: adviceOf(assembled.set.staticPolicies as Record<string, string>) });
     return { ok: true };
   };
 

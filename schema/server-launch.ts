@@ -53,7 +53,7 @@ export const ServerLaunchSchema = z
       .regex(/^[A-Za-z0-9][A-Za-z0-9._-]*(\/[A-Za-z0-9][A-Za-z0-9._-]*){2,3}$/, 'must be org/project/server or org/project/server/run'),
     digest: z.string().min(1).max(200),
     program: programSchema,
-    args: z.array(textSchema).max(100).default([]),
+    args: z.array(textSchema).max(200).default([]),
     env: z
       .record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/), textSchema)
       .refine((env) => Object.keys(env).length <= 100, 'holds more than 100 variables')
@@ -64,7 +64,7 @@ export const ServerLaunchSchema = z
           hostPath: absolutePathSchema,
           at: cagePathSchema,
           mode: modeSchema,
-          hide: z.array(hiddenNameSchema).max(50).default([]),
+          hide: z.array(hiddenNameSchema).max(100).default([]),
         }),
       )
       .max(20)

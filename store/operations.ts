@@ -44,7 +44,8 @@ export const createOperationStore = (database: Database, keys: ContentKeys, inst
 
   /**
    * Commits the intent and its audit row, or finds what became of an earlier try with the same id.
-   * An intent whose gateway is gone becomes `unknown`, for good: nobody can say whether the call was made.
+   * An intent whose gateway is gone becomes `unknown`, for good: nobody can say whether the call was made. So does an intent
+   * of this very instance: the caller asks only when it has no such operation under way.
    */
   const begin = (identity: OperationIdentity, intent: NewAuditEvent): Promise<OperationStart> =>
     guarded(() =>
@@ -100,6 +101,15 @@ export const createOperationStore = (database: Database, keys: ContentKeys, inst
       }),
     );
 
-  return { begin, settle, markUnknown };
+  /** Takes back an intent whose call certainly never left: a retry may make it. */
+  const release = (key: Key, event: NewAuditEvent): Promise<void> =>
+    guarded(() =>
+      database.transaction(async (transaction) => {
+        await transaction.delete(operations).where(and(at(key), eq(operations.state, 'intent')));
+        await appendAudit(transaction, [event]);
+      }),
+    );
+
+  return { begin, settle, markUnknown, release };
 };
 export type OperationStore = ReturnType<typeof createOperationStore>;

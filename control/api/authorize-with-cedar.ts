@@ -1,0 +1,82 @@
+import { randomBytes } from 'node:crypto';
+import { checkProjectPolicies, type PolicyEngine } from '../../policy/engine.ts';
+import { declaredEntity, entityUid, fleetEntity, personEntities, projectEntities, roleEntity } from '../../policy/entities.ts';
+import { qualifiedName, type Tenancy } from '../../schema/ids.ts';
+import { type Declared, projectPolicies } from '../../store/declared.ts';
+import type { Person } from '../../store/people.ts';
+import type { Logger } from '../../telemetry/logger.ts';
+import type { ApiAction, ApiDecision, Authorize, ValidatePolicies } from './api-dependencies.ts';
+
+/** Stands for a project that is not declared yet: the platform's policies alone decide about it. */
+const undeclared = (org: string): Tenancy => ({ org, project: '*' });
+
+type Target = { kind: string; name: string } | undefined;
+
+const resourceOf = (action: ApiAction, tenancy: Tenancy, target: Target) => {
+  if (action === 'launchFleet' && target)
+    return { uid: entityUid('Fleet', qualifiedName(tenancy, target.name)), entities: [fleetEntity(tenancy, target.name)] };
+  if (!target || target.kind === 'Project') return { uid: entityUid('Project', `${tenancy.org}/${tenancy.project}`), entities: [] };
+  const entity = declaredEntity(tenancy, target.kind, target.name);
+  return { uid: entityUid('Declared', qualifiedName(tenancy, `${target.kind}/${target.name}`)), entities: [entity] };
+};
+
+/** Decides with the same policies as the gateway. Launching a fleet needs the fleet and each of its roles. */
+export const createAuthorizer = ({
+  policy,
+  declared,
+  logger,
+}: {
+  policy: PolicyEngine;
+  declared: () => Declared;
+  logger: Logger;
+}): Authorize => {
+  const ask = (person: Person, action: string, tenancy: Tenancy, resource: ReturnType<typeof resourceOf>): ApiDecision => {
+    const project = declared().find('Project', tenancy, tenancy.project);
+    const policies = project ? tenancy : undeclared(tenancy.org);
+    if (!project) policy.load(policies, { policySets: [], bindings: [] });
+    const decision = policy.decide(policies, {
+      principal: entityUid('User', `${person.org}/${person.id}`),
+      action,
+      resource: resource.uid,
+      context: { who: { hasHuman: true, run: '' } },
+      entities: [
+        ...projectEntities({ ...tenancy, environment: project?.spec.environment ?? 'development', frozen: project?.spec.frozen ?? false }),
+        ...(person.org === tenancy.org ? [] : [{ uid: entityUid('Org', person.org), attrs: {}, parents: [] }]),
+        ...personEntities(person),
+        ...resource.entities,
+      ],
+    });
+    if (decision.error) logger.error({ action, error: decision.error }, 'a decision could not be made and is a deny');
+    return { effect: decision.effect, decisionId: `dec_${randomBytes(9).toString('base64url')}`, policies: decision.policies };
+  };
+
+  return async (person, action, tenancy, target) => {
+    const decision = ask(person, action, tenancy, resourceOf(action, tenancy, target));
+    if (action !== 'launchFleet' || !target || decision.effect === 'deny') return decision;
+    const roles = new Set(
+      declared()
+        .find('Fleet', tenancy, target.name)
+        ?.spec.stages.map((stage) => stage.role) ?? [],
+    );
+    for (const role of roles) {
+      const ofRole = ask(person, 'useRole', tenancy, {
+        uid: entityUid('AgentRole', qualifiedName(tenancy, role)),
+        entities: [roleEntity(tenancy, role)],
+      });
+      if (ofRole.effect === 'deny') return ofRole;
+    }
+    return decision;
+  };
+};
+
+/** Judges the Cedar texts that are to be stored together with the bindings that are there. */
+export const createPolicyValidator =
+  (declared: () => Declared): ValidatePolicies =>
+  (tenancy, cedarTexts) => {
+    const stored = projectPolicies(declared(), tenancy);
+    const replaced = new Set(cedarTexts.map(({ name }) => name));
+    return checkProjectPolicies(tenancy, {
+      policySets: [...stored.policySets.filter(({ name }) => !replaced.has(name)), ...cedarTexts],
+      bindings: stored.bindings,
+    });
+  };

@@ -1,0 +1,121 @@
+import { errors, type Provider, type TokenEndpointGrantContext } from 'oidc-provider';
+import { z } from 'zod';
+import type { Logger } from '../../telemetry/logger.ts';
+import { decideRunToken, type RunTokenGrant, type RunTokenRefusal, type RunTokenRequest } from './decide-run-token.ts';
+import type { AgentDirectory, AgentForToken, IssuerConfig } from './issuer-config.ts';
+
+export const tokenExchangeGrant = 'urn:ietf:params:oauth:grant-type:token-exchange';
+export const agentRunTokenType = 'urn:quarterdeck:params:oauth:token-type:agent-run';
+const accessTokenType = 'urn:ietf:params:oauth:token-type:access_token';
+
+/**
+ * The whole request, and nothing beside it. RFC 6749 §3.2 lets a server ignore what it does not know; here the one client is our
+ * own, so a `sub`, `actor_token` or `audience` is a mistake or an attempt to name a subject, and neither may look as if it worked.
+ */
+const ExchangeRequestSchema = z.strictObject({
+  grant_type: z.literal(tokenExchangeGrant),
+  client_id: z.string().optional(),
+  subject_token_type: z.literal(agentRunTokenType),
+  // a reference to a row, so it is bounded and printable before it reaches the store
+  subject_token: z.string().regex(/^[\x21-\x7e]{1,512}$/),
+  resource: z.string().min(1).max(2048),
+  requested_token_type: z.literal(accessTokenType).optional(),
+  scope: z.string().optional(),
+});
+
+const parseRequest = (body: unknown): RunTokenRequest => {
+  const parsed = ExchangeRequestSchema.safeParse({ ...(body as object | undefined) });
+  if (parsed.success) return { agentId: parsed.data.subject_token, resource: parsed.data.resource, scope: parsed.data.scope };
+  const issues = parsed.error.issues;
+  // names of foreign parameters are the sender's text and are not echoed
+  if (issues.some((issue) => issue.code === 'unrecognized_keys')) {
+    throw new errors.InvalidRequest('the request holds a parameter that this grant does not take');
+  }
+  const fields = [...new Set(issues.map((issue) => String(issue.path[0])))];
+  if (fields.includes('resource')) throw new errors.InvalidTarget('exactly one resource is needed');
+  throw new errors.InvalidRequest(`missing or malformed: ${fields.join(', ')}`);
+};
+
+/** Many reasons, few answers: which of its agents exists or runs is not told to whoever holds the worker's secret; the log has it. */
+const refuse = (reason: RunTokenRefusal): never => {
+  switch (reason) {
+    case 'audience_not_own':
+      throw new errors.InvalidTarget('the resource is not one of this agent', reason);
+    case 'scope_not_own':
+      throw new errors.InvalidScope('the scope is not one of this resource', 'mcp models', reason);
+    case 'agent_unknown':
+    case 'launch_not_authorised':
+    case 'run_not_running':
+    case 'agent_not_running':
+    case 'run_time_over':
+    case 'tier_mismatch':
+      throw new errors.InvalidGrant(reason);
+  }
+};
+
+const mintToken = async ({ oidc }: TokenEndpointGrantContext, grant: RunTokenGrant, kid: string) => {
+  const { provider, client } = oidc;
+  const resourceServer = new provider.ResourceServer(grant.audience, {
+    audience: grant.audience,
+    scope: grant.scope,
+    accessTokenFormat: 'jwt',
+    jwt: { sign: { alg: 'ES256', kid } },
+  });
+  const token = new provider.AccessToken({
+    client,
+    resourceServer,
+    accountId: grant.subject,
+    scope: grant.scope,
+    grantId: grant.claims.run,
+    gty: 'token_exchange',
+    iat: grant.issuedAtSeconds,
+    exp: grant.expiresAtSeconds,
+    extra: grant.claims,
+  });
+  oidc.entity('AccessToken', token);
+  return { value: await token.save(), tokenId: token.jti };
+};
+
+/**
+ * Adds the grant by which a worker gets a token for one agent run: RFC 8693 with the agent's id as subject token and one RFC 8707
+ * resource. Answers a JWT of RFC 9068 with `sub` the person, `act.sub` the agent, exactly one `aud`, at most 300 s long.
+ * Refuses with `invalid_grant` (no such agent, not running, not its worker), `invalid_target`, `invalid_scope`, `invalid_request`;
+ * answers 503 when the agents cannot be looked up.
+ * @see https://www.rfc-editor.org/rfc/rfc8693#section-2
+ */
+export const registerRunTokenExchange = (
+  provider: Provider,
+  config: IssuerConfig & { currentKid: string },
+  { agents, clock, logger }: { agents: AgentDirectory; clock: () => Date; logger: Logger },
+): void => {
+  const lookUp = async (agentId: string): Promise<AgentForToken | undefined> => {
+    try {
+      return await agents.findForToken(agentId);
+    } catch (cause) {
+      throw new errors.OIDCProviderError(503, 'temporarily_unavailable', { cause });
+    }
+  };
+  const exchange = async (context: TokenEndpointGrantContext): Promise<void> => {
+    const request = parseRequest(context.oidc.body);
+    const agent = await lookUp(request.agentId);
+    const conditions = { resourceBase: config.resourceBase, workerTier: config.workerClient.trustTier, now: clock() };
+    const decision = decideRunToken(request, agent, conditions);
+    if (!decision.ok) {
+      // only a row's own id is logged: what was sent may be anything, a token pasted by mistake included
+      logger.warn({ event: 'run-token-refused', reason: decision.reason, agentId: agent?.agentId }, 'run token refused');
+      return refuse(decision.reason);
+    }
+    const { grant } = decision;
+    const { value, tokenId } = await mintToken(context, grant, config.currentKid);
+    logger.debug({ event: 'run-token-minted', agentId: grant.claims.act.sub, audience: grant.audience, tokenId }, 'run token minted');
+    context.body = {
+      access_token: value,
+      issued_token_type: accessTokenType,
+      token_type: 'Bearer',
+      expires_in: grant.expiresAtSeconds - grant.issuedAtSeconds,
+      scope: grant.scope,
+    };
+  };
+  // `resource` may repeat as far as the library is concerned, so that the answer is `invalid_target` (RFC 8707 §2)
+  provider.registerGrantType(tokenExchangeGrant, exchange, Object.keys(ExchangeRequestSchema.shape), ['resource']);
+};

@@ -1,0 +1,78 @@
+import { type EventEmitter, once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { JWK } from 'jose';
+import type { Provider } from 'oidc-provider';
+import { PlatformError } from '../../schema/errors.ts';
+import type { Logger } from '../../telemetry/logger.ts';
+import { createIssuerProvider } from './create-issuer-provider.ts';
+import { registerRunTokenExchange } from './exchange-run-token.ts';
+import { guardRequests } from './guard-requests.ts';
+import type { AgentDirectory, IssuerConfig } from './issuer-config.ts';
+
+const closeGraceMs = 2_000;
+
+const checkConfig = ({ issuerUrl, resourceBase, signingKeys, workerClient }: IssuerConfig): { currentKid: string } => {
+  const wrong = (what: string) => new PlatformError('input_invalid', `The issuer cannot start: ${what}.`);
+  if (new URL(issuerUrl).origin !== issuerUrl) throw wrong('issuerUrl has to be an origin, without a path or a slash at the end');
+  if (new URL(resourceBase).href.replace(/\/$/, '') !== resourceBase)
+    throw wrong('resourceBase has to be a plain URL without a slash at the end');
+  if (workerClient.secret.length < 32) throw wrong('the secret of the worker has fewer than 32 characters');
+  const isUsable = (key: JWK) => key.kty === 'EC' && key.crv === 'P-256' && key.d !== undefined && key.kid !== undefined;
+  const currentKid = signingKeys[0]?.kid;
+  if (currentKid === undefined || !signingKeys.every(isUsable)) throw wrong('it needs private P-256 signing keys, each with a kid');
+  return { currentKid };
+};
+
+/** Refusals reach the log with their detail; requests, which hold secrets, do not. */
+const logOutcomes = (provider: Provider, logger: Logger): void => {
+  provider.on('grant.error', (_context, error) => {
+    logger.warn({ event: 'token-request-refused', code: error.error, detail: error.error_detail ?? error.error_description }, 'refused');
+  });
+  provider.on('server_error', (_context, error) => {
+    logger.error({ event: 'token-request-failed', err: error.cause ?? error }, 'the issuer failed');
+  });
+  // Koa prints to the console where nobody listens; a caller that went away ends here too
+  const koa: EventEmitter = provider;
+  koa.on('error', (error: Error) => logger.error({ event: 'issuer-failed', err: error }, 'the issuer failed'));
+};
+
+/**
+ * Starts the embedded issuer on 127.0.0.1: token exchange for agent runs at `/token`, keys at `/jwks`, RFC 8414 metadata at the root.
+ * It is the only holder of signing keys, and stores nothing.
+ * @param dependencies.agents - looks up the agent that a token is asked for
+ * @param dependencies.clock - time of `iat` and `exp`; the machine's by default
+ * @returns the port it listens on, and `close`, which ends within two seconds
+ * @throws {PlatformError} `port_taken`, `input_invalid` for a configuration it cannot work with
+ */
+export const startIssuer = async (
+  config: IssuerConfig,
+  { agents, clock = () => new Date(), logger }: { agents: AgentDirectory; clock?: () => Date; logger: Logger },
+): Promise<{ port: number; close(): Promise<void> }> => {
+  const { currentKid } = checkConfig(config);
+  const provider = createIssuerProvider(config);
+  provider.use(guardRequests(config.issuerUrl));
+  registerRunTokenExchange(provider, { ...config, currentKid }, { agents, clock, logger });
+  logOutcomes(provider, logger);
+
+  const server = createServer({ headersTimeout: 10_000, requestTimeout: 15_000 }, provider.callback());
+  server.listen(config.port, '127.0.0.1');
+  try {
+    await once(server, 'listening');
+  } catch (cause) {
+    throw new PlatformError('port_taken', `The issuer cannot listen on 127.0.0.1:${config.port}; stop what does, or choose another port.`, {
+      cause,
+    });
+  }
+  return {
+    port: (server.address() as AddressInfo).port,
+    close: async () => {
+      const closed = once(server, 'close');
+      server.close();
+      server.closeIdleConnections();
+      const force = setTimeout(() => server.closeAllConnections(), closeGraceMs);
+      await closed;
+      clearTimeout(force);
+    },
+  };
+};

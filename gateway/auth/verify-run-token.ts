@@ -1,0 +1,129 @@
+import { hash } from 'node:crypto';
+import { createLocalJWKSet, createRemoteJWKSet, customFetch, type FetchImplementation, type JWTVerifyGetKey, jwtVerify } from 'jose';
+import { z } from 'zod';
+import { isPlatformError, PlatformError } from '../../schema/errors.ts';
+
+const longestLifetimeSeconds = 300;
+const clockSkewSeconds = 30;
+const longestTokenLength = 4_096;
+const cachedTokens = 10_000;
+const keysMaxAgeMs = 60_000;
+const keysCooldownMs = 5_000;
+const keysTimeoutMs = 3_000;
+
+const name = z.string().min(1).max(512);
+
+/** Claims of a token of an agent run, in the spelling of RFC 9068 and RFC 8693. */
+const RunTokenClaimsSchema = z
+  .object({
+    iss: name,
+    /** Exactly one: a list would let a token that is good elsewhere be good here. */
+    aud: name,
+    /** The person the run is for, `org/person`. */
+    sub: name,
+    /** The agent that acts. An `act` inside it is history and is cut off here, so that nothing can decide on it (RFC 8693 §4.1). */
+    act: z.object({ sub: name }).readonly(),
+    client_id: name,
+    jti: name,
+    iat: z.int(),
+    exp: z.int(),
+    org: name,
+    project: name,
+    fleet: name,
+    run: name,
+    role: name,
+    scope: z.enum(['mcp', 'models']),
+  })
+  .refine((claims) => claims.exp - claims.iat <= longestLifetimeSeconds)
+  .refine((claims) => claims.sub.startsWith(`${claims.org}/`))
+  .readonly();
+export type RunTokenClaims = z.infer<typeof RunTokenClaimsSchema>;
+
+export type RunTokenVerifier = (token: string, audience: string) => Promise<RunTokenClaims>;
+
+/** Codes of `jose` that are about the token; any other failure of a key look-up means that the issuer gave no usable answer. */
+const keyAnswers: ReadonlySet<unknown> = new Set(['ERR_JWKS_NO_MATCHING_KEY', 'ERR_JWKS_MULTIPLE_MATCHING_KEYS', 'ERR_JOSE_NOT_SUPPORTED']);
+
+const factOf = (error: unknown, fact: 'code' | 'claim'): unknown => (error as Record<string, unknown> | null)?.[fact];
+
+/** The issuer's keys, looked up at most once a minute or for an unknown `kid`; while it is away the last ones known are used. */
+const createKeySource = (jwksUri: string, fetchJwks?: FetchImplementation): JWTVerifyGetKey => {
+  const timing = { cacheMaxAge: keysMaxAgeMs, cooldownDuration: keysCooldownMs, timeoutDuration: keysTimeoutMs };
+  const remote = createRemoteJWKSet(new URL(jwksUri), { ...timing, [customFetch]: fetchJwks });
+  return async (header, token) => {
+    try {
+      return await remote(header, token);
+    } catch (error) {
+      if (keyAnswers.has(factOf(error, 'code'))) throw error;
+      const lastKnown = remote.jwks();
+      const unavailable = new PlatformError(
+        'server_unavailable',
+        'The token issuer does not answer, so the token cannot be checked; try again.',
+        { cause: error },
+      );
+      if (lastKnown === undefined) throw unavailable;
+      return await createLocalJWKSet(lastKnown)(header, token).catch(() => Promise.reject(unavailable));
+    }
+  };
+};
+
+const refused = (why: string, cause?: unknown) =>
+  new PlatformError('token_refused', `The access token is not accepted: ${why}.`, { cause });
+const foreignAudience = 'it was issued for another server';
+
+const refusalOf = (error: unknown): PlatformError => {
+  if (isPlatformError(error)) return error;
+  if (factOf(error, 'code') === 'ERR_JWT_EXPIRED') return refused('it has expired; ask the issuer for a new one', error);
+  if (factOf(error, 'claim') === 'aud') return refused(foreignAudience, error);
+  if (factOf(error, 'claim') === 'iss') return refused('it comes from another issuer', error);
+  return refused('it is not a valid token of an agent run', error);
+};
+
+/**
+ * Makes the check of tokens that the issuer minted for agent runs (RFC 9068, ES256, `typ: at+jwt`).
+ * A token that passed is remembered by its hash until `exp`, the 10,000 used last; its audience is compared on every call.
+ * @param options.issuerUrl - the only accepted `iss`
+ * @param options.jwksUri - where the issuer publishes its keys
+ * @param options.clock - time that `exp` and `nbf` are compared with, 30 s of skew allowed
+ * @param options.fetchJwks - replaces `fetch` for the keys
+ * @returns `(token, audience)` → frozen claims; `audience` is the canonical URL of the server that was called
+ * @throws {PlatformError} `token_refused`; `server_unavailable` (retryable) when the key is not known and the issuer does not answer
+ */
+export const createRunTokenVerifier = ({
+  issuerUrl,
+  jwksUri,
+  clock = () => new Date(),
+  fetchJwks,
+}: {
+  issuerUrl: string;
+  jwksUri: string;
+  clock?: () => Date;
+  fetchJwks?: FetchImplementation;
+}): RunTokenVerifier => {
+  const keySource = createKeySource(jwksUri, fetchJwks);
+  const verified = new Map<string, RunTokenClaims>();
+
+  const verify = async (token: string, audience: string): Promise<RunTokenClaims> => {
+    const expected = { algorithms: ['ES256'], typ: 'at+jwt', issuer: issuerUrl, audience, clockTolerance: clockSkewSeconds };
+    const { payload } = await jwtVerify(token, keySource, { ...expected, currentDate: clock(), maxTokenAge: longestLifetimeSeconds });
+    return RunTokenClaimsSchema.parse(payload);
+  };
+
+  return async (token, audience) => {
+    if (token.length > longestTokenLength) throw refused('it is too long');
+    const key = hash('sha256', token, 'base64url');
+    const known = verified.get(key);
+    const isFresh = known !== undefined && known.exp * 1000 > clock().getTime();
+    if (isFresh && known.aud !== audience) throw refused(foreignAudience);
+    // taken out and put back at the end: a Map keeps that order, so the first entry is the one used longest ago
+    verified.delete(key);
+    try {
+      const claims = isFresh ? known : await verify(token, audience);
+      verified.set(key, claims);
+      if (verified.size > cachedTokens) verified.delete(verified.keys().next().value as string);
+      return claims;
+    } catch (error) {
+      throw refusalOf(error);
+    }
+  };
+};

@@ -1,0 +1,20 @@
+/** What the gateway is told at its start. Keys come by a private channel, never by arguments or the environment. */
+export type GatewayConfig = {
+  port: number;
+  /** `http://127.0.0.1:7420`: the base of every audience. */
+  publicUrl: string;
+  databaseUrl: string;
+  issuerUrl: string;
+  jwksUri: string;
+  /** Where `/api/*` and `/registry/*` are passed on to. */
+  apiUrl: string;
+  hostUrl: string;
+  hostKey: string;
+  localModelUrl: string;
+  localModelKey: string;
+  /** 32 bytes in base64: seals the outcomes of operations. */
+  resultKey: string;
+  profile: 'dev' | 'solo' | 'production';
+  /** The process's environment, where providers' keys may be. */
+  environment: Readonly<Record<string, string | undefined>>;
+};

@@ -1,0 +1,49 @@
+import type { EntityJson, TypeAndId } from '@cedar-policy/cedar-wasm/nodejs';
+import { agentEntities, entityUid, personEntities } from '../policy/entities.ts';
+import type { NewAuditEvent } from '../schema/audit-event.ts';
+import type { Tenancy } from '../schema/ids.ts';
+import type { AgentLimits } from '../schema/resources/agent-role.ts';
+import type { RunVolume } from '../schema/run.ts';
+
+export type PersonPrincipal = {
+  kind: 'person';
+  org: string;
+  id: string;
+  groups: string[];
+  roles: string[];
+  disabled: boolean;
+  stamp: string;
+};
+export type AgentPrincipal = Tenancy & {
+  kind: 'agent';
+  agentId: string;
+  fleet: string;
+  runId: string;
+  role: string;
+  /** The person on whose behalf the agent acts. */
+  person: string;
+  assignedPaths: string[];
+  volumes: RunVolume[];
+  limits: AgentLimits;
+};
+/** Who calls: a person, or an agent of a run on a person's behalf. */
+export type Principal = PersonPrincipal | AgentPrincipal;
+
+export const principalUid = (principal: Principal): TypeAndId =>
+  principal.kind === 'agent' ? entityUid('Agent', principal.agentId) : entityUid('User', `${principal.org}/${principal.id}`);
+
+export const principalEntities = (principal: Principal): EntityJson[] =>
+  principal.kind === 'agent' ? agentEntities({ ...principal, owner: principal.person, quarantined: false }) : personEntities(principal);
+
+/** The `who` of a decision's context. */
+export const whoOf = (principal: Principal) => ({ hasHuman: true, run: principal.kind === 'agent' ? principal.runId : '' });
+
+/** One name for a principal, e.g. as owner of an operation. */
+export const principalName = (principal: Principal): string =>
+  principal.kind === 'agent' ? `agent:${principal.agentId}` : `person:${principal.org}/${principal.id}`;
+
+/** Who, for an audit row. */
+export const auditWho = (principal: Principal): Partial<NewAuditEvent> =>
+  principal.kind === 'agent'
+    ? { person: principal.person, agent: principal.agentId, role: principal.role, fleet: principal.fleet, run: principal.runId }
+    : { person: principal.id, stamp: principal.stamp };

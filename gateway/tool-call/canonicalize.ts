@@ -1,0 +1,29 @@
+import { type ArgumentFacts, lexicalFacts } from '../../policy/argument-facts.ts';
+import type { StoredResource } from '../../schema/resource.ts';
+import { required, type ToolCall, type ToolCallStep } from './tool-call.ts';
+
+const volumeNameAt = ({ spec }: StoredResource<'McpServer'>, at: string | null): string | undefined =>
+  'url' in spec || at === null ? undefined : spec.volumes.find((volume) => volume.at === at)?.name;
+
+/** Facts with links resolved by the process that holds the folders. A path that leads out of its folder is not canonical. */
+const resolvedFacts = async (call: ToolCall): Promise<ArgumentFacts> => {
+  const { server, tool } = required(call.tool, 'the tool');
+  const facts = lexicalFacts(call.arguments, server.spec.arguments[tool.name]);
+  const resolvePaths = call.connection?.resolvePaths;
+  if (!resolvePaths || facts.paths.length === 0 || !facts.canonical) return { ...facts, roots: [] };
+  const resolved = await resolvePaths(facts.paths);
+  const volumes = new Set(resolved.map(({ volumes: at }) => volumeNameAt(server, at)));
+  const [only] = volumes;
+  return {
+    ...facts,
+    paths: resolved.map(({ path, canonical }) => canonical ?? path).sort(),
+    roots: volumes.size === 1 && only !== undefined ? [only] : [],
+    canonical: resolved.every(({ escapes }) => !escapes),
+  };
+};
+
+/** Turns path, URL and host arguments into the facts that policies decide on. */
+export const canonicalize: ToolCallStep = async (call, next) => {
+  call.facts = await resolvedFacts(call);
+  return next();
+};

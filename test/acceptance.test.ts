@@ -1,0 +1,32 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { acceptance, acceptanceFamilies } from './acceptance.ts';
+import { caseIds } from './support/acceptance-status.ts';
+
+const root = join(import.meta.dirname, '..');
+
+test('every claim belongs to a case of the list, and no clause of a case is claimed twice', () => {
+  const ids = new Set(acceptanceFamilies.flatMap(caseIds));
+  const names = acceptance.map(({ id, clause }) => `${id} ${clause}`);
+  expect(names.filter((name) => !ids.has(name.split(' ')[0] ?? ''))).toEqual([]);
+  expect(names.filter((name) => !/ [a-z]$/.test(name))).toEqual([]);
+  expect(names.filter((name, index) => names.indexOf(name) !== index)).toEqual([]);
+});
+
+test('every claim says in words what is promised', () => {
+  expect(acceptance.filter(({ text }) => text.trim().length < 10).map(({ id, clause }) => `${id} ${clause}`)).toEqual([]);
+});
+
+test('every claim names a test file that exists and holds a test of that name', () => {
+  const broken = acceptance.flatMap(({ id, clause, test: name }) => {
+    const [file = '', ...titles] = name.split(' › ');
+    if (!/^test\/.+\.test\.ts$/.test(file) || !existsSync(join(root, file))) return [`${id} ${clause}: there is no file ${file}`];
+    const source = readFileSync(join(root, file), 'utf8').replaceAll("\\'", "'");
+    const missing = titles.filter((title) => !source.includes(title));
+    return titles.length === 0
+      ? [`${id} ${clause}: names no test`]
+      : missing.map((title) => `${id} ${clause}: ${file} holds no “${title}”`);
+  });
+  expect(broken).toEqual([]);
+});

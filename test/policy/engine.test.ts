@@ -1,0 +1,173 @@
+import { describe, expect, test } from 'vitest';
+import { createPolicyEngine, type ProjectPolicies } from '../../policy/engine.ts';
+import { agentEntities, entityUid, modelEntity, personEntities, projectEntities, toolEntities } from '../../policy/entities.ts';
+import { platformPolicies } from '../../policy/platform-policies.ts';
+import type { AccessBindingSpec } from '../../schema/resources/access.ts';
+
+const tenancy = { org: 'default', project: 'default' };
+const who = { hasHuman: true, run: 'run_1' };
+const plainArguments = { paths: ['/input/a'], roots: ['input'], urls: [], hosts: [], canonical: true, bytes: 10 };
+const binding = (spec: Partial<AccessBindingSpec>): AccessBindingSpec => ({ subjects: [{ agentRole: 'reader' }], toolsets: [], models: [], agentRoles: [], fleets: [], ...spec });
+const granted: ProjectPolicies = { policySets: [], bindings: [{ name: 'readers', spec: binding({ toolsets: ['read'], models: ['survey'] }) }] };
+
+type Changes = {
+  org?: string;
+  project?: string;
+  role?: string;
+  quarantined?: boolean;
+  frozen?: boolean;
+  approvedHash?: string;
+  currentHash?: string;
+  toolset?: string;
+  arguments?: Partial<typeof plainArguments>;
+};
+
+const ask = (policies: ProjectPolicies, action: 'listTool' | 'callTool', changes: Changes = {}) => {
+  const engine = createPolicyEngine();
+  expect(engine.load(tenancy, policies)).toEqual({ ok: true });
+  const { org = 'default', project = 'default', role = 'reader', quarantined = false, frozen = false, approvedHash = 'h', currentHash = 'h', toolset = 'read' } = changes;
+  return engine.decide(tenancy, {
+    principal: entityUid('Agent', 'agent-1'),
+    action,
+    resource: entityUid('Tool', 'default/default/files/read_file'),
+    context: action === 'listTool' ? { who } : { who, arguments: { ...plainArguments, ...changes.arguments } },
+    entities: [
+      ...projectEntities({ ...tenancy, environment: 'development', frozen }),
+      ...(org === 'default' && project === 'default' ? [] : projectEntities({ org, project, environment: 'development', frozen: false }).slice(org === 'default' ? 1 : 0)),
+      ...agentEntities({ org, project, agentId: 'agent-1', fleet: 'survey', role, owner: 'ada', quarantined, assignedPaths: ['/input/a'] }),
+      ...toolEntities({
+        ...tenancy,
+        server: 'files',
+        tool: 'read_file',
+        toolset,
+        isolation: 1,
+        readOnly: true,
+        destructive: false,
+        idempotent: true,
+        openWorld: false,
+        approvedHash,
+        currentHash,
+      }),
+    ],
+  });
+};
+
+describe('decisions', () => {
+  test('denies whatever nothing permits', () => {
+    expect(ask({ policySets: [], bindings: [] }, 'listTool')).toMatchObject({ effect: 'deny', policies: [] });
+  });
+
+  test('lets a bound role list and call, and names the binding', () => {
+    expect(ask(granted, 'listTool')).toMatchObject({ effect: 'allow', policies: ['binding/readers/reader/toolsets/read'] });
+    expect(ask(granted, 'callTool')).toMatchObject({ effect: 'allow' });
+  });
+
+  test('does not let a binding of one role serve another, or of one toolset another', () => {
+    expect(ask(granted, 'callTool', { role: 'clerk' }).effect).toBe('deny');
+    expect(ask(granted, 'callTool', { toolset: 'write' }).effect).toBe('deny');
+  });
+
+  test.each<[string, Changes, string]>([
+    ['a changed definition', { currentHash: 'other' }, 'platform/pinned-definition'],
+    ['an unapproved definition', { approvedHash: '', currentHash: '' }, 'platform/pinned-definition'],
+    ['a quarantined agent', { quarantined: true }, 'platform/quarantined-agent'],
+    ['a frozen project', { frozen: true }, 'platform/frozen-project-tool'],
+    ['an argument that is not canonical', { arguments: { canonical: false } }, 'platform/canonical-arguments'],
+    ['an agent of another organisation', { org: 'other' }, 'platform/same-org-tool'],
+    ['an agent of another project', { project: 'other' }, 'platform/same-project-tool'],
+  ])('refuses %s although everything is permitted, and says which guard did', (_what, changes, guard) => {
+    const everything: ProjectPolicies = { policySets: [{ name: 'all', cedar: 'permit (principal, action, resource);' }], bindings: [] };
+    const decision = ask(everything, 'callTool', changes);
+    expect(decision.effect).toBe('deny');
+    expect(decision.policies).toContain(guard);
+    expect(decision.advice).toHaveLength(decision.policies.length);
+  });
+
+  test('narrows a binding by what a policy says of paths', () => {
+    const cedar = `@id("own-file") @advice("Read your own file only.")
+forbid (principal is Quarterdeck::Agent, action == Quarterdeck::Action::"callTool", resource in Quarterdeck::Toolset::"default/default/read")
+unless { context.arguments.roots.contains("input") && principal.assignedPaths.containsAll(context.arguments.paths) };`;
+    const policies = { ...granted, policySets: [{ name: 'survey', cedar }] };
+    expect(ask(policies, 'callTool').effect).toBe('allow');
+    expect(ask(policies, 'callTool', { arguments: { paths: ['/input/b'] } })).toMatchObject({ effect: 'deny', policies: ['survey/own-file'], advice: ['Read your own file only.'] });
+    expect(ask(policies, 'callTool', { arguments: { roots: [] } }).effect).toBe('deny');
+  });
+
+  test('denies when a policy cannot be evaluated, although Cedar itself would skip it', () => {
+    const cedar = 'forbid (principal, action == Quarterdeck::Action::"callTool", resource) when { context.arguments.bytes * 9223372036854775807 > 0 };';
+    const decision = ask({ ...granted, policySets: [{ name: 'overflow', cedar }] }, 'callTool');
+    expect(decision.effect).toBe('deny');
+    expect(decision.error).toMatch(/overflow/);
+  });
+
+  test('denies a request that does not fit the schema', () => {
+    const engine = createPolicyEngine();
+    engine.load(tenancy, granted);
+    const decision = engine.decide(tenancy, { principal: entityUid('User', 'default/ada'), action: 'callTool', resource: entityUid('Model', 'x'), context: {}, entities: [] });
+    expect(decision).toMatchObject({ effect: 'deny' });
+    expect(decision.error).toBeDefined();
+  });
+
+  test('denies for a project whose policies were never loaded', () => {
+    const decision = createPolicyEngine().decide(tenancy, { principal: entityUid('User', 'a'), action: 'listTool', resource: entityUid('Tool', 'b'), context: { who }, entities: [] });
+    expect(decision).toMatchObject({ effect: 'deny', error: expect.stringContaining('no policies') });
+  });
+
+  test('lets a person of a bound group use a model, and no other', () => {
+    const engine = createPolicyEngine();
+    engine.load(tenancy, { policySets: [], bindings: [{ name: 'b', spec: binding({ subjects: [{ group: 'engineers' }], models: ['survey'] }) }] });
+    const askModel = (groups: string[], disabled = false) =>
+      engine.decide(tenancy, {
+        principal: entityUid('User', 'default/ada'),
+        action: 'invokeModel',
+        resource: entityUid('Model', 'default/default/survey'),
+        context: { who, maxTokens: 10 },
+        entities: [
+          ...projectEntities({ ...tenancy, environment: 'development', frozen: false }),
+          ...personEntities({ org: 'default', id: 'ada', groups, roles: [], disabled }),
+          modelEntity(tenancy, 'survey', 'tiny'),
+        ],
+      }).effect;
+    expect([askModel(['engineers']), askModel([]), askModel(['engineers'], true)]).toEqual(['allow', 'deny', 'deny']);
+  });
+});
+
+describe('putting policies into force', () => {
+  test('refuses text that does not parse, with its line and column', () => {
+    const loaded = createPolicyEngine().load(tenancy, { policySets: [{ name: 'x', cedar: 'permit (principal,\n action resource);' }], bindings: [] });
+    expect(loaded).toMatchObject({ ok: false, issues: [{ name: 'x', line: 2 }] });
+  });
+
+  test('refuses what the schema does not know, and names it', () => {
+    const cedar = 'forbid (principal, action == Quarterdeck::Action::"callTool", resource) when { context.argumentz.canonical };';
+    const loaded = createPolicyEngine().load(tenancy, { policySets: [{ name: 'x', cedar }], bindings: [] });
+    expect(loaded).toMatchObject({ ok: false, issues: [{ message: expect.stringContaining('argumentz') }] });
+  });
+
+  test('keeps the last good policies in force when the next are bad', () => {
+    const engine = createPolicyEngine();
+    engine.load(tenancy, granted);
+    expect(engine.load(tenancy, { policySets: [{ name: 'x', cedar: 'nonsense' }], bindings: [] }).ok).toBe(false);
+    const decision = engine.decide(tenancy, {
+      principal: entityUid('Agent', 'agent-1'),
+      action: 'invokeModel',
+      resource: entityUid('Model', 'default/default/survey'),
+      context: { who, maxTokens: 10 },
+      entities: [
+        ...projectEntities({ ...tenancy, environment: 'development', frozen: false }),
+        ...agentEntities({ ...tenancy, agentId: 'agent-1', fleet: 'f', role: 'reader', owner: 'ada', quarantined: false, assignedPaths: [] }),
+        modelEntity(tenancy, 'survey', 'tiny'),
+      ],
+    });
+    expect(decision.effect).toBe('allow');
+  });
+
+  test('refuses a template in a PolicySet: those are for bindings', () => {
+    const loaded = createPolicyEngine().load(tenancy, { policySets: [{ name: 'x', cedar: 'permit (principal == ?principal, action, resource);' }], bindings: [] });
+    expect(loaded.ok).toBe(false);
+  });
+
+  test('has advice on every guard', () => {
+    for (const [id, text] of Object.entries(platformPolicies)) if (text.includes('forbid')) expect(text, id).toContain('@advice("');
+  });
+});

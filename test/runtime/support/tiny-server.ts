@@ -1,0 +1,84 @@
+// A stdio MCP server for tests of the host: plain JSON lines, no library, and able to misbehave on request.
+import * as child from 'node:child_process';
+import * as fs from 'node:fs';
+import * as os from 'node:os';
+import { createInterface } from 'node:readline';
+import { runInThisContext } from 'node:vm';
+
+type Message = { id?: string | number; method?: string; params?: Record<string, unknown>; result?: unknown; error?: unknown };
+type Arguments = Record<string, unknown>;
+
+const held = new Map<string, () => void>();
+const cancelled: unknown[] = [];
+const answersToUs = new Map<string, (message: Message) => void>();
+const arrived: unknown[] = [];
+
+const send = (message: object): void => void process.stdout.write(`${JSON.stringify({ jsonrpc: '2.0', ...message })}\n`);
+const text = (value: unknown) => ({ content: [{ type: 'text', text: typeof value === 'string' ? value : JSON.stringify(value) }] });
+const ask = (method: string): Promise<Message> =>
+  new Promise((resolve) => {
+    answersToUs.set(method, resolve);
+    send({ id: method, method, params: {} });
+  });
+
+const tools: Record<string, (args: Arguments, token: unknown) => unknown> = {
+  echo: (args) => text(args.text),
+  arguments: (args) => text(args),
+  hold: (args) => new Promise((resolve) => held.set(String(args.name), () => resolve(text(args.text)))),
+  release: (args) => {
+    held.get(String(args.name))?.();
+    return text(held.has(String(args.name)) ? 'released' : 'nobody holds that');
+  },
+  held: () => text([...held.keys()]),
+  progress: (args, token) => {
+    for (let step = 1; step <= Number(args.steps); step += 1)
+      if (token !== undefined) send({ method: 'notifications/progress', params: { progressToken: token, progress: step } });
+    return text(token === undefined ? 'no token' : 'done');
+  },
+  garbage: () => {
+    process.stdout.write('Server starting up...\n{"jsonrpc":"2.0","id":1,\n[]\n42\n\n{"a":1}\n');
+    return text('still here');
+  },
+  big: (args) => text('x'.repeat(Number(args.bytes))),
+  cancelled: () => text(cancelled),
+  arrived: () => text(arrived),
+  ask: async () => text(await Promise.all(['ping', 'sampling/createMessage', 'elicitation/create', 'roots/list'].map(ask))),
+  exit: (args) => process.exit(Number(args.code)),
+  about: () => text({ pid: process.pid, env: process.env, argv: process.argv.slice(2) }),
+  /** Runs a script with `fs`, `os` and `child` at hand and answers with the value of its last statement. */
+  evaluate: async (args) => {
+    Object.assign(globalThis, { fs, os, child });
+    return text(String(await runInThisContext(String(args.script))));
+  },
+  complain: (args) => {
+    process.stderr.write(`${'e'.repeat(Number(args.bytes))}\n`);
+    return text('complained');
+  },
+};
+
+const answer = async ({ id, method, params = {} }: Message): Promise<void> => {
+  if (method === 'initialize') {
+    const protocolVersion = process.env.TINY_PROTOCOL ?? params.protocolVersion;
+    return send({ id, result: { protocolVersion, capabilities: { tools: {} }, serverInfo: { name: 'tiny', version: '1.0.0' } } });
+  }
+  if (method === 'tools/list')
+    return send({ id, result: { tools: Object.keys(tools).map((name) => ({ name, inputSchema: { type: 'object' } })) } });
+  const tool = method === 'tools/call' ? tools[String(params.name)] : undefined;
+  if (tool === undefined) return send({ id, error: { code: -32601, message: `unknown: ${method}` } });
+  const meta = params._meta as Record<string, unknown> | undefined;
+  send({ id, result: await tool((params.arguments ?? {}) as Arguments, meta?.progressToken) });
+};
+
+createInterface({ input: process.stdin })
+  .on('line', (line) => {
+    const message = JSON.parse(line) as Message;
+    arrived.push(message.method ?? 'answer');
+    if (message.method === 'notifications/cancelled') cancelled.push(message.params?.requestId);
+    else if (message.method === undefined) answersToUs.get(String(message.id))?.(message);
+    else if (message.id !== undefined) void answer(message);
+  })
+  .on('close', () => {
+    // A stubborn server outlives its input.
+    if (process.env.STUBBORN === undefined) process.exit(0);
+    setInterval(() => {}, 60_000);
+  });

@@ -1,0 +1,65 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { join, relative, sep } from 'node:path';
+import { z } from 'zod';
+
+/** The part of the runner's JSON report that is used here; the rest is ignored. */
+const ReportSchema = z.object({
+  success: z.boolean(),
+  testResults: z.array(
+    z.object({
+      name: z.string(), // absolute path of the file
+      status: z.enum(['passed', 'failed']),
+      assertionResults: z.array(z.object({ ancestorTitles: z.array(z.string()), title: z.string(), status: z.string() })),
+    }),
+  ),
+});
+
+export type TestOutcome = 'passed' | 'failed' | 'skipped';
+
+const badness = { passed: 0, skipped: 1, failed: 2 } as const satisfies Record<TestOutcome, number>;
+
+/** What one suite did. `outcomes` is keyed by `file › group › name`, the file from the root. */
+export type SuiteResults = { outcomes: ReadonlyMap<string, TestOutcome>; passed: number; failed: number; skipped: number };
+
+export const suiteNames = ['quick', 'full'] as const;
+
+/**
+ * Reads the report that a suite left in `test-results/`. A suite that left none, or one that cannot be read, counts as one failure,
+ * and so does a file that failed outside its tests (an import, a hook) or an error nobody awaited: none of them may pass unseen.
+ * @param root - folder of the repository, absolute
+ * @param suite - `quick` or `full`
+ */
+export const readSuiteResults = (root: string, suite: string): SuiteResults => {
+  const file = join(root, 'test-results', `${suite}.json`);
+  const report = existsSync(file) ? ReportSchema.safeParse(parseJson(readFileSync(file, 'utf8'))) : undefined;
+  if (!report?.success) return { outcomes: new Map(), passed: 0, failed: 1, skipped: 0 };
+
+  const outcomes = new Map<string, TestOutcome>();
+  const counts = { passed: 0, failed: 0, skipped: 0 };
+  for (const { name, status, assertionResults } of report.data.testResults) {
+    const path = relative(root, name).split(sep).join('/');
+    for (const test of assertionResults) {
+      const outcome = test.status === 'passed' || test.status === 'failed' ? test.status : 'skipped';
+      const key = [path, ...test.ancestorTitles, test.title].join(' › ');
+      const seen = outcomes.get(key);
+      // Of two tests with one name the worse outcome stands.
+      outcomes.set(key, seen === undefined || badness[outcome] > badness[seen] ? outcome : seen);
+      counts[outcome] += 1;
+    }
+    if (status === 'failed' && !assertionResults.some((test) => test.status === 'failed')) counts.failed += 1;
+  }
+  if (!report.data.success && counts.failed === 0) counts.failed = 1;
+  return { outcomes, ...counts };
+};
+
+/** What became of every test that the last runs report, over all suites. Keyed as `SuiteResults.outcomes`. */
+export const readOutcomes = (root: string): ReadonlyMap<string, TestOutcome> =>
+  new Map(suiteNames.flatMap((suite) => [...readSuiteResults(root, suite).outcomes]));
+
+const parseJson = (text: string): unknown => {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined; // a run cut short leaves half a report
+  }
+};

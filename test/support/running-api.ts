@@ -1,0 +1,141 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Writable } from 'node:stream';
+import pino from 'pino';
+import type { ApiAction, ApiProfile, FleetKey, TemporalPort } from '../../control/api/api-dependencies.ts';
+import { startApi } from '../../control/api/start-api.ts';
+import { PlatformError } from '../../schema/errors.ts';
+import type { FleetWorkflowInput } from '../../schema/workflow-contract.ts';
+import { createContentStore } from '../../store/contents.ts';
+import { closeDatabase, openDatabase } from '../../store/database.ts';
+import { replacePersonToken, seedPeople } from '../../store/people.ts';
+import { deriveContentKeys } from '../../store/secrets/seal.ts';
+import { freePort } from './free-port.ts';
+import { startTestDatabase } from './postgres.ts';
+
+export const adminToken = 'test-admin-token-0123456789';
+export const reviewerToken = 'test-reviewer-token-0123456789';
+export const guestToken = 'test-guest-token-0123456789';
+
+/** Writes down what was asked of Temporal; `away` makes it fail as an unreachable server does, `gone` as one without the workflow. */
+export const recordingTemporal = () => {
+  const starts: FleetWorkflowInput[] = [];
+  const cancellations: FleetKey[] = [];
+  const state = { away: false, gone: false };
+  const refuse = () => {
+    if (state.away) throw new PlatformError('store_unavailable', 'Temporal does not answer.');
+  };
+  const port: TemporalPort = {
+    startFleet: async (input) => {
+      starts.push(input);
+      refuse();
+    },
+    cancelFleet: async (key) => {
+      cancellations.push(key);
+      refuse();
+      return state.gone ? 'gone' : 'requested';
+    },
+  };
+  return { starts, cancellations, state, port };
+};
+
+/**
+ * Starts the real api on a database of its own. Two people are seeded: `admin` and `reviewer` may do everything, `guest` nothing;
+ * `refusals` names further actions that nobody may take.
+ */
+export const startRunningApi = async ({ profile = 'dev', port: wanted }: { profile?: ApiProfile; port?: number } = {}) => {
+  const folder = mkdtempSync(join(tmpdir(), 'quarterdeck-api-'));
+  const { url: databaseUrl, close: dropDatabase } = await startTestDatabase();
+  const database = openDatabase({ url: databaseUrl, name: 'test-api' });
+  const everybody = ['admin', 'reviewer', 'guest'];
+  await seedPeople(
+    database,
+    'default',
+    everybody.map((id) => ({ id, groups: ['engineering'], roles: [] })),
+  );
+  const tokens = { admin: adminToken, reviewer: reviewerToken, guest: guestToken };
+  for (const [personId, token] of Object.entries(tokens))
+    await replacePersonToken(database, { org: 'default', personId, stamp: `${personId}-token`, token });
+
+  const contentStore = createContentStore(database, deriveContentKeys(Buffer.alloc(32, 7).toString('base64'), 'content'));
+  const temporal = recordingTemporal();
+  const refusals = new Set<ApiAction>();
+  const logLines: string[] = [];
+  const sink = new Writable({
+    write: (line, _encoding, done) => {
+      logLines.push(String(line));
+      done();
+    },
+  });
+  const clock = { now: new Date('2026-03-01T12:00:00Z') };
+  const port = wanted ?? (await freePort());
+  const url = `http://127.0.0.1:${port}`;
+  const gatewayUrl = `http://127.0.0.1:${port - 1}`;
+  const config = { port, publicUrl: url, gatewayUrl, dataDirectory: folder, profile };
+  const dependencies = {
+    database,
+    contentStore,
+    temporal: temporal.port,
+    authorize: async (person: { id: string }, action: ApiAction) =>
+      person.id === 'guest' || refusals.has(action)
+        ? { effect: 'deny' as const, decisionId: 'dec_no', policies: ['platform/closed'] }
+        : { effect: 'allow' as const, decisionId: 'dec_yes', policies: ['platform/open'] },
+    validatePolicies: (_tenancy: unknown, texts: { name: string; cedar: string }[]) => {
+      const broken = texts.filter(({ cedar }) => !cedar.includes(';'));
+      const issues = broken.map(({ name }) => ({ name, message: 'unexpected end of input', line: 1, column: 7 }));
+      return issues.length > 0 ? { ok: false as const, issues } : { ok: true as const };
+    },
+    logger: pino({ level: 'debug' }, sink),
+    clock: () => clock.now,
+  };
+  let api = await startApi(config, dependencies);
+
+  /** Sends one request as a person; `body` is sent as JSON. */
+  const request = async (
+    method: string,
+    path: string,
+    { body, token = adminToken, headers = {} }: { body?: unknown; token?: string | null; headers?: Record<string, string> } = {},
+  ) => {
+    const response = await fetch(`${url}/api/v1alpha1${path}`, {
+      method,
+      headers: {
+        ...(token === null ? {} : { authorization: `Bearer ${token}` }),
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        ...headers,
+      },
+      ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+    });
+    // biome-ignore lint/suspicious/noExplicitAny: answers are looked at field by field
+    return { status: response.status, headers: response.headers, body: (await response.json()) as any };
+  };
+  const apply = (...documents: unknown[]) => request('POST', '/apply', { body: { documents } });
+
+  return {
+    url,
+    port,
+    folder,
+    database,
+    contentStore,
+    temporal,
+    refusals,
+    logLines,
+    clock,
+    request,
+    apply,
+    /** Stops listening and listens again on the same port, as a restart does. */
+    restart: async (whileAway: () => Promise<void>) => {
+      await api.close();
+      await whileAway();
+      api = await startApi(config, dependencies);
+    },
+    close: async () => {
+      await api.close();
+      await closeDatabase(database);
+      await dropDatabase();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+};
+
+export type RunningApi = Awaited<ReturnType<typeof startRunningApi>>;

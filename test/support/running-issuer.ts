@@ -1,0 +1,92 @@
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import { Writable } from 'node:stream';
+import type { JWK } from 'jose';
+import pino from 'pino';
+import type { AgentForToken, IssuerConfig } from '../../control/issuer/issuer-config.ts';
+import { makeSigningKey } from '../../control/issuer/make-signing-key.ts';
+import { startIssuer } from '../../control/issuer/start-issuer.ts';
+
+export const resourceBase = 'http://127.0.0.1:7420';
+export const toolsetUrl = `${resourceBase}/mcp/default/default/files`;
+export const modelsUrl = `${resourceBase}/v1`;
+export const agentId = 'default/default/survey/run_1/read/reader/0';
+
+/** A running agent of a launch that was allowed; its token may be minted. */
+export const runningAgent: AgentForToken = {
+  org: 'default',
+  project: 'default',
+  fleet: 'survey',
+  runId: 'run_1',
+  agentId,
+  role: 'reader',
+  startedBy: 'admin',
+  runState: 'running',
+  agentState: 'running',
+  toolset: 'files',
+  launchAuthorised: true,
+};
+
+const freePort = async (): Promise<number> => {
+  const probe = createServer().listen(0, '127.0.0.1');
+  await once(probe, 'listening');
+  const { port } = probe.address() as { port: number };
+  probe.close();
+  await once(probe, 'close');
+  return port;
+};
+
+type Parameters = Record<string, string | string[] | undefined>;
+
+/**
+ * Starts the real issuer over agents in memory.
+ * `exchange` sends a correct request of the worker, changed by `parameters` (`undefined` leaves one out); `mint` returns its token.
+ */
+export const startRunningIssuer = async (options: { clock?: () => Date; signingKeys?: JWK[]; port?: number; workerTier?: string } = {}) => {
+  const port = options.port ?? (await freePort());
+  const issuerUrl = `http://127.0.0.1:${port}`;
+  const signingKeys = options.signingKeys ?? [await makeSigningKey()];
+  const workerClient = { id: 'worker', secret: 'test-secret-of-the-worker-0123456789', trustTier: options.workerTier };
+  const config: IssuerConfig = { port, issuerUrl, resourceBase, signingKeys, workerClient };
+  const rows = new Map<string, AgentForToken>([[agentId, runningAgent]]);
+  const lookUp = { fails: false };
+  const agents = {
+    findForToken: async (id: string) => {
+      if (lookUp.fails) throw new Error('the database is away');
+      return rows.get(id);
+    },
+  };
+  const logLines: string[] = [];
+  const sink = new Writable({
+    write: (line, _encoding, done) => {
+      logLines.push(String(line));
+      done();
+    },
+  });
+  const issuer = await startIssuer(config, { agents, clock: options.clock, logger: pino({ level: 'debug' }, sink) });
+
+  const basic = (id: string, secret: string) => `Basic ${Buffer.from(`${id}:${secret}`).toString('base64')}`;
+  const exchange = async (parameters: Parameters = {}, headers: Record<string, string | undefined> = {}) => {
+    const form = new URLSearchParams();
+    const all: Parameters = {
+      grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange',
+      subject_token_type: 'urn:quarterdeck:params:oauth:token-type:agent-run',
+      subject_token: agentId,
+      resource: toolsetUrl,
+      ...parameters,
+    };
+    for (const [key, value] of Object.entries(all)) for (const each of [value ?? []].flat()) form.append(key, each);
+    const sent = { authorization: basic(workerClient.id, workerClient.secret), ...headers };
+    const present = Object.fromEntries(Object.entries(sent).filter((entry): entry is [string, string] => entry[1] !== undefined));
+    const response = await fetch(`${issuerUrl}/token`, { method: 'POST', body: form, headers: present });
+    return { status: response.status, headers: response.headers, body: (await response.json()) as Record<string, unknown> };
+  };
+  const mint = async (parameters: Parameters = {}): Promise<string> => {
+    const { status, body } = await exchange(parameters);
+    if (status !== 200) throw new Error(`not minted: ${status} ${JSON.stringify(body)}`);
+    return String(body.access_token);
+  };
+  return { ...config, rows, lookUp, logLines, basic, exchange, mint, jwksUri: `${issuerUrl}/jwks`, close: issuer.close };
+};
+
+export type RunningIssuer = Awaited<ReturnType<typeof startRunningIssuer>>;

@@ -1,0 +1,38 @@
+import { defineConfig } from 'vitest/config';
+
+/**
+ * Two suites. `quick` needs only Node, what npm brings, and Temporal; `full` needs bubblewrap, apt or the tiny model. The npm scripts
+ * `test` and `test:full` run one each and leave its report in `test-results/`, from which the status tables are computed.
+ */
+export default defineConfig({
+  test: {
+    pool: 'forks', // real Postgres, Temporal's native client and signals want processes of their own
+    globalSetup: ['./test/support/global-setup.ts'], // Postgres and Temporal for the run, started when first asked for
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: 'quick',
+          include: ['test/**/*.test.ts'],
+          exclude: ['test/full/**'],
+          testTimeout: 30_000,
+          hookTimeout: 60_000,
+          maxWorkers: 2,
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'full',
+          include: ['test/full/**/*.test.ts'],
+          testTimeout: 180_000,
+          hookTimeout: 180_000,
+          // One at a time: these tests kill processes, measure time and load the machine.
+          fileParallelism: false,
+          sequence: { groupOrder: 1 },
+        },
+      },
+    ],
+  },
+});
