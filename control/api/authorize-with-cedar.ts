@@ -53,11 +53,9 @@ export const createAuthorizer = ({
   return async (person, action, tenancy, target) => {
     const decision = ask(person, action, tenancy, resourceOf(action, tenancy, target));
     if (action !== 'launchFleet' || !target || decision.effect === 'deny') return decision;
-    const roles = new Set(
-      declared()
-        .find('Fleet', tenancy, target.name)
-        ?.spec.stages.map((stage) => stage.role) ?? [],
-    );
+    const fleet = declared().find('Fleet', tenancy, target.name);
+    if (!fleet) return { ...decision, effect: 'deny' };
+    const roles = new Set(fleet.spec.stages.map((stage) => stage.role));
     for (const role of roles) {
       const ofRole = ask(person, 'useRole', tenancy, {
         uid: entityUid('AgentRole', qualifiedName(tenancy, role)),

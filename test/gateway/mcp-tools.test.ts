@@ -33,13 +33,21 @@ const audience = () => `${gateway.publicUrl}/mcp/default/default/counting`;
 
 const legacyClient = async (token: string, path = '/mcp/counting'): Promise<Client> => {
   const client = new Client({ name: 'somebody-elses', version: '1' });
-  await client.connect(new StreamableHTTPClientTransport(new URL(`${gateway.publicUrl}${path}`), { requestInit: { headers: { authorization: `Bearer ${token}` } } }));
+  await client.connect(
+    new StreamableHTTPClientTransport(new URL(`${gateway.publicUrl}${path}`), {
+      requestInit: { headers: { authorization: `Bearer ${token}` } },
+    }),
+  );
   return client;
 };
 
 const modernClient = async (token: string, path = '/mcp/counting', headers: Record<string, string> = {}): Promise<ModernClient> => {
   const client = new ModernClient({ name: 'modern', version: '1' }, { versionNegotiation: { mode: 'auto' } });
-  await client.connect(new ModernTransport(new URL(`${gateway.publicUrl}${path}`), { requestInit: { headers: { authorization: `Bearer ${token}`, ...headers } } }));
+  await client.connect(
+    new ModernTransport(new URL(`${gateway.publicUrl}${path}`), {
+      requestInit: { headers: { authorization: `Bearer ${token}`, ...headers } },
+    }),
+  );
   return client;
 };
 
@@ -71,7 +79,16 @@ describe('clients that nobody here wrote', () => {
     expect(result.content).toEqual([{ type: 'text', text: expect.stringMatching(/^call \d+ of look$/) }]);
     await client.close();
     const row = await gateway.auditRow((event) => event.tool === 'look' && event.action === 'callTool');
-    expect(row).toMatchObject({ kind: 'call', person: 'admin', server: 'counting', toolset: 'counting', decision: 'allow', outcome: 'ok', stamp: 'admin-token', policies: ['platform/administrators'] });
+    expect(row).toMatchObject({
+      kind: 'call',
+      person: 'admin',
+      server: 'counting',
+      toolset: 'counting',
+      decision: 'allow',
+      outcome: 'ok',
+      stamp: 'admin-token',
+      policies: ['platform/administrators'],
+    });
     expect(row.durationMs).toBeGreaterThanOrEqual(0);
   });
 
@@ -137,7 +154,15 @@ describe('who may do what', () => {
     const answer = await callAs(await gateway.mint(id, audience()), 'look', `${id}/1`, { path: '/ok/a' });
     expect(answer.result.content[0].text).toContain('of look');
     const row = await gateway.auditRow((event) => event.operationId === `${id}/1`);
-    expect(row).toMatchObject({ agent: id, role: 'reader', fleet: 'survey', run: runId, person: 'admin', decision: 'allow', facts: { paths: ['/ok/a'] } });
+    expect(row).toMatchObject({
+      agent: id,
+      role: 'reader',
+      fleet: 'survey',
+      run: runId,
+      person: 'admin',
+      decision: 'allow',
+      facts: { paths: ['/ok/a'] },
+    });
   });
 
   test('a role that was not granted the toolset finds no tool, and the refusal is counted and recorded', async () => {
@@ -148,17 +173,24 @@ describe('who may do what', () => {
     expect(row).toMatchObject({ kind: 'refusal', decision: 'deny', outcome: 'refused', errorCode: 'tool_unknown' });
   });
 
-  test.each(['/ok/../secret', '/ok//a', '/ok/%2e%2e/secret', '/secret'])('the path %s is refused with the rule and what to do, and nothing is called', async (path) => {
-    const { id } = await gateway.addAgent();
-    const before = server.calls.length;
-    const answer = await callAs(await gateway.mint(id, audience()), 'look', `${id}/1`, { path });
-    expect(answer.error).toMatchObject({ code: -32010, data: { code: 'argument_refused', decisionId: expect.stringMatching(/^dec_/) } });
-    expect(answer.error.message).toMatch(/platform\/canonical-arguments|paths\/own-paths/);
-    expect(server.calls.length).toBe(before);
-  });
+  test.each(['/ok/../secret', '/ok//a', '/ok/%2e%2e/secret', '/secret'])(
+    'the path %s is refused with the rule and what to do, and nothing is called',
+    async (path) => {
+      const { id } = await gateway.addAgent();
+      const before = server.calls.length;
+      const answer = await callAs(await gateway.mint(id, audience()), 'look', `${id}/1`, { path });
+      expect(answer.error).toMatchObject({ code: -32010, data: { code: 'argument_refused', decisionId: expect.stringMatching(/^dec_/) } });
+      expect(answer.error.message).toMatch(/platform\/canonical-arguments|paths\/own-paths/);
+      expect(server.calls.length).toBe(before);
+    },
+  );
 
   test('a foreign page is refused before anything is read', async () => {
-    const response = await fetch(audience(), { method: 'POST', headers: { origin: 'http://127.0.0.1.evil.example', authorization: `Bearer ${adminToken}` }, body: '{}' });
+    const response = await fetch(audience(), {
+      method: 'POST',
+      headers: { origin: 'http://127.0.0.1.evil.example', authorization: `Bearer ${adminToken}` },
+      body: '{}',
+    });
     expect(response.status).toBe(403);
   });
 
@@ -217,8 +249,12 @@ describe('an operation is made at most once', () => {
     const { id, runId } = await gateway.addAgent();
     const other = await gateway.addAgent({ runId, ordinal: 1 });
     await callAs(await gateway.mint(id, audience()), 'act', 'shared-op', { value: 'x' });
-    expect((await callAs(await gateway.mint(id, audience()), 'act', 'shared-op', { value: 'y' })).error.data.code).toBe('operation_conflict');
-    expect((await callAs(await gateway.mint(other.id, audience()), 'act', 'shared-op', { value: 'x' })).error.data.code).toBe('operation_conflict');
+    expect((await callAs(await gateway.mint(id, audience()), 'act', 'shared-op', { value: 'y' })).error.data.code).toBe(
+      'operation_conflict',
+    );
+    expect((await callAs(await gateway.mint(other.id, audience()), 'act', 'shared-op', { value: 'x' })).error.data.code).toBe(
+      'operation_conflict',
+    );
   });
 
   test('a server that breaks off after the call was sent leaves the operation unknown, and it is never made again', async () => {
@@ -231,7 +267,9 @@ describe('an operation is made at most once', () => {
     expect(first.error.data.code).toBe('operation_unknown');
     expect((await callAs(token, 'act', `${id}/lost`)).error.data.code).toBe('operation_unknown');
     expect(server.countOf('act') - before).toBe(1);
-    expect((await gateway.audit()).filter((row) => row.operationId === `${id}/lost` && row.kind === 'outcome')).toMatchObject([{ outcome: 'unknown' }]);
+    expect((await gateway.audit()).filter((row) => row.operationId === `${id}/lost` && row.kind === 'outcome')).toMatchObject([
+      { outcome: 'unknown' },
+    ]);
   });
 
   test('a caller that leaves does not stop a named operation; its retry finds the outcome', async () => {

@@ -3,17 +3,17 @@ import { createServer } from 'node:http';
 import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 import type { GatewayConfig } from '../../gateway/gateway-config.ts';
 import { startGateway } from '../../gateway/start-gateway.ts';
+import { AuditQuerySchema } from '../../schema/audit-event.ts';
 import type { Resource } from '../../schema/resource.ts';
-import { validateResource } from '../../schema/validate-resource.ts';
+import { AgentLimitsSchema } from '../../schema/resources/agent-role.ts';
 import type { RunVolume } from '../../schema/run.ts';
+import { validateResource } from '../../schema/validate-resource.ts';
 import { beginAgent, insertAgents } from '../../store/agents.ts';
 import { queryAudit } from '../../store/audit.ts';
 import { closeDatabase, openDatabase } from '../../store/database.ts';
 import { replacePersonToken, seedPeople } from '../../store/people.ts';
 import { applyResources } from '../../store/resources.ts';
 import { insertRun, moveRun, type RunSnapshot } from '../../store/runs.ts';
-import { AuditQuerySchema } from '../../schema/audit-event.ts';
-import { AgentLimitsSchema } from '../../schema/resources/agent-role.ts';
 import { freePort } from './free-port.ts';
 import { pollUntil } from './poll-until.ts';
 import { startTestDatabase } from './postgres.ts';
@@ -44,7 +44,9 @@ export const startRunningGateway = async (overrides: Partial<GatewayConfig> = {}
 
   const { publicKey, privateKey } = await generateKeyPair('ES256');
   const jwk = { ...(await exportJWK(publicKey)), kid: 'test', alg: 'ES256', use: 'sig' };
-  const issuer = createServer((_request, response) => response.setHeader('content-type', 'application/json').end(JSON.stringify({ keys: [jwk] }))).listen(0, '127.0.0.1');
+  const issuer = createServer((_request, response) =>
+    response.setHeader('content-type', 'application/json').end(JSON.stringify({ keys: [jwk] })),
+  ).listen(0, '127.0.0.1');
   await once(issuer, 'listening');
   const issuerUrl = `http://127.0.0.1:${(issuer.address() as { port: number }).port}`;
 
@@ -72,7 +74,17 @@ export const startRunningGateway = async (overrides: Partial<GatewayConfig> = {}
   const mint = (agentId: string, audience: string, changes: Record<string, unknown> = {}): Promise<string> => {
     const [org, project, fleet, run, , role] = agentId.split('/');
     const now = Math.floor(Date.now() / 1000);
-    const claims = { org, project, fleet, run, role, client_id: 'worker', scope: audience.endsWith('/v1') ? 'models' : 'mcp', act: { sub: agentId }, ...changes };
+    const claims = {
+      org,
+      project,
+      fleet,
+      run,
+      role,
+      client_id: 'worker',
+      scope: audience.endsWith('/v1') ? 'models' : 'mcp',
+      act: { sub: agentId },
+      ...changes,
+    };
     return new SignJWT(claims)
       .setProtectedHeader({ alg: 'ES256', typ: 'at+jwt', kid: 'test' })
       .setIssuer(issuerUrl)
@@ -92,7 +104,14 @@ export const startRunningGateway = async (overrides: Partial<GatewayConfig> = {}
     limits = {},
     assignedPaths = [],
     volumes = [],
-  }: { role?: string; runId?: string; ordinal?: number; limits?: object; assignedPaths?: string[]; volumes?: RunVolume[] } = {}) => {
+  }: {
+    role?: string;
+    runId?: string;
+    ordinal?: number;
+    limits?: object;
+    assignedPaths?: string[];
+    volumes?: RunVolume[];
+  } = {}) => {
     const key = { ...tenancy, id: runId };
     if (ordinal === 0)
       await insertRun(database, {
@@ -125,14 +144,19 @@ export const startRunningGateway = async (overrides: Partial<GatewayConfig> = {}
     addAgent,
     audit,
     /** Waits for a row that `matches`; rows of read-only calls are committed a moment after the answer. */
-    auditRow: (matches: (row: Awaited<ReturnType<typeof audit>>[number]) => boolean) => pollUntil(async () => (await audit()).find(matches), 'an audit row'),
+    auditRow: (matches: (row: Awaited<ReturnType<typeof audit>>[number]) => boolean) =>
+      pollUntil(async () => (await audit()).find(matches), 'an audit row'),
     apply: (...documents: object[]) => applyResources(database, parsed(...documents)),
     /** Waits until a server was looked at and its tools are in force. */
     ready: (name: string) =>
       pollUntil(async () => {
         const answer = await fetch(`${publicUrl}/mcp/${name}`, {
           method: 'POST',
-          headers: { authorization: `Bearer ${adminToken}`, 'content-type': 'application/json', accept: 'application/json, text/event-stream' },
+          headers: {
+            authorization: `Bearer ${adminToken}`,
+            'content-type': 'application/json',
+            accept: 'application/json, text/event-stream',
+          },
           body: JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tools/list', params: {} }),
         });
         const text = await answer.text();

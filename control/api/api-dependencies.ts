@@ -1,0 +1,56 @@
+import type { Tenancy } from '../../schema/ids.ts';
+import type { FleetWorkflowInput } from '../../schema/workflow-contract.ts';
+import type { ContentStore } from '../../store/contents.ts';
+import type { Database } from '../../store/database.ts';
+import type { Person } from '../../store/people.ts';
+import type { Logger } from '../../telemetry/logger.ts';
+
+export type ApiAction = 'applyResource' | 'deleteResource' | 'readResource' | 'launchFleet' | 'manageRun' | 'readAudit';
+
+/** One policy decision about what a person asks of the api; `policies` are the ids of those that decided. */
+export type ApiDecision = { effect: 'allow' | 'deny'; decisionId: string; policies: string[] };
+
+/** Decides by policy; without a target it is about the project as a whole. */
+export type Authorize = (
+  person: Person,
+  action: ApiAction,
+  tenancy: Tenancy,
+  target?: { kind: string; name: string },
+) => Promise<ApiDecision>;
+
+/** Judges Cedar texts of a project before they are stored; positions count from 1 inside the text. */
+export type ValidatePolicies = (
+  tenancy: Tenancy,
+  cedarTexts: { name: string; cedar: string }[],
+) => { ok: true } | { ok: false; issues: { name: string; message: string; line?: number; column?: number }[] };
+
+export type FleetKey = Tenancy & { fleet: string; runId: string };
+
+/** The two things that are asked of Temporal. Both may be asked again: a second start finds the first, a second cancellation is harmless. */
+export type TemporalPort = {
+  /** @throws {PlatformError} retryable, when Temporal does not answer */
+  startFleet(input: FleetWorkflowInput): Promise<void>;
+  /** `gone` when no such workflow runs: it never started, or it has ended. */
+  cancelFleet(key: FleetKey): Promise<'requested' | 'gone'>;
+};
+
+export type ApiProfile = 'dev' | 'solo' | 'production';
+
+/**
+ * @property publicUrl - origin under which the api is reached, e.g. `http://127.0.0.1:7421`
+ * @property gatewayUrl - origin of the gateway, which passes `/api/*` through; its Host and Origin are accepted too
+ * @property dataDirectory - absolute path; runs write to `runs/ID/output` in it unless they name another folder
+ */
+export type ApiConfig = { port: number; publicUrl: string; gatewayUrl: string; dataDirectory: string; profile: ApiProfile };
+
+export type ApiDependencies = {
+  database: Database;
+  contentStore: ContentStore;
+  temporal: TemporalPort;
+  authorize: Authorize;
+  validatePolicies: ValidatePolicies;
+  logger: Logger;
+  clock: () => Date;
+};
+
+export type ApiEnvironment = { Variables: { requestId: string; person: Person } };

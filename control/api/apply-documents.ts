@@ -1,0 +1,107 @@
+import type { Kind, Resource, StoredResource } from '../../schema/resource.ts';
+import type { Database } from '../../store/database.ts';
+import type { Person } from '../../store/people.ts';
+import { type ApplyAction, applyResources, compareResource, listResources, setCondition } from '../../store/resources.ts';
+import type { ApiDecision, ApiDependencies } from './api-dependencies.ts';
+import { checkPolicies, checkReferences, checkShapes, checkTogether, keyOf } from './check-documents.ts';
+import { inTransaction } from './in-transaction.ts';
+import type { Permit } from './permit.ts';
+import { recordChange } from './record-change.ts';
+import type { DocumentIssue } from './render-error.ts';
+
+/** Kinds that are usable as soon as what they mention is there; of the others the gateway says when they are ready. */
+const plainKinds: ReadonlySet<Kind> = new Set(['Project', 'Provider', 'Model', 'AgentRole', 'Fleet', 'AccessBinding', 'PolicySet']);
+
+type Change = { kind: Kind; org: string; project: string; name: string; action: ApplyAction };
+export type AppliedResource = Change & { generation: number };
+export type ComparedResource = Change & { before: StoredResource | null; after: Resource };
+type Outcome<T> = { ok: true; results: T[] } | { ok: false; issues: DocumentIssue[] };
+type Checked = { ok: true; wanted: Resource[]; decisions: ApiDecision[]; stored: ReadonlyMap<string, StoredResource> };
+
+const changeOf = ({ kind, metadata: { org, project, name } }: Resource, action: ApplyAction): Change => ({
+  kind,
+  org,
+  project,
+  name,
+  action,
+});
+
+const storedByKey = async (database: Database, org: string): Promise<Map<string, StoredResource>> =>
+  new Map((await listResources(database, { org })).map((resource) => [keyOf(resource.kind, resource.metadata), resource]));
+
+const setFirstConditions = async (database: Database, { kind, metadata, generation }: StoredResource, now: Date): Promise<void> => {
+  const { org, project, name } = metadata;
+  const condition = { status: 'True' as const, observedGeneration: generation };
+  const key = { org, project, kind, name };
+  await setCondition(database, key, { ...condition, type: 'Accepted', reason: 'Valid', message: 'The declaration is valid.' }, now);
+  if (!plainKinds.has(kind)) return;
+  const message = 'Everything it mentions is declared.';
+  await setCondition(database, key, { ...condition, type: 'Ready', reason: 'ReferencesResolved', message }, now);
+};
+
+/** Applies documents for a person, all or none, and says what an apply would change. */
+export const createDocuments = ({
+  database,
+  validatePolicies,
+  clock,
+  permit,
+}: Pick<ApiDependencies, 'database' | 'validatePolicies' | 'clock'> & { permit: Permit }) => {
+  /** Shapes first, then whether the person may, then whatever would tell about other resources. */
+  const check = async (
+    person: Person,
+    action: 'applyResource' | 'readResource',
+    documents: unknown[],
+  ): Promise<Checked | { ok: false; issues: DocumentIssue[] }> => {
+    const { resources, issues } = checkShapes(documents);
+    issues.push(...checkTogether(resources, person.org));
+    if (issues.length > 0) return { ok: false, issues };
+    const wanted = resources.filter((resource) => resource !== undefined);
+    const decisions: ApiDecision[] = [];
+    for (const { kind, metadata } of wanted) decisions.push(await permit(person, action, metadata, { kind, name: metadata.name }));
+    const stored = await storedByKey(database, person.org);
+    issues.push(...checkReferences(wanted, new Set(stored.keys())), ...checkPolicies(wanted, validatePolicies));
+    return issues.length > 0 ? { ok: false, issues } : { ok: true, wanted, decisions, stored };
+  };
+
+  const compare = async (person: Person, documents: unknown[]): Promise<Outcome<ComparedResource>> => {
+    const checked = await check(person, 'readResource', documents);
+    if (!checked.ok) return checked;
+    const results = checked.wanted.map((after) => {
+      const before = checked.stored.get(keyOf(after.kind, after.metadata));
+      return { ...changeOf(after, compareResource(before, after)), before: before ?? null, after };
+    });
+    return { ok: true, results };
+  };
+
+  const apply = async (person: Person, documents: unknown[], dryRun: boolean): Promise<Outcome<AppliedResource>> => {
+    const checked = await check(person, 'applyResource', documents);
+    if (!checked.ok) return checked;
+    const { wanted, decisions, stored } = checked;
+    if (dryRun) {
+      const results = wanted.map((resource) => {
+        const before = stored.get(keyOf(resource.kind, resource.metadata));
+        return { ...changeOf(resource, compareResource(before, resource)), generation: before?.generation ?? 0 };
+      });
+      return { ok: true, results };
+    }
+    const write = async (within: Database): Promise<Outcome<AppliedResource>> => {
+      // somebody may have deleted what was there a moment ago
+      const late = checkReferences(wanted, new Set((await storedByKey(within, person.org)).keys()));
+      if (late.length > 0) return { ok: false, issues: late };
+      const results: AppliedResource[] = [];
+      for (const [index, { resource, action }] of (await applyResources(within, wanted)).entries()) {
+        const { kind, metadata, generation } = resource;
+        await setFirstConditions(within, resource, clock());
+        results.push({ ...changeOf(resource, action), generation });
+        const decision = decisions[index];
+        if (action === 'unchanged' || !decision) continue;
+        const what = { action: 'applyResource', resource: `${kind}/${metadata.name}`, facts: { change: action, generation } };
+        await recordChange(within, metadata, person, decision, what);
+      }
+      return { ok: true, results };
+    };
+    return inTransaction(database, write, { lockOrg: person.org });
+  };
+
+  return { apply, compare };
+};

@@ -1,0 +1,70 @@
+import { PlatformError } from '../../schema/errors.ts';
+import { endedRunStates, type ResumeRun } from '../../schema/run.ts';
+import { listAgents, unparkAgents } from '../../store/agents.ts';
+import type { Person } from '../../store/people.ts';
+import { getRun, moveRun, type Run, type RunKey, reopenRun } from '../../store/runs.ts';
+import type { ApiDependencies } from './api-dependencies.ts';
+import { describeCause } from './describe-cause.ts';
+import type { Permit } from './permit.ts';
+import { recordChange } from './record-change.ts';
+
+type Dependencies = ApiDependencies & { permit: Permit };
+
+/** What may be asked of a run is decided about its fleet. */
+const findForChange = async ({ database, permit }: Dependencies, person: Person, key: RunKey) => {
+  const run = await getRun(database, key);
+  return { run, decision: await permit(person, 'manageRun', key, { kind: 'Fleet', name: run.fleet }) };
+};
+
+/**
+ * Cancels a run; asking again is harmless. What Temporal does not take is repeated by the controller's sweep.
+ * @throws {PlatformError} `run_ended`, `not_found`, `not_permitted`
+ */
+export const cancelRun = async (dependencies: Dependencies, person: Person, key: RunKey): Promise<Run> => {
+  const { database, temporal, logger } = dependencies;
+  const { run, decision } = await findForChange(dependencies, person, key);
+  const hasMoved = await moveRun(database, key, ['starting', 'running'], 'cancelling', `cancelled by ${person.id}`);
+  const current = await getRun(database, key);
+  if (endedRunStates.includes(current.state))
+    throw new PlatformError('run_ended', `The run ${key.id} has ended as ${current.state}; there is nothing to cancel.`);
+  if (hasMoved) await recordChange(database, run, person, decision, { action: 'cancelRun', fleet: run.fleet, run: run.id });
+  const { org, project, fleet, id: runId } = run;
+  await temporal
+    .cancelFleet({ org, project, fleet, runId })
+    .catch((error) =>
+      logger.warn({ cause: describeCause(error), run: runId }, 'the cancellation of a run was not taken; the sweep repeats it'),
+    );
+  return getRun(database, key);
+};
+
+/**
+ * Reopens an ended run for its parked agents, with more of what they ran out of.
+ * @throws {PlatformError} `conflict` when the run is not ended as partial or failed, or has no such agent; `input_invalid`
+ */
+export const resumeRun = async (dependencies: Dependencies, person: Person, key: RunKey, resume: ResumeRun): Promise<Run> => {
+  const { database, temporal, logger } = dependencies;
+  const { run, decision } = await findForChange(dependencies, person, key);
+  const parked = (await listAgents(database, key)).filter(({ state }) => state === 'parked' || state === 'failed').map(({ id }) => id);
+  const strangers = resume.agents?.filter((id) => !parked.includes(id)) ?? [];
+  if (strangers.length > 0) throw new PlatformError('input_invalid', `${strangers.join(', ')}: no parked agent of the run ${key.id}.`);
+  if (!['partial', 'failed'].includes(run.state))
+    throw new PlatformError('conflict', `The run ${key.id} is ${run.state}; only a run that ended as partial or failed is resumed.`);
+  if (parked.length === 0) throw new PlatformError('conflict', `The run ${key.id} has no parked agent; launch the fleet anew.`);
+  // the one conditional update: of two people who resume at once, one comes too late
+  if (!(await reopenRun(database, key)))
+    throw new PlatformError('conflict', `The run ${key.id} was resumed or changed by somebody else at the same moment.`);
+  const agents = await unparkAgents(database, key, resume);
+  const { addSteps, addCalls, addTokens, addSeconds } = resume;
+  await recordChange(database, run, person, decision, {
+    action: 'resumeRun',
+    fleet: run.fleet,
+    run: run.id,
+    facts: { agents, addSteps, addCalls, addTokens, addSeconds },
+  });
+  const reopened = await getRun(database, key);
+  const { org, project, fleet, attempt } = reopened;
+  await temporal
+    .startFleet({ org, project, fleet, runId: key.id, attempt })
+    .catch((error) => logger.warn({ cause: describeCause(error), run: key.id }, 'the start of a run was not taken; the sweep repeats it'));
+  return reopened;
+};

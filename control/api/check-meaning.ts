@@ -1,0 +1,63 @@
+import { Ajv2020 } from 'ajv/dist/2020.js';
+import type { Resource } from '../../schema/resource.ts';
+import type { FleetSpec } from '../../schema/resources/fleet.ts';
+import type { ResourceIssue } from '../../schema/validate-resource.ts';
+
+const ajv = new Ajv2020({ strict: false, logger: false });
+
+const outputIssues = (output: Record<string, unknown>): ResourceIssue[] => {
+  if (ajv.validateSchema(output)) return [];
+  return (ajv.errors ?? []).slice(0, 1).map(({ instancePath, message }) => ({
+    path: ['spec', 'output', ...instancePath.split('/').slice(1)],
+    message: `expected JSON Schema (2020-12): this ${message ?? 'is none'}`,
+  }));
+};
+
+/** Says what is wrong with a dotted path, as far as the fleet alone shows: an input that is not declared, a stage that is not before. */
+const pathIssue = (path: string, inputs: ReadonlySet<string>, earlier: ReadonlySet<string>): string | undefined => {
+  const [root, name = ''] = path.split('.');
+  if (root === 'inputs' && !inputs.has(name)) return `expected an input of this fleet after \`inputs.\`; there is no \`${name}\``;
+  if (root === 'stages' && !earlier.has(name)) return `expected an earlier stage after \`stages.\`; \`${name}\` is none`;
+  return undefined;
+};
+
+const fleetIssues = ({ inputs, stages, output }: FleetSpec): ResourceIssue[] => {
+  const issues: ResourceIssue[] = [];
+  const names = new Set<string>();
+  const volumes = new Set<string>(output ? [output.volume] : []);
+  for (const [index, input] of inputs.entries()) {
+    if (names.has(input.name))
+      issues.push({ path: ['spec', 'inputs', index, 'name'], message: `expected a name of its own; \`${input.name}\` is taken` });
+    names.add(input.name);
+    if (input.type !== 'folder') continue;
+    if (volumes.has(input.volume))
+      issues.push({ path: ['spec', 'inputs', index, 'volume'], message: `expected a volume of its own; \`${input.volume}\` is taken` });
+    volumes.add(input.volume);
+  }
+  const earlier = new Set<string>();
+  for (const [index, stage] of stages.entries()) {
+    const check = (path: string, at: (string | number)[]): void => {
+      const message = pathIssue(path, names, earlier);
+      if (message) issues.push({ path: ['spec', 'stages', index, ...at], message });
+    };
+    if (stage.forEach) check(stage.forEach, ['forEach']);
+    for (const [key, value] of Object.entries(stage.input))
+      if (
+        typeof value === 'object' &&
+        value !== null &&
+        !Array.isArray(value) &&
+        Object.keys(value).length === 1 &&
+        typeof value.from === 'string'
+      )
+        check(value.from, ['input', key, 'from']);
+    earlier.add(stage.name);
+  }
+  return issues;
+};
+
+/** What a schema of shapes cannot say about one resource: whether it makes sense in itself. */
+export const checkMeaning = (resource: Resource): ResourceIssue[] => {
+  if (resource.kind === 'AgentRole') return outputIssues(resource.spec.output);
+  if (resource.kind === 'Fleet') return fleetIssues(resource.spec);
+  return [];
+};

@@ -1,0 +1,54 @@
+import { Hono } from 'hono';
+import { bodyLimit } from 'hono/body-limit';
+import { AuditQuerySchema } from '../../schema/audit-event.ts';
+import { PlatformError } from '../../schema/errors.ts';
+import { queryAudit } from '../../store/audit.ts';
+import type { ApiConfig, ApiDependencies, ApiEnvironment } from './api-dependencies.ts';
+import { authenticate } from './authenticate.ts';
+import { guardRequests, nameRequest } from './guard-requests.ts';
+import { createPermit } from './permit.ts';
+import { readQuery, tenancyOf } from './read-request.ts';
+import { createErrorRenderer } from './render-error.ts';
+import { resourceRoutes } from './resource-routes.ts';
+import { runRoutes } from './run-routes.ts';
+
+const maxBodyBytes = 4 * 1024 * 1024;
+
+/** The routes of the control plane, each request named, guarded, authenticated and bounded before a route sees it. */
+export const createApi = (config: ApiConfig, dependencies: ApiDependencies): Hono<ApiEnvironment> => {
+  const { database, logger } = dependencies;
+  const permit = createPermit(dependencies);
+  const api = new Hono<ApiEnvironment>();
+  api.onError(createErrorRenderer(logger));
+  api.notFound((context) => {
+    throw new PlatformError('not_found', `There is nothing at ${context.req.method} ${context.req.path}.`);
+  });
+  api.use(nameRequest, guardRequests(config));
+
+  api.get('/api/healthz', (context) => context.json({ status: 'ok' }));
+
+  const versioned = new Hono<ApiEnvironment>();
+  versioned.use(authenticate(dependencies, config.profile));
+  versioned.use(
+    bodyLimit({
+      maxSize: maxBodyBytes,
+      onError: () => {
+        throw new PlatformError('request_too_large', `The body is larger than ${maxBodyBytes / 1024 / 1024} MiB; send it in parts.`);
+      },
+    }),
+  );
+  versioned.get('/whoami', (context) => {
+    const { org, id, groups, roles, stamp } = context.get('person');
+    return context.json({ org, id, groups, roles, stamp });
+  });
+  versioned.get('/:org/:project/audit', async (context) => {
+    const tenancy = tenancyOf(context);
+    const query = readQuery(context, AuditQuerySchema);
+    await permit(context.get('person'), 'readAudit', tenancy);
+    return context.json({ events: await queryAudit(database, tenancy, query) });
+  });
+  versioned.route('/', resourceRoutes({ ...dependencies, permit }));
+  versioned.route('/', runRoutes(config, { ...dependencies, permit }));
+  api.route('/api/v1alpha1', versioned);
+  return api;
+};

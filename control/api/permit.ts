@@ -1,0 +1,41 @@
+import { PlatformError } from '../../schema/errors.ts';
+import type { Tenancy } from '../../schema/ids.ts';
+import { appendAudit } from '../../store/audit.ts';
+import type { Person } from '../../store/people.ts';
+import type { ApiAction, ApiDecision, ApiDependencies } from './api-dependencies.ts';
+
+export type Permit = (person: Person, action: ApiAction, tenancy: Tenancy, target?: { kind: string; name: string }) => Promise<ApiDecision>;
+
+/**
+ * Asks the policy, and writes a refusal into the audit before the caller hears of it.
+ * Whoever belongs to another org is refused whatever the policies of that org say.
+ * @returns the decision, an `allow`
+ */
+export const createPermit =
+  ({ database, authorize }: Pick<ApiDependencies, 'database' | 'authorize'>): Permit =>
+  async (person, action, tenancy, target) => {
+    const decision = await authorize(person, action, tenancy, target);
+    if (decision.effect === 'allow' && person.org === tenancy.org) return decision;
+    const { decisionId, policies } = decision;
+    const resource = target ? `${target.kind}/${target.name}` : null;
+    await appendAudit(database, [
+      {
+        ...tenancy,
+        kind: 'refusal',
+        action,
+        decision: 'deny',
+        decisionId,
+        policies,
+        person: person.id,
+        resource,
+        outcome: 'refused',
+        errorCode: 'not_permitted',
+        stamp: person.stamp,
+      },
+    ]);
+    const what = target ? `${target.kind} ${target.name} of ${tenancy.org}/${tenancy.project}` : `${tenancy.org}/${tenancy.project}`;
+    const why = policies.length > 0 ? `forbidden by ${policies.join(', ')}` : 'no policy allows it';
+    throw new PlatformError('not_permitted', `${person.id} may not ${action} on ${what}: ${why} (decision ${decisionId}).`, {
+      facts: { decisionId },
+    });
+  };

@@ -1,0 +1,29 @@
+import type { NewAuditEvent } from '../../schema/audit-event.ts';
+import type { Tenancy } from '../../schema/ids.ts';
+import { appendAudit } from '../../store/audit.ts';
+import type { Executor } from '../../store/database.ts';
+import type { Person } from '../../store/people.ts';
+import type { ApiDecision } from './api-dependencies.ts';
+
+/** Writes into the audit what an allowed request of a person did. Inside a transaction it stands or falls with the change. */
+export const recordChange = (
+  executor: Executor,
+  { org, project }: Tenancy,
+  person: Person,
+  { decisionId, policies }: ApiDecision,
+  what: Pick<NewAuditEvent, 'action'> & Partial<NewAuditEvent>,
+): Promise<void> =>
+  appendAudit(executor, [
+    {
+      org,
+      project,
+      kind: 'change',
+      decision: 'allow',
+      decisionId,
+      policies,
+      person: person.id,
+      stamp: person.stamp,
+      outcome: 'ok',
+      ...what,
+    },
+  ]);

@@ -1,0 +1,60 @@
+import type { Database } from '../../store/database.ts';
+import type { Logger } from '../../telemetry/logger.ts';
+import { createLeadership } from './leadership.ts';
+import { createSweep, type SweepTemporal } from './sweep.ts';
+
+/**
+ * Starts the controller. Until there is a reconciler it only sweeps. Of several, one leads; a lost database is waited for.
+ * @param options.intervalMs - from the end of one sweep to the beginning of the next
+ * @returns `close`, which waits for the sweep that is under way
+ */
+export const startController = ({
+  database,
+  temporal,
+  clock,
+  intervalMs,
+  logger,
+}: {
+  database: Database;
+  temporal: SweepTemporal;
+  clock: () => Date;
+  intervalMs: number;
+  logger: Logger;
+}): { close(): Promise<void> } => {
+  const leadership = createLeadership(database);
+  const sweep = createSweep({ database, temporal, clock, logger });
+  let timer: NodeJS.Timeout | undefined;
+  let isClosed = false;
+  let isAway = false;
+
+  const tick = async (): Promise<void> => {
+    try {
+      if (await leadership.hold()) await sweep();
+      if (isAway) logger.info('the controller has its database back');
+      isAway = false;
+    } catch (error) {
+      // said once, not at every interval of a long outage
+      if (!isAway) logger.warn({ code: (error as { code?: string }).code }, 'the controller cannot reach its database; it keeps trying');
+      isAway = true;
+    }
+  };
+
+  let current: Promise<void> = Promise.resolve();
+  const next = (delayMs: number): void => {
+    timer = setTimeout(() => {
+      current = tick().then(() => {
+        if (!isClosed) next(intervalMs);
+      });
+    }, delayMs);
+  };
+  next(0);
+
+  return {
+    close: async () => {
+      isClosed = true;
+      clearTimeout(timer);
+      await current;
+      leadership.giveUp();
+    },
+  };
+};
