@@ -24,6 +24,8 @@ import { serveMcp } from './mcp/serve-mcp.ts';
 import { createUpstreams } from './mcp/upstreams.ts';
 import { passThrough } from './pass-through.ts';
 
+/** How long running calls may take to end when the gateway is stopped. */
+const drainMs = 5000;
 const metadataPrefix = '/.well-known/oauth-protected-resource';
 
 const answerJson = (response: ServerResponse, status: number, body: unknown): void => {
@@ -147,10 +149,11 @@ export const startGateway = async (config: GatewayConfig): Promise<{ port: numbe
     port: (server.address() as AddressInfo).port,
     close: async () => {
       closed = true;
-      server.close();
+      const ended = new Promise((resolve) => server.close(resolve));
       server.closeIdleConnections();
-      setTimeout(() => server.closeAllConnections(), 5000).unref();
-      if (server.listening) await once(server, 'close');
+      const cut = setTimeout(() => server.closeAllConnections(), drainMs);
+      await ended;
+      clearTimeout(cut);
       await discovery.close();
       await upstreams.close();
       await watch.close();

@@ -56,16 +56,21 @@ export const checkReferences = (resources: (Resource | undefined)[], stored: Rea
   });
 };
 
-/** Has the Cedar text of each PolicySet judged, project by project. */
-export const checkPolicies = (resources: (Resource | undefined)[], validatePolicies: ValidatePolicies): DocumentIssue[] =>
-  resources.flatMap((resource, document): DocumentIssue[] => {
-    if (resource?.kind !== 'PolicySet') return [];
-    const { org, project, name } = resource.metadata;
-    const result = validatePolicies({ org, project }, [{ name, cedar: resource.spec.cedar }]);
+/** Has the Cedar texts judged, those of a project together. */
+export const checkPolicies = (resources: (Resource | undefined)[], validatePolicies: ValidatePolicies): DocumentIssue[] => {
+  const policySets = resources.flatMap((resource, document) => (resource?.kind === 'PolicySet' ? [{ document, resource }] : []));
+  const byProject = Map.groupBy(policySets, ({ resource: { metadata } }) => `${metadata.org}/${metadata.project}`);
+  return [...byProject.values()].flatMap((sets): DocumentIssue[] => {
+    const [first] = sets;
+    if (!first) return [];
+    const { org, project } = first.resource.metadata;
+    const texts = sets.map(({ resource }) => ({ name: resource.metadata.name, cedar: resource.spec.cedar }));
+    const result = validatePolicies({ org, project }, texts);
     if (result.ok) return [];
-    return result.issues.map(({ message, line, column }) => ({
-      document,
-      path: ['spec', 'cedar'],
-      message: `expected valid Cedar${line === undefined ? '' : `, line ${line}${column === undefined ? '' : ` column ${column}`} of the text`}: ${message}`,
-    }));
+    return result.issues.map(({ name, message, line, column }) => {
+      const { document } = sets.find(({ resource }) => resource.metadata.name === name) ?? first;
+      const at = line === undefined ? '' : `, line ${line}${column === undefined ? '' : ` column ${column}`} of the text`;
+      return { document, path: ['spec', 'cedar'], message: `expected valid Cedar${at}: ${message}` };
+    });
   });
+};

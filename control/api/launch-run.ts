@@ -30,16 +30,19 @@ const takeSnapshot = async (database: Database, tenancy: Tenancy, fleet: FleetSp
   return snapshot;
 };
 
-const refuseFrozen = async (database: Database, { org, project }: Tenancy): Promise<void> => {
-  const found = await findResource(database, { org, project, kind: 'Project', name: project });
-  if (found?.spec.frozen)
-    throw new PlatformError('conflict', `The project ${project} is frozen, so no run starts in it; apply it with \`frozen: false\` first.`);
+/** Finds the fleet, or says that there is none to whoever may know that. */
+const findFleet = async (database: Database, permit: Permit, person: Person, tenancy: Tenancy, name: string) => {
+  const found = await findResource(database, { ...tenancy, kind: 'Fleet', name });
+  if (found) return found;
+  await permit(person, 'readResource', tenancy);
+  const { org, project } = tenancy;
+  throw new PlatformError('not_found', `There is no fleet ${name} in ${org}/${project}; \`quarterdeck get fleets\` lists them.`);
 };
 
 /**
  * Launches a fleet: the row first, then the workflow. A start that Temporal does not take is left to the controller's sweep,
  * which finds the row; the run is launched either way.
- * @throws {PlatformError} `not_permitted`, `not_found`, `input_invalid`, `conflict` for a frozen project
+ * @throws {PlatformError} `not_permitted`, `not_found`, `input_invalid`
  */
 export const launchRun = async (
   { database, contentStore, temporal, logger, permit }: ApiDependencies & { permit: Permit },
@@ -49,12 +52,9 @@ export const launchRun = async (
   request: StartRun,
 ): Promise<Run> => {
   const { org, project } = tenancy;
+  const found = await findFleet(database, permit, person, { org, project }, request.fleet);
   const decision = await permit(person, 'launchFleet', tenancy, { kind: 'Fleet', name: request.fleet });
-  const found = await findResource(database, { org, project, kind: 'Fleet', name: request.fleet });
-  if (!found)
-    throw new PlatformError('not_found', `There is no fleet ${request.fleet} in ${org}/${project}; \`quarterdeck get fleets\` lists them.`);
   const fleet = found.metadata.name;
-  await refuseFrozen(database, tenancy);
   const snapshot = await takeSnapshot(database, tenancy, found.spec);
   const id = runIdFrom(randomBytes(10));
   const outputDirectory = request.outputDirectory ?? join(dataDirectory, 'runs', id, 'output');

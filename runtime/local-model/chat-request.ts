@@ -24,7 +24,7 @@ const ChatRequestSchema = z.looseObject({
   response_format: z
     .discriminatedUnion('type', [
       z.object({ type: z.literal('text') }),
-      z.object({ type: z.literal('json_schema'), json_schema: z.looseObject({ schema: z.unknown() }) }),
+      z.object({ type: z.literal('json_schema'), json_schema: z.looseObject({ schema: z.looseObject({}) }) }),
     ])
     .nullish(),
 });
@@ -77,8 +77,6 @@ export const createChatRequestReader = (): ((body: unknown) => ChatRequest) => {
       );
     const format = request.response_format;
     const schema = format?.type === 'json_schema' ? format.json_schema.schema : undefined;
-    if (format?.type === 'json_schema' && schema === undefined)
-      throw parameterRefused('response_format.json_schema.schema', 'A JSON schema is needed.');
     return {
       isStreamed: request.stream ?? false,
       generation: {

@@ -5,6 +5,8 @@ import { fetchModel, type InstallEnvironment, megabytes } from './fetch-model.ts
 import { installLibrary } from './install-library.ts';
 import { isLibraryPresent, isModelPresent, library, localModelPaths, type ModelRelease, smolLm2 } from './model-release.ts';
 
+export { isLocalModelInstalled } from './model-release.ts';
+
 export type InstallOptions = {
   /** Our cache, e.g. `~/.cache/quarterdeck`; made when missing. */
   cacheDirectory: string;
@@ -17,12 +19,6 @@ export type InstallOptions = {
 };
 
 const partialPrefix = 'local-model-partial-';
-
-/** Whether model and library are there as a whole. */
-export const isLocalModelInstalled = async (cacheDirectory: string): Promise<boolean> => {
-  const { modelPath, libraryDirectory } = localModelPaths(cacheDirectory);
-  return (await isModelPresent(modelPath, smolLm2)) && (await isLibraryPresent(libraryDirectory));
-};
 
 /**
  * Installs what is missing of the tiny language model and of the library that runs it. Each is prepared in a folder of its own and moved

@@ -78,3 +78,9 @@ export const isLibraryPresent = async (libraryDirectory: string): Promise<boolea
   const found = packages.map((name) => stat(join(libraryDirectory, 'node_modules', name, 'package.json')).catch(() => undefined));
   return (await Promise.all(found)).every((file) => file !== undefined);
 };
+
+/** Whether the tiny model and the library that runs it are there as a whole. */
+export const isLocalModelInstalled = async (cacheDirectory: string): Promise<boolean> => {
+  const { modelPath, libraryDirectory } = localModelPaths(cacheDirectory);
+  return (await isModelPresent(modelPath, smolLm2)) && (await isLibraryPresent(libraryDirectory));
+};

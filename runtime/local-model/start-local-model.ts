@@ -8,9 +8,8 @@ import { readJson, sendJson } from '../host/http-messages.ts';
 import { chatCompletion, createChatStream, endChatStream } from './chat-answer.ts';
 import { type ChatRequest, createChatRequestReader } from './chat-request.ts';
 import type { ModelEngine } from './generation.ts';
-import { isLocalModelInstalled } from './install-local-model.ts';
 import { createLazyEngine } from './lazy-engine.ts';
-import { localModelName, localModelPaths } from './model-release.ts';
+import { isLocalModelInstalled, localModelName, localModelPaths } from './model-release.ts';
 import { errorBody, OpenAiError, toOpenAiError } from './openai-error.ts';
 import { startModelProcess } from './start-model-process.ts';
 
@@ -109,7 +108,10 @@ const answerChat = async (engine: ModelEngine, { generation, isStreamed }: ChatR
 const sendError = (response: ServerResponse, thrown: unknown, logger: Logger): void => {
   const error = toOpenAiError(thrown);
   if (error.status >= 500) logger.error({ event: 'request-failed', code: error.code, err: error.cause }, error.message);
-  if (response.headersSent) return endChatStream(response, error);
+  if (response.headersSent) {
+    endChatStream(response, error);
+    return;
+  }
   const headers = {
     ...(error.retryAfterSeconds === undefined ? {} : { 'retry-after': String(error.retryAfterSeconds) }),
     ...(error.status === 413 ? { connection: 'close' } : {}),

@@ -17,14 +17,20 @@ export type AgentLimits = z.infer<typeof AgentLimitsSchema>;
 
 /**
  * An agent as data. `requiredCalls` are tools that must have succeeded before an answer counts;
- * `output` is a JSON Schema (2020-12) of the answer, an object at its root.
+ * `output` is a JSON Schema (2020-12) of the answer, an object at its root. In it `x-from: seen` holds a text to what stood in the
+ * agent's input or in a result of its calls, and `x-from: input` to its input alone: an answer that invents a path is not accepted.
  */
-export const AgentRoleSpecSchema = z.strictObject({
-  instructions: z.string().min(1).max(32_768),
-  model: NameSchema,
-  toolset: NameSchema.optional(),
-  limits: AgentLimitsSchema.prefault({}),
-  requiredCalls: z.array(ToolNameSchema).default([]),
-  output: z.record(z.string(), z.unknown()).refine((schema) => schema.type === 'object', 'a JSON Schema whose root has `type: object`'),
-});
+export const AgentRoleSpecSchema = z
+  .strictObject({
+    instructions: z.string().min(1).max(32_768),
+    model: NameSchema,
+    toolset: NameSchema.optional(),
+    limits: AgentLimitsSchema.prefault({}),
+    requiredCalls: z.array(ToolNameSchema).default([]),
+    output: z.record(z.string(), z.unknown()).refine((schema) => schema.type === 'object', 'a JSON Schema whose root has `type: object`'),
+  })
+  .refine((role) => role.requiredCalls.length === 0 || role.toolset !== undefined, {
+    message: 'a toolset, since the role has `requiredCalls`',
+    path: ['toolset'],
+  });
 export type AgentRoleSpec = z.infer<typeof AgentRoleSpecSchema>;

@@ -3,8 +3,9 @@ import { NameSchema } from '../ids.ts';
 
 /**
  * A value in a stage's input: a literal, or an object with one of these keys alone.
- * `from` is a dotted path: `inputs.NAME`, `item` (of `forEach`), `stages.STAGE.outputs` (all answers in order) or `stages.STAGE.output.FIELD` (of its only agent).
- * `template` is Liquid text rendered over the same names plus `run`.
+ * `from` is a dotted path: `inputs.NAME` (a text, or the name of a folder), `item` (of `forEach`), `stages.STAGE.outputs` (all answers in
+ * order), `stages.STAGE.output.FIELD` (of its only agent), `stages.STAGE.unfinished` (elements whose agents are not done) or
+ * `run.id`, `run.fleet`, `run.quality`. `template` is Liquid text rendered over the same names.
  */
 export const ExpressionSchema = z.union([
   z.strictObject({ from: z.string().min(1).max(256) }),

@@ -4,7 +4,12 @@ import { kindOfName, lexicalFacts } from '../../policy/argument-facts.ts';
 
 describe('facts of arguments', () => {
   test('collects paths by the names of arguments, nested ones and lists too', () => {
-    const facts = lexicalFacts({ path: '/input/a.ts', options: { sourceFile: '/input/b.ts' }, paths: ['/input/c.ts', '/input/a.ts'], content: '/etc/passwd' });
+    const facts = lexicalFacts({
+      path: '/input/a.ts',
+      options: { sourceFile: '/input/b.ts' },
+      paths: ['/input/c.ts', '/input/a.ts'],
+      content: '/etc/passwd',
+    });
     expect(facts.paths).toEqual(['/input/a.ts', '/input/b.ts', '/input/c.ts']);
     expect(facts.canonical).toBe(true);
   });
@@ -31,14 +36,21 @@ describe('facts of arguments', () => {
     expect(lexicalFacts({ path }).canonical).toBe(false);
   });
 
-  test.each(['/input/a.ts', '/input/..a', '/input/a..b', '/input/caf\u00e9', '/', '/input/', 'src/a.ts'])('calls the path %j canonical', (path) => {
-    expect(lexicalFacts({ path }).canonical).toBe(true);
-  });
+  test.each(['/input/a.ts', '/input/..a', '/input/a..b', '/input/caf\u00e9', '/', '/input/', 'src/a.ts'])(
+    'calls the path %j canonical',
+    (path) => {
+      expect(lexicalFacts({ path }).canonical).toBe(true);
+    },
+  );
 
   test('sees no canonical path among those that hold a dot-dot segment, however they are put together', () => {
     const segment = fc.constantFrom('a', 'input', '.hidden', 'x.y');
     fc.assert(
-      fc.property(fc.array(segment), fc.array(segment), (before, after) => lexicalFacts({ path: `/${[...before, '..', ...after].join('/')}` }).canonical === false),
+      fc.property(
+        fc.array(segment),
+        fc.array(segment),
+        (before, after) => lexicalFacts({ path: `/${[...before, '..', ...after].join('/')}` }).canonical === false,
+      ),
     );
   });
 
@@ -48,12 +60,16 @@ describe('facts of arguments', () => {
     expect(facts.urls).toContain('https://example.org/a');
   });
 
-  test.each(['http://0x7f.1/', 'http://user:pw@example.org/', 'https://example.org/../a', 'http:\\\\example.org', 'not a url', 'http://2130706433/'])(
-    'calls the URL %j not canonical',
-    (url) => {
-      expect(lexicalFacts({ url }).canonical).toBe(false);
-    },
-  );
+  test.each([
+    'http://0x7f.1/',
+    'http://user:pw@example.org/',
+    'https://example.org/../a',
+    'http:\\\\example.org',
+    'not a url',
+    'http://2130706433/',
+  ])('calls the URL %j not canonical', (url) => {
+    expect(lexicalFacts({ url }).canonical).toBe(false);
+  });
 
   test('shows the address behind an odd spelling as the host', () => {
     expect(lexicalFacts({ url: 'http://0x7f.1/' }).hosts).toEqual(['127.0.0.1']);
@@ -66,13 +82,13 @@ describe('facts of arguments', () => {
   });
 
   test('knows kinds by the words of a name', () => {
-    expect([kindOfName('filePath'), kindOfName('file_path'), kindOfName('baseUrl'), kindOfName('hostname'), kindOfName('profile'), kindOfName('content')]).toEqual([
-      'path',
-      'path',
-      'url',
-      'host',
-      'text',
-      'text',
-    ]);
+    expect([
+      kindOfName('filePath'),
+      kindOfName('file_path'),
+      kindOfName('baseUrl'),
+      kindOfName('hostname'),
+      kindOfName('profile'),
+      kindOfName('content'),
+    ]).toEqual(['path', 'path', 'url', 'host', 'text', 'text']);
   });
 });

@@ -7,8 +7,18 @@ import type { AccessBindingSpec } from '../../schema/resources/access.ts';
 const tenancy = { org: 'default', project: 'default' };
 const who = { hasHuman: true, run: 'run_1' };
 const plainArguments = { paths: ['/input/a'], roots: ['input'], urls: [], hosts: [], canonical: true, bytes: 10 };
-const binding = (spec: Partial<AccessBindingSpec>): AccessBindingSpec => ({ subjects: [{ agentRole: 'reader' }], toolsets: [], models: [], agentRoles: [], fleets: [], ...spec });
-const granted: ProjectPolicies = { policySets: [], bindings: [{ name: 'readers', spec: binding({ toolsets: ['read'], models: ['survey'] }) }] };
+const binding = (spec: Partial<AccessBindingSpec>): AccessBindingSpec => ({
+  subjects: [{ agentRole: 'reader' }],
+  toolsets: [],
+  models: [],
+  agentRoles: [],
+  fleets: [],
+  ...spec,
+});
+const granted: ProjectPolicies = {
+  policySets: [],
+  bindings: [{ name: 'readers', spec: binding({ toolsets: ['read'], models: ['survey'] }) }],
+};
 
 type Changes = {
   org?: string;
@@ -25,7 +35,16 @@ type Changes = {
 const ask = (policies: ProjectPolicies, action: 'listTool' | 'callTool', changes: Changes = {}) => {
   const engine = createPolicyEngine();
   expect(engine.load(tenancy, policies)).toEqual({ ok: true });
-  const { org = 'default', project = 'default', role = 'reader', quarantined = false, frozen = false, approvedHash = 'h', currentHash = 'h', toolset = 'read' } = changes;
+  const {
+    org = 'default',
+    project = 'default',
+    role = 'reader',
+    quarantined = false,
+    frozen = false,
+    approvedHash = 'h',
+    currentHash = 'h',
+    toolset = 'read',
+  } = changes;
   return engine.decide(tenancy, {
     principal: entityUid('Agent', 'agent-1'),
     action,
@@ -33,7 +52,9 @@ const ask = (policies: ProjectPolicies, action: 'listTool' | 'callTool', changes
     context: action === 'listTool' ? { who } : { who, arguments: { ...plainArguments, ...changes.arguments } },
     entities: [
       ...projectEntities({ ...tenancy, environment: 'development', frozen }),
-      ...(org === 'default' && project === 'default' ? [] : projectEntities({ org, project, environment: 'development', frozen: false }).slice(org === 'default' ? 1 : 0)),
+      ...(org === 'default' && project === 'default'
+        ? []
+        : projectEntities({ org, project, environment: 'development', frozen: false }).slice(org === 'default' ? 1 : 0)),
       ...agentEntities({ org, project, agentId: 'agent-1', fleet: 'survey', role, owner: 'ada', quarantined, assignedPaths: ['/input/a'] }),
       ...toolEntities({
         ...tenancy,
@@ -89,12 +110,17 @@ forbid (principal is Quarterdeck::Agent, action == Quarterdeck::Action::"callToo
 unless { context.arguments.roots.contains("input") && principal.assignedPaths.containsAll(context.arguments.paths) };`;
     const policies = { ...granted, policySets: [{ name: 'survey', cedar }] };
     expect(ask(policies, 'callTool').effect).toBe('allow');
-    expect(ask(policies, 'callTool', { arguments: { paths: ['/input/b'] } })).toMatchObject({ effect: 'deny', policies: ['survey/own-file'], advice: ['Read your own file only.'] });
+    expect(ask(policies, 'callTool', { arguments: { paths: ['/input/b'] } })).toMatchObject({
+      effect: 'deny',
+      policies: ['survey/own-file'],
+      advice: ['Read your own file only.'],
+    });
     expect(ask(policies, 'callTool', { arguments: { roots: [] } }).effect).toBe('deny');
   });
 
   test('denies when a policy cannot be evaluated, although Cedar itself would skip it', () => {
-    const cedar = 'forbid (principal, action == Quarterdeck::Action::"callTool", resource) when { context.arguments.bytes * 9223372036854775807 > 0 };';
+    const cedar =
+      'forbid (principal, action == Quarterdeck::Action::"callTool", resource) when { context.arguments.bytes * 9223372036854775807 > 0 };';
     const decision = ask({ ...granted, policySets: [{ name: 'overflow', cedar }] }, 'callTool');
     expect(decision.effect).toBe('deny');
     expect(decision.error).toMatch(/overflow/);
@@ -103,19 +129,34 @@ unless { context.arguments.roots.contains("input") && principal.assignedPaths.co
   test('denies a request that does not fit the schema', () => {
     const engine = createPolicyEngine();
     engine.load(tenancy, granted);
-    const decision = engine.decide(tenancy, { principal: entityUid('User', 'default/ada'), action: 'callTool', resource: entityUid('Model', 'x'), context: {}, entities: [] });
+    const decision = engine.decide(tenancy, {
+      principal: entityUid('User', 'default/ada'),
+      action: 'callTool',
+      resource: entityUid('Model', 'x'),
+      context: {},
+      entities: [],
+    });
     expect(decision).toMatchObject({ effect: 'deny' });
     expect(decision.error).toBeDefined();
   });
 
   test('denies for a project whose policies were never loaded', () => {
-    const decision = createPolicyEngine().decide(tenancy, { principal: entityUid('User', 'a'), action: 'listTool', resource: entityUid('Tool', 'b'), context: { who }, entities: [] });
+    const decision = createPolicyEngine().decide(tenancy, {
+      principal: entityUid('User', 'a'),
+      action: 'listTool',
+      resource: entityUid('Tool', 'b'),
+      context: { who },
+      entities: [],
+    });
     expect(decision).toMatchObject({ effect: 'deny', error: expect.stringContaining('no policies') });
   });
 
   test('lets a person of a bound group use a model, and no other', () => {
     const engine = createPolicyEngine();
-    engine.load(tenancy, { policySets: [], bindings: [{ name: 'b', spec: binding({ subjects: [{ group: 'engineers' }], models: ['survey'] }) }] });
+    engine.load(tenancy, {
+      policySets: [],
+      bindings: [{ name: 'b', spec: binding({ subjects: [{ group: 'engineers' }], models: ['survey'] }) }],
+    });
     const askModel = (groups: string[], disabled = false) =>
       engine.decide(tenancy, {
         principal: entityUid('User', 'default/ada'),
@@ -134,7 +175,10 @@ unless { context.arguments.roots.contains("input") && principal.assignedPaths.co
 
 describe('putting policies into force', () => {
   test('refuses text that does not parse, with its line and column', () => {
-    const loaded = createPolicyEngine().load(tenancy, { policySets: [{ name: 'x', cedar: 'permit (principal,\n action resource);' }], bindings: [] });
+    const loaded = createPolicyEngine().load(tenancy, {
+      policySets: [{ name: 'x', cedar: 'permit (principal,\n action resource);' }],
+      bindings: [],
+    });
     expect(loaded).toMatchObject({ ok: false, issues: [{ name: 'x', line: 2 }] });
   });
 
@@ -155,7 +199,15 @@ describe('putting policies into force', () => {
       context: { who, maxTokens: 10 },
       entities: [
         ...projectEntities({ ...tenancy, environment: 'development', frozen: false }),
-        ...agentEntities({ ...tenancy, agentId: 'agent-1', fleet: 'f', role: 'reader', owner: 'ada', quarantined: false, assignedPaths: [] }),
+        ...agentEntities({
+          ...tenancy,
+          agentId: 'agent-1',
+          fleet: 'f',
+          role: 'reader',
+          owner: 'ada',
+          quarantined: false,
+          assignedPaths: [],
+        }),
         modelEntity(tenancy, 'survey', 'tiny'),
       ],
     });
@@ -163,7 +215,10 @@ describe('putting policies into force', () => {
   });
 
   test('refuses a template in a PolicySet: those are for bindings', () => {
-    const loaded = createPolicyEngine().load(tenancy, { policySets: [{ name: 'x', cedar: 'permit (principal == ?principal, action, resource);' }], bindings: [] });
+    const loaded = createPolicyEngine().load(tenancy, {
+      policySets: [{ name: 'x', cedar: 'permit (principal == ?principal, action, resource);' }],
+      bindings: [],
+    });
     expect(loaded.ok).toBe(false);
   });
 

@@ -1,0 +1,90 @@
+import { type Dispatcher, request } from 'undici';
+import { z } from 'zod';
+import { PlatformError } from '../schema/errors.ts';
+import { readBody } from './read-body.ts';
+
+/** Gets tokens that speak for one agent at one audience. */
+export type RunTokens = {
+  /** @throws {PlatformError} `token_refused`, `server_unavailable` (retryable) */
+  tokenFor(agentId: string, audience: string, signal: AbortSignal): Promise<string>;
+  /** Forgets a token that the gateway did not accept. */
+  forget(agentId: string, audience: string): void;
+};
+
+const AnswerSchema = z.object({ access_token: z.string(), expires_in: z.number() });
+
+/** A token is renewed this long before its end, so that none expires on its way. */
+const marginMs = 30_000;
+const mostTokens = 5000;
+
+const unavailable = (cause?: unknown): PlatformError =>
+  new PlatformError('server_unavailable', 'The issuer does not answer; the call is tried again.', { cause });
+
+/**
+ * Exchanges the worker's own credentials and an agent's id for a token of that agent. Tokens live for at most five minutes and are
+ * kept in memory until shortly before their end.
+ * @param options.issuerUrl - origin of the issuer, without a slash at the end
+ * @param options.client - the worker's OAuth client
+ * @see https://www.rfc-editor.org/rfc/rfc8693#section-2.1
+ */
+export const createRunTokens = ({
+  issuerUrl,
+  client,
+  clock = Date.now,
+  dispatcher,
+}: {
+  issuerUrl: string;
+  client: { id: string; secret: string };
+  clock?: () => number;
+  dispatcher?: Dispatcher;
+}): RunTokens => {
+  const held = new Map<string, { token: string; endsAtMs: number }>();
+  const basic = Buffer.from(`${encodeURIComponent(client.id)}:${encodeURIComponent(client.secret)}`).toString('base64');
+
+  const exchange = async (agentId: string, audience: string, signal: AbortSignal): Promise<{ token: string; endsAtMs: number }> => {
+    const form = new URLSearchParams({
+      grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange',
+      subject_token_type: 'urn:quarterdeck:params:oauth:token-type:agent-run',
+      subject_token: agentId,
+      resource: audience,
+    });
+    const askedAtMs = clock();
+    const answer = await request(`${issuerUrl}/token`, {
+      method: 'POST',
+      headers: { authorization: `Basic ${basic}`, 'content-type': 'application/x-www-form-urlencoded', accept: 'application/json' },
+      body: form.toString(),
+      signal,
+      headersTimeout: 10_000,
+      bodyTimeout: 10_000,
+      dispatcher,
+    }).catch((cause: unknown) => {
+      throw unavailable(cause);
+    });
+    const text = await readBody(answer.body);
+    if (answer.statusCode >= 500 || answer.statusCode === 429) throw unavailable();
+    const parsed = answer.statusCode === 200 ? AnswerSchema.safeParse(JSON.parse(text)) : undefined;
+    if (!parsed?.success)
+      throw new PlatformError('token_refused', `The issuer gives no token to ${agentId}; its run or the agent itself is not at work.`);
+    return { token: parsed.data.access_token, endsAtMs: askedAtMs + parsed.data.expires_in * 1000 };
+  };
+
+  const prune = (): void => {
+    for (const [key, { endsAtMs }] of held) if (endsAtMs <= clock() + marginMs) held.delete(key);
+    for (const key of [...held.keys()].slice(0, Math.max(0, held.size - mostTokens))) held.delete(key);
+  };
+
+  return {
+    tokenFor: async (agentId, audience, signal) => {
+      const key = `${agentId} ${audience}`;
+      const known = held.get(key);
+      if (known && known.endsAtMs > clock() + marginMs) return known.token;
+      const fresh = await exchange(agentId, audience, signal);
+      held.set(key, fresh);
+      if (held.size > mostTokens) prune();
+      return fresh.token;
+    },
+    forget: (agentId, audience) => {
+      held.delete(`${agentId} ${audience}`);
+    },
+  };
+};

@@ -1,0 +1,90 @@
+import type { DocumentIssue } from '../../control/api/render-error.ts';
+import { CliError } from '../output/cli-error.ts';
+import { exitCodeOf } from '../output/render-error.ts';
+import { noPlatform, type Platform } from './find-platform.ts';
+
+const answerWithinMs = 60_000;
+
+type Problem = { code: string; detail: string; status: number; requestId?: string; issues?: DocumentIssue[] };
+
+/** A refusal of the api. `documentIssues` are those of an apply, by document. */
+export class ApiRefusal extends CliError {
+  readonly status: number;
+  readonly documentIssues: DocumentIssue[];
+
+  constructor({ code, detail, status, requestId, issues = [] }: Problem) {
+    super(detail, { code, exitCode: exitCodeOf(code), requestId, isAway: status === 503, next: nextStepOf(code) });
+    this.status = status;
+    this.documentIssues = issues;
+  }
+}
+
+/** What to do where the detail of the refusal does not say it. */
+const nextStepOf = (code: string): string | undefined => {
+  switch (code) {
+    case 'not_permitted':
+      return 'ask who may change the policies; `quarterdeck audit query --decision deny` shows the refusal';
+    case 'token_refused':
+      return 'take the token of the running platform; its tokens change with each start';
+    case 'store_unavailable':
+      return 'try again in a few seconds; `quarterdeck status` shows what is down';
+    case 'internal':
+      return 'look into the log folder that `quarterdeck status` names';
+    default:
+      return undefined;
+  }
+};
+
+/** Whether the connection failed before there was an answer. */
+const isConnectionLost = (error: unknown): boolean => {
+  const { code, name } = ((error as Error).cause ?? error) as { code?: string; name?: string };
+  return ['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'UND_ERR_SOCKET'].includes(code ?? '') || name === 'SocketError';
+};
+
+export type ApiClient = ReturnType<typeof createApiClient>;
+
+/** Talks to the api as one person. Answers are trusted: they come from the same release. */
+export const createApiClient = ({ apiUrl, token, place }: Platform) => {
+  const request = async <T>(method: string, path: string, body?: unknown): Promise<T> => {
+    let response: Response;
+    let text: string;
+    try {
+      response = await fetch(`${apiUrl}/api/v1alpha1${path}`, {
+        method,
+        headers: { authorization: `Bearer ${token}`, ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+        signal: AbortSignal.timeout(answerWithinMs),
+        redirect: 'error', // a token goes where it was meant to go
+      });
+      text = await response.text();
+    } catch (error) {
+      if (isConnectionLost(error)) throw noPlatform(place);
+      throw new CliError(`The platform at ${apiUrl} does not answer`, {
+        code: 'server_unavailable',
+        isAway: true,
+        next: 'run `quarterdeck status`',
+        cause: error,
+      });
+    }
+    const answer = parseJson(text);
+    if (response.ok && answer !== undefined) return answer as T;
+    const problem = answer as Partial<Problem> | undefined;
+    if (typeof problem?.code === 'string' && typeof problem.detail === 'string') throw new ApiRefusal(problem as Problem);
+    const isAway = response.status === 502 || response.status === 503 || response.status === 504;
+    throw new CliError(`What answers at ${apiUrl} is no Quarterdeck (HTTP ${response.status})`, { isAway, next: 'check QUARTERDECK_URL' });
+  };
+
+  return {
+    get: <T>(path: string): Promise<T> => request<T>('GET', path),
+    post: <T>(path: string, body: unknown = {}): Promise<T> => request<T>('POST', path, body),
+    delete: <T>(path: string): Promise<T> => request<T>('DELETE', path),
+  };
+};
+
+const parseJson = (text: string): unknown => {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+};

@@ -1,0 +1,46 @@
+import type { Config } from '../config.ts';
+import { CliError, usageError } from '../output/cli-error.ts';
+import { dataFolderAt } from '../up/data-folder.ts';
+import { readReadyFile } from '../up/ready-file.ts';
+import { absolutePath } from './working-directory.ts';
+
+/**
+ * @property apiUrl - origin that serves `/api/v1alpha1`
+ * @property place - where it was found, as people are told
+ */
+export type Platform = { url: string; apiUrl: string; mcpUrl: string; modelsUrl: string; token: string; place: string };
+export type PlatformOptions = { data?: string; as?: string };
+
+export const noPlatform = (place: string): CliError =>
+  new CliError(`No platform runs on ${place}; start one with: quarterdeck up`, { code: 'server_unavailable', isAway: true });
+
+const people = ['admin', 'reviewer'] as const;
+
+/**
+ * Finds the running platform: by QUARTERDECK_URL and QUARTERDECK_TOKEN, else in the data folder.
+ * The token of the data folder goes to the platform of that folder alone, never to an address of the environment.
+ * @throws {CliError} when none runs there, or no token is at hand
+ */
+export const findPlatform = (config: Config, { data, as }: PlatformOptions): Platform => {
+  if (as !== undefined && !(people as readonly string[]).includes(as))
+    throw usageError(`--as ${as} is not known; expected ${people.join(' or ')}`);
+  const folder = dataFolderAt(data === undefined ? config.dataDirectory : absolutePath(config, data));
+  const ready = readReadyFile(folder.readyFile);
+  const url = data === undefined ? config.url : undefined;
+  const isOwn = ready !== undefined && (url === undefined || url === ready.url || url === ready.apiUrl);
+  const person = as === 'reviewer' ? ready?.reviewerToken : ready?.adminToken;
+  const token = (as === undefined && data === undefined ? config.token : undefined) ?? (isOwn ? person : undefined);
+  if (url === undefined && !ready) throw noPlatform(folder.root);
+  const place = url ?? folder.root;
+  if (token === undefined) {
+    if (as !== undefined)
+      throw new CliError(`The platform on ${place} has no person ${as}`, { next: 'start it with `quarterdeck up --profile dev`' });
+    throw new CliError(`There is no token for the platform at ${place}`, {
+      code: 'not_authenticated',
+      next: 'set QUARTERDECK_TOKEN to yours',
+    });
+  }
+  if (isOwn && ready) return { url: ready.url, apiUrl: ready.apiUrl, mcpUrl: ready.mcpUrl, modelsUrl: ready.modelsUrl, token, place };
+  const origin = url ?? '';
+  return { url: origin, apiUrl: origin, mcpUrl: `${origin}/mcp`, modelsUrl: `${origin}/v1`, token, place };
+};

@@ -1,0 +1,114 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Command, Option } from 'commander';
+import { type AuditEvent, AuditKindSchema } from '../../schema/audit-event.ts';
+import { interruptible } from '../client/follow-run.ts';
+import { patiently } from '../client/patience.ts';
+import { type ConnectionOptions, connectedCommand, openSession } from '../client/session.ts';
+import { auditRows, auditTable } from '../output/audit-table.ts';
+import { usageError } from '../output/cli-error.ts';
+import { withExamples } from '../output/command-help.ts';
+import { exitCodes } from '../output/exit-codes.ts';
+import { type Format, formatOption } from '../output/format-option.ts';
+import { print, say } from '../output/talk.ts';
+import { parseDuration } from '../output/units.ts';
+
+const filterNames = ['run', 'agent', 'role', 'fleet', 'person', 'tool', 'action', 'kind', 'decision', 'since', 'limit'] as const;
+type Filters = Partial<Record<(typeof filterNames)[number], string>>;
+type Options = ConnectionOptions & Filters & { format: Format };
+
+const pollMs = 700;
+/** So many numbers back a row may still appear. */
+const lateRows = 200;
+
+/** An instant as it is, or a time before now. */
+const readSince = (text: string): string => {
+  const ago = parseDuration(text);
+  const at = ago === undefined ? new Date(text) : new Date(Date.now() - ago);
+  if (Number.isNaN(at.getTime()))
+    throw usageError(`--since ${text} is neither a time such as 10m nor an instant such as 2026-03-01T12:00:00Z`);
+  return at.toISOString();
+};
+
+const queryOf = (options: Filters, more: Record<string, string> = {}): string => {
+  const given = filterNames.flatMap((name): [string, string][] => {
+    const value = options[name];
+    if (value === undefined) return [];
+    return [[name, name === 'since' ? readSince(value) : value]];
+  });
+  return new URLSearchParams([...given, ...Object.entries(more)]).toString();
+};
+
+const show = (events: AuditEvent[], format: Format, isFirst: boolean): void => {
+  if (format === 'jsonl') for (const event of events) print(JSON.stringify(event));
+  else if (events.length > 0 || isFirst) print(isFirst ? auditTable(events) : auditRows(events));
+};
+
+const query = async ({ format, ...options }: Options): Promise<void> => {
+  const { api, path } = openSession(options);
+  const { events } = await api.get<{ events: AuditEvent[] }>(`${path}/audit?${queryOf(options)}`);
+  if (format === 'json') return print(JSON.stringify({ events }, undefined, 2));
+  if (events.length === 0 && format === 'table') return say('No row of the audit is like that.');
+  show(events, format, true);
+};
+
+const tail = async ({ format, ...options }: Options): Promise<void> => {
+  const { api, path } = openSession(options);
+  const read = async (more: Record<string, string>) =>
+    (await api.get<{ events: AuditEvent[] }>(`${path}/audit?${queryOf(options, more)}`)).events;
+  await interruptible(async (signal) => {
+    const first = await read({});
+    show(first, format, true);
+    // rows are numbered before they are committed, so one may appear behind those that were seen
+    const seen = new Set(first.map(({ sequence }) => sequence));
+    const begin = first[0]?.sequence ?? 0;
+    let last = first.at(-1)?.sequence ?? 0;
+    while (!signal.aborted) {
+      await sleep(pollMs, undefined, { signal }).catch(() => undefined);
+      if (signal.aborted) break;
+      const after = String(Math.max(begin, last - lateRows));
+      const fresh = (await patiently(() => read({ after, limit: '1000' }), { signal })).filter(({ sequence }) => !seen.has(sequence));
+      show(fresh, format, false);
+      for (const { sequence } of fresh) seen.add(sequence);
+      last = Math.max(last, ...fresh.map(({ sequence }) => sequence));
+    }
+  });
+  process.exitCode = exitCodes.interrupted;
+};
+
+const withFilters = (command: Command, limit: string): Command =>
+  command
+    .option('--run <id>', 'of one run')
+    .option('--agent <id>', 'of one agent')
+    .option('--role <name>', 'of agents of a role')
+    .option('--fleet <name>', 'of runs of a fleet')
+    .option('--person <id>', 'of a person and the agents they launched')
+    .option('--tool <name>', 'calls of a tool')
+    .option('--action <name>', 'callTool, listTool, invokeModel, applyResource, launchFleet, …')
+    .addOption(new Option('--kind <kind>', 'kind of row').choices(AuditKindSchema.options))
+    .addOption(new Option('--decision <decision>', 'what was decided').choices(['allow', 'deny']))
+    .option('--since <time>', 'a time ago (10m, 2h) or an instant')
+    .option('--limit <count>', 'the newest so many', limit);
+
+export const auditCommand = (): Command =>
+  withExamples(
+    new Command('audit')
+      .description('Who did what, what was decided, how it ended')
+      .addCommand(
+        withFilters(connectedCommand('query'), '200')
+          .description('Show rows of the audit')
+          .addOption(formatOption(['table', 'json', 'jsonl']))
+          .action(query),
+      )
+      .addCommand(
+        withFilters(connectedCommand('tail'), '20')
+          .description('Show the last rows and those that come, until Ctrl-C')
+          .addOption(formatOption(['table', 'jsonl']))
+          .action(tail),
+      ),
+    [
+      ['quarterdeck audit query --run RUN', 'each call of a run'],
+      ['quarterdeck audit query --decision deny --since 1h', 'what was refused'],
+      ['quarterdeck audit query -o jsonl | jq .tool', 'for programs'],
+      ['quarterdeck audit tail --fleet survey', 'as it happens'],
+    ],
+  );

@@ -1,0 +1,28 @@
+import type { Command } from 'commander';
+import { absolutePath } from '../client/working-directory.ts';
+import { readConfig } from '../config.ts';
+import { type Format, formatOption } from '../output/format-option.ts';
+import { print } from '../output/talk.ts';
+import { checkMachine, type Finding } from '../up/check-machine.ts';
+
+const renderFinding = ({ state, name, detail, help }: Finding): string =>
+  `${state.padEnd(4)}  ${name.padEnd(11)}  ${detail}${help === undefined ? '' : `\n      ${' '.repeat(11)}  try: ${help}`}`;
+
+export const registerDoctor = (program: Command): void => {
+  program
+    .command('doctor')
+    .description('look whether this machine has what a platform needs')
+    .option('--data <dir>', 'data folder that will be used')
+    .option('--port <port>', 'first of the ten ports that will be used', Number, 7420)
+    .addOption(formatOption(['table', 'json']))
+    .action(async ({ data, port, format }: { data?: string; port: number; format: Format }) => {
+      const config = readConfig();
+      const findings = await checkMachine({
+        dataDirectory: data === undefined ? config.dataDirectory : absolutePath(config, data),
+        port,
+        config,
+      });
+      print(format === 'json' ? JSON.stringify({ findings }, null, 2) : findings.map(renderFinding).join('\n'));
+      if (findings.some(({ state }) => state === 'fail')) process.exitCode = 1;
+    });
+};

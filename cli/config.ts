@@ -1,0 +1,78 @@
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { PlatformError } from '../schema/errors.ts';
+
+/** An empty variable counts as one that is not set, as most programs have it. */
+const given = <T extends z.ZodType>(schema: T) => z.preprocess((value) => (value === '' ? undefined : value), schema.optional());
+
+const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as const;
+
+/** Whatever the environment may say, by its variable; none of them is needed. */
+const EnvironmentSchema = z.object({
+  /** URL of a Postgres server's database (`postgres://user:password@host:5432/name`). Default: an embedded Postgres in the data folder. */
+  DATABASE_URL: given(z.url({ protocol: /^postgres(ql)?$/, error: 'a URL such as postgres://user:password@host:5432/name' })),
+  /** `host:port` of a Temporal frontend (gRPC). Default: the development server, with its file in the data folder. */
+  TEMPORAL_ADDRESS: given(z.string().regex(/^[^\s/]+:\d+$/, 'a host and a port such as 127.0.0.1:7233')),
+  /** Temporal namespace, which has to exist there. Default: `default`. */
+  TEMPORAL_NAMESPACE: given(z.string()),
+  /** Origin of the gateway that commands talk to. Default: the platform that runs on the data folder. */
+  QUARTERDECK_URL: given(z.url({ protocol: /^https?$/, error: 'a URL such as http://127.0.0.1:7420' })),
+  /** Token of the person who gives commands; secret. Default: the one of the platform that runs on the data folder. */
+  QUARTERDECK_TOKEN: given(z.string()),
+  /** Data folder. Default: `quarterdeck` in XDG_DATA_HOME. `--data` comes before it. */
+  QUARTERDECK_DATA: given(z.string()),
+  /** Where programs keep data of a user. Default: `~/.local/share`. */
+  XDG_DATA_HOME: given(z.string()),
+  /** Any value: output has no colours. Default: colours on a terminal. */
+  NO_COLOR: given(z.string()),
+  /** Least severe log record that is kept. Default: `info`. */
+  LOG_LEVEL: given(z.enum(logLevels, `one of ${logLevels.join(', ')}`)),
+  /** Simple index of Python packages (PEP 503) that the tiny model is fetched from. Default: the public one. */
+  PIP_INDEX_URL: given(z.url({ error: 'a URL such as https://index.example/simple' })),
+  /** PEM file with further certificate authorities; Node reads it at its start, and our processes get it too. Default: none. */
+  NODE_EXTRA_CA_CERTS: given(z.string()),
+});
+
+/** What the environment decides, with defaults filled in. */
+export type Config = {
+  databaseUrl: string | undefined;
+  temporalAddress: string | undefined;
+  temporalNamespace: string;
+  url: string | undefined;
+  token: string | undefined;
+  dataDirectory: string;
+  colours: boolean;
+  logLevel: (typeof logLevels)[number];
+  pipIndexUrl: string | undefined;
+  /** All variables as they are: the gateway looks references such as `env: OPENAI_API_KEY` up in them, and nobody else. */
+  environment: Readonly<Record<string, string | undefined>>;
+};
+
+/**
+ * Reads the environment; nothing else of the product does.
+ * @throws {PlatformError} `input_invalid` naming the variable and what is expected, never its value
+ */
+export const readConfig = (environment: Readonly<Record<string, string | undefined>> = process.env): Config => {
+  const parsed = EnvironmentSchema.safeParse(environment);
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0];
+    throw new PlatformError(
+      'input_invalid',
+      `The environment variable ${issue?.path.join('.')} cannot be used: expected ${issue?.message}.`,
+    );
+  }
+  const values = parsed.data;
+  return {
+    databaseUrl: values.DATABASE_URL,
+    temporalAddress: values.TEMPORAL_ADDRESS,
+    temporalNamespace: values.TEMPORAL_NAMESPACE ?? 'default',
+    url: values.QUARTERDECK_URL?.replace(/\/$/, ''),
+    token: values.QUARTERDECK_TOKEN,
+    dataDirectory: values.QUARTERDECK_DATA ?? join(values.XDG_DATA_HOME ?? join(homedir(), '.local', 'share'), 'quarterdeck'),
+    colours: values.NO_COLOR === undefined,
+    logLevel: values.LOG_LEVEL ?? 'info',
+    pipIndexUrl: values.PIP_INDEX_URL,
+    environment,
+  };
+};

@@ -1,0 +1,62 @@
+import type { RunSummary } from '../../control/api/run-progress.ts';
+import type { RunProgress } from '../../schema/run.ts';
+import { plainText } from './plain-text.ts';
+import { elapsedMs, stageText, totalsText } from './run-text.ts';
+import { renderTable } from './table.ts';
+import { formatAge, formatCost, formatCount, formatDuration } from './units.ts';
+
+export const runTable = (runs: RunSummary[], now: Date): string =>
+  renderTable(
+    ['RUN', 'FLEET', 'STATE', 'QUALITY', 'BY', 'AGE', 'TOOK', 'RESULT'],
+    runs.map((run) => [
+      run.id,
+      run.fleet,
+      run.state,
+      run.quality,
+      run.startedBy,
+      formatAge(run.createdAt, now),
+      formatDuration(elapsedMs(run, now)),
+      run.result ?? '',
+    ]),
+  );
+
+type Agent = RunProgress['agents'][number];
+
+const agentTable = (agents: Agent[]): string =>
+  renderTable(
+    ['AGENT', 'STATE', 'REASON', 'STEPS', 'CALLS', 'REFUSED', 'TOKENS', 'COST', 'DETAIL'],
+    agents.map((agent) => [
+      `${agent.stage}/${agent.role}/${agent.ordinal}`,
+      agent.state,
+      agent.reason ?? '',
+      String(agent.steps),
+      String(agent.calls),
+      String(agent.refusals),
+      `${formatCount(agent.inputTokens)}+${formatCount(agent.outputTokens)}`,
+      formatCost(agent.costMicroUsd),
+      agent.detail ?? '',
+    ]),
+  );
+
+/** Everything about one run, for people. */
+export const runReport = (run: RunProgress, now: Date): string => {
+  const facts: [string, string | null][] = [
+    ['state', run.reason ? `${run.state}: ${run.reason}` : run.state],
+    ['fleet', `${run.org}/${run.project}/${run.fleet}`],
+    ['started', `${run.createdAt} by ${run.startedBy}`],
+    ['took', formatDuration(elapsedMs(run, now))],
+    ['quality', run.quality],
+    ['totals', totalsText(run.totals)],
+    ['output', run.outputDirectory],
+    ['result', run.result],
+  ];
+  const known = facts.filter((fact): fact is [string, string] => fact[1] !== null);
+  const stages = run.stages.map((stage) => `  ${stage.name} (${stage.role}): ${stageText(stage)}`);
+  return [
+    `Run ${run.id}`,
+    ...known.map(([name, text]) => `  ${name.padEnd(8)} ${plainText(text)}`),
+    'Stages',
+    ...stages,
+    ...(run.agents.length > 0 ? ['Agents', agentTable(run.agents)] : ['Agents: none yet']),
+  ].join('\n');
+};

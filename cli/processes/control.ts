@@ -1,0 +1,47 @@
+import { startApi } from '../../control/api/start-api.ts';
+import { createTemporalPort } from '../../control/api/temporal-port.ts';
+import { startController } from '../../control/controller/start-controller.ts';
+import { startIssuer } from '../../control/issuer/start-issuer.ts';
+import { createContentStore } from '../../store/contents.ts';
+import { closeDatabase, openDatabase } from '../../store/database.ts';
+import { deriveContentKeys } from '../../store/secrets/seal.ts';
+import type { Logger } from '../../telemetry/logger.ts';
+import { createAgentDirectory } from './agent-directory.ts';
+import { createApiPolicy } from './api-policy.ts';
+import type { RunningProcess } from './messages.ts';
+import type { ProcessConfigs } from './process-configs.ts';
+
+const sweepIntervalMs = 5_000;
+
+/** The issuer, the api and the controller: three listeners' worth of work in one process, each with what it needs and no more. */
+export const startControlProcess = async (config: ProcessConfigs['control'], logger: Logger): Promise<RunningProcess> => {
+  const clock = (): Date => new Date();
+  const database = openDatabase({ url: config.databaseUrl, max: 12, name: 'control' });
+  const temporal = createTemporalPort({ address: config.temporalAddress, namespace: config.temporalNamespace });
+  const policy = await createApiPolicy({ database, logger });
+  const issuer = await startIssuer(config.issuer, { agents: createAgentDirectory(database), logger: logger.child({ part: 'issuer' }) });
+  const api = await startApi(config.api, {
+    database,
+    contentStore: createContentStore(database, deriveContentKeys(config.contentKey, 'content')),
+    temporal,
+    authorize: policy.authorize,
+    validatePolicies: policy.validatePolicies,
+    logger: logger.child({ part: 'api' }),
+    clock,
+  });
+  const controller = startController({
+    database,
+    temporal,
+    clock,
+    intervalMs: sweepIntervalMs,
+    logger: logger.child({ part: 'controller' }),
+  });
+  return {
+    close: async () => {
+      await Promise.all([api.close(), issuer.close(), controller.close()]);
+      await policy.close();
+      await temporal.close();
+      await closeDatabase(database);
+    },
+  };
+};

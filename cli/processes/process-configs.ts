@@ -1,0 +1,43 @@
+import type { ApiConfig } from '../../control/api/api-dependencies.ts';
+import type { IssuerConfig } from '../../control/issuer/issuer-config.ts';
+import type { GatewayConfig } from '../../gateway/gateway-config.ts';
+import type { HostConfig } from '../../runtime/host/host-config.ts';
+
+export type TemporalAddress = { temporalAddress: string; temporalNamespace: string };
+
+/** The issuer, the api and the controller share a process on one machine, with a listener each. */
+export type ControlConfig = TemporalAddress & {
+  databaseUrl: string;
+  /** 32 bytes in base64. */
+  contentKey: string;
+  issuer: IssuerConfig;
+  api: ApiConfig;
+};
+
+export type WorkerConfig = TemporalAddress & {
+  databaseUrl: string;
+  /** 32 bytes in base64. */
+  contentKey: string;
+  gatewayUrl: string;
+  issuerUrl: string;
+  /** Shows the issuer that it is the worker who asks. */
+  workerClientSecret: string;
+};
+
+export type LocalModelConfig = {
+  port: number;
+  /** Key that every request has to bring as a bearer token. */
+  key: string;
+  /** Folder with the model and the library that runs it, where they are installed. */
+  cacheDirectory: string;
+};
+
+/** What each process is told at its start. */
+export type ProcessConfigs = {
+  control: ControlConfig;
+  gateway: GatewayConfig;
+  host: HostConfig;
+  worker: WorkerConfig;
+  'local-model': LocalModelConfig;
+};
+export type ProcessName = keyof ProcessConfigs;

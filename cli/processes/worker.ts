@@ -1,0 +1,1 @@
+export const startWorkerProcess = async (_config: unknown, _logger: unknown) => ({ close: async () => {} });

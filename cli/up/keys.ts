@@ -1,0 +1,82 @@
+import { randomBytes } from 'node:crypto';
+import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { z } from 'zod';
+import { makeSigningKey } from '../../control/issuer/make-signing-key.ts';
+import { cannotStart } from './cannot-start.ts';
+import type { DataFolder } from './data-folder.ts';
+
+/** Keys by which our processes know each other, and the password of the embedded Postgres; all random, in base64url. */
+const InternalKeysSchema = z.object({
+  gatewayToHost: z.string().min(32),
+  gatewayToLocalModel: z.string().min(32),
+  workerClientSecret: z.string().min(32),
+  postgresPassword: z.string().min(32),
+});
+
+const SigningKeysSchema = z.array(z.looseObject({ kty: z.string(), kid: z.string() })).min(1);
+
+export type Keys = {
+  /** 32 bytes in base64: encrypts contents. */
+  contentKey: string;
+  /** 32 bytes in base64: seals outcomes of operations. */
+  gatewayKey: string;
+  /** Private JWKs of the issuer; the first one signs. */
+  signingKeys: z.infer<typeof SigningKeysSchema>;
+  internal: z.infer<typeof InternalKeysSchema>;
+};
+
+const files = { content: 'content.key', gateway: 'gateway.key', issuer: 'issuer.json', internal: 'internal.json' } as const;
+const secret = (): string => randomBytes(32).toString('base64url');
+
+/** Made aside and renamed whole: after a kill there are all keys or none. */
+const makeKeys = async (folder: string): Promise<void> => {
+  const unfinished = `${folder}.unfinished`;
+  rmSync(unfinished, { recursive: true, force: true });
+  mkdirSync(unfinished, { mode: 0o700 });
+  const write = (name: string, text: string): void => writeFileSync(join(unfinished, name), `${text}\n`, { mode: 0o600 });
+  write(files.content, randomBytes(32).toString('base64'));
+  write(files.gateway, randomBytes(32).toString('base64'));
+  write(files.issuer, JSON.stringify([await makeSigningKey()]));
+  const internal: z.infer<typeof InternalKeysSchema> = {
+    gatewayToHost: secret(),
+    gatewayToLocalModel: secret(),
+    workerClientSecret: secret(),
+    postgresPassword: secret(),
+  };
+  write(files.internal, JSON.stringify(internal));
+  renameSync(unfinished, folder);
+};
+
+const unusable = (path: string, cause: unknown) =>
+  cannotStart(
+    `The key file ${path} is missing or damaged: put its copy back from a backup of the folder ${basename(join(path, '..'))}.`,
+    cause,
+  );
+
+/**
+ * Reads the keys of a data folder, and makes them at its first start.
+ * @throws {PlatformError} `input_invalid` when data is there and a key is not: new keys would not open what is stored
+ */
+export const loadKeys = async (folder: Pick<DataFolder, 'keys' | 'postgres'>): Promise<Keys> => {
+  if (!existsSync(folder.keys)) {
+    if (existsSync(folder.postgres)) throw unusable(join(folder.keys, files.content), undefined);
+    await makeKeys(folder.keys);
+  }
+  chmodSync(folder.keys, 0o700);
+  const read = <T>(name: string, parse: (text: string) => T): T => {
+    const path = join(folder.keys, name);
+    try {
+      return parse(readFileSync(path, 'utf8').trim());
+    } catch (cause) {
+      throw unusable(path, cause);
+    }
+  };
+  const masterKey = z.base64().refine((text) => Buffer.from(text, 'base64').length === 32);
+  return {
+    contentKey: read(files.content, (text) => masterKey.parse(text)),
+    gatewayKey: read(files.gateway, (text) => masterKey.parse(text)),
+    signingKeys: read(files.issuer, (text) => SigningKeysSchema.parse(JSON.parse(text))),
+    internal: read(files.internal, (text) => InternalKeysSchema.parse(JSON.parse(text))),
+  };
+};

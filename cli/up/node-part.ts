@@ -1,0 +1,56 @@
+import { closeSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import type { Config } from '../config.ts';
+import type { ConfigMessage, ProcessMessage } from '../processes/messages.ts';
+import type { ProcessConfigs, ProcessName } from '../processes/process-configs.ts';
+import { cannotStart } from './cannot-start.ts';
+import { spawnCommand } from './command.ts';
+import { openLog } from './log-file.ts';
+import type { Part } from './supervise.ts';
+
+const entry = fileURLToPath(new URL('../process.ts', import.meta.url));
+const root = fileURLToPath(new URL('../../', import.meta.url));
+
+/** What our processes see of the environment: where things are, never keys, which come with the configuration. */
+const inherited = ['PATH', 'HOME', 'TMPDIR', 'TZ', 'LANG', 'XDG_CACHE_HOME', 'NODE_EXTRA_CA_CERTS', 'SSL_CERT_FILE', 'SSL_CERT_DIR'];
+
+/** Long enough for a worker to bundle its workflows beside a busy compiler. */
+const readyWithinMs = 120_000;
+
+/** One of our own processes as a part of the platform. */
+export const nodePart = <Name extends ProcessName>(
+  name: Name,
+  options: {
+    config: ProcessConfigs[Name];
+    port?: number;
+    stopGraceMs: number;
+    logFile: string;
+    logLevel: Config['logLevel'];
+    environment: Config['environment'];
+  },
+): Part => ({
+  name,
+  ...(options.port === undefined ? {} : { port: options.port }),
+  stopSignal: 'SIGTERM',
+  stopGraceMs: options.stopGraceMs,
+  launch: () => {
+    const env = Object.fromEntries(
+      inherited.flatMap((variable) => (options.environment[variable] ? [[variable, options.environment[variable]]] : [])),
+    );
+    const log = openLog(options.logFile);
+    const child = spawnCommand({ file: process.execPath, args: [entry, name], env, cwd: root }, ['ignore', log, log, 'ipc']);
+    closeSync(log);
+    const message: ConfigMessage = { type: 'config', config: options.config, logLevel: options.logLevel };
+    child.send(message, () => undefined); // a child that is gone already is seen by its exit
+    const ready = new Promise<void>((resolve, reject) => {
+      const late = setTimeout(() => reject(cannotStart(`${name} does not answer; see ${options.logFile}.`)), readyWithinMs);
+      child.once('exit', () => clearTimeout(late));
+      child.once('message', (answer: ProcessMessage) => {
+        clearTimeout(late);
+        if (answer.type === 'ready') resolve();
+        else reject(cannotStart(`${name} does not start: ${answer.detail}`));
+      });
+    });
+    return { child, ready };
+  },
+});

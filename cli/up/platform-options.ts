@@ -1,0 +1,32 @@
+import type { Config } from '../config.ts';
+import type { ReadyFile } from './ready-file.ts';
+import type { Profile } from './seed.ts';
+import type { PartReport } from './supervise.ts';
+
+export type PlatformOptions = {
+  dataDirectory: string;
+  /** Base of the ten ports that are used on 127.0.0.1. */
+  port: number;
+  profile: Profile;
+  /** Whether MCP servers may run as bare processes where no cage can be had; never in the profile `production`. */
+  allowUncaged: boolean;
+  /** Folder with resources that are applied at the start and whenever a file in it changes. */
+  resourcesDirectory?: string | undefined;
+  /** A further place for the ready file. */
+  readyFile?: string | undefined;
+  config: Config;
+  /** Gets one line at a time about what happens, for people. */
+  onLine(text: string): void;
+  /** Ends a start that is under way; what was started by then is stopped. */
+  signal?: AbortSignal | undefined;
+};
+
+/** A platform that serves. */
+export type Platform = {
+  ready: ReadyFile;
+  report(): PartReport[];
+  /** Stops everything in its order; ends within ten seconds, and after it nothing of the platform runs. */
+  stop(): Promise<void>;
+  /** Ends everything at once, in no order. */
+  kill(): void;
+};

@@ -1,0 +1,139 @@
+import { homedir } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import type { ProcessConfigs, ProcessName } from '../processes/process-configs.ts';
+import { cacheFolder } from '../setup/cache-folder.mjs';
+import type { DataFolder } from './data-folder.ts';
+import type { Keys } from './keys.ts';
+import { logFileOf } from './log-file.ts';
+import { nodePart } from './node-part.ts';
+import type { PlatformOptions } from './platform-options.ts';
+import type { Ports } from './ports.ts';
+import { type PostgresPlace, postgresCommand, postgresUrl, waitForPostgres } from './postgres.ts';
+import { addressesOf } from './ready-file.ts';
+import { serverPart } from './server-part.ts';
+import type { Part } from './supervise.ts';
+import { keepTemporalFolder, prepareTemporalFolder, temporalCommand, waitForTemporal } from './temporal.ts';
+
+/** Recovery after a kill may have a gigabyte of log to replay. */
+const serverDeadlineMs = 60_000;
+const workerClientId = 'worker';
+
+/** What the parts of one platform are made from. */
+export type PartsContext = {
+  folder: DataFolder;
+  ports: Ports;
+  keys: Keys;
+  options: PlatformOptions;
+  databaseUrl: string;
+  temporalAddress: string;
+};
+
+export const postgresPart = ({ folder, ports }: Pick<PartsContext, 'folder' | 'ports'>, place: PostgresPlace): Part =>
+  serverPart({
+    name: 'postgres',
+    port: ports.postgres,
+    stopSignal: 'SIGINT', // fast shutdown: connections are closed, and nothing has to be recovered
+    stopGraceMs: 1_500,
+    command: () => postgresCommand(place),
+    waitUntilReady: (signal) => waitForPostgres(postgresUrl(place, 'postgres'), { deadlineMs: serverDeadlineMs, signal }),
+    logFile: logFileOf(folder.logs, 'postgres'),
+  });
+
+export const temporalPart = ({ folder, ports, options }: Pick<PartsContext, 'folder' | 'ports' | 'options'>): Part =>
+  serverPart({
+    name: 'temporal',
+    port: ports.temporal,
+    stopSignal: 'SIGTERM',
+    stopGraceMs: 1_500,
+    command: () => temporalCommand({ file: prepareTemporalFolder(folder.temporal), port: ports.temporal, home: homedir() }),
+    waitUntilReady: async (signal) => {
+      const place = { address: `127.0.0.1:${ports.temporal}`, namespace: options.config.temporalNamespace };
+      await waitForTemporal(place, { deadlineMs: serverDeadlineMs, signal });
+      keepTemporalFolder(folder.temporal);
+    },
+    logFile: logFileOf(folder.logs, 'temporal'),
+  });
+
+/** What each of our processes is told; a key goes to those alone that need it. */
+const configsOf = ({ folder, ports, keys, options, databaseUrl, temporalAddress }: PartsContext): ProcessConfigs => {
+  const { url, apiUrl } = addressesOf(ports);
+  const issuerUrl = `http://127.0.0.1:${ports.issuer}`;
+  const { internal, contentKey, gatewayKey, signingKeys } = keys;
+  const { profile, config } = options;
+  const temporal = { temporalAddress, temporalNamespace: config.temporalNamespace };
+  return {
+    control: {
+      ...temporal,
+      databaseUrl,
+      contentKey,
+      issuer: {
+        port: ports.issuer,
+        issuerUrl,
+        resourceBase: url,
+        signingKeys,
+        workerClient: { id: workerClientId, secret: internal.workerClientSecret },
+      },
+      api: { port: ports.api, publicUrl: apiUrl, gatewayUrl: url, dataDirectory: folder.root, profile },
+    },
+    gateway: {
+      port: ports.gateway,
+      publicUrl: url,
+      databaseUrl,
+      issuerUrl,
+      jwksUri: `${issuerUrl}/jwks`,
+      apiUrl,
+      hostUrl: `http://127.0.0.1:${ports.host}`,
+      hostKey: internal.gatewayToHost,
+      localModelUrl: `http://127.0.0.1:${ports['local-model']}`,
+      localModelKey: internal.gatewayToLocalModel,
+      resultKey: gatewayKey,
+      profile,
+      environment: config.environment,
+    },
+    host: {
+      port: ports.host,
+      key: internal.gatewayToHost,
+      allowUncaged: options.allowUncaged,
+      packageRoot: fileURLToPath(new URL('../../', import.meta.url)),
+      nodePath: process.execPath,
+      logDirectory: `${folder.logs}/servers`,
+      privatePaths: [folder.root],
+      openPaths: [folder.runs],
+    },
+    worker: { ...temporal, databaseUrl, contentKey, gatewayUrl: url, issuerUrl, workerClientSecret: internal.workerClientSecret },
+    'local-model': { port: ports['local-model'], key: internal.gatewayToLocalModel, cacheDirectory: cacheFolder() },
+  };
+};
+
+/** How long each may take to end: the gateway lets calls that run come to their end. */
+const stopGraceMs: Record<ProcessName, number> = { worker: 2_000, gateway: 5_200, control: 2_500, 'local-model': 1_000, host: 800 };
+
+/** Our own processes, in the order in which they are stopped; they are started together, and wait for each other. */
+export const processParts = (context: PartsContext): Part[] => {
+  const configs = configsOf(context);
+  const { folder, ports, options } = context;
+  const part = <Name extends ProcessName>(name: Name, port?: number): Part =>
+    nodePart(name, {
+      config: configs[name],
+      ...(port === undefined ? {} : { port }),
+      stopGraceMs: stopGraceMs[name],
+      logFile: logFileOf(folder.logs, name),
+      logLevel: options.config.logLevel,
+      environment: options.config.environment,
+    });
+  return [
+    part('worker'),
+    part('gateway', ports.gateway),
+    part('control', ports.api),
+    part('local-model', ports['local-model']),
+    part('host', ports.host),
+  ];
+};
+
+/** Who is stopped together, in turn: who calls before who is called. */
+export const stopOrder: readonly (readonly string[])[] = [
+  ['worker'],
+  ['gateway', 'control', 'local-model'],
+  ['host'],
+  ['temporal', 'postgres'],
+];

@@ -1,0 +1,53 @@
+import { randomBytes } from 'node:crypto';
+import { defaultTenancy } from '../../schema/ids.ts';
+import { resourceSchemas } from '../../schema/resource.ts';
+import { apiVersion } from '../../schema/resources/metadata.ts';
+import { closeDatabase, openDatabase } from '../../store/database.ts';
+import { findPerson, replacePersonToken, seedPeople } from '../../store/people.ts';
+import { applyResources, findResource } from '../../store/resources.ts';
+
+export type Profile = 'dev' | 'solo' | 'production';
+export type SeededTokens = { adminToken?: string; reviewerToken?: string };
+
+const { org, project } = defaultTenancy;
+
+const seeds = [
+  { id: 'admin', stamp: 'admin-token', roles: ['administrator'], groups: [], profiles: ['dev', 'solo'] },
+  { id: 'reviewer', stamp: 'reviewer-token', roles: ['reviewer'], groups: ['reviewers'], profiles: ['dev'] },
+] as const;
+
+const makeToken = (): string => `qd_${randomBytes(32).toString('base64url')}`;
+
+/**
+ * Makes the org and the project `default`, and the people of the profile with new tokens; their tokens of earlier starts end here.
+ * What was declared since is left as it is.
+ * @returns the tokens, of which the database keeps hashes alone
+ */
+export const seed = async (databaseUrl: string, profile: Profile): Promise<SeededTokens> => {
+  const database = openDatabase({ url: databaseUrl, max: 1, name: 'up' });
+  try {
+    const wanted = seeds.filter(({ profiles }) => (profiles as readonly Profile[]).includes(profile));
+    await seedPeople(
+      database,
+      org,
+      wanted.map(({ id, roles, groups }) => ({ id, roles: [...roles], groups: [...groups] })),
+    );
+    if (!(await findResource(database, { org, project, kind: 'Project', name: project })))
+      await applyResources(database, [
+        resourceSchemas.Project.parse({ apiVersion, kind: 'Project', metadata: { name: project, org, project }, spec: {} }),
+      ]);
+    const tokens = new Map<string, string>();
+    for (const { id, stamp } of seeds) {
+      if (!(await findPerson(database, org, id))) continue;
+      const token = makeToken();
+      await replacePersonToken(database, { org, personId: id, stamp, token });
+      // a person of another profile's start: the earlier token is replaced by one that nobody ever sees
+      if (wanted.some((person) => person.id === id)) tokens.set(id, token);
+    }
+    const adminToken = tokens.get('admin');
+    const reviewerToken = tokens.get('reviewer');
+    return { ...(adminToken ? { adminToken } : {}), ...(reviewerToken ? { reviewerToken } : {}) };
+  } finally {
+    await closeDatabase(database);
+  }
+};

@@ -1,0 +1,84 @@
+import type { Dispatcher } from 'undici';
+import { isPlatformError } from '../../schema/errors.ts';
+import { type Answer, CallerLeft, type ModelCall } from './model-call.ts';
+import { unavailable } from './provider-error.ts';
+import type { Route } from './provider-request.ts';
+import { createEventSplitter } from './split-events.ts';
+import { createStreamTap } from './stream-tap.ts';
+import { spentOf } from './usage.ts';
+import { writeEvents } from './write-events.ts';
+
+const mostEventBytes = 16 * 1024 * 1024;
+const leftoverBytes = 65_536;
+const leftoverMs = 1000;
+
+/**
+ * Passes a stream on as it comes, event by event with their own bytes: half an event is never sent, so an error can follow at any place.
+ * Usage that the caller did not ask for is taken out again. The end of the stream is handed back, to be sent when the call is settled.
+ * A stream that breaks before its first token leaves `spent` unset, and the next route may be tried.
+ */
+export const relayStream = async (
+  call: ModelCall,
+  { price }: Route,
+  provider: string,
+  { body, headers }: Pick<Dispatcher.ResponseData, 'body' | 'headers'>,
+): Promise<Answer> => {
+  const chat = call.chat;
+  const wantsUsage = chat?.body.stream_options?.include_usage === true;
+  const splitter = createEventSplitter(mostEventBytes);
+  const tap = createStreamTap();
+  const held: Buffer[] = [];
+  let hasBegun = false;
+
+  const account = (): void => {
+    const usage = tap.usage();
+    call.spent = spentOf(usage ?? { inputTokens: chat?.promptTokens ?? 0, outputTokens: tap.outputTokens() }, price, usage === undefined);
+  };
+
+  /** @returns whether the stream has come to its end */
+  const take = async (events: readonly Buffer[]): Promise<boolean> => {
+    const passed: Buffer[] = [];
+    for (const event of events) {
+      const reading = tap.read(event);
+      if (reading === 'error' || reading === 'garbage') {
+        await writeEvents(call, passed);
+        throw unavailable(provider, reading === 'error' ? 'reported an error in its stream' : 'sent something that is no chat completion');
+      }
+      hasBegun ||= reading === 'chunk' || reading === 'usage-only';
+      if (reading === 'done') {
+        held.push(event);
+        break;
+      }
+      if (reading !== 'usage-only' || wantsUsage) passed.push(event);
+    }
+    await writeEvents(call, passed);
+    return held.length > 0;
+  };
+
+  const takeAll = async (): Promise<void> => {
+    for await (const chunk of body.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>)
+      if (await take(splitter.push(chunk))) return;
+    const rest = splitter.rest();
+    // the blank line after the last event is often forgotten; half an event, on the other hand, is a stream that was cut
+    const last = Buffer.concat([rest, Buffer.from('\n\n')]);
+    if (rest.length > 0 && tap.read(last) !== 'garbage' && (await take([last]))) return;
+    if (!tap.hasFinished()) throw unavailable(provider, 'ended its stream before the answer was complete');
+  };
+
+  try {
+    if (!String(headers['content-type'] ?? '').startsWith('text/event-stream')) throw unavailable(provider, 'did not answer with a stream');
+    await takeAll();
+  } catch (error) {
+    body.on('error', () => undefined).destroy();
+    if (call.caller.signal.aborted) {
+      hasBegun = true;
+      throw error instanceof CallerLeft ? error : new CallerLeft('the caller left in the middle of the stream');
+    }
+    throw isPlatformError(error) ? error : unavailable(provider, 'broke off in the middle of its stream', error);
+  } finally {
+    if (hasBegun) account();
+  }
+  // what may follow is read and thrown away, so that the connection can be used again
+  if (!body.readableEnded) void body.dump({ limit: leftoverBytes, signal: AbortSignal.timeout(leftoverMs) }).catch(() => undefined);
+  return { kind: 'streamed', tail: Buffer.concat(held) };
+};

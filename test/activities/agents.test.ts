@@ -1,0 +1,214 @@
+import { MockActivityEnvironment } from '@temporalio/testing';
+import pino from 'pino';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { type Activities, createActivities, createGatewayClient, createRunTokens } from '../../activities/index.ts';
+import { createTranscriptStore } from '../../activities/transcript-store.ts';
+import { agentIdOf } from '../../schema/ids.ts';
+import { getAgent, unparkAgents } from '../../store/agents.ts';
+import { moveRun, type RunKey, type RunSnapshot, reopenRun } from '../../store/runs.ts';
+import { completion, type FakeGateway, sayJson, startFakeGateway, toolText } from './fake-gateway.ts';
+import { openRunFixture, type RunFixture, snapshotOf } from './run-fixture.ts';
+
+let fixture: RunFixture;
+let fake: FakeGateway;
+let activities: Activities;
+
+beforeAll(async () => {
+  fixture = await openRunFixture();
+});
+afterAll(() => fixture.close());
+beforeEach(async () => {
+  fake = await startFakeGateway();
+  const tokens = createRunTokens({ issuerUrl: fake.url, client: { id: 'worker', secret: 's' } });
+  const gateway = createGatewayClient({ gatewayUrl: fake.url, tokens });
+  activities = createActivities({ ...fixture, gateway, workflows: {} as never, logger: pino({ level: 'silent' }) });
+});
+afterEach(() => fake.close());
+
+const run = <Input, Output>(activity: (input: Input) => Promise<Output>, input: Input): Promise<Output> =>
+  new MockActivityEnvironment().run(activity, input) as Promise<Output>;
+
+/** Launches a run up to its scout's row. */
+const launchScout = async (snapshot?: RunSnapshot): Promise<{ key: RunKey; agentId: string }> => {
+  const key = await fixture.launch(snapshot);
+  await run(activities.openRun, key);
+  await run(activities.prepareStage, { run: key, stage: 'scout' });
+  return { key, agentId: agentIdOf({ ...key, fleet: 'survey', runId: key.id, stage: 'scout', role: 'scout', ordinal: 0 }) };
+};
+
+const opened = async (agentId: string): Promise<string> => {
+  const step = await run(activities.openAgent, { agentId });
+  if (step.kind !== 'step') throw new Error(`${agentId} did not open: ${step.state}`);
+  return step.transcriptDigest;
+};
+
+/** Steps of the model and of its calls, as the workflow takes them, until the agent ends. */
+const drive = async (agentId: string, transcriptDigest: string): Promise<{ state: string; reason: string | null }> => {
+  let at = transcriptDigest;
+  let pending = 0;
+  for (;;) {
+    const input = { agentId, transcriptDigest: at };
+    const step = pending > 0 ? await run(activities.callTool, input) : await run(activities.callModel, input);
+    if (step.kind === 'ended') return { state: step.state, reason: step.reason };
+    at = step.transcriptDigest;
+    pending = step.kind === 'calls' ? step.calls.length : step.kind === 'step' ? step.pendingCalls : 0;
+  }
+};
+
+const callTree = sayJson({ tool: 'directory_tree', arguments: { path: '/input' } });
+const nativeCall = (name: string, args: unknown) => ({
+  result: completion({ tool_calls: [{ id: 'x', type: 'function', function: { name, arguments: JSON.stringify(args) } }] }, 'tool_calls'),
+});
+
+test('goes from the model to the tool to a valid answer, under operation ids of the step', async () => {
+  const { agentId } = await launchScout();
+  fake.script.onModel = ({ operationId }) =>
+    operationId.endsWith('step-1/model') ? callTree : sayJson({ answer: { files: ['/input/a.ts'] } });
+  fake.script.onTool = () => toolText('/input/a.ts\n/input/b.ts');
+  expect(await drive(agentId, await opened(agentId))).toEqual({ state: 'done', reason: null });
+  expect(fake.seen.calls.map(({ operationId }) => operationId.slice(agentId.length))).toEqual([
+    '/step-1/model',
+    '/step-1/call-0',
+    '/step-2/model',
+  ]);
+  const agent = await getAgent(fixture.database, agentId);
+  expect(await fixture.contents.getJson(agent, agent.outputDigest ?? '')).toEqual({ files: ['/input/a.ts'] });
+  expect(await run(activities.callModel, { agentId, transcriptDigest: agent.transcriptDigest ?? '' })).toMatchObject({
+    kind: 'ended',
+    state: 'done',
+  });
+  expect(fake.seen.calls).toHaveLength(3);
+});
+
+test('asks the model to repair its answer twice, then parks the agent with the reason', async () => {
+  const { agentId } = await launchScout();
+  fake.script.onModel = () => ({ result: completion({ content: 'I would rather chat.' }) });
+  expect(await drive(agentId, await opened(agentId))).toEqual({ state: 'parked', reason: 'answer_invalid' });
+  expect(fake.seen.calls.map(({ operationId }) => operationId.split('/').at(-1))).toEqual(['model', 'model-repair-1', 'model-repair-2']);
+  expect((await getAgent(fixture.database, agentId)).detail).toContain('3 times in a row');
+});
+
+test('lets a model repair cut JSON and an unknown tool', async () => {
+  const { agentId } = await launchScout(snapshotOf({ decoding: 'native' }));
+  const replies = [
+    { result: completion({ content: '{"files":["/inp' }, 'length') },
+    nativeCall('no_such_tool', {}),
+    nativeCall('directory_tree', { path: '/input' }),
+    sayJson({ files: ['/input/a.ts', '/input/a.ts'] }),
+    sayJson({ files: ['/input/invented.ts'] }),
+    sayJson({ files: ['/input/a.ts'] }),
+  ];
+  fake.script.onModel = () => replies.shift() ?? { hangs: true };
+  fake.script.onTool = () => toolText('/input/a.ts');
+  expect(await drive(agentId, await opened(agentId))).toEqual({ state: 'done', reason: null });
+});
+
+test('hands a refusal to a native model, and parks it at the third in a row', async () => {
+  const { agentId } = await launchScout(snapshotOf({ decoding: 'native' }));
+  fake.script.onModel = () => nativeCall('directory_tree', { path: '/etc' });
+  fake.script.onTool = () => ({ error: { code: 'argument_refused', message: 'paths under /input only' } });
+  expect(await drive(agentId, await opened(agentId))).toEqual({ state: 'parked', reason: 'tool_refused' });
+  expect(fake.seen.calls.filter(({ tool }) => tool)).toHaveLength(3);
+  const told = fake.seen.calls.findLast(({ chat }) => chat)?.chat?.messages.at(-1);
+  expect(told).toMatchObject({ role: 'tool', content: 'paths under /input only' });
+});
+
+test('parks an agent of constrained decoding at the first refusal, and any agent at the third failure', async () => {
+  const refused = await launchScout();
+  fake.script.onModel = () => callTree;
+  fake.script.onTool = () => ({ error: { code: 'tool_unknown' } });
+  expect(await drive(refused.agentId, await opened(refused.agentId))).toEqual({ state: 'parked', reason: 'tool_refused' });
+  const failed = await launchScout();
+  fake.seen.calls.length = 0;
+  fake.script.onTool = () => toolText('no such folder', true);
+  expect(await drive(failed.agentId, await opened(failed.agentId))).toEqual({ state: 'parked', reason: 'tool_failed' });
+  expect(fake.seen.calls.filter(({ tool }) => tool)).toHaveLength(3);
+});
+
+test.each([
+  ['budget_exhausted', 'limit_steps', 'limit_steps'],
+  ['not_permitted', undefined, 'not_authorised'],
+  ['provider_refused', undefined, 'model_failed'],
+])('parks an agent whose model call ends with %s', async (code, reason, parkedFor) => {
+  const { agentId } = await launchScout();
+  fake.script.onModel = () => ({ status: 400, error: { code, reason } });
+  expect(await drive(agentId, await opened(agentId))).toEqual({ state: 'parked', reason: parkedFor });
+});
+
+test('leaves what may pass to the retries of the workflow, by code and title alone', async () => {
+  const { agentId } = await launchScout();
+  const transcriptDigest = await opened(agentId);
+  fake.script.onModel = () => ({ status: 503, error: { code: 'model_unavailable', message: 'secret words' } });
+  const failure = await run(activities.callModel, { agentId, transcriptDigest }).catch((error: unknown) => error);
+  expect(failure).toMatchObject({ type: 'model_unavailable', nonRetryable: false, message: 'The model provider does not answer' });
+  expect(JSON.stringify(failure)).not.toContain('secret words');
+});
+
+test('parks an agent whose call nobody can vouch for, and lets it go on after a resume under another operation id', async () => {
+  const { key, agentId } = await launchScout();
+  fake.script.onModel = () => callTree;
+  fake.script.onTool = () => ({ error: { code: 'operation_unknown', message: 'unknown' } });
+  expect(await drive(agentId, await opened(agentId))).toEqual({ state: 'parked', reason: 'operation_unknown' });
+  await run(activities.finishRun, { run: key });
+  await reopenRun(fixture.database, key);
+  await unparkAgents(fixture.database, key, { addSteps: 5, addCalls: 5, addTokens: 0, addSeconds: 0 });
+  await run(activities.openRun, key);
+  fake.seen.calls.length = 0;
+  fake.script.onTool = () => toolText('/input/a.ts');
+  fake.script.onModel = ({ operationId }) => (operationId.endsWith('step-2/model') ? callTree : sayJson({ answer: { files: [] } }));
+  expect(await drive(agentId, await opened(agentId))).toEqual({ state: 'done', reason: null });
+  expect(fake.seen.calls.map(({ operationId }) => operationId.slice(agentId.length))).toEqual([
+    '/attempt-2/step-2/model',
+    '/attempt-2/step-2/call-0',
+    '/attempt-2/step-3/model',
+  ]);
+});
+
+test('goes on from the transcript when the workflow is started again, with the calls that are open', async () => {
+  const { agentId } = await launchScout();
+  fake.script.onModel = () => callTree;
+  const step = await run(activities.callModel, { agentId, transcriptDigest: await opened(agentId) });
+  expect(step.kind).toBe('calls');
+  expect(await run(activities.openAgent, { agentId })).toMatchObject({ kind: 'step', pendingCalls: 1 });
+  expect(fake.seen.lists).toBe(1);
+});
+
+test('parks a role that must call a tool it was not granted, before it costs anything', async () => {
+  const { agentId } = await launchScout();
+  fake.script.tools = [];
+  expect(await run(activities.openAgent, { agentId })).toMatchObject({ kind: 'ended', state: 'parked', reason: 'not_authorised' });
+  expect((await getAgent(fixture.database, agentId)).detail).toContain('survey-scan');
+});
+
+test('ends agents of a run that is being cancelled as cancelled, whatever refuses them', async () => {
+  const { key, agentId } = await launchScout();
+  const transcriptDigest = await opened(agentId);
+  await moveRun(fixture.database, key, ['running'], 'cancelling');
+  fake.script.onModel = () => ({ status: 409, error: { code: 'run_ended' } });
+  expect(await run(activities.callModel, { agentId, transcriptDigest })).toMatchObject({ state: 'cancelled' });
+  expect(await run(activities.finishRun, { run: key })).toBe('cancelled');
+});
+
+test('aborts the call in flight when the activity is cancelled', async () => {
+  const { agentId } = await launchScout();
+  const transcriptDigest = await opened(agentId);
+  const environment = new MockActivityEnvironment();
+  fake.script.onModel = () => {
+    environment.cancel('CANCELLED');
+    return { hangs: true };
+  };
+  await expect(environment.run(activities.callModel, { agentId, transcriptDigest })).rejects.toMatchObject({ name: 'CancelledFailure' });
+  await expect.poll(() => fake.seen.aborted).toBe(1);
+});
+
+test('keeps the whole conversation, however short the prompts were', async () => {
+  const { agentId } = await launchScout();
+  const long = Array.from({ length: 2000 }, (_, index) => `/input/file-${index}.ts`).join('\n');
+  fake.script.onModel = ({ operationId }) => (operationId.endsWith('step-1/model') ? callTree : sayJson({ answer: { files: [] } }));
+  fake.script.onTool = () => toolText(long);
+  await drive(agentId, await opened(agentId));
+  const agent = await getAgent(fixture.database, agentId);
+  const { entries } = await createTranscriptStore(fixture.contents).load(agent, agent.transcriptDigest ?? '');
+  expect(entries.map(({ kind }) => kind)).toEqual(['answer', 'result', 'answer']);
+  expect(entries[1]).toMatchObject({ text: long });
+});

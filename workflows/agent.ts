@@ -1,0 +1,46 @@
+import { ActivityFailure, ApplicationFailure, continueAsNew, isCancellation, workflowInfo } from '@temporalio/workflow';
+import type { ParkReason } from '../schema/run.ts';
+import type { AgentEnding, AgentWorkflowInput } from '../schema/workflow-contract.ts';
+import { modelActivities, openingActivities, rowActivities, toolActivities } from './activity-options.ts';
+
+/** The error code of an activity that was given up, where it had one. */
+export const codeOf = (error: unknown): string | null =>
+  error instanceof ActivityFailure && error.cause instanceof ApplicationFailure ? (error.cause.type ?? null) : null;
+
+/**
+ * One agent: the model's step, the calls it asked for, the model's next step, until its answer is valid or a limit parks it. The
+ * history holds ids, digests and counts; a long conversation continues as new and goes on from the transcript in the agent's row.
+ */
+export async function agent({ agentId }: AgentWorkflowInput): Promise<AgentEnding> {
+  const { openAgent } = openingActivities();
+  const { callModel } = modelActivities();
+  const { callTool } = toolActivities();
+  const { parkAgent } = rowActivities();
+  let atStake: ParkReason = 'model_failed';
+
+  try {
+    const opened = await openAgent({ agentId });
+    if (opened.kind === 'ended') return { agentId, state: opened.state, reason: opened.reason };
+    let { transcriptDigest, pendingCalls } = opened;
+
+    while (!workflowInfo().continueAsNewSuggested) {
+      while (pendingCalls > 0) {
+        atStake = 'tool_failed';
+        const called = await callTool({ agentId, transcriptDigest });
+        if (called.kind === 'ended') return { agentId, state: called.state, reason: called.reason };
+        ({ transcriptDigest, pendingCalls } = called);
+      }
+      atStake = 'model_failed';
+      const step = await callModel({ agentId, transcriptDigest });
+      if (step.kind === 'ended') return { agentId, state: step.state, reason: step.reason };
+      transcriptDigest = step.transcriptDigest;
+      pendingCalls = step.kind === 'calls' ? step.calls.length : 0;
+    }
+  } catch (error) {
+    // the shard closes the rows of agents that were cancelled
+    if (isCancellation(error) || !(error instanceof ActivityFailure)) throw error;
+    const parked = await parkAgent({ agentId, reason: atStake, code: codeOf(error) });
+    return { agentId, state: parked.state, reason: parked.reason };
+  }
+  return continueAsNew<typeof agent>({ agentId });
+}
