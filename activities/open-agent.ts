@@ -1,9 +1,11 @@
-import type { TranscriptHead } from '../agents/conversation.ts';
-import { pendingCalls } from '../agents/conversation.ts';
+import { Context } from '@temporalio/activity';
+import { pendingCalls, type ToolDescription } from '../agents/conversation.ts';
 import type { JsonObject } from '../agents/json.ts';
 import { attemptOf } from '../agents/operation-ids.ts';
 import { PlatformError } from '../schema/errors.ts';
+import type { AgentRoleSpec } from '../schema/resources/agent-role.ts';
 import { type Agent, beginAgent, getAgent, setTranscript } from '../store/agents.ts';
+import { findResource } from '../store/resources.ts';
 import type { Run } from '../store/runs.ts';
 import { type AgentCollaborators, type AgentEnded, cancel, endOf, extend, park, runOf, tenancyOf } from './agent-context.ts';
 import { withHeartbeat } from './failures.ts';
@@ -18,6 +20,30 @@ const roleOf = ({ snapshot }: Run, agent: Agent) => {
   const model = role && snapshot.models[role.model];
   if (!role || !model) throw new PlatformError('resource_invalid', `The run has no role ${agent.role} with a model of its own.`);
   return { role, model };
+};
+
+/**
+ * Lists the role's tools, as the gateway shows them to this agent.
+ * @returns `problem` where the role must call what is not listed
+ * @throws {PlatformError} `server_unavailable` while the toolset's servers have not been looked at: what is missing may still come
+ */
+const listRoleTools = async (
+  { database, gateway }: Pick<AgentCollaborators, 'database' | 'gateway'>,
+  agent: Agent,
+  { toolset, requiredCalls }: AgentRoleSpec,
+): Promise<{ tools: ToolDescription[]; problem: string | undefined }> => {
+  if (toolset === undefined) return { tools: [], problem: undefined };
+  const tools = await withHeartbeat((signal) => gateway.listTools({ agentId: agent.id, signal }, toolset));
+  const absent = requiredCalls.find((name) => !tools.some((tool) => tool.name === name));
+  if (tools.length > 0 && absent === undefined) return { tools, problem: undefined };
+  const declared = await findResource(database, { ...tenancyOf(agent), kind: 'Toolset', name: toolset });
+  const ready = declared?.status.conditions.find(({ type }) => type === 'Ready');
+  const isSettled = !declared || (ready?.status === 'True' && ready.observedGeneration === declared.generation);
+  // the condition and the gateway's own view of it may be a moment apart
+  if (!isSettled || Context.current().info.attempt === 1)
+    throw new PlatformError('server_unavailable', `The toolset ${toolset} does not list its tools yet.`);
+  const problem = `The role ${agent.role} must call ${absent}, and the toolset ${toolset} does not list it to this agent; grant it by an AccessBinding.`;
+  return { tools, problem: absent === undefined ? undefined : problem };
 };
 
 /**
@@ -47,26 +73,17 @@ export const createOpenAgent =
     }
 
     const { role, model } = roleOf(run, agent);
-    const { toolset } = role;
-    let tools: TranscriptHead['tools'] = [];
-    if (toolset !== undefined) {
-      try {
-        tools = await withHeartbeat((signal) => gateway.listTools({ agentId, signal }, toolset));
-      } catch (error) {
-        return parkOnRefusal(database, agentId, error, 'not_authorised');
-      }
-    }
-    const absent = role.requiredCalls.find((name) => !tools.some((tool) => tool.name === name));
-    if (absent !== undefined) {
-      const detail = `The role ${agent.role} must call ${absent}, and ${toolset ? `the toolset ${toolset} does not list it to this agent; grant it by an AccessBinding` : 'it has no toolset'}.`;
-      return park(database, agentId, 'not_authorised', detail);
-    }
+    const listed = await listRoleTools({ database, gateway }, agent, role).catch((error: unknown) =>
+      parkOnRefusal(database, agentId, error, 'not_authorised'),
+    );
+    if ('kind' in listed) return listed;
+    if (listed.problem !== undefined) return park(database, agentId, 'not_authorised', listed.problem);
     const transcriptDigest = await transcripts.begin(tenancy, {
       version: 1,
       attempt: run.attempt,
       instructions: role.instructions,
       input: (await contents.getJson(tenancy, agent.inputDigest)) as JsonObject,
-      tools,
+      tools: listed.tools,
       requiredCalls: role.requiredCalls,
       output: role.output as JsonObject,
       model: {

@@ -35,5 +35,8 @@ export const parkOnRefusal = async (database: Database, agentId: string, error: 
   if (ended) return ended;
   const run = await runOf(database, agent);
   if (run.state !== 'running' && run.state !== 'starting') return cancel(database, agentId);
+  // the issuer gives no token to an agent whose time is over
+  if (error.code === 'token_refused' && agent.deadlineAt !== null && agent.deadlineAt <= new Date())
+    return park(database, agentId, 'limit_time', 'The time of its role is over.');
   return park(database, agentId, reasonOf(error, otherwise), error.detail);
 };

@@ -1,5 +1,7 @@
 const pathWords = new Set(
-  'path paths file files filename filenames filepath filepaths directory directories dir dirs folder folders source destination'.split(' '),
+  'path paths file files filename filenames filepath filepaths directory directories dir dirs folder folders source destination root roots cwd'.split(
+    ' ',
+  ),
 );
 
 /** Whether a property's name says that its value is a path: `path`, `file_names`, `targetFolder`. */

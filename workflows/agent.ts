@@ -16,7 +16,7 @@ export async function agent({ agentId }: AgentWorkflowInput): Promise<AgentEndin
   const { callModel } = modelActivities();
   const { callTool } = toolActivities();
   const { parkAgent } = rowActivities();
-  let atStake: ParkReason = 'model_failed';
+  let atStake: ParkReason = 'tool_failed';
 
   try {
     const opened = await openAgent({ agentId });

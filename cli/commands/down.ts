@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { PlatformError } from '../../schema/errors.ts';
 import { absolutePath } from '../client/working-directory.ts';
 import { readConfig } from '../config.ts';
+import { withExamples } from '../output/command-help.ts';
 import { say } from '../output/talk.ts';
 import { requirePlatform } from '../up/find-platform.ts';
 import { pollUntil } from '../up/poll-until.ts';
@@ -11,9 +12,9 @@ import { isRunning, signalProcess } from '../up/process-identity.ts';
 const goneWithinMs = 15_000;
 
 export const registerDown = (program: Command): void => {
-  program
+  const command = program
     .command('down')
-    .description('stop the platform that runs on a data folder')
+    .description('Stop the platform that runs on a data folder, and wait until nothing of it runs')
     .option('--data <dir>', 'data folder of the platform')
     .action(async ({ data }: { data?: string }) => {
       const config = readConfig();
@@ -31,4 +32,5 @@ export const registerDown = (program: Command): void => {
       );
       say('stopped');
     });
+  withExamples(command, [['quarterdeck down', 'what the platform knows is kept; `quarterdeck up` starts it again']]);
 };

@@ -1,10 +1,11 @@
 import type { Command } from 'commander';
 import { absolutePath } from '../client/working-directory.ts';
 import { readConfig } from '../config.ts';
+import { withExamples } from '../output/command-help.ts';
 import { exitCodes } from '../output/exit-codes.ts';
 import { type Format, formatOption } from '../output/format-option.ts';
 import { renderTable } from '../output/table.ts';
-import { print } from '../output/talk.ts';
+import { print, say } from '../output/talk.ts';
 import { formatDuration } from '../output/units.ts';
 import { describeStatus, type PlatformStatus } from '../up/describe-status.ts';
 import { requirePlatform } from '../up/find-platform.ts';
@@ -28,18 +29,28 @@ const tableOf = ({ processes, memoryBytes }: PlatformStatus): string =>
     ],
   );
 
+const status = ({ data, format }: { data?: string; format: Format }): void => {
+  const config = readConfig();
+  const dataDirectory = data === undefined ? config.dataDirectory : absolutePath(config, data);
+  if (format === 'table') requirePlatform(dataDirectory);
+  const found = describeStatus(dataDirectory, new Date());
+  if (format === 'json') print(JSON.stringify(found, null, 2));
+  else {
+    print(tableOf(found));
+    say(`profile ${found.profile}, logs in ${found.logDirectory}`);
+  }
+  if (!found.running) process.exitCode = exitCodes.error;
+};
+
 export const registerStatus = (program: Command): void => {
-  program
+  const command = program
     .command('status')
-    .description('show the processes of the platform that runs on a data folder')
+    .description('Show the processes of the platform that runs on a data folder; memory is that of a process and all it started')
     .option('--data <dir>', 'data folder of the platform')
     .addOption(formatOption(['table', 'json']))
-    .action(({ data, format }: { data?: string; format: Format }) => {
-      const config = readConfig();
-      const dataDirectory = data === undefined ? config.dataDirectory : absolutePath(config, data);
-      if (format === 'table') requirePlatform(dataDirectory);
-      const status = describeStatus(dataDirectory, new Date());
-      print(format === 'json' ? JSON.stringify(status, null, 2) : tableOf(status));
-      if (!status.running) process.exitCode = exitCodes.error;
-    });
+    .action(status);
+  withExamples(command, [
+    ['quarterdeck status', 'what runs, since when, how often it was started again'],
+    ['quarterdeck status -o json', 'for programs; exit code 1 when nothing runs'],
+  ]);
 };

@@ -20,7 +20,8 @@ export type WorkerConfig = TemporalAddress & {
   contentKey: string;
   gatewayUrl: string;
   issuerUrl: string;
-  /** Shows the issuer that it is the worker who asks. */
+  /** Shows the issuer that it is the worker who asks (OAuth `client_secret_basic`). */
+  workerClientId: string;
   workerClientSecret: string;
 };
 

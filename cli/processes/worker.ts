@@ -1,1 +1,65 @@
-export const startWorkerProcess = async (_config: unknown, _logger: unknown) => ({ close: async () => {} });
+import { fileURLToPath } from 'node:url';
+import { Client, Connection } from '@temporalio/client';
+import { bundleWorkflowCode, NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker';
+import { createActivities, createGatewayClient, createRunTokens } from '../../activities/index.ts';
+import { taskQueues } from '../../schema/workflow-contract.ts';
+import { createContentStore } from '../../store/contents.ts';
+import { closeDatabase, openDatabase } from '../../store/database.ts';
+import { deriveContentKeys } from '../../store/secrets/seal.ts';
+import type { Logger } from '../../telemetry/logger.ts';
+import type { RunningProcess } from './messages.ts';
+import type { ProcessConfigs } from './process-configs.ts';
+import { routeTemporalLogs } from './temporal-logs.ts';
+
+const workflowsPath = fileURLToPath(new URL('../../workflows/index.ts', import.meta.url));
+
+/** Work that is under way gets this long to end, then its next try goes to whoever is there; the supervisor waits a little longer. */
+const shutdown = { shutdownGraceTime: '500ms', shutdownForceTime: '1500ms' } as const;
+
+/** A model takes its time and little of ours; what touches rows is kept to about the size of the pool. */
+const concurrency = { control: 20, model: 100, tool: 100 } as const;
+
+/**
+ * The workflows and the activities, on a task queue for each kind of work. It holds no credential of a provider or a tool: each call
+ * goes through the gateway with a token of the agent that makes it.
+ */
+export const startWorkerProcess = async (config: ProcessConfigs['worker'], logger: Logger): Promise<RunningProcess> => {
+  const temporalLogger = routeTemporalLogs(logger);
+  const { temporalAddress: address, temporalNamespace: namespace } = config;
+  const [workflowBundle, connection, clientConnection] = await Promise.all([
+    bundleWorkflowCode({ workflowsPath, logger: temporalLogger }),
+    NativeConnection.connect({ address }),
+    Connection.connect({ address }),
+  ]);
+  const database = openDatabase({ url: config.databaseUrl, max: 20, name: 'worker' });
+  const tokens = createRunTokens({ issuerUrl: config.issuerUrl, client: { id: config.workerClientId, secret: config.workerClientSecret } });
+  const activities = createActivities({
+    database,
+    contents: createContentStore(database, deriveContentKeys(config.contentKey, 'content')),
+    gateway: createGatewayClient({ gatewayUrl: config.gatewayUrl, tokens }),
+    workflows: new Client({ connection: clientConnection, namespace }).workflow,
+    logger,
+  });
+  const create = (kind: keyof typeof taskQueues, more: Partial<WorkerOptions> = {}): Promise<Worker> =>
+    Worker.create({
+      connection,
+      namespace,
+      activities,
+      taskQueue: taskQueues[kind],
+      maxConcurrentActivityTaskExecutions: concurrency[kind],
+      ...shutdown,
+      ...more,
+    });
+  const workers = await Promise.all([create('control', { workflowBundle }), create('model'), create('tool')]);
+  // A worker that ends by itself has lost its server for good: that ends the process, and the supervisor starts another.
+  const running = Promise.all(workers.map((worker) => worker.run()));
+  return {
+    close: async () => {
+      for (const worker of workers) if (worker.getState() === 'RUNNING') worker.shutdown();
+      await running.catch(() => undefined);
+      await connection.close();
+      await clientConnection.close();
+      await closeDatabase(database);
+    },
+  };
+};

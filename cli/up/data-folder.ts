@@ -31,6 +31,7 @@ const needMegabytes = 500;
 const obstacleAt = (path: string): unknown => {
   const status = statSync(path, { throwIfNoEntry: false });
   if (!status && path !== dirname(path)) return obstacleAt(dirname(path));
+  if (status && !status.isDirectory()) return { code: 'ENOTDIR' };
   try {
     accessSync(path, constants.W_OK | constants.X_OK);
     return undefined;
@@ -43,7 +44,7 @@ const reason = (error: unknown): string => {
   const code = (error as { code?: string }).code;
   if (code === 'EACCES' || code === 'EPERM') return 'this user may not write there';
   if (code === 'EROFS') return 'the file system is read-only';
-  if (code === 'ENOTDIR' || code === 'EEXIST') return 'there is a file of that name in the way';
+  if (code === 'ENOTDIR' || code === 'EEXIST') return 'there is a file in the way';
   if (code === 'ENOSPC') return 'the disk is full';
   return String(code ?? error);
 };
@@ -59,7 +60,7 @@ export const prepareDataFolder = (
   { freeMegabytes = freeMegabytesAt }: { freeMegabytes?: (path: string) => number } = {},
 ): void => {
   try {
-    mkdirSync(folder.root, { recursive: true, mode: 0o711 });
+    mkdirSync(folder.root, { recursive: true, mode: process.getuid?.() === 0 ? 0o711 : 0o700 });
     accessSync(folder.root, constants.W_OK | constants.X_OK);
     if (process.getuid?.() === 0) chmodSync(folder.root, 0o711);
     for (const part of [folder.logs, folder.state, folder.runs]) mkdirSync(part, { recursive: true, mode: 0o700 });

@@ -4,6 +4,9 @@ import { startPlatform } from './start-platform.ts';
 
 export const interruptedExitCode = 130;
 
+/** Ctrl-C, `quarterdeck down`, and a terminal that is closed. */
+const stopSignals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
 /**
  * Starts a platform and keeps it until Ctrl-C or SIGTERM; a second one kills everything at once. Nothing of it runs when this returns.
  * @param whileUp - called when it serves; a number that it returns ends the platform and is the exit code, nothing keeps it up.
@@ -26,8 +29,7 @@ export const holdPlatform = async (
     options.onLine('stopping; press Ctrl-C again to kill');
     stopping.abort(new Error('interrupted'));
   };
-  process.on('SIGINT', onSignal);
-  process.on('SIGTERM', onSignal);
+  for (const signal of stopSignals) process.on(signal, onSignal);
   try {
     platform = await startPlatform({ ...options, signal: stopping.signal });
     releaseStartMemory();
@@ -44,7 +46,6 @@ export const holdPlatform = async (
     throw error;
   } finally {
     await platform?.stop();
-    process.off('SIGINT', onSignal);
-    process.off('SIGTERM', onSignal);
+    for (const signal of stopSignals) process.off(signal, onSignal);
   }
 };

@@ -100,7 +100,15 @@ const configsOf = ({ folder, ports, keys, options, databaseUrl, temporalAddress 
       privatePaths: [folder.root],
       openPaths: [folder.runs],
     },
-    worker: { ...temporal, databaseUrl, contentKey, gatewayUrl: url, issuerUrl, workerClientSecret: internal.workerClientSecret },
+    worker: {
+      ...temporal,
+      databaseUrl,
+      contentKey,
+      gatewayUrl: url,
+      issuerUrl,
+      workerClientId,
+      workerClientSecret: internal.workerClientSecret,
+    },
     'local-model': { port: ports['local-model'], key: internal.gatewayToLocalModel, cacheDirectory: cacheFolder() },
   };
 };

@@ -15,7 +15,7 @@ export type Part = {
   name: string;
   /** Main port on 127.0.0.1, if it listens. */
   port?: number;
-  /** Starts it once more; a process that cannot be started at all is a throw. */
+  /** Starts it once more; throws where that is not possible, such as on a full disk. */
   launch(): Life;
   stopSignal: 'SIGTERM' | 'SIGINT';
   /** How long it may take to end when asked. */
@@ -71,7 +71,13 @@ export const supervise = (
   };
 
   const liveOnce = async (isRestart: boolean): Promise<{ served: boolean; complaint?: unknown; end: string }> => {
-    const { child, ready } = part.launch();
+    let launched: Life;
+    try {
+      launched = part.launch();
+    } catch (error) {
+      return { served: false, complaint: error, end: 'cannot be started' };
+    }
+    const { child, ready } = launched;
     const exited = Promise.withResolvers<void>();
     let complaint: unknown;
     child.once('error', (error) => {

@@ -6,7 +6,7 @@ import type { Route } from './provider-request.ts';
 import { createEventSplitter } from './split-events.ts';
 import { createStreamTap } from './stream-tap.ts';
 import { spentOf } from './usage.ts';
-import { writeEvents } from './write-events.ts';
+import { beginStream, writeEvents } from './write-events.ts';
 
 const mostEventBytes = 16 * 1024 * 1024;
 const leftoverBytes = 65_536;
@@ -29,10 +29,14 @@ export const relayStream = async (
   const tap = createStreamTap();
   const held: Buffer[] = [];
   let hasBegun = false;
+  let isComplete = false;
 
   const account = (): void => {
     const usage = tap.usage();
-    call.spent = spentOf(usage ?? { inputTokens: chat?.promptTokens ?? 0, outputTokens: tap.outputTokens() }, price, usage === undefined);
+    const { inputTokens, outputTokens } = usage ?? { inputTokens: chat?.promptTokens ?? 0, outputTokens: 0 };
+    // usage that came before a stream broke off does not count what came after it
+    const isEstimated = usage === undefined || (!isComplete && outputTokens < tap.outputTokens());
+    call.spent = spentOf({ inputTokens, outputTokens: isEstimated ? tap.outputTokens() : outputTokens }, price, isEstimated);
   };
 
   /** @returns whether the stream has come to its end */
@@ -58,16 +62,18 @@ export const relayStream = async (
   const takeAll = async (): Promise<void> => {
     for await (const chunk of body.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>)
       if (await take(splitter.push(chunk))) return;
+    // the blank line after the last event is often forgotten
     const rest = splitter.rest();
-    // the blank line after the last event is often forgotten; half an event, on the other hand, is a stream that was cut
-    const last = Buffer.concat([rest, Buffer.from('\n\n')]);
-    if (rest.length > 0 && tap.read(last) !== 'garbage' && (await take([last]))) return;
+    if (rest.length > 0 && (await take([Buffer.concat([rest, Buffer.from('\n\n')])]))) return;
     if (!tap.hasFinished()) throw unavailable(provider, 'ended its stream before the answer was complete');
   };
 
   try {
     if (!String(headers['content-type'] ?? '').startsWith('text/event-stream')) throw unavailable(provider, 'did not answer with a stream');
     await takeAll();
+    if (!hasBegun) throw unavailable(provider, 'sent a stream without an answer');
+    beginStream(call);
+    isComplete = true;
   } catch (error) {
     body.on('error', () => undefined).destroy();
     if (call.caller.signal.aborted) {

@@ -173,11 +173,39 @@ test('goes on from the transcript when the workflow is started again, with the c
   expect(fake.seen.lists).toBe(1);
 });
 
-test('parks a role that must call a tool it was not granted, before it costs anything', async () => {
+test('waits for a toolset that is not there yet, then parks a role that must call what it was not granted', async () => {
   const { agentId } = await launchScout();
   fake.script.tools = [];
-  expect(await run(activities.openAgent, { agentId })).toMatchObject({ kind: 'ended', state: 'parked', reason: 'not_authorised' });
+  await expect(run(activities.openAgent, { agentId })).rejects.toMatchObject({ type: 'server_unavailable', nonRetryable: false });
+  const later = new MockActivityEnvironment({ attempt: 2 });
+  expect(await later.run(activities.openAgent, { agentId })).toMatchObject({ kind: 'ended', state: 'parked', reason: 'not_authorised' });
   expect((await getAgent(fixture.database, agentId)).detail).toContain('survey-scan');
+});
+
+test('waits as long as the servers of the toolset have not been looked at', async () => {
+  const { agentId } = await launchScout();
+  fake.script.tools = [];
+  const key = { org: 'default', project: 'default', kind: 'Toolset', name: 'survey-scan' } as const;
+  const spec = { servers: [{ name: 'files' }], naming: 'plain' as const, conflicts: 'fail' as const };
+  const { org, project, kind, name } = key;
+  const metadata = { org, project, name, labels: {}, annotations: {} };
+  await applyResources(fixture.database, [{ apiVersion: 'quarterdeck.dev/v1alpha1', kind, metadata, spec }]);
+  const open = (attempt: number) => new MockActivityEnvironment({ attempt }).run(activities.openAgent, { agentId });
+  const condition = { type: 'Ready', reason: 'WaitingForServers', message: '', observedGeneration: 1 };
+  await setCondition(fixture.database, key, { ...condition, status: 'False' }, new Date());
+  await expect(open(5)).rejects.toMatchObject({ type: 'server_unavailable' });
+  await setCondition(fixture.database, key, { ...condition, status: 'True' }, new Date());
+  expect(await open(6)).toMatchObject({ kind: 'ended', reason: 'not_authorised' });
+  await deleteResource(fixture.database, key);
+});
+
+test('parks an agent that gets no token any more because its time is over', async () => {
+  const snapshot = snapshotOf();
+  const { scout } = snapshot.roles;
+  if (scout) scout.limits.timeSeconds = 0;
+  const { agentId } = await launchScout(snapshot);
+  fake.script.tokenStatus = 400;
+  expect(await run(activities.openAgent, { agentId })).toMatchObject({ state: 'parked', reason: 'limit_time' });
 });
 
 test('ends agents of a run that is being cancelled as cancelled, whatever refuses them', async () => {

@@ -31,7 +31,7 @@ beforeAll(async () => {
     environment: { SECOND_KEY: 'second-key' },
     localModelUrl: second.url.replace('/v1', ''),
     localModelKey: 'second-key',
-    stallMs: 700,
+    stallMs: 1500,
   });
   const price = { inputMicroUsdPerMillion: 1_000_000, outputMicroUsdPerMillion: 1_000_000 };
   const to = (name: string) => ({ provider: name, model: `${name}-model`, price });
@@ -176,6 +176,24 @@ describe('a stream', () => {
     expect((await read(adminToken, streamed)).text).toBe(hello.join(''));
   });
 
+  test('that holds nothing but its usage is a stream all the same', async () => {
+    stream(usageEvent(4, 0), doneEvent);
+    const { text, headers } = await read(adminToken, streamed);
+    expect([headers.get('content-type'), text]).toEqual(['text/event-stream; charset=utf-8', doneEvent]);
+  });
+
+  test('whose early usage is overtaken by what came before it broke off is charged by the latter', async () => {
+    const early = chunkEvent({ content: 'x'.repeat(90) }).replace(
+      '"choices"',
+      '"usage":{"prompt_tokens":9,"completion_tokens":1},"choices"',
+    );
+    stream(early, chunkEvent({ content: 'x'.repeat(60) }));
+    const { decisionId } = await read(adminToken, streamed);
+    expect(await rowOf(decisionId)).toMatchObject({ outcome: 'error', inputTokens: 9, outputTokens: 50, facts: { usage: 'estimated' } });
+    stream(early, chunkEvent({}, 'stop'), doneEvent);
+    expect(await rowOf((await read(adminToken, streamed)).decisionId)).toMatchObject({ outcome: 'ok', inputTokens: 9, outputTokens: 1 });
+  });
+
   test('without usage is estimated by what came', async () => {
     stream(...hello, doneEvent);
     const { decisionId } = await read(adminToken, streamed);
@@ -198,27 +216,44 @@ describe('a stream', () => {
 });
 
 describe('another route', () => {
-  const answers = [
-    ['is down', undefined],
-    ['answers 500', (response: ServerResponse) => sendJson(response, 500, '{}')],
-    ['answers 429', (response: ServerResponse) => sendJson(response, 429, '{}', { 'retry-after': '9' })],
-    ['breaks the connection', (response: ServerResponse) => void response.socket?.resetAndDestroy()],
+  const answers: [string, (response: ServerResponse) => void][] = [
+    ['answers 500', (response) => sendJson(response, 500, '{}')],
+    ['answers 429', (response) => sendJson(response, 429, '{}', { 'retry-after': '9' })],
+    ['breaks the connection', (response) => void response.socket?.resetAndDestroy()],
     ['does not answer in time', () => undefined],
-  ] as const;
+  ];
 
   test.each(answers)('answers when the first one %s', async (_what, handle) => {
-    if (handle) provider.handle = (response) => handle(response);
+    provider.handle = handle;
     const agent = await models.addAgentWithToken();
-    const { status, text, decisionId } = await read(agent.token, { ...chat, model: handle ? 'two' : 'three' });
-    expect(status, text).toBe(handle ? 200 : 200);
-    const row = await rowOf(decisionId);
-    expect(row).toMatchObject({ outcome: 'ok', inputTokens: handle ? 7 : row.inputTokens });
-    expect(row.facts).toMatchObject({ routesFailed: handle ? 1 : expect.any(Number) });
-    expect(await models.agent(agent.id)).toMatchObject({ steps: 1 });
+    const { status, decisionId } = await read(agent.token, { ...chat, model: 'two' });
+    expect(status).toBe(200);
+    expect(await rowOf(decisionId)).toMatchObject({
+      outcome: 'ok',
+      inputTokens: 7,
+      outputTokens: 3,
+      facts: { routesFailed: 1, provider: 'second', providerModel: 'second-model' },
+    });
+    expect(await models.agent(agent.id)).toMatchObject({ steps: 1, tokens: 10 });
+    expect(second.requests).toMatchObject([{ body: { model: 'second-model', max_tokens: 200 } }]);
+  });
+
+  test('answers when the two before it fail, the first of them because nobody listens there', async () => {
+    provider.handle = (response) => sendJson(response, 503, '<html>busy</html>');
+    const { status, decisionId } = await read(adminToken, { ...chat, model: 'three' });
+    expect(status).toBe(200);
+    expect(await rowOf(decisionId)).toMatchObject({ outcome: 'ok', facts: { routesFailed: 2, provider: 'here' } });
   });
 
   test('answers a stream that fails before its first token', async () => {
-    for (const beginning of ['', 'data: {"error":{"message":"overloaded"}}\n\n', '<html>502</html>\n\n', 'data: {"cut']) {
+    for (const beginning of [
+      '',
+      doneEvent,
+      `: wait\n\n${doneEvent}`,
+      'data: {"error":{"message":"overloaded"}}\n\n',
+      '<html>502</html>\n\n',
+      'data: {"cut',
+    ]) {
       stream(beginning);
       const { text } = await read(adminToken, { ...streamed, model: 'two' });
       expect(text, beginning).toContain('from');
@@ -297,7 +332,6 @@ describe('a caller that leaves', () => {
       .then((response) => response.text())
       .catch(() => 'left');
     await reached.opened;
-    if ('stream' in body) await pollUntil(() => models.logLines.length >= 0, 'a moment');
     abort.abort();
     await Promise.all([answer, left.opened]);
     const row = await rowOfAgent(agent.id);
@@ -344,21 +378,19 @@ describe('a caller that leaves', () => {
 
   test('while it is still sending its request costs nothing', async () => {
     const agent = await models.addAgentWithToken();
+    const { context } = models;
+    const { authenticate } = context;
+    const known = gate();
+    context.authenticate = async (...given) => authenticate(...given).finally(known.open);
     const request = httpRequest(`${models.url}/v1/chat/completions`, {
       method: 'POST',
       headers: { authorization: `Bearer ${agent.token}`, 'content-length': 1000 },
     });
-    request.on('error', () => undefined);
-    request.write('{"model":');
-    await pollUntil(
-      async () => ((await models.context.authenticate(`Bearer ${agent.token}`, `${models.publicUrl}/v1`)) ? true : undefined),
-      'the caller to be known',
-    );
-    await once(request, 'socket').catch(() => undefined);
+    request.on('error', () => undefined).write('{"model":');
+    await known.opened;
+    context.authenticate = authenticate;
     request.destroy();
-    expect(
-      await pollUntil(async () => (await models.audit()).find((row) => row.agent === agent.id), 'the row', 2000).catch(() => undefined),
-    ).toSatisfy((row) => row === undefined || (row as { outcome: string }).outcome === 'cancelled');
+    expect(await rowOfAgent(agent.id)).toMatchObject({ outcome: 'cancelled', inputTokens: null });
     expect(await models.agent(agent.id)).toMatchObject({ tokens: 0, steps: 0 });
     expect(provider.requests).toHaveLength(0);
   });

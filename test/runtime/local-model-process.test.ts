@@ -1,3 +1,5 @@
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { GenerationRequest } from '../../runtime/local-model/generation.ts';
 import { loadLlama } from '../../runtime/local-model/llama-library.ts';
@@ -165,5 +167,24 @@ describe('the process that holds the model', () => {
     await expect(startModelProcess({ packageDirectory: '/nowhere', modelPath: '/any', contextTokens: 9 })).rejects.toThrow(
       unavailable(/cannot be loaded/),
     );
+  });
+
+  test('ends with its parent, even when that is killed', async () => {
+    const entry = new URL('../../runtime/local-model/start-model-process.ts', import.meta.url).href;
+    const config = JSON.stringify({ packageDirectory: await writePretendLlama(), modelPath: '/any.gguf', contextTokens: 512 });
+    const script = `const { startModelProcess } = await import('${entry}'); await startModelProcess(${config}); console.log('loaded');`;
+    const parent = spawn(process.execPath, ['--input-type=module', '--eval', script], { stdio: ['ignore', 'pipe', 'inherit'] });
+    await once(parent.stdout, 'data');
+    const running = (): string[] =>
+      execFileSync('ps', ['-eo', 'pid=,ppid=,stat='], { encoding: 'utf8' })
+        .split('\n')
+        .map((line) => line.trim().split(/\s+/))
+        .filter(([pid, parentPid, state]) => (parentPid === String(parent.pid) || pid === child) && !state?.startsWith('Z'))
+        .map(([pid]) => pid as string);
+    let child: string | undefined;
+    [child] = running();
+    expect(child).toBeDefined();
+    parent.kill('SIGKILL');
+    await expect.poll(running).toEqual([]);
   });
 });

@@ -1,0 +1,50 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { seed } from '../../cli/up/seed.ts';
+import { defaultTenancy } from '../../schema/ids.ts';
+import { resourceSchemas } from '../../schema/resource.ts';
+import { closeDatabase, type Database, openDatabase } from '../../store/database.ts';
+import { findPersonByToken } from '../../store/people.ts';
+import { applyResources, findResource } from '../../store/resources.ts';
+import { startTestDatabase } from '../support/postgres.ts';
+
+let url: string;
+let database: Database;
+let drop: () => Promise<void>;
+
+beforeAll(async () => {
+  ({ url, close: drop } = await startTestDatabase());
+  database = openDatabase({ url, name: 'test' });
+});
+afterAll(async () => {
+  await closeDatabase(database);
+  await drop();
+});
+
+const whose = async (token: string | undefined) => (await findPersonByToken(database, token ?? '', new Date()))?.id;
+const project = { ...defaultTenancy, kind: 'Project', name: 'default' } as const;
+
+test('seeds two people in dev, one in solo, and new tokens at each start', async () => {
+  const dev = await seed(url, 'dev');
+  expect(dev.adminToken).toMatch(/^qd_[\w-]{43}$/);
+  expect([await whose(dev.adminToken), await whose(dev.reviewerToken)]).toEqual(['admin', 'reviewer']);
+  const solo = await seed(url, 'solo');
+  expect(Object.keys(solo)).toEqual(['adminToken']);
+  expect(await whose(solo.adminToken)).toBe('admin');
+  expect([await whose(dev.adminToken), await whose(dev.reviewerToken)]).toEqual([undefined, undefined]);
+});
+
+test('gives nobody a token in production, and ends those of earlier starts', async () => {
+  const { adminToken } = await seed(url, 'dev');
+  expect(await seed(url, 'production')).toEqual({});
+  expect(await whose(adminToken)).toBeUndefined();
+});
+
+test('makes the project `default`, and leaves it as people have declared it since', async () => {
+  await seed(url, 'solo');
+  const made = await findResource(database, project);
+  expect(made?.spec.frozen).toBe(false);
+  const { apiVersion, kind, metadata, spec } = made ?? {};
+  await applyResources(database, [resourceSchemas.Project.parse({ apiVersion, kind, metadata, spec: { ...spec, frozen: true } })]);
+  await seed(url, 'solo');
+  expect(await findResource(database, project)).toMatchObject({ generation: 2, spec: { frozen: true } });
+});

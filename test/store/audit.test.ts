@@ -1,0 +1,88 @@
+import pino from 'pino';
+import { expect, test } from 'vitest';
+import type { NewAuditEvent } from '../../schema/audit-event.ts';
+import { defaultTenancy } from '../../schema/ids.ts';
+import { appendAudit, queryAudit } from '../../store/audit.ts';
+import { createAuditWriter } from '../../store/audit-writer.ts';
+import { useTestDatabase } from '../support/store-database.ts';
+
+const { database } = useTestDatabase();
+const logger = pino({ level: 'silent' });
+const event = (more: Partial<NewAuditEvent> = {}): NewAuditEvent => ({
+  ...defaultTenancy,
+  kind: 'call',
+  action: 'callTool',
+  decision: 'allow',
+  decisionId: 'dec_1',
+  outcome: 'ok',
+  ...more,
+});
+const toolsOf = async (query: object) => (await queryAudit(database(), defaultTenancy, { limit: 100, ...query })).map(({ tool }) => tool);
+
+test('reads the newest rows in their order, and goes on from a row', async () => {
+  await appendAudit(
+    database(),
+    ['a', 'b', 'c', 'd'].map((tool) => event({ tool, run: 'run_order' })),
+  );
+  expect(await toolsOf({ run: 'run_order', limit: 2 })).toEqual(['c', 'd']);
+  const [first] = await queryAudit(database(), defaultTenancy, { run: 'run_order', limit: 4 });
+  expect(await toolsOf({ run: 'run_order', after: first?.sequence, limit: 2 })).toEqual(['b', 'c']);
+});
+
+test('filters by what is asked, within one project', async () => {
+  await appendAudit(database(), [
+    event({ run: 'run_f', tool: 'kept', decision: 'deny', kind: 'refusal', outcome: 'refused' }),
+    event({ run: 'run_f', tool: 'allowed' }),
+    event({ run: 'run_f', tool: 'elsewhere', project: 'other', decision: 'deny' }),
+  ]);
+  expect(await toolsOf({ run: 'run_f', decision: 'deny' })).toEqual(['kept']);
+  expect(await toolsOf({ run: 'run_f', since: new Date(Date.now() + 60_000).toISOString() })).toEqual([]);
+});
+
+test('lets no row be changed or taken away', async () => {
+  await appendAudit(database(), [event({ tool: 'fixed' })]);
+  for (const statement of ["update audit_events set tool = 'x'", 'delete from audit_events', 'truncate audit_events'])
+    await expect(database().$client.query(statement)).rejects.toThrow('rows are only ever added');
+});
+
+test('writes the rows of calls in groups, in their order', async () => {
+  const batches: number[] = [];
+  const writer = createAuditWriter({
+    database: database(),
+    logger,
+    append: async (events) => {
+      batches.push(events.length);
+      await appendAudit(database(), events);
+    },
+  });
+  for (let index = 0; index < 1200; index += 1) writer.write(event({ tool: String(index), run: 'run_group' }));
+  await writer.drained();
+  const rows = await queryAudit(database(), defaultTenancy, { run: 'run_group', limit: 2000 });
+  expect(rows.map(({ tool }) => Number(tool))).toEqual(Array.from({ length: 1200 }, (_, index) => index));
+  expect(batches.length).toBeLessThan(10);
+  await writer.close();
+});
+
+test('keeps rows while the database is away, refuses calls when too many wait, and writes them when it is back', async () => {
+  let isAway = true;
+  const written: unknown[] = [];
+  const writer = createAuditWriter({
+    database: database(),
+    logger,
+    maxPending: 2,
+    retryDelayMs: 1,
+    append: async (events) => {
+      if (isAway) throw new Error('away');
+      written.push(...events);
+    },
+  });
+  writer.write(event());
+  writer.assertWritable();
+  writer.write(event());
+  expect(() => writer.assertWritable()).toThrow(/no call is let through/);
+  isAway = false;
+  await writer.drained();
+  expect(written).toHaveLength(2);
+  writer.assertWritable();
+  await writer.close();
+});

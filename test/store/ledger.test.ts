@@ -1,0 +1,85 @@
+import { sql } from 'drizzle-orm';
+import { expect, test } from 'vitest';
+import { getAgent } from '../../store/agents.ts';
+import { countRefusal, reserve, settle } from '../../store/ledger.ts';
+import { moveRun } from '../../store/runs.ts';
+import { insertRunningAgent, insertRunningRun, plentiful, useTestDatabase } from '../support/store-database.ts';
+
+const { database } = useTestDatabase();
+let serial = 0;
+
+const newAgent = async (limits: Partial<typeof plentiful> = {}) => {
+  serial += 1;
+  const run = await insertRunningRun(database(), `run_${String(serial).padStart(16, '0')}`);
+  return { run, agentId: await insertRunningAgent(database(), run, 0, { ...plentiful, ...limits }) };
+};
+const model = (agentId: string, operationId: string, tokens = 100) => reserve(database(), { agentId, operationId, kind: 'model', tokens });
+const tool = (agentId: string, operationId: string) => reserve(database(), { agentId, operationId, kind: 'tool', tokens: 0 });
+const usage = async (agentId: string) => {
+  const { steps, calls, tokens, inputTokens, outputTokens, costMicroUsd } = await getAgent(database(), agentId);
+  return { steps, calls, tokens, inputTokens, outputTokens, costMicroUsd };
+};
+
+test('sets the worst case aside, and puts the true cost in its place', async () => {
+  const { agentId } = await newAgent();
+  expect(await model(agentId, 'op_1', 5000)).toEqual({ ok: true });
+  expect(await usage(agentId)).toMatchObject({ steps: 1, calls: 0, tokens: 5000 });
+  const spent = { inputTokens: 30, outputTokens: 12, costMicroUsd: 7 };
+  await settle(database(), { agentId, operationId: 'op_1' }, spent);
+  await settle(database(), { agentId, operationId: 'op_1' }, spent); // a second time costs nothing
+  expect(await usage(agentId)).toEqual({ steps: 1, calls: 0, tokens: 42, inputTokens: 30, outputTokens: 12, costMicroUsd: 7 });
+});
+
+test('gives the tokens of a failed call back and keeps the step used', async () => {
+  const { agentId } = await newAgent();
+  await model(agentId, 'op_1', 5000);
+  await settle(database(), { agentId, operationId: 'op_1' }, undefined);
+  expect(await usage(agentId)).toMatchObject({ steps: 1, tokens: 0 });
+});
+
+test('a retry finds its own reservation; a model call that was settled is paid for again, without another step', async () => {
+  const { agentId } = await newAgent();
+  await tool(agentId, 'op_t');
+  await tool(agentId, 'op_t');
+  await model(agentId, 'op_m', 100);
+  await model(agentId, 'op_m', 100);
+  expect(await usage(agentId)).toMatchObject({ steps: 1, calls: 1, tokens: 100 });
+  await settle(database(), { agentId, operationId: 'op_m' }, { inputTokens: 10, outputTokens: 10, costMicroUsd: 0 });
+  await model(agentId, 'op_m', 100);
+  expect(await usage(agentId)).toMatchObject({ steps: 1, tokens: 120 });
+});
+
+test.each([
+  ['limit_steps', { steps: 1 }, model],
+  ['limit_calls', { calls: 1 }, tool],
+  ['limit_tokens', { tokens: 150 }, model],
+] as const)('refuses with %s, and a refusal uses nothing up', async (reason, limits, call) => {
+  const { agentId } = await newAgent(limits);
+  expect(await call(agentId, 'op_1')).toEqual({ ok: true });
+  const before = await usage(agentId);
+  expect(await call(agentId, 'op_2')).toEqual({ ok: false, reason });
+  expect(await usage(agentId)).toEqual(before);
+});
+
+test('calls at the same time do not pass a limit together', async () => {
+  const { agentId } = await newAgent({ tokens: 1000, steps: 100 });
+  const answers = await Promise.all(Array.from({ length: 40 }, (_, index) => model(agentId, `op_${index}`, 100)));
+  expect(answers.filter(({ ok }) => ok)).toHaveLength(10);
+  expect(await usage(agentId)).toMatchObject({ steps: 10, tokens: 1000 });
+});
+
+test('refuses when the time is over, and when the agent or its run has ended', async () => {
+  const late = await newAgent();
+  await database().execute(sql`update agents set deadline_at = now() where id = ${late.agentId}`);
+  expect(await tool(late.agentId, 'op_1')).toEqual({ ok: false, reason: 'limit_time' });
+  const ended = await newAgent();
+  await moveRun(database(), ended.run, ['running'], 'cancelling');
+  expect(await tool(ended.agentId, 'op_1')).toEqual({ ok: false, reason: 'ended' });
+  expect(await tool('default/default/survey/run_none/read/reader/0', 'op_1')).toEqual({ ok: false, reason: 'ended' });
+});
+
+test('counts refusals', async () => {
+  const { agentId } = await newAgent();
+  await countRefusal(database(), agentId);
+  expect((await getAgent(database(), agentId)).refusals).toBe(1);
+});
