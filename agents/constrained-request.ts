@@ -1,8 +1,8 @@
-import { stepGrammar } from './allowed-step.ts';
+import { allowedStep, stepGrammar } from './allowed-step.ts';
 import { type Candidate, handleFor, textCandidates } from './candidates.ts';
 import type { ChatMessage, ChatRequest } from './chat-request.ts';
 import { callsWithResults, type Transcript } from './conversation.ts';
-import { type Json, parseJson } from './json.ts';
+import { isJsonObject, type Json, parseJson } from './json.ts';
 import { pathsOfTree, seenValues } from './seen-values.ts';
 import { charactersPerToken, fairLength, shorten } from './shorten.ts';
 
@@ -42,6 +42,17 @@ const turnsOf = ({ entries }: Transcript, results: readonly string[], longestRes
   });
 };
 
+/** Says last what is wanted now: what stands far back in a prompt a small model does not heed. */
+const closingText = (transcript: Transcript): string => {
+  const { tools, answer } = allowedStep(transcript);
+  const { properties } = transcript.head.output;
+  const fields = Object.entries(isJsonObject(properties) ? properties : {}).map(([name, schema]) =>
+    isJsonObject(schema) && typeof schema.description === 'string' ? `${name} (${schema.description})` : name,
+  );
+  const calls = tools.map(({ name }) => `call ${name}`);
+  return `Now ${[...calls, ...(answer ? [`answer with ${fields.join(', ')}`] : [])].join(', or ')}. Write JSON.`;
+};
+
 /**
  * The request of one step for a model whose answer is held to a grammar: the schema of what it may do next, no `tools`.
  * @returns undefined where nothing is allowed: a required call needs a value that was never seen
@@ -57,7 +68,8 @@ export const constrainedRequest = (transcript: Transcript): ChatRequest | undefi
     { role: 'user', content: `Your task, as JSON:\n${JSON.stringify(withHandles(head.input, candidates))}` },
   ];
   const results = resultTexts(transcript);
-  const fixed = JSON.stringify([opening, turnsOf(transcript, [], 0)]).length;
+  const closing: ChatMessage = { role: 'user', content: closingText(transcript) };
+  const fixed = JSON.stringify([opening, turnsOf(transcript, [], 0), closing]).length;
   const budget = Math.min(contextTokens - maxOutputTokens, promptTokens) * charactersPerToken - fixed;
   const longest = fairLength(
     results.map((text) => text.length),
@@ -66,7 +78,7 @@ export const constrainedRequest = (transcript: Transcript): ChatRequest | undefi
   );
   return {
     model: alias,
-    messages: [...opening, ...turnsOf(transcript, results, longest)],
+    messages: [...opening, ...turnsOf(transcript, results, longest), closing],
     max_tokens: maxOutputTokens,
     stream: false,
     ...(temperature === undefined ? {} : { temperature }),

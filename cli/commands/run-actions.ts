@@ -1,3 +1,5 @@
+import type { Transcript } from '../../agents/conversation.ts';
+import type { AgentTranscript } from '../../control/api/read-transcript.ts';
 import type { RunSummary } from '../../control/api/run-progress.ts';
 import type { RunProgress } from '../../schema/run.ts';
 import { followRun } from '../client/follow-run.ts';
@@ -6,6 +8,7 @@ import { usageError } from '../output/cli-error.ts';
 import type { Format } from '../output/format-option.ts';
 import { runReport, runTable } from '../output/run-report.ts';
 import { print, say } from '../output/talk.ts';
+import { transcriptText } from '../output/transcript-text.ts';
 
 export type FormatOptions = ConnectionOptions & { format: Format };
 
@@ -27,7 +30,9 @@ export const showRun = async (
   if (transcript) {
     if (agent === undefined) throw usageError('Say whose transcript: --agent STAGE/ROLE/ORDINAL');
     const segments = agent.split('/').map(encodeURIComponent).join('/');
-    return print(JSON.stringify(await api.get(`${place}/agents/${segments}/transcript`), undefined, 2));
+    const found = await api.get<AgentTranscript>(`${place}/agents/${segments}/transcript`);
+    if (format === 'json') return print(JSON.stringify(found, undefined, 2));
+    return print(transcriptText(found.agentId, found.state, found.transcript as Transcript));
   }
   const run = await api.get<RunProgress>(place);
   const agents = agent === undefined ? run.agents : run.agents.filter((each) => each.id === agent || each.id.endsWith(`/${agent}`));

@@ -86,6 +86,7 @@ export const startPlatform = async (options: PlatformOptions): Promise<Platform>
   const undo = createUndo();
   try {
     await prepare(folder, ports, options, undo);
+    if (options.readyFile !== undefined) rmSync(options.readyFile, { force: true }); // a killed platform leaves one that is not true
     const keys = await loadKeys(folder);
     const parts = createPartSet({ folder, port: options.port, profile, clock: systemClock, onLine });
     undo.add(() => rmSync(folder.supervisorFile, { force: true }));

@@ -18,7 +18,8 @@ const resolvedFacts = async (call: ToolCall): Promise<ArgumentFacts> => {
     ...facts,
     paths: resolved.map(({ path, canonical }) => canonical ?? path).sort(),
     roots: volumes.size === 1 && only !== undefined ? [only] : [],
-    canonical: resolved.every(({ escapes }) => !escapes),
+    // a path in no volume is plainly spelled and in no root; one that leads out of its volume is a trick
+    canonical: resolved.every(({ escapes, volumes: at }) => !escapes || at === null),
   };
 };
 

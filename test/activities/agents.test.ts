@@ -5,6 +5,7 @@ import { type Activities, createActivities, createGatewayClient, createRunTokens
 import { createTranscriptStore } from '../../activities/transcript-store.ts';
 import { agentIdOf } from '../../schema/ids.ts';
 import { getAgent, unparkAgents } from '../../store/agents.ts';
+import { applyResources, deleteResource, setCondition } from '../../store/resources.ts';
 import { moveRun, type RunKey, type RunSnapshot, reopenRun } from '../../store/runs.ts';
 import { completion, type FakeGateway, sayJson, startFakeGateway, toolText } from './fake-gateway.ts';
 import { openRunFixture, type RunFixture, snapshotOf } from './run-fixture.ts';

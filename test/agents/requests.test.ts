@@ -46,7 +46,8 @@ test('gives a model with a grammar one schema for its step, no tools and a short
   expect(request?.tools).toBeUndefined();
   expect(request?.response_format?.json_schema.name).toBe('step');
   expect(sizeOf(request?.messages)).toBeLessThan(1000 * 3 + 500);
-  expect(request?.messages.at(-1)?.content).toContain('Result of directory_tree:\n/input/folder-0/file-0-0.ts\n');
+  expect(request?.messages.at(-2)?.content).toContain('Result of directory_tree:\n/input/folder-0/file-0-0.ts\n');
+  expect(request?.messages.at(-1)).toEqual({ role: 'user', content: 'Now answer with files. Write JSON.' });
 });
 
 test('shows a long text of the input to such a model by its handle and its beginning', () => {
@@ -61,9 +62,10 @@ test('tells the model what was wrong with its last answer', () => {
     { kind: 'answer', text: 'Sure, here is', calls: [] },
     { kind: 'repair', message: 'The reply is no JSON.' },
   ]);
-  expect(buildRequest(transcript)?.messages.slice(-2)).toEqual([
+  expect(buildRequest(transcript)?.messages.slice(-3)).toEqual([
     { role: 'assistant', content: 'Sure, here is' },
     { role: 'user', content: 'The reply is no JSON.' },
+    { role: 'user', content: 'Now call directory_tree. Write JSON.' },
   ]);
 });
 

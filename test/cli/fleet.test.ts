@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, test, vi } from 'vitest';
 import { listRuns, moveRun } from '../../store/runs.ts';
-import { beginRun, endRun, tenancy } from '../support/play-run.ts';
+import { beginRun, endRun, entries, head, tenancy } from '../support/play-run.ts';
 import { type CliOptions, runCli, startCli } from '../support/run-cli.ts';
 import { adminToken, type RunningApi, startRunningApi } from '../support/running-api.ts';
 import { wholeFleet } from '../support/sample-resources.ts';
@@ -153,7 +153,11 @@ test('lists, shows, cancels and resumes runs', async () => {
   expect(shown.stdout).toMatch(/^read\/reader\/1 +parked +limit_steps/m);
   expect(JSON.parse((await qd(['run', 'show', id, '--agent', 'read/reader/1', '-o', 'json'])).stdout).agents).toHaveLength(1);
   const transcript = await qd(['run', 'show', id, '--agent', 'read/reader/0', '--transcript']);
-  expect(JSON.parse(transcript.stdout).transcript).toEqual([{ role: 'user', content: 'hello' }]);
+  expect(transcript.stdout).toContain(
+    'calls read {"path":"/input/a.ts"}\n\nresult: ok\n  line 1\n  line \\u001b[2J2\n\nanswer\n  {"purpose":"test"}\n',
+  );
+  const json = await qd(['run', 'show', id, '--agent', 'read/reader/0', '--transcript', '-o', 'json']);
+  expect(JSON.parse(json.stdout).transcript).toEqual({ head, entries });
   expect((await qd(['fleet', 'cancel', id])).stderr).toContain('has ended as partial');
   const resumed = await qd(['fleet', 'resume', id, '--add-steps', '5', '--agent', 'read/reader/1']);
   expect(resumed).toMatchObject({ code: 0, stdout: `${id} starting\n` });

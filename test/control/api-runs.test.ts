@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { getAgent } from '../../store/agents.ts';
 import { findRun, moveRun } from '../../store/runs.ts';
-import { beginRun, endRun, tenancy } from '../support/play-run.ts';
+import { beginRun, endRun, entries, head, tenancy } from '../support/play-run.ts';
 import { guestToken, type RunningApi, startRunningApi } from '../support/running-api.ts';
 import { fleet, model, wholeFleet } from '../support/sample-resources.ts';
 
@@ -192,7 +192,7 @@ test('opens a transcript for who may read the audit, and records that', async ()
   expect((await api.request('GET', `${path}/${first}/transcript`)).body).toEqual({
     agentId: first,
     state: 'done',
-    transcript: [{ role: 'user', content: 'hello' }],
+    transcript: { head, entries },
   });
   expect((await api.request('GET', `${path}/read/reader/0/transcript`)).status).toBe(200);
   expect((await api.request('GET', `${path}/${second}/transcript`)).body.detail).toContain('has no transcript yet');

@@ -1,4 +1,5 @@
 import type { ChildProcess } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
@@ -40,7 +41,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
 
   const startPostgres = async (): Promise<string> => {
     const settings = { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off', max_connections: '400' };
-    const place = { folder: join(folder, 'postgres'), port: await freePort(), password: 'test', settings };
+    const place = { folder: join(folder, 'postgres'), port: await freePort(), password: randomBytes(12).toString('hex'), settings };
     await initialisePostgres(place);
     start(postgresCommand(place), 'INT');
     const url = postgresUrl(place, 'postgres');
