@@ -46,9 +46,7 @@ const turnsOf = ({ entries }: Transcript, results: readonly string[], longestRes
 const closingText = (transcript: Transcript): string => {
   const { tools, answer } = allowedStep(transcript);
   const { properties } = transcript.head.output;
-  const fields = Object.entries(isJsonObject(properties) ? properties : {}).map(([name, schema]) =>
-    isJsonObject(schema) && typeof schema.description === 'string' ? `${name} (${schema.description})` : name,
-  );
+  const fields = Object.keys(isJsonObject(properties) ? properties : {});
   const calls = tools.map(({ name }) => `call ${name}`);
   return `Now ${[...calls, ...(answer ? [`answer with ${fields.join(', ')}`] : [])].join(', or ')}. Write JSON.`;
 };

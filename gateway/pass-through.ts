@@ -38,17 +38,15 @@ export const passThrough = async (apiUrl: string, request: IncomingMessage, resp
     if (abort.signal.aborted && response.headersSent) return;
     logger.warn({ err: error }, 'the api did not answer');
     if (!response.headersSent)
-      response
-        .writeHead(503, { 'content-type': 'application/problem+json', 'retry-after': '2' })
-        .end(
-          JSON.stringify({
-            title: 'The api does not answer',
-            status: 503,
-            code: 'server_unavailable',
-            retryable: true,
-            detail: 'The api process does not answer; it is restarted, so try again in a few seconds.',
-          }),
-        );
+      response.writeHead(503, { 'content-type': 'application/problem+json', 'retry-after': '2' }).end(
+        JSON.stringify({
+          title: 'The api does not answer',
+          status: 503,
+          code: 'server_unavailable',
+          retryable: true,
+          detail: 'The api process does not answer; it is restarted, so try again in a few seconds.',
+        }),
+      );
     else response.destroy();
   }
 };

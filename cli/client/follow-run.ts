@@ -5,6 +5,7 @@ import type { Format } from '../output/format-option.ts';
 import { endingText, exitCodeOfRun, hasEnded } from '../output/run-text.ts';
 import { createRunView } from '../output/run-view.ts';
 import { print, say } from '../output/talk.ts';
+import { commandName } from './command-name.ts';
 import type { Session } from './session.ts';
 import { watchRun } from './watch-run.ts';
 
@@ -35,11 +36,11 @@ export const followRun = async (
     throw new CliError(`The waiting was interrupted; run ${id} goes on`, {
       code: 'interrupted',
       exitCode: exitCodes.interrupted,
-      next: `watch it with \`quarterdeck run watch ${id}\`, or cancel it with \`quarterdeck fleet cancel ${id}\``,
+      next: `watch it with \`${commandName(config)} run watch ${id}\`, or cancel it with \`${commandName(config)} fleet cancel ${id}\``,
     });
   process.exitCode = exitCodeOfRun(run.state);
   if (format === 'json') print(JSON.stringify(run, undefined, 2));
   else if (run.result) print(run.result);
-  say(endingText(run, new Date()));
+  say(endingText(run, new Date(), commandName(config)));
   return run;
 };

@@ -3,6 +3,7 @@ import type { RunProgress } from '../../schema/run.ts';
 import { applyDocuments } from '../apply/apply-documents.ts';
 import { loadSurveyExample, takeSurveyInputs } from '../apply/survey-example.ts';
 import { createApiClient } from '../client/api-client.ts';
+import { commandName } from '../client/command-name.ts';
 import { watchRun } from '../client/watch-run.ts';
 import { absolutePath } from '../client/working-directory.ts';
 import { type Config, readConfig } from '../config.ts';
@@ -19,12 +20,9 @@ import { describeAddresses, platformOptionsFrom, type UpOptions, withPlatformOpt
 type StartOptions = UpOptions & { input?: string[]; output?: string; once?: boolean };
 type Survey = Awaited<ReturnType<typeof loadSurveyExample>>;
 
-/** In a clone the command is not on the path. */
-const commandName = ({ environment }: Config): string => (environment.npm_command === undefined ? 'quarterdeck' : 'npm run -s qd --');
-
 const nextCommands = (config: Config, { data }: StartOptions, run: RunProgress): string => {
   const command = commandName(config);
-  const where = data === undefined ? '' : ` --data ${data}`;
+  const where = data === undefined ? '' : ` --data ${absolutePath(config, data)}`;
   return [
     'next, in another terminal:',
     `  ${command} audit query --run ${run.id}${where}`,
@@ -38,20 +36,20 @@ const runSurvey = async (
   { ready }: Platform,
   signal: AbortSignal,
   { documents, fleet }: Survey,
-  request: { inputs: Record<string, string>; outputDirectory?: string; colours: boolean },
+  request: { inputs: Record<string, string>; outputDirectory?: string; colours: boolean; command: string },
 ): Promise<RunProgress | undefined> => {
   const api = createApiClient({ ...ready, token: ready.adminToken ?? '', place: ready.apiUrl });
   const results = await applyDocuments(api, documents);
   say(`Declared ${results.length} resources of examples/survey.`);
   const { org, project, name } = fleet.metadata;
-  const { inputs, outputDirectory, colours } = request;
+  const { inputs, outputDirectory, colours, command } = request;
   const path = `/${org}/${project}/runs`;
   const { id } = await api.post<RunProgress>(path, { fleet: name, inputs, ...(outputDirectory === undefined ? {} : { outputDirectory }) });
   say(`Launched ${name} as ${id} over ${Object.values(inputs).join(', ')}.`);
   const run = await watchRun(api, `${path}/${id}`, { view: createRunView({ isWanted: true, colours }), signal });
   if (!run || !hasEnded(run)) return undefined;
   if (run.result) print(run.result);
-  say(endingText(run, new Date()));
+  say(endingText(run, new Date(), command));
   return run;
 };
 
@@ -66,7 +64,12 @@ const start = async (options: StartOptions): Promise<void> => {
   if (survey.usesLocalModel) await installTinyModel();
   say('Starting the platform: Postgres, Temporal, issuer, api, gateway, host, worker.');
   process.exitCode = await holdPlatform(platformOptionsFrom(options, say), async (platform, signal) => {
-    const run = await runSurvey(platform, signal, survey, { inputs, outputDirectory, colours: config.colours });
+    const run = await runSurvey(platform, signal, survey, {
+      inputs,
+      outputDirectory,
+      colours: config.colours,
+      command: commandName(config),
+    });
     if (!run) return undefined;
     if (once) return exitCodeOfRun(run.state);
     say(describeAddresses(platform.ready));

@@ -41,19 +41,19 @@ export const troubleText = ({ stage, role, ordinal, state, reason, detail }: Run
 
 export const isTrouble = ({ state }: RunProgress['agents'][number]): boolean => state === 'parked' || state === 'failed';
 
-const nextSteps = ({ id, state, agents }: RunProgress): string[] => {
+const nextSteps = ({ id, state, agents }: RunProgress, command: string): string[] => {
   if (state !== 'partial' && state !== 'failed') return [];
   const canResume = agents.some(isTrouble);
   return [
-    `See what happened:  quarterdeck fleet show ${id}`,
-    ...(canResume ? [`Go on with more:    quarterdeck fleet resume ${id} --add-steps 10 --watch`] : []),
+    `See what happened:  ${command} fleet show ${id}`,
+    ...(canResume ? [`Go on with more:    ${command} fleet resume ${id} --add-steps 10 --watch`] : []),
   ];
 };
 
-/** What is said of a run that has ended. */
-export const endingText = (run: RunProgress, now: Date): string => {
+/** What is said of a run that has ended; `command` is how the user calls this program. */
+export const endingText = (run: RunProgress, now: Date, command: string): string => {
   const lines = [
-    `Run ${run.id} of ${run.fleet} ${run.state} after ${formatDuration(elapsedMs(run, now))}: ${totalsText(run.totals)}.${run.reason ? ` ${plainText(run.reason)}` : ''}`,
+    `Run ${run.id} of ${run.fleet} ${run.state} after ${formatDuration(elapsedMs(run, now))}: ${totalsText(run.totals)}.${run.reason ? ` ${plainText(run.reason)}.` : ''}`,
     ...run.agents
       .filter(isTrouble)
       .slice(0, 10)
@@ -63,5 +63,5 @@ export const endingText = (run: RunProgress, now: Date): string => {
   if (troubles > 10) lines.push(`  and ${troubles - 10} more`);
   if (run.quality === 'tiny' && run.result)
     lines.push('A tiny model made this: it shows that everything works, not what a good model would write.');
-  return [...lines, ...nextSteps(run)].join('\n');
+  return [...lines, ...nextSteps(run, command)].join('\n');
 };

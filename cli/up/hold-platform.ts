@@ -4,6 +4,9 @@ import { startPlatform } from './start-platform.ts';
 
 export const interruptedExitCode = 130;
 
+/** One Ctrl-C under `npm run` arrives twice: from the terminal and from npm, which passes it on. */
+const sameInterruptMs = 700;
+
 /** Ctrl-C, `quarterdeck down`, and a terminal that is closed. */
 const stopSignals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
@@ -21,11 +24,14 @@ export const holdPlatform = async (
   const stopping = new AbortController();
   const stopped = new Promise<void>((resolve) => stopping.signal.addEventListener('abort', () => resolve()));
   let platform: Platform | undefined;
+  let stoppingSince = 0;
   const onSignal = (): void => {
     if (stopping.signal.aborted) {
+      if (performance.now() - stoppingSince < sameInterruptMs) return;
       platform?.kill();
       process.exit(interruptedExitCode);
     }
+    stoppingSince = performance.now();
     options.onLine('stopping; press Ctrl-C again to kill');
     stopping.abort(new Error('interrupted'));
   };

@@ -5,10 +5,10 @@ import { isPlatformError, type PlatformError, toPlatformError } from '../../sche
 import type { GatewayContext } from '../gateway-context.ts';
 import type { Principal } from '../principal.ts';
 import { callTool } from '../tool-call/call-tool.ts';
+import type { ToolOutcome } from '../tool-call/tool-call.ts';
 import type { Endpoint } from './endpoint.ts';
 import { listTools } from './list-tools.ts';
 import { readOperationId } from './read-operation-id.ts';
-import type { ToolOutcome } from '../tool-call/tool-call.ts';
 import type { Upstreams } from './upstreams.ts';
 
 const invalidParams = -32602;

@@ -1,4 +1,11 @@
-import { type CallToolResult, Client, ProtocolError, SdkHttpError, StreamableHTTPClientTransport, type Tool } from '@modelcontextprotocol/client';
+import {
+  type CallToolResult,
+  Client,
+  ProtocolError,
+  SdkHttpError,
+  StreamableHTTPClientTransport,
+  type Tool,
+} from '@modelcontextprotocol/client';
 import { PlatformError } from '../../schema/errors.ts';
 import { operationIdMeta } from '../../schema/workflow-contract.ts';
 

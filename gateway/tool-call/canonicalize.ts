@@ -1,6 +1,7 @@
 import { type ArgumentFacts, lexicalFacts } from '../../policy/argument-facts.ts';
+import { PlatformError } from '../../schema/errors.ts';
 import type { StoredResource } from '../../schema/resource.ts';
-import { required, type ToolCall, type ToolCallStep } from './tool-call.ts';
+import { required, runOf, type ToolCall, type ToolCallStep } from './tool-call.ts';
 
 const volumeNameAt = ({ spec }: StoredResource<'McpServer'>, at: string | null): string | undefined =>
   'url' in spec || at === null ? undefined : spec.volumes.find((volume) => volume.at === at)?.name;
@@ -11,7 +12,13 @@ const resolvedFacts = async (call: ToolCall): Promise<ArgumentFacts> => {
   const facts = lexicalFacts(call.arguments, server.spec.arguments[tool.name]);
   const resolvePaths = call.connection?.resolvePaths;
   if (!resolvePaths || facts.paths.length === 0 || !facts.canonical) return { ...facts, roots: [] };
-  const resolved = await resolvePaths(facts.paths);
+  const resolved = await resolvePaths(facts.paths).catch((cause: unknown) => {
+    // the host was started anew and has no such instance, or does not answer: the next try connects again
+    call.upstreams.forget(server, runOf(call.principal));
+    throw new PlatformError('server_unavailable', `The MCP server ${server.metadata.name} does not answer; try again in a moment.`, {
+      cause,
+    });
+  });
   const volumes = new Set(resolved.map(({ volumes: at }) => volumeNameAt(server, at)));
   const [only] = volumes;
   return {

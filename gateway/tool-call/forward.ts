@@ -1,6 +1,6 @@
 import { PlatformError } from '../../schema/errors.ts';
-import { isReadOnly, required, runOf, type ToolCallStep } from './tool-call.ts';
 import { UpstreamLost } from '../mcp/upstream.ts';
+import { isReadOnly, required, runOf, type ToolCallStep } from './tool-call.ts';
 
 const never = new AbortController().signal;
 

@@ -4,8 +4,8 @@ import { isPlatformError, PlatformError, toPlatformError } from '../../schema/er
 import type { OperationIdentity } from '../../store/operations.ts';
 import { canonicalJson } from '../../store/resources.ts';
 import { principalName } from '../principal.ts';
-import { isReadOnly, required, type ToolCall, type ToolCallStep, type ToolOutcome } from './tool-call.ts';
 import { auditEventOf, outcomeOf } from './record.ts';
+import { isReadOnly, required, type ToolCall, type ToolCallStep, type ToolOutcome } from './tool-call.ts';
 
 const settleAttempts = 150;
 const settleDelayMs = 200;

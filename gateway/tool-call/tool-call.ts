@@ -3,11 +3,11 @@ import type { ArgumentFacts } from '../../policy/argument-facts.ts';
 import { PlatformError } from '../../schema/errors.ts';
 import type { Decision } from '../decide.ts';
 import type { GatewayContext } from '../gateway-context.ts';
-import type { Principal } from '../principal.ts';
 import type { Endpoint } from '../mcp/endpoint.ts';
 import type { ExposedTool } from '../mcp/exposed-tools.ts';
 import type { RunOfServer } from '../mcp/launch-of.ts';
 import type { Connection, Upstreams } from '../mcp/upstreams.ts';
+import type { Principal } from '../principal.ts';
 
 /** How a call ended: the server's answer, or its JSON-RPC error. */
 export type ToolOutcome = { kind: 'result'; result: CallToolResult } | { kind: 'rpc-error'; code: number; message: string };
