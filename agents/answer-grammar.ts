@@ -7,7 +7,7 @@ const longestText = 300;
 const shortestText = 40;
 const mostItems = 8;
 
-/** Where values of an `x-from` schema must come from: the agent's own input, or whatever it has seen. */
+/** Where values of an `x-from` schema must come from: the agent's own input, whatever it has seen, or (`results`) what is in one and not the other. */
 export type Origins = { input: SeenValues; seen: SeenValues };
 
 const numberOf = (value: Json | undefined, otherwise: number): number => (typeof value === 'number' ? value : otherwise);
@@ -19,6 +19,7 @@ const isString = (schema: Json | undefined): schema is JsonObject =>
 const pathsFor = (name: string, schema: JsonObject, { input, seen }: Origins): string[] | undefined => {
   if (!isString(schema)) return undefined;
   if (schema['x-from'] === 'input') return pathCandidates(input);
+  if (schema['x-from'] === 'results') return pathCandidates({ ...seen, paths: seen.paths.filter((path) => !input.paths.includes(path)) });
   return schema['x-from'] === 'seen' || isPathName(name) ? pathCandidates(seen) : undefined;
 };
 

@@ -35,9 +35,7 @@ const unknownKeyMessage = (kind: keyof typeof resourceSchemas, key: string): str
 const describe = (issue: z.core.$ZodIssue): string => {
   switch (issue.code) {
     case 'invalid_type':
-      return issue.input === undefined || /received undefined/.test(issue.message)
-        ? `missing: expected ${issue.expected}`
-        : `expected ${issue.expected}`;
+      return /received undefined/.test(issue.message) ? `missing: expected ${issue.expected}` : `expected ${issue.expected}`;
     case 'invalid_value':
       return `expected ${issue.values.map((value) => `\`${String(value)}\``).join(' or ')}`;
     case 'invalid_format':

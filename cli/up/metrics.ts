@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { PlatformError } from '../../schema/errors.ts';
-import type { PartReport } from './supervise.ts';
+import type { PartReport } from './part.ts';
 
 /** Prometheus text (version 0.0.4) about the processes. @see https://prometheus.io/docs/instrumenting/exposition_formats/ */
 export const renderMetrics = (version: string, reports: readonly PartReport[]): string => {

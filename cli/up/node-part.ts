@@ -6,7 +6,7 @@ import type { ProcessConfigs, ProcessName } from '../processes/process-configs.t
 import { cannotStart } from './cannot-start.ts';
 import { spawnCommand } from './command.ts';
 import { openLog } from './log-file.ts';
-import type { Part } from './supervise.ts';
+import type { Part } from './part.ts';
 
 const entry = fileURLToPath(new URL('../process.ts', import.meta.url));
 const root = fileURLToPath(new URL('../../', import.meta.url));

@@ -2,10 +2,11 @@ import type { Clock } from './backoff.ts';
 import type { DataFolder } from './data-folder.ts';
 import { makeLastWill } from './last-will.ts';
 import { lastLineOf, logFileOf } from './log-file.ts';
+import type { Part, PartReport } from './part.ts';
 import { stopOrder } from './platform-parts.ts';
 import { identify, startOf } from './process-identity.ts';
 import type { Profile } from './seed.ts';
-import { type Part, type PartReport, type Supervised, supervise } from './supervise.ts';
+import { type Supervised, supervise } from './supervise.ts';
 import { type ProcessRecord, writeSupervisorFile } from './supervisor-file.ts';
 
 /** The processes of one platform. Who they are is written down at each change, for `status` and for a start after a crash. */

@@ -1,7 +1,7 @@
 import type { Config } from '../config.ts';
+import type { PartReport } from './part.ts';
 import type { ReadyFile } from './ready-file.ts';
 import type { Profile } from './seed.ts';
-import type { PartReport } from './supervise.ts';
 
 export type PlatformOptions = {
   dataDirectory: string;

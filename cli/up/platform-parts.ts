@@ -6,12 +6,12 @@ import type { DataFolder } from './data-folder.ts';
 import type { Keys } from './keys.ts';
 import { logFileOf } from './log-file.ts';
 import { nodePart } from './node-part.ts';
+import type { Part } from './part.ts';
 import type { PlatformOptions } from './platform-options.ts';
 import type { Ports } from './ports.ts';
 import { type PostgresPlace, postgresCommand, postgresUrl, waitForPostgres } from './postgres.ts';
 import { addressesOf } from './ready-file.ts';
 import { serverPart } from './server-part.ts';
-import type { Part } from './supervise.ts';
 import { keepTemporalFolder, prepareTemporalFolder, temporalCommand, waitForTemporal } from './temporal.ts';
 
 /** Recovery after a kill may have a gigabyte of log to replay. */

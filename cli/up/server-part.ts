@@ -1,7 +1,7 @@
 import { closeSync } from 'node:fs';
 import { type Command, spawnCommand } from './command.ts';
 import { openLog } from './log-file.ts';
-import type { Part } from './supervise.ts';
+import type { Part } from './part.ts';
 
 /**
  * Postgres or Temporal as a part of the platform.

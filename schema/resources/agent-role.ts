@@ -18,7 +18,8 @@ export type AgentLimits = z.infer<typeof AgentLimitsSchema>;
 /**
  * An agent as data. `requiredCalls` are tools that must have succeeded before an answer counts;
  * `output` is a JSON Schema (2020-12) of the answer, an object at its root. In it `x-from: seen` holds a text to what stood in the
- * agent's input or in a result of its calls, and `x-from: input` to its input alone: an answer that invents a path is not accepted.
+ * agent's input or in a result of its calls, `x-from: input` to its input alone, and
+ * `x-from: results` to what it found and was not given: an answer that invents a path is not accepted.
  */
 export const AgentRoleSpecSchema = z
   .strictObject({

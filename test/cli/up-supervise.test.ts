@@ -5,7 +5,8 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { Clock } from '../../cli/up/backoff.ts';
 import { spawnCommand } from '../../cli/up/command.ts';
 import { type LastWill, makeLastWill } from '../../cli/up/last-will.ts';
-import { type Part, type Supervised, supervise } from '../../cli/up/supervise.ts';
+import type { Part } from '../../cli/up/part.ts';
+import { type Supervised, supervise } from '../../cli/up/supervise.ts';
 import { pollUntil } from '../support/poll-until.ts';
 
 let folder: string;

@@ -136,6 +136,10 @@ describe('who may do what', () => {
     const token = await gateway.mint(id, `${gateway.publicUrl}/mcp/default/default/narrow`);
     const response = await fetch(audience(), { method: 'POST', headers: { authorization: `Bearer ${token}` }, body: '{}' });
     expect(response.status).toBe(401);
+    expect(response.headers.get('www-authenticate')).toContain('error="invalid_token"');
+    expect(response.headers.get('www-authenticate')).toContain(
+      `resource_metadata="${gateway.publicUrl}/.well-known/oauth-protected-resource/mcp/default/default/counting"`,
+    );
     expect(server.calls.length).toBe(before);
   });
 
