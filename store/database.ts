@@ -30,9 +30,25 @@ export const isUnavailable = (error: unknown): boolean =>
     );
   });
 
+/** SQLSTATE classes whose messages quote values: data exceptions and violated constraints. */
+const quotesValues = /^2[23]/;
+
+/** The driver's own words alone: drizzle puts a statement's parameters into its message, and Postgres values into its details. */
+const withoutParameters = (error: unknown): Error => {
+  const origin = causeChain(error).at(-1) as Partial<Error & { code: string }>;
+  const words = quotesValues.test(origin.code ?? '') ? 'a value was refused' : (origin.message ?? '');
+  const cleaned = new Error(`${origin.code ?? origin.name ?? 'error'}: ${words}`);
+  if (origin.stack)
+    cleaned.stack = `${cleaned.message}\n${origin.stack
+      .split('\n')
+      .filter((line) => line.startsWith('    at '))
+      .join('\n')}`;
+  return cleaned;
+};
+
 /**
  * Runs a piece of work on the database; an unreachable database becomes `store_unavailable` (retryable).
- * Query text and parameters stay in the cause: drizzle puts the parameters into its message, so it is never shown.
+ * The cause is for the log, and holds no parameter of a statement.
  */
 export const guarded = async <T>(work: () => Promise<T>): Promise<T> => {
   try {
@@ -40,8 +56,10 @@ export const guarded = async <T>(work: () => Promise<T>): Promise<T> => {
   } catch (error) {
     if (isPlatformError(error)) throw error;
     if (isUnavailable(error))
-      throw new PlatformError('store_unavailable', 'The database does not answer; try again in a few seconds.', { cause: error });
-    throw new PlatformError('internal', 'The database refused a statement; the log has the cause.', { cause: error });
+      throw new PlatformError('store_unavailable', 'The database does not answer; try again in a few seconds.', {
+        cause: withoutParameters(error),
+      });
+    throw new PlatformError('internal', 'The database refused a statement; the log has the cause.', { cause: withoutParameters(error) });
   }
 };
 

@@ -29,7 +29,7 @@ export const createServerDiscovery = ({
 }) => {
   const attempts = new Map<string, Attempt>();
   let emptyFolder: string | undefined;
-  let busy = false;
+  let looking: Promise<void> | undefined;
   let closed = false;
 
   const probeRun = async (server: StoredResource<'McpServer'>) => {
@@ -91,10 +91,7 @@ export const createServerDiscovery = ({
     }
   };
 
-  /** Looks at what is new or due; calls that come meanwhile are folded into the next. */
-  const discover = async (): Promise<void> => {
-    if (busy || closed) return;
-    busy = true;
+  const lookAround = async (): Promise<void> => {
     try {
       for (const server of context.declared().list('McpServer')) {
         const key = qualifiedName(server.metadata, server.metadata.name);
@@ -108,9 +105,16 @@ export const createServerDiscovery = ({
       if (!closed) await tellToolsets();
     } catch (error) {
       context.logger.warn({ err: error }, 'servers could not be looked at; trying again');
-    } finally {
-      busy = false;
     }
+  };
+
+  /** Looks at what is new or due; calls that come meanwhile are folded into the next. */
+  const discover = (): Promise<void> => {
+    if (closed) return Promise.resolve();
+    looking ??= lookAround().finally(() => {
+      looking = undefined;
+    });
+    return looking;
   };
 
   const timer = setInterval(() => void discover(), 1000);
@@ -121,6 +125,7 @@ export const createServerDiscovery = ({
     close: async (): Promise<void> => {
       closed = true;
       clearInterval(timer);
+      await looking;
       if (emptyFolder) await rm(emptyFolder, { recursive: true, force: true });
     },
   };
