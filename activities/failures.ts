@@ -4,9 +4,9 @@ import { errorKinds, isPlatformError, toPlatformError } from '../schema/errors.t
 import type { Logger } from '../telemetry/logger.ts';
 
 /** The place in our sources where an error was thrown: its message may quote content, so it is not logged. */
-const placeOf = (error: unknown): { name: string; at: string } => {
+const placeOf = (error: unknown): { cause: string; at: string } => {
   const { name = typeof error, stack = '' } = (error ?? {}) as { name?: string; stack?: string };
-  return { name, at: /^\s*at .*$/m.exec(stack)?.[0]?.trim() ?? '' };
+  return { cause: name, at: /^\s*at .*$/m.exec(stack)?.[0]?.trim() ?? '' };
 };
 
 /**
@@ -38,10 +38,10 @@ export const withFailures = <Activities extends Record<string, Activity>>(activi
           if (error instanceof CancelledFailure) throw error;
           const { cancellationSignal, cancelled, info } = Context.current();
           if (cancellationSignal.aborted) return await cancelled;
-          const { code, cause } = toPlatformError(error);
-          const place = placeOf(isPlatformError(error) ? cause : error);
+          const platformError = toPlatformError(error);
+          const place = placeOf(isPlatformError(error) ? error.cause : error);
           logger.warn(
-            { activity: name, workflowId: info.workflowExecution?.workflowId, attempt: info.attempt, code, ...place },
+            { activity: name, workflowId: info.workflowExecution?.workflowId, attempt: info.attempt, code: platformError.code, ...place },
             'activity failed',
           );
           throw toFailure(error);

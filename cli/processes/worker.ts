@@ -47,6 +47,7 @@ export const startWorkerProcess = async (config: ProcessConfigs['worker'], logge
       activities,
       taskQueue: taskQueues[kind],
       maxConcurrentActivityTaskExecutions: concurrency[kind],
+      maxHeartbeatThrottleInterval: '2s', // a call hears of its cancellation with a heartbeat
       ...shutdown,
       ...more,
     });

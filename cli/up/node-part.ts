@@ -3,7 +3,6 @@ import { fileURLToPath } from 'node:url';
 import type { Config } from '../config.ts';
 import type { ConfigMessage, ProcessMessage } from '../processes/messages.ts';
 import type { ProcessConfigs, ProcessName } from '../processes/process-configs.ts';
-import { cannotStart } from './cannot-start.ts';
 import { spawnCommand } from './command.ts';
 import { openLog } from './log-file.ts';
 import type { Part } from './part.ts';
@@ -43,12 +42,12 @@ export const nodePart = <Name extends ProcessName>(
     const message: ConfigMessage = { type: 'config', config: options.config, logLevel: options.logLevel };
     child.send(message, () => undefined); // a child that is gone already is seen by its exit
     const ready = new Promise<void>((resolve, reject) => {
-      const late = setTimeout(() => reject(cannotStart(`${name} does not answer; see ${options.logFile}.`)), readyWithinMs);
+      const late = setTimeout(() => reject(new Error(`it does not answer; its log is ${options.logFile}`)), readyWithinMs);
       child.once('exit', () => clearTimeout(late));
       child.once('message', (answer: ProcessMessage) => {
         clearTimeout(late);
         if (answer.type === 'ready') resolve();
-        else reject(cannotStart(`${name} does not start: ${answer.detail}`));
+        else reject(new Error(`${answer.detail.replace(/\.$/, '')}; its log is ${options.logFile}`));
       });
     });
     return { child, ready };

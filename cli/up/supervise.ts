@@ -14,6 +14,8 @@ export type Supervised = {
   kill(): void;
 };
 
+const describeComplaint = (complaint: unknown): string => `does not start: ${(complaint as Error).message.replace(/\.$/, '')}`;
+
 /** How often a process may end before it has ever served: a Postgres that takes over after a crash may need more than one try. */
 const triesBeforeServing = 4;
 
@@ -52,7 +54,7 @@ export const supervise = (
     try {
       launched = part.launch();
     } catch (error) {
-      return { served: false, complaint: error, end: 'cannot be started' };
+      return { served: false, complaint: error, end: describeComplaint(error) };
     }
     const { child, ready } = launched;
     const exited = Promise.withResolvers<void>();
@@ -86,7 +88,7 @@ export const supervise = (
       killGroup(child.pid); // what it started and left behind
       lastWill.exclude(child.pid);
     }
-    return { served, complaint, end: howItEnded(child) };
+    return { served, complaint, end: complaint === undefined ? howItEnded(child) : describeComplaint(complaint) };
   };
 
   const liveOn = async (): Promise<void> => {
@@ -99,7 +101,8 @@ export const supervise = (
       if (stopping.signal.aborted) return change({ state: 'stopped', pid: undefined });
       failures = countFailure(failures, clock.now() - startedAt);
       if (!hasServed && (complaint !== undefined || failures >= triesBeforeServing)) {
-        first.reject(complaint ?? cannotStart(`${part.name} does not start: ${lastWords() ?? end}`));
+        const reason = complaint === undefined ? `does not start: ${lastWords() ?? end}` : end;
+        first.reject(cannotStart(`${part.name} ${reason}.`, complaint));
         return change({ state: 'stopped', pid: undefined });
       }
       const pauseMs = pauseAfter(failures);

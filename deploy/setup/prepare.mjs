@@ -6,6 +6,7 @@ import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ensureBubblewrap } from './bubblewrap.mjs';
 import { ensureDependencies } from './dependencies.mjs';
+import { ensurePip } from './pip.mjs';
 import { SetupError, say } from './talk.mjs';
 import { ensureTemporal } from './temporal.mjs';
 
@@ -25,9 +26,9 @@ const temporalIfItCanBeHad = async () => {
 };
 
 const stepsFor = {
-  start: [dependencies, ensureTemporal, ensureBubblewrap],
+  start: [dependencies, ensureTemporal, ensureBubblewrap, ensurePip],
   test: [dependencies, ensureTemporal],
-  full: [dependencies, ensureTemporal, ensureBubblewrap],
+  full: [dependencies, ensureTemporal, ensureBubblewrap, ensurePip],
   qd: [dependencies, temporalIfItCanBeHad],
   check: [dependencies],
 };

@@ -119,7 +119,7 @@ test('counts a failure after half a minute of life as the first', async () => {
 test('gives up on a process that never served, with its last words', async () => {
   const { clock, pauses } = instantClock();
   const { supervised } = start(shellPart('exit 3'), clock);
-  await expect(supervised.ready).rejects.toThrow('shell does not start: its last words');
+  await expect(supervised.ready).rejects.toThrow('shell does not start: its last words.');
   expect(pauses).toHaveLength(3);
   expect(supervised.report().state).toBe('stopped');
 });
@@ -130,7 +130,7 @@ test('ends a process that says it cannot serve, and passes on why', async () => 
     { ...part, launch: () => ({ child: part.launch().child, ready: Promise.reject(new Error('the key is missing')) }) },
     instantClock().clock,
   );
-  await expect(supervised.ready).rejects.toThrow('the key is missing');
+  await expect(supervised.ready).rejects.toThrow('shell does not start: the key is missing.');
   expect(supervised.report()).toMatchObject({ state: 'stopped', pid: undefined });
 });
 
@@ -179,5 +179,5 @@ test('tries again when a process that served cannot even be launched', async () 
   await supervised.ready;
   process.kill(supervised.report().pid ?? 0, 'SIGKILL');
   await pollUntil(() => (launches === 3 && supervised.report().state === 'running') || undefined, 'the third launch');
-  expect(lines).toContain('shell cannot be started; it is started again in 0.4 s');
+  expect(lines).toContain('shell does not start: no space left on the device; it is started again in 0.4 s');
 });
