@@ -72,6 +72,7 @@ test('fetches the release of Temporal that the SDK would fetch, and keeps only a
 
 test('installs bubblewrap by apt as root, else says what helps, and goes on in any case', async () => {
   clone.addProgram('temporal', '');
+  clone.addProgram('pip3', '');
   clone.addProgram('apt-get', `echo "apt-get $@" >&2`);
   const { code, stderr } = await clone.prepare('start');
   expect(code).toBe(0);
@@ -81,4 +82,16 @@ test('installs bubblewrap by apt as root, else says what helps, and goes on in a
 
   clone.addProgram('bwrap', '');
   if (process.platform === 'linux') expect(await clone.prepare('start')).toEqual(silence);
+});
+
+test('installs pip by apt as root where neither it nor an index address is there, and needs neither for the tests', async () => {
+  clone.addProgram('temporal', '');
+  clone.addProgram('bwrap', '');
+  clone.addProgram('apt-get', `echo "apt-get $@" >&2`);
+  const isRoot = process.getuid?.() === 0;
+  const { code, stderr } = await clone.prepare('start');
+  expect(code).toBe(0);
+  if (isRoot) expect(stderr).toMatch(/update\napt-get .*install -y python3-pip\n$/);
+  expect((await clone.prepare('start', { env: { PIP_INDEX_URL: 'http://127.0.0.1:9/simple' } })).stderr).not.toContain('python3-pip');
+  expect(await clone.prepare('test')).toEqual(silence);
 });
