@@ -26,7 +26,7 @@ export const isUnavailable = (error: unknown): boolean =>
     const { code, message } = link as { code?: string; message?: string };
     return (
       (code !== undefined && (unavailableStates.test(code) || unavailableCodes.has(code))) ||
-      /Connection terminated|timeout exceeded when trying to connect/.test(message ?? '')
+      /Connection terminated|timeout exceeded when trying to connect|not queryable/.test(message ?? '')
     );
   });
 
@@ -76,7 +76,9 @@ export const openDatabase = ({ url, max = 10, name }: { url: string; max?: numbe
     idleTimeoutMillis: 30_000,
     keepAlive: true,
   });
-  pool.on('error', () => undefined); // an idle connection broke; the pool opens another
+  // a connection that breaks is noticed by the query on it, or by the next one; without listeners it would end the process
+  pool.on('error', () => undefined);
+  pool.on('connect', (client) => client.on('error', () => undefined));
   return drizzle({ client: pool, schema: tables, casing: 'snake_case' }) as Database;
 };
 

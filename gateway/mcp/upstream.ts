@@ -47,11 +47,14 @@ const lostAtHost = (error: unknown): UpstreamLost | undefined => {
 
 /** Opens a connection as an MCP client of either era; no capability is declared, so a server can ask nothing of us. */
 export const connectUpstream = async ({
+  name,
   url,
   headers,
   timeoutMs,
   isOurHost,
 }: {
+  /** As people know the server. */
+  name: string;
   url: string;
   headers: Record<string, string>;
   timeoutMs: number;
@@ -63,7 +66,11 @@ export const connectUpstream = async ({
     await client.connect(transport, { timeout: timeoutMs });
   } catch (cause) {
     await client.close().catch(() => undefined);
-    throw new PlatformError('server_unavailable', 'The MCP server does not answer its first request; it may still be starting.', { cause });
+    throw new PlatformError(
+      'server_unavailable',
+      `The MCP server ${name} does not answer its first request; it may still be starting, or stand elsewhere.`,
+      { cause },
+    );
   }
 
   return {

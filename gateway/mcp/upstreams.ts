@@ -48,6 +48,7 @@ export const createUpstreams = ({
     const launch = 'url' in server.spec ? undefined : launchOf(server, run);
     const ready = launch && (await host.ensure(launch));
     const upstream = await connectUpstream({
+      name: launch ? name : `${name} at ${(server.spec as { url: string }).url}`,
       url: launch ? host.mcpUrl(launch.id) : (server.spec as { url: string }).url,
       headers: launch ? host.headers : {},
       isOurHost: launch !== undefined,

@@ -51,3 +51,16 @@ test('audit rows can be added, and neither changed nor taken away', async () => 
       message: expect.stringContaining('only ever added'),
     });
 });
+
+test('a connection that is cut in the middle of a transaction is an unavailable database, and the next one works', async () => {
+  const error = await failureOf(() =>
+    database.transaction(async (transaction) => {
+      const { rows } = await transaction.execute<{ pid: number }>(sql`select pg_backend_pid() as pid`);
+      await database.execute(sql`select pg_terminate_backend(${rows[0]?.pid})`);
+      await new Promise((resolve) => setImmediate(resolve)); // the break is heard while nothing is being asked
+      await transaction.execute(sql`select 1`);
+    }),
+  );
+  expect(error).toMatchObject({ code: 'store_unavailable' });
+  expect((await database.execute(sql`select 1 as one`)).rows).toEqual([{ one: 1 }]);
+});
