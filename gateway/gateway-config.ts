@@ -17,4 +17,6 @@ export type GatewayConfig = {
   profile: 'dev' | 'solo' | 'production';
   /** The process's environment, where providers' keys may be. */
   environment: Readonly<Record<string, string | undefined>>;
+  /** The installation's data folder: no secret reference may lead into it. */
+  privateDirectory?: string;
 };

@@ -1,6 +1,7 @@
 import type { ArgumentKind } from '../schema/resources/mcp-server.ts';
 
-/** What a policy sees of a call's arguments. `roots` are names of the volumes that hold every path; empty where there is no path. */
+/** What a policy sees of a call's arguments. `roots` are the names of all volumes that its paths touch, and
+ * `(none)` where one is in no volume: `roots == ["input"]` holds a call to one. */
 export type ArgumentFacts = { paths: string[]; roots: string[]; urls: string[]; hosts: string[]; canonical: boolean; bytes: number };
 /** The same before links are resolved: `canonical` is about spelling alone. */
 export type LexicalFacts = Omit<ArgumentFacts, 'roots'>;
@@ -70,14 +71,15 @@ const addUrl = (collected: Collected, text: string): void => {
   const url = new URL(text);
   if (url.protocol === 'file:') {
     addPath(collected, decodeURIComponentSafely(url.pathname));
-    if (/%|\.\.|\\/.test(text)) collected.canonical = false;
+    if (/%|\.\.|\\/.test(text) || url.hostname !== '') collected.canonical = false;
     return;
   }
   if (url.username !== '' || url.password !== '' || controlCharacters(text) || text.includes('\\')) collected.canonical = false;
   // WHATWG parsing folds case, default ports, dots and odd spellings of IPv4; another spelling than the folded one is not plain
   if (url.href !== text && `${url.href}` !== `${text}/` && url.href.toLowerCase() !== text.toLowerCase()) collected.canonical = false;
   collected.urls.add(url.href);
-  if (url.hostname !== '') collected.hosts.add(url.hostname);
+  if (url.hostname.endsWith('.')) collected.canonical = false; // another name of the same host
+  if (url.hostname !== '') collected.hosts.add(url.hostname.replace(/\.$/, ''));
 };
 
 const decodeURIComponentSafely = (text: string): string => {
@@ -91,8 +93,8 @@ const decodeURIComponentSafely = (text: string): string => {
 const addHost = (collected: Collected, text: string): void => {
   const candidate = `http://${text}/`;
   const host = URL.canParse(candidate) ? new URL(candidate).hostname : '';
-  if (host === '' || host !== text.replace(/:\d+$/, '')) collected.canonical = false;
-  collected.hosts.add(host || text);
+  if (host === '' || host.endsWith('.') || host !== text.replace(/:\d+$/, '')) collected.canonical = false;
+  collected.hosts.add((host || text).replace(/\.$/, ''));
 };
 
 const visit = (collected: Collected, value: unknown, kind: ArgumentKind, kinds: Readonly<Record<string, ArgumentKind>>): void => {

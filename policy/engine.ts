@@ -58,7 +58,7 @@ const partsOf = (name: string, cedar: string): { ok: true; policies: Record<stri
   const policies: Record<string, string> = {};
   for (const [index, text] of parts.policies.entries()) {
     const json = policyToJson(text);
-    const id = `${name}/${(json.type === 'success' && json.json.annotations?.id) || index + 1}`;
+    const id = `policyset/${name}/${(json.type === 'success' && json.json.annotations?.id) || index + 1}`;
     if (id in policies) return { ok: false, issues: [{ name, message: `two policies have the id ${id}` }] };
     policies[id] = text;
   }
@@ -76,7 +76,7 @@ const linksOf = (tenancy: Tenancy, { name, spec }: ProjectPolicies['bindings'][n
     return (Object.keys(bindingTemplates) as (keyof typeof bindingTemplates)[]).flatMap((list) =>
       spec[list].map((target) => ({
         templateId: `template/${list}`,
-        newId: `binding/${name}/${Object.values(subject)[0]}/${list}/${target}`,
+        newId: `binding/${name}/${Object.entries(subject)[0]?.join('/')}/${list}/${target}`,
         values: { '?principal': principal, '?resource': entityUid(bindingTargets[list], qualifiedName(tenancy, target)) },
       })),
     );
@@ -88,6 +88,7 @@ const assemble = (tenancy: Tenancy, project: ProjectPolicies): { ok: true; set: 
   const issues: PolicyIssue[] = [];
   for (const { name, cedar } of project.policySets) {
     const parts = partsOf(name, cedar);
+    // the first part of an id says whose it is, so nothing of a tenant can stand in the place of a guard
     if (parts.ok) Object.assign(staticPolicies, parts.policies);
     else issues.push(...parts.issues);
   }

@@ -1,5 +1,5 @@
 import type { NewAuditEvent } from '../schema/audit-event.ts';
-import { PlatformError } from '../schema/errors.ts';
+import { isPlatformError, PlatformError } from '../schema/errors.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { appendAudit } from './audit.ts';
 import type { Database } from './database.ts';
@@ -27,6 +27,20 @@ export const createAuditWriter = ({
   let writing: Promise<void> | undefined;
   let closed = false;
 
+  /** One row that the database refuses must not hold up the others: it is written with what it is about, and without the rest. */
+  const writeSingly = async (batch: NewAuditEvent[]): Promise<void> => {
+    for (const event of batch) {
+      try {
+        await append([event]);
+      } catch (error) {
+        if (isPlatformError(error) && error.code === 'store_unavailable') throw error;
+        const { kind, org, project, action, decision, decisionId, outcome } = event;
+        logger.error({ err: error, decisionId, action }, 'an audit row was refused; what it is about is written without its details');
+        await append([{ kind, org, project, action, decision, decisionId, outcome, errorCode: 'row_refused' }]);
+      }
+    }
+  };
+
   const flush = async (): Promise<void> => {
     while (pending.length > 0) {
       const batch = pending.slice(0, 500);
@@ -34,9 +48,14 @@ export const createAuditWriter = ({
         await append(batch);
         pending = pending.slice(batch.length);
       } catch (error) {
-        logger.error({ err: error, waiting: pending.length }, 'audit rows could not be written; they are kept and tried again');
-        if (closed) throw error;
-        await new Promise((resolve) => setTimeout(resolve, retryDelayMs));
+        if (isPlatformError(error) && error.code === 'store_unavailable') {
+          logger.error({ waiting: pending.length }, 'audit rows could not be written; they are kept and tried again');
+          if (closed) throw error;
+          await new Promise((resolve) => setTimeout(resolve, retryDelayMs));
+        } else {
+          await writeSingly(batch);
+          pending = pending.slice(batch.length);
+        }
       }
     }
   };

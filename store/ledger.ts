@@ -1,12 +1,22 @@
-import { and, eq, isNotNull, isNull, sql } from 'drizzle-orm';
+import { and, eq, isNull, sql } from 'drizzle-orm';
 import { agents, reservations, runs } from '../schema/tables/tables.ts';
 import { type Database, type Executor, guarded } from './database.ts';
 
-export type ReservationRefusal = 'limit_steps' | 'limit_calls' | 'limit_tokens' | 'limit_time' | 'ended';
+export type ReservationRefusal = 'limit_steps' | 'limit_calls' | 'limit_tokens' | 'limit_time' | 'ended' | 'conflict';
 export type Reservation = { ok: true } | { ok: false; reason: ReservationRefusal };
-export type ReserveRequest = { agentId: string; operationId: string; kind: 'model' | 'tool'; tokens: number };
+export type ReserveRequest = { agentId: string; operationId: string; kind: 'model' | 'tool'; tokens: number; callDigest: string };
 
-class Refused extends Error {}
+/** A retry finds its reservation; more retries than any outage needs are somebody who wants calls for nothing. */
+const mostTries = 100;
+
+/** Undoes the transaction; the reason is looked up afterwards where it is not known yet. */
+class Refused extends Error {
+  readonly reason: ReservationRefusal | undefined;
+  constructor(reason: ReservationRefusal | undefined) {
+    super('refused');
+    this.reason = reason;
+  }
+}
 
 const limitOf = (name: string) => sql`(${agents.limits}->>${name})::bigint`;
 
@@ -32,29 +42,30 @@ const refusalOf = async (executor: Executor, { agentId, kind, tokens }: ReserveR
 /**
  * Sets aside what a call may cost before it is made: a step and its worst-case tokens for a model, a call for a tool.
  * One conditional update decides, so concurrent calls cannot pass a limit together; a retry with the same operation id finds its own.
+ * An id that comes back for another call (`callDigest`) is a `conflict`.
  */
 export const reserve = (database: Database, request: ReserveRequest): Promise<Reservation> =>
   guarded(async () => {
-    const { agentId, operationId, kind, tokens } = request;
+    const { agentId, operationId, kind, tokens, callDigest } = request;
     try {
       return await database.transaction(async (transaction): Promise<Reservation> => {
         const mine = and(eq(reservations.agentId, agentId), eq(reservations.operationId, operationId));
         const inserted = await transaction
           .insert(reservations)
-          .values({ agentId, operationId, kind, tokens })
+          .values({ agentId, operationId, kind, tokens, callDigest })
           .onConflictDoNothing()
           .returning({ agentId: reservations.agentId });
         const isRetry = inserted.length === 0;
+        const [earlier] = isRetry ? await transaction.select().from(reservations).where(mine).for('update') : [];
+        if (earlier && (earlier.kind !== kind || earlier.callDigest !== callDigest)) throw new Refused('conflict');
+        if (earlier && earlier.tries >= mostTries) throw new Refused(kind === 'model' ? 'limit_steps' : 'limit_calls');
         // a model call whose answer was lost is made again, and costs again; its step was counted the first time
-        const reopened =
-          isRetry &&
-          (
-            await transaction
-              .update(reservations)
-              .set({ settledAt: null, tokens })
-              .where(and(mine, isNotNull(reservations.settledAt)))
-              .returning()
-          ).length > 0;
+        const reopened = earlier !== undefined && earlier.settledAt !== null;
+        if (earlier)
+          await transaction
+            .update(reservations)
+            .set({ tries: sql`${reservations.tries} + 1`, ...(reopened ? { settledAt: null, tokens } : {}) })
+            .where(mine);
         const step = !isRetry && kind === 'model' ? 1 : 0;
         const call = !isRetry && kind === 'tool' ? 1 : 0;
         const cost = isRetry && !reopened ? 0 : tokens;
@@ -66,11 +77,11 @@ export const reserve = (database: Database, request: ReserveRequest): Promise<Re
             and agents.steps + ${step} <= (agents.limits->>'steps')::bigint
             and agents.calls + ${call} <= (agents.limits->>'calls')::bigint
             and agents.tokens + ${cost}::bigint <= (agents.limits->>'tokens')::bigint`);
-        if ((updated.rowCount ?? 0) === 0) throw new Refused();
+        if ((updated.rowCount ?? 0) === 0) throw new Refused(undefined);
         return { ok: true };
       });
     } catch (error) {
-      if (error instanceof Refused) return { ok: false, reason: await refusalOf(database, request) };
+      if (error instanceof Refused) return { ok: false, reason: error.reason ?? (await refusalOf(database, request)) };
       throw error;
     }
   });

@@ -6,12 +6,13 @@ import { makeSigningKey } from '../../control/issuer/make-signing-key.ts';
 import { cannotStart } from './cannot-start.ts';
 import type { DataFolder } from './data-folder.ts';
 
-/** Keys by which our processes know each other, and the password of the embedded Postgres; all random, in base64url. */
+/** Keys by which our processes know each other, the password of the embedded Postgres, and what people's tokens are made from. */
 const InternalKeysSchema = z.object({
   gatewayToHost: z.string().min(32),
   gatewayToLocalModel: z.string().min(32),
   workerClientSecret: z.string().min(32),
   postgresPassword: z.string().min(32),
+  personTokens: z.string().min(32),
 });
 
 const SigningKeysSchema = z.array(z.looseObject({ kty: z.string(), kid: z.string() })).min(1);
@@ -43,6 +44,7 @@ const makeKeys = async (folder: string): Promise<void> => {
     gatewayToLocalModel: secret(),
     workerClientSecret: secret(),
     postgresPassword: secret(),
+    personTokens: secret(),
   };
   write(files.internal, JSON.stringify(internal));
   renameSync(unfinished, folder);

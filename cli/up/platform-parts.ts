@@ -89,6 +89,7 @@ const configsOf = ({ folder, ports, keys, options, databaseUrl, temporalAddress 
       resultKey: gatewayKey,
       profile,
       environment: config.environment,
+      privateDirectory: folder.root,
     },
     host: {
       port: ports.host,

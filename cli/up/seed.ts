@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { createHmac, randomBytes } from 'node:crypto';
 import { defaultTenancy } from '../../schema/ids.ts';
 import { resourceSchemas } from '../../schema/resource.ts';
 import { apiVersion } from '../../schema/resources/metadata.ts';
@@ -16,14 +16,19 @@ const seeds = [
   { id: 'reviewer', stamp: 'reviewer-token', roles: ['reviewer'], groups: ['reviewers'], profiles: ['dev'] },
 ] as const;
 
-const makeToken = (): string => `qd_${randomBytes(32).toString('base64url')}`;
+/** The same at each start of an installation, so that what people have connected goes on working. */
+const tokenOf = (tokenKey: string, id: string): string => `qd_${createHmac('sha256', tokenKey).update(`${org}/${id}`).digest('base64url')}`;
+
+/** Nobody ever sees it: it only takes the place of one that ends. */
+const unseenToken = (): string => `qd_${randomBytes(32).toString('base64url')}`;
 
 /**
- * Makes the org and the project `default`, and the people of the profile with new tokens; their tokens of earlier starts end here.
- * What was declared since is left as it is.
+ * Makes the org and the project `default`, and the people of the profile with their tokens; the tokens of people whom the profile does
+ * not have end here. What was declared since is left as it is.
+ * @param tokenKey - a key of the installation, from which the tokens are made
  * @returns the tokens, of which the database keeps hashes alone
  */
-export const seed = async (databaseUrl: string, profile: Profile): Promise<SeededTokens> => {
+export const seed = async (databaseUrl: string, profile: Profile, tokenKey: string): Promise<SeededTokens> => {
   const database = openDatabase({ url: databaseUrl, max: 1, name: 'up' });
   try {
     const wanted = seeds.filter(({ profiles }) => (profiles as readonly Profile[]).includes(profile));
@@ -39,10 +44,10 @@ export const seed = async (databaseUrl: string, profile: Profile): Promise<Seede
     const tokens = new Map<string, string>();
     for (const { id, stamp } of seeds) {
       if (!(await findPerson(database, org, id))) continue;
-      const token = makeToken();
+      const isWanted = wanted.some((person) => person.id === id);
+      const token = isWanted ? tokenOf(tokenKey, id) : unseenToken();
       await replacePersonToken(database, { org, personId: id, stamp, token });
-      // a person of another profile's start: the earlier token is replaced by one that nobody ever sees
-      if (wanted.some((person) => person.id === id)) tokens.set(id, token);
+      if (isWanted) tokens.set(id, token);
     }
     const adminToken = tokens.get('admin');
     const reviewerToken = tokens.get('reviewer');

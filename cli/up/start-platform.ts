@@ -93,7 +93,7 @@ export const startPlatform = async (options: PlatformOptions): Promise<Platform>
     undo.add(parts.stop);
     undo.add(keepLogsSmall(folder.logs));
     const { databaseUrl, temporalAddress } = await startServers({ folder, ports, keys, options, parts });
-    const tokens = await seed(databaseUrl, profile);
+    const tokens = await seed(databaseUrl, profile, keys.internal.personTokens);
     const context = { folder, ports, keys, options, databaseUrl, temporalAddress };
     await startTogether(
       processParts(context).map((part) => (until: AbortSignal) => parts.start(part, until)),

@@ -8,7 +8,7 @@ import type { Logger } from '../../telemetry/logger.ts';
 import type { ApiAction, ApiDecision, Authorize, ValidatePolicies } from './api-dependencies.ts';
 
 /** Stands for a project that is not declared yet: the platform's policies alone decide about it. */
-const undeclared = (org: string): Tenancy => ({ org, project: '*' });
+const undeclared: Tenancy = { org: '*', project: '*' };
 
 type Target = { kind: string; name: string } | undefined;
 
@@ -32,7 +32,7 @@ export const createAuthorizer = ({
 }): Authorize => {
   const ask = (person: Person, action: string, tenancy: Tenancy, resource: ReturnType<typeof resourceOf>): ApiDecision => {
     const project = declared().find('Project', tenancy, tenancy.project);
-    const policies = project ? tenancy : undeclared(tenancy.org);
+    const policies = project ? tenancy : undeclared;
     if (!project) policy.load(policies, { policySets: [], bindings: [] });
     const decision = policy.decide(policies, {
       principal: entityUid('User', `${person.org}/${person.id}`),

@@ -1,26 +1,35 @@
+import { randomBytes } from 'node:crypto';
 import { PlatformError } from '../../schema/errors.ts';
-import type { Tenancy } from '../../schema/ids.ts';
+import { defaultTenancy, type Tenancy } from '../../schema/ids.ts';
 import { appendAudit } from '../../store/audit.ts';
 import type { Person } from '../../store/people.ts';
 import type { ApiAction, ApiDecision, ApiDependencies } from './api-dependencies.ts';
 
 export type Permit = (person: Person, action: ApiAction, tenancy: Tenancy, target?: { kind: string; name: string }) => Promise<ApiDecision>;
 
+const foreignOrg = (): ApiDecision => ({
+  effect: 'deny',
+  decisionId: `dec_${randomBytes(9).toString('base64url')}`,
+  policies: ['platform/same-org'],
+});
+
 /**
  * Asks the policy, and writes a refusal into the audit before the caller hears of it.
- * Whoever belongs to another org is refused whatever the policies of that org say.
+ * Whoever belongs to another org is refused before any policy is asked.
  * @returns the decision, an `allow`
  */
 export const createPermit =
   ({ database, authorize }: Pick<ApiDependencies, 'database' | 'authorize'>): Permit =>
   async (person, action, tenancy, target) => {
-    const decision = await authorize(person, action, tenancy, target);
-    if (decision.effect === 'allow' && person.org === tenancy.org) return decision;
+    const isOwnOrg = person.org === tenancy.org;
+    const decision = isOwnOrg ? await authorize(person, action, tenancy, target) : foreignOrg();
+    if (decision.effect === 'allow') return decision;
     const { decisionId, policies } = decision;
     const resource = target ? `${target.kind}/${target.name}` : null;
     await appendAudit(database, [
       {
-        ...tenancy,
+        // a refusal of somebody from elsewhere is on record where they come from, and costs the other org nothing
+        ...(isOwnOrg ? tenancy : { org: person.org, project: defaultTenancy.project }),
         kind: 'refusal',
         action,
         decision: 'deny',

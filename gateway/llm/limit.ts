@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { PlatformError } from '../../schema/errors.ts';
 import { type ReservationRefusal, reserve } from '../../store/ledger.ts';
 import { worstOutputTokens } from './chat-request.ts';
@@ -9,6 +10,7 @@ const refusals: Readonly<Record<ReservationRefusal, string>> = {
   limit_tokens: 'has too few tokens left for the prompt and the longest answer',
   limit_time: 'has used up its time',
   ended: 'has ended',
+  conflict: 'has used the operation id for another call',
 };
 
 /**
@@ -30,7 +32,13 @@ export const limit: ModelCallStep = async (call, next) => {
   underWay.add(operation);
   try {
     const tokens = chat.promptTokens + worstOutputTokens(chat, maxOutputTokens);
-    const reservation = await reserve(gateway.database, { agentId: principal.agentId, operationId, kind: 'model', tokens });
+    const callDigest = createHash('sha256').update(JSON.stringify(chat.body)).digest('hex');
+    const reservation = await reserve(gateway.database, { agentId: principal.agentId, operationId, kind: 'model', tokens, callDigest });
+    if (!reservation.ok && reservation.reason === 'conflict')
+      throw new PlatformError(
+        'operation_conflict',
+        `Operation id ${operationId} was used for another call; use an id of its own for each call.`,
+      );
     if (!reservation.ok)
       throw new PlatformError(
         'budget_exhausted',

@@ -24,11 +24,16 @@ const withPath = (base: string, ensureVersion: boolean): string => {
  */
 export const providerTarget = async (
   { metadata: { name }, spec }: Provider,
-  { localModelUrl, localModelKey, environment }: Pick<GatewayConfig, 'localModelUrl' | 'localModelKey' | 'environment'>,
+  {
+    localModelUrl,
+    localModelKey,
+    environment,
+    privateDirectory,
+  }: Pick<GatewayConfig, 'localModelUrl' | 'localModelKey' | 'environment' | 'privateDirectory'>,
 ): Promise<ProviderTarget> => {
   const timeoutMs = spec.timeoutSeconds * 1000;
   if (spec.kind === 'local') return { name, url: withPath(localModelUrl, true), key: localModelKey, timeoutMs };
-  const key = spec.apiKey && (await resolveSecret(spec.apiKey, environment));
+  const key = spec.apiKey && (await resolveSecret(spec.apiKey, { environment, privateDirectory }));
   if (key !== undefined && !/^[\x21-\x7e]+$/.test(key))
     throw new PlatformError(
       'secret_unavailable',

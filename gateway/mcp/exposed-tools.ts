@@ -22,6 +22,8 @@ export const toolsOfToolset = (declared: Declared, tenancy: Tenancy, name: strin
     if (!server) continue;
     for (const tool of declared.toolsOf(tenancy, serverName)) {
       if (only && !only.includes(tool.name)) continue;
+      // what is not as it was approved is used by nobody, and takes no name from what is
+      if (tool.approvedHash === '' || tool.approvedHash !== tool.currentHash) continue;
       const exposedName = toolset.spec.naming === 'plain' ? tool.name : `${serverName}__${tool.name}`;
       const taken = tools.get(exposedName);
       if (taken && toolset.spec.conflicts === 'priority') continue;
@@ -42,7 +44,10 @@ const projectsOf = (declared: Declared, principal: Principal): Tenancy[] =>
     ? [{ org: principal.org, project: principal.project }]
     : declared.projects().filter(({ org }) => org === principal.org);
 
-/** Everything behind the toolsets of the caller's projects, prefixed by server; by project too where two projects meet in a name. */
+/**
+ * Everything behind the toolsets of the caller's projects, as `project__toolset__tool`. Names of projects and toolsets have no `_`, so a
+ * name says by itself which tool it is, and nothing that is declared elsewhere can take it over.
+ */
 const toolsOfEverything = (declared: Declared, principal: Principal): ExposedTools => {
   const tools = new Map<string, ExposedTool>();
   for (const tenancy of projectsOf(declared, principal))
@@ -50,15 +55,8 @@ const toolsOfEverything = (declared: Declared, principal: Principal): ExposedToo
       const exposed = toolsOfToolset(declared, tenancy, toolset.metadata.name);
       if (!exposed.ok) continue;
       for (const tool of exposed.tools.values()) {
-        const plain = `${tool.server.metadata.name}__${tool.tool.name}`;
-        const taken = tools.get(plain);
-        // the same tool behind two toolsets stands once for each: policies may treat the toolsets differently
-        const name = !taken
-          ? plain
-          : taken.tenancy.project === tenancy.project
-            ? `${toolset.metadata.name}__${plain}`
-            : `${tenancy.project}__${plain}`;
-        if (!tools.has(name)) tools.set(name, { ...tool, name });
+        const name = `${tenancy.project}__${toolset.metadata.name}__${tool.name}`;
+        tools.set(name, { ...tool, name });
       }
     }
   return { ok: true, tools };

@@ -11,7 +11,13 @@ import { exposedTools } from './exposed-tools.ts';
 export const listTools = (gateway: GatewayContext, principal: Principal, endpoint: Endpoint): Tool[] => {
   gateway.audit.assertWritable();
   const exposed = exposedTools(gateway.declared(), endpoint, principal);
-  if (!exposed.ok) throw new PlatformError(exposed.reason === 'conflict' ? 'conflict' : 'not_found', exposed.detail);
+  if (!exposed.ok)
+    throw exposed.reason === 'conflict'
+      ? new PlatformError(
+          'conflict',
+          'The toolset cannot be served as it is declared; its condition says why (`quarterdeck describe toolset NAME`).',
+        )
+      : new PlatformError('not_found', exposed.detail);
   const offered = [...exposed.tools.values()];
   const listed = offered.filter((tool) => decideListing(gateway, principal, tool).effect === 'allow');
   const tenancy =

@@ -3,6 +3,9 @@ import { PlatformError } from '../../schema/errors.ts';
 import type { StoredResource } from '../../schema/resource.ts';
 import { required, runOf, type ToolCall, type ToolCallStep } from './tool-call.ts';
 
+/** Stands among the roots for a path in no volume; no volume can have that name. */
+const outsideVolumes = '(none)';
+
 const volumeNameAt = ({ spec }: StoredResource<'McpServer'>, at: string | null): string | undefined =>
   'url' in spec || at === null ? undefined : spec.volumes.find((volume) => volume.at === at)?.name;
 
@@ -12,6 +15,8 @@ const resolvedFacts = async (call: ToolCall): Promise<ArgumentFacts> => {
   const facts = lexicalFacts(call.arguments, server.spec.arguments[tool.name]);
   const resolvePaths = call.connection?.resolvePaths;
   if (!resolvePaths || facts.paths.length === 0 || !facts.canonical) return { ...facts, roots: [] };
+  // where a relative path begins is the server's affair, so nobody can say here what it names
+  if (facts.paths.some((path) => !path.startsWith('/'))) return { ...facts, roots: [], canonical: false };
   const resolved = await resolvePaths(facts.paths).catch((cause: unknown) => {
     // the host was started anew and has no such instance, or does not answer: the next try connects again
     call.upstreams.forget(server, runOf(call.principal));
@@ -19,12 +24,11 @@ const resolvedFacts = async (call: ToolCall): Promise<ArgumentFacts> => {
       cause,
     });
   });
-  const volumes = new Set(resolved.map(({ volumes: at }) => volumeNameAt(server, at)));
-  const [only] = volumes;
+  const volumes = new Set(resolved.map(({ volumes: at }) => volumeNameAt(server, at) ?? outsideVolumes));
   return {
     ...facts,
     paths: resolved.map(({ path, canonical }) => canonical ?? path).sort(),
-    roots: volumes.size === 1 && only !== undefined ? [only] : [],
+    roots: [...volumes].sort(),
     // a path in no volume is plainly spelled and in no root; one that leads out of its volume is a trick
     canonical: resolved.every(({ escapes, volumes: at }) => !escapes || at === null),
   };

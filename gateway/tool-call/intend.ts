@@ -1,13 +1,20 @@
-import { createHash } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { isPlatformError, PlatformError, toPlatformError } from '../../schema/errors.ts';
 import type { OperationIdentity } from '../../store/operations.ts';
-import { canonicalJson } from '../../store/resources.ts';
 import { principalName } from '../principal.ts';
 import { auditEventOf, outcomeOf } from './record.ts';
-import { isReadOnly, required, type ToolCall, type ToolCallStep, type ToolOutcome } from './tool-call.ts';
+import {
+  argumentsDigest,
+  isReadOnly,
+  operationConflict,
+  required,
+  type ToolCall,
+  type ToolCallStep,
+  type ToolOutcome,
+} from './tool-call.ts';
 
-const settleAttempts = 150;
+/** Ten minutes: longer than any restart of the database. */
+const settleAttempts = 3000;
 const settleDelayMs = 200;
 
 /** Operations under way in this process: a retry that comes while the first is still running waits for the same answer. */
@@ -18,12 +25,6 @@ const unknownOutcome = (call: ToolCall): PlatformError =>
     'operation_unknown',
     `${call.name}: it is not known whether operation ${call.operationId} took effect, so it is not tried again. A person has to look.`,
     { facts: { operationId: call.operationId } },
-  );
-
-const conflict = (call: ToolCall): PlatformError =>
-  new PlatformError(
-    'operation_conflict',
-    `${call.name}: operation id ${call.operationId} was used for another call; use an id of its own for each call.`,
   );
 
 /** The call was made, so what became of it is written down even when the database comes back only after a while. */
@@ -76,7 +77,7 @@ const begin = async (call: ToolCall, identity: OperationIdentity, next: () => Pr
     case 'unknown':
       throw unknownOutcome(call);
     case 'conflict':
-      throw conflict(call);
+      throw operationConflict(call);
   }
 };
 
@@ -95,13 +96,13 @@ export const intend: ToolCallStep = (call, next) => {
     id: call.operationId,
     principal: principalName(call.principal),
     target: `${tool.server.metadata.name}/${tool.tool.name}`,
-    argumentsDigest: createHash('sha256').update(canonicalJson(call.arguments)).digest('hex'),
+    argumentsDigest: argumentsDigest(call),
   };
   const key = `${identity.org}/${identity.project}/${identity.id}`;
   const running = underWay.get(key);
   if (running) {
     call.isReplay = true;
-    return isSame(running.identity, identity) ? running.outcome : Promise.reject(conflict(call));
+    return isSame(running.identity, identity) ? running.outcome : Promise.reject(operationConflict(call));
   }
   const outcome = begin(call, identity, next).finally(() => underWay.delete(key));
   underWay.set(key, { identity, outcome });

@@ -1,6 +1,8 @@
+import { createHash } from 'node:crypto';
 import type { CallToolResult } from '@modelcontextprotocol/server';
 import type { ArgumentFacts } from '../../policy/argument-facts.ts';
 import { PlatformError } from '../../schema/errors.ts';
+import { canonicalJson } from '../../store/resources.ts';
 import type { Decision } from '../decide.ts';
 import type { GatewayContext } from '../gateway-context.ts';
 import type { Endpoint } from '../mcp/endpoint.ts';
@@ -49,8 +51,9 @@ export const isReadOnly = (call: ToolCall): boolean => call.tool?.tool.readOnly 
 export const runOf = (principal: Principal): RunOfServer | undefined =>
   principal.kind === 'agent' ? { runId: principal.runId, volumes: principal.volumes } : undefined;
 
-/** The refusal of a name that the caller cannot use: the same whether it exists or not. */
-export const unknownTool = (name: string): PlatformError => new PlatformError('tool_unknown', `Unknown tool: ${name.slice(0, 128)}`);
+/** The refusal of a name that the caller cannot use: the same whether it exists or not; the id finds the decision in the audit. */
+export const unknownTool = ({ name, decision }: Pick<ToolCall, 'name' | 'decision'>): PlatformError =>
+  new PlatformError('tool_unknown', `Unknown tool: ${name.slice(0, 128)}`, { facts: { decisionId: decision?.decisionId ?? '' } });
 
 /** Who owns the operation ids, and the rows: the tool's tenancy, or the caller's where no tool was found. */
 export const tenancyOf = ({ tool, endpoint, principal }: ToolCall) =>
@@ -58,3 +61,12 @@ export const tenancyOf = ({ tool, endpoint, principal }: ToolCall) =>
   (endpoint.kind === 'toolset' && endpoint.tenancy.org === principal.org
     ? endpoint.tenancy
     : { org: principal.org, project: principal.kind === 'agent' ? principal.project : 'default' });
+
+/** Which arguments a call has, for telling a retry from another call. */
+export const argumentsDigest = (call: ToolCall): string => createHash('sha256').update(canonicalJson(call.arguments)).digest('hex');
+
+export const operationConflict = (call: ToolCall): PlatformError =>
+  new PlatformError(
+    'operation_conflict',
+    `${call.name}: operation id ${call.operationId} was used for another call; use an id of its own for each call.`,
+  );

@@ -71,6 +71,9 @@ export const reservations = pgTable(
     operationId: text('operation_id').notNull(),
     kind: text().notNull(),
     tokens: bigint({ mode: 'number' }).notNull(),
+    /** Of what is called with which arguments: an id that comes back for another call is refused. */
+    callDigest: text('call_digest').notNull().default(''),
+    tries: integer().notNull().default(1),
     settledAt: timestamp('settled_at', { withTimezone: true }),
     createdAt: created(),
   },

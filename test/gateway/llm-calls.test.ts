@@ -108,7 +108,7 @@ describe('a call', () => {
       errorCode: null,
       model: 'fast',
       operationId: 'step-1',
-      policies: ['binding/readers/reader/models/fast'],
+      policies: ['binding/readers/agentRole/reader/models/fast'],
       person: 'admin',
       agent: agent.id,
       role: 'reader',
@@ -265,7 +265,7 @@ describe('who may call', () => {
       message: expect.stringMatching(/answers\/short-answers.*Ask for at most 500 tokens\./),
       decision_id: headers.get('x-quarterdeck-decision'),
     });
-    expect(await rowOf(json.error.decision_id)).toMatchObject({ kind: 'refusal', policies: ['answers/short-answers'], outcome: 'refused' });
+    expect(await rowOf(json.error.decision_id)).toMatchObject({ kind: 'refusal', policies: ['policyset/answers/short-answers'], outcome: 'refused' });
     expect(await models.agent(agent.id)).toMatchObject({ tokens: 0, refusals: 1 });
     expect(provider.requests).toHaveLength(0);
     answerOk();

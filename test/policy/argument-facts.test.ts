@@ -65,10 +65,19 @@ describe('facts of arguments', () => {
     'http://user:pw@example.org/',
     'https://example.org/../a',
     'http:\\\\example.org',
+    'https://evil.example./',
+    'file://host/etc/passwd',
     'not a url',
     'http://2130706433/',
   ])('calls the URL %j not canonical', (url) => {
     expect(lexicalFacts({ url }).canonical).toBe(false);
+  });
+
+  test('names a host without the dot that makes it look like another', () => {
+    expect(lexicalFacts({ url: 'https://evil.example./x', host: 'evil.example.' })).toMatchObject({
+      hosts: ['evil.example'],
+      canonical: false,
+    });
   });
 
   test('shows the address behind an odd spelling as the host', () => {

@@ -79,7 +79,7 @@ describe('decisions', () => {
   });
 
   test('lets a bound role list and call, and names the binding', () => {
-    expect(ask(granted, 'listTool')).toMatchObject({ effect: 'allow', policies: ['binding/readers/reader/toolsets/read'] });
+    expect(ask(granted, 'listTool')).toMatchObject({ effect: 'allow', policies: ['binding/readers/agentRole/reader/toolsets/read'] });
     expect(ask(granted, 'callTool')).toMatchObject({ effect: 'allow' });
   });
 
@@ -112,7 +112,7 @@ unless { context.arguments.roots.contains("input") && principal.assignedPaths.co
     expect(ask(policies, 'callTool').effect).toBe('allow');
     expect(ask(policies, 'callTool', { arguments: { paths: ['/input/b'] } })).toMatchObject({
       effect: 'deny',
-      policies: ['survey/own-file'],
+      policies: ['policyset/survey/own-file'],
       advice: ['Read your own file only.'],
     });
     expect(ask(policies, 'callTool', { arguments: { roots: [] } }).effect).toBe('deny');
@@ -220,6 +220,26 @@ describe('putting policies into force', () => {
       bindings: [],
     });
     expect(loaded.ok).toBe(false);
+  });
+
+  test('cannot be taken away or stood in for by a tenant, whatever its policies are called', () => {
+    const ids = Object.keys(platformPolicies).filter((id) => platformPolicies[id]?.includes('forbid'));
+    const cedar = ids.map((id) => `@id("${id.replace('platform/', '')}") permit (principal, action, resource);`).join('\n');
+    const policies = { policySets: [{ name: 'platform', cedar }], bindings: [] };
+    expect(ask(policies, 'callTool', { arguments: { canonical: false } })).toMatchObject({
+      effect: 'deny',
+      policies: ['platform/canonical-arguments'],
+    });
+    expect(ask(policies, 'callTool', { currentHash: 'other' }).effect).toBe('deny');
+  });
+
+  test('grants a group, a person and a role of one name apart', () => {
+    const spec = binding({ subjects: [{ group: 'ops' }, { person: 'ops' }, { agentRole: 'ops' }], toolsets: ['read'] });
+    const policies = { policySets: [], bindings: [{ name: 'b', spec }] };
+    expect(ask(policies, 'callTool', { role: 'ops' })).toMatchObject({
+      effect: 'allow',
+      policies: ['binding/b/agentRole/ops/toolsets/read'],
+    });
   });
 
   test('has advice on every guard', () => {

@@ -86,3 +86,23 @@ test('keeps rows while the database is away, refuses calls when too many wait, a
   writer.assertWritable();
   await writer.close();
 });
+
+test('keeps rows whose names hold what Postgres takes in no text', async () => {
+  await appendAudit(database(), [
+    event({ run: 'run_odd', tool: 'x\u0000y', facts: { paths: ['/a\u0000b', '/c\ud800'] } }),
+    event({ run: 'run_odd', tool: 'after' }),
+  ]);
+  expect(await toolsOf({ run: 'run_odd' })).toEqual(['x\\u0000y', 'after']);
+});
+
+test('a row that the database refuses holds up no other, and what it is about is written all the same', async () => {
+  const writer = createAuditWriter({ database: database(), logger });
+  writer.write(event({ run: 'run_bad', tool: 'before' }));
+  writer.write(event({ run: 'run_bad', tool: 'bad', inputTokens: Number.NaN, decisionId: 'dec_bad' }));
+  writer.write(event({ run: 'run_bad', tool: 'after' }));
+  await writer.drained();
+  await writer.close();
+  expect(await toolsOf({ run: 'run_bad' })).toEqual(['before', 'after']);
+  const rows = await queryAudit(database(), defaultTenancy, { limit: 50 });
+  expect(rows.find((row) => row.decisionId === 'dec_bad')).toMatchObject({ errorCode: 'row_refused', tool: null });
+});

@@ -13,8 +13,10 @@ const newAgent = async (limits: Partial<typeof plentiful> = {}) => {
   const run = await insertRunningRun(database(), `run_${String(serial).padStart(16, '0')}`);
   return { run, agentId: await insertRunningAgent(database(), run, 0, { ...plentiful, ...limits }) };
 };
-const model = (agentId: string, operationId: string, tokens = 100) => reserve(database(), { agentId, operationId, kind: 'model', tokens });
-const tool = (agentId: string, operationId: string) => reserve(database(), { agentId, operationId, kind: 'tool', tokens: 0 });
+const model = (agentId: string, operationId: string, tokens = 100) =>
+  reserve(database(), { agentId, operationId, kind: 'model', tokens, callDigest: 'same' });
+const tool = (agentId: string, operationId: string) =>
+  reserve(database(), { agentId, operationId, kind: 'tool', tokens: 0, callDigest: 'same' });
 const usage = async (agentId: string) => {
   const { steps, calls, tokens, inputTokens, outputTokens, costMicroUsd } = await getAgent(database(), agentId);
   return { steps, calls, tokens, inputTokens, outputTokens, costMicroUsd };
@@ -82,4 +84,25 @@ test('counts refusals', async () => {
   const { agentId } = await newAgent();
   await countRefusal(database(), agentId);
   expect((await getAgent(database(), agentId)).refusals).toBe(1);
+});
+
+test('an operation id that comes back for another call is a conflict, and one that comes back without end is refused', async () => {
+  const { agentId: first } = await newAgent();
+  expect(await reserve(database(), { agentId: first, operationId: 'a', kind: 'tool', tokens: 0, callDigest: 'one' })).toEqual({ ok: true });
+  expect(await reserve(database(), { agentId: first, operationId: 'a', kind: 'tool', tokens: 0, callDigest: 'two' })).toEqual({
+    ok: false,
+    reason: 'conflict',
+  });
+  expect(await reserve(database(), { agentId: first, operationId: 'a', kind: 'model', tokens: 900_000, callDigest: 'one' })).toEqual({
+    ok: false,
+    reason: 'conflict',
+  });
+  for (let tries = 1; tries < 100; tries += 1)
+    expect(await reserve(database(), { agentId: first, operationId: 'a', kind: 'tool', tokens: 0, callDigest: 'one' })).toEqual({
+      ok: true,
+    });
+  expect(await reserve(database(), { agentId: first, operationId: 'a', kind: 'tool', tokens: 0, callDigest: 'one' })).toEqual({
+    ok: false,
+    reason: 'limit_calls',
+  });
 });

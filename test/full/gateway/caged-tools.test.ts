@@ -17,7 +17,7 @@ const filesystem = (at: string) => ({ package: { npm: '@modelcontextprotocol/ser
 const policy = `
 @id("own-file") @advice("Read the file you were given.")
 forbid (principal in Quarterdeck::AgentRole::"default/default/reader", action == Quarterdeck::Action::"callTool", resource)
-unless { context.arguments.roots.contains("input") && principal.assignedPaths.containsAll(context.arguments.paths) };
+unless { context.arguments.roots == ["input"] && principal.assignedPaths.containsAll(context.arguments.paths) };
 @id("caged-only") @advice("The server must run in a cage.")
 forbid (principal, action == Quarterdeck::Action::"callTool", resource) unless { resource.server.isolation >= 1 };`;
 
