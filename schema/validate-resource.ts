@@ -76,7 +76,15 @@ export const validateResource = (document: unknown): ResourceValidation => {
   if (typeof kind === 'string' && unbuiltKinds.includes(kind))
     return { ok: false, issues: [{ path: ['kind'], message: `the kind \`${kind}\` is not built yet` }] };
   if (typeof kind !== 'string' || !(kind in resourceSchemas))
-    return { ok: false, issues: [{ path: ['kind'], message: `expected one of ${Object.keys(resourceSchemas).join(', ')}` }] };
+    return {
+      ok: false,
+      issues: [
+        {
+          path: ['kind'],
+          message: `${typeof kind === 'string' ? `there is no kind \`${kind.slice(0, 64)}\`; ` : ''}expected one of ${Object.keys(resourceSchemas).join(', ')}`,
+        },
+      ],
+    };
   const known = kind as keyof typeof resourceSchemas;
   // what `get -o yaml` prints carries a status; it is what was observed, so it is read past
   const { status: _observed, ...declared } = document;

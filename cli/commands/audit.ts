@@ -83,7 +83,7 @@ const withFilters = (command: Command, limit: string): Command =>
     .option('--fleet <name>', 'of runs of a fleet')
     .option('--person <id>', 'of a person and the agents they launched')
     .option('--tool <name>', 'calls of a tool')
-    .option('--action <name>', 'callTool, listTool, invokeModel, applyResource, launchFleet, …')
+    .option('--action <name>', 'callTool, listTools, invokeModel, listModels, applyResource, launchFleet, …')
     .addOption(new Option('--kind <kind>', 'kind of row').choices(AuditKindSchema.options))
     .addOption(new Option('--decision <decision>', 'what was decided').choices(['allow', 'deny']))
     .option('--since <time>', 'a time ago (10m, 2h) or an instant')

@@ -25,6 +25,8 @@ export const createApi = (config: ApiConfig, dependencies: ApiDependencies): Hon
   });
   api.use(nameRequest, guardRequests(config));
 
+  // what a person's browser finds at the address of the ready file until it is given a page
+  api.get('/', (context) => context.json({ name: 'quarterdeck', api: '/api/v1alpha1', health: '/api/healthz' }));
   api.get('/api/healthz', (context) => context.json({ status: 'ok' }));
 
   const versioned = new Hono<ApiEnvironment>();
