@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { toPlatformError } from '../../schema/errors.ts';
 import { qualifiedName } from '../../schema/ids.ts';
 import type { StoredResource } from '../../schema/resource.ts';
@@ -9,14 +10,22 @@ import type { GatewayContext } from '../gateway-context.ts';
 import { toolsOfToolset } from './exposed-tools.ts';
 import type { HostClient } from './host-client.ts';
 import { isPerRun, launchOf } from './launch-of.ts';
+import { isDeclared } from './open-connection.ts';
 import type { Upstreams } from './upstreams.ts';
 
 const longestPauseMs = 30_000;
-type Attempt = { generation: number; isDone: boolean; failures: number; nextAt: number };
+/** How often servers at a URL are looked at again: nobody else tells when they change. */
+const secondLookMs = 30_000;
+const looksAtOnce = 8;
+/** How long looks under way may take to end when discovery is stopped. */
+const closeMs = 2000;
+
+type Attempt = { server: StoredResource<'McpServer'>; hasAnswered: boolean; failures: number; nextAt: number; looking?: Promise<void> };
 
 /**
  * Looks once at each declared server, so that its tools are pinned and its condition `Ready` is told; a server that does not answer
- * is tried again, later and later. A server that mounts folders of runs is looked at with empty ones.
+ * is tried again, later and later, one at a URL is looked at every half minute. Servers are looked at side by side, so that none waits
+ * long for another. A server that mounts folders of runs is looked at with empty ones.
  */
 export const createServerDiscovery = ({
   context,
@@ -28,20 +37,22 @@ export const createServerDiscovery = ({
   host: HostClient;
 }) => {
   const attempts = new Map<string, Attempt>();
-  let emptyFolder: string | undefined;
-  let looking: Promise<void> | undefined;
-  let closed = false;
+  const underWay = new Set<Promise<void>>();
+  const closing = new AbortController();
+  let emptyFolder: Promise<string> | undefined;
+  let passing: Promise<void> | undefined;
 
   const probeRun = async (server: StoredResource<'McpServer'>) => {
     if ('url' in server.spec || !isPerRun(server)) return undefined;
-    emptyFolder ??= await mkdtemp(join(tmpdir(), 'quarterdeck-empty-'));
-    const hostPath = emptyFolder;
+    emptyFolder ??= mkdtemp(join(tmpdir(), 'quarterdeck-empty-'));
+    const hostPath = await emptyFolder;
     return { runId: 'discovery', volumes: server.spec.volumes.map(({ name }) => ({ name, hostPath, mode: 'rw' as const })) };
   };
 
-  const conditionOf = (server: StoredResource<'McpServer'>, status: 'True' | 'False', reason: string, message: string) => {
+  const tell = async (server: StoredResource<'McpServer'>, status: 'True' | 'False', reason: string, message: string): Promise<void> => {
+    if (closing.signal.aborted || !isDeclared(context, server)) return;
     const { org, project, name } = server.metadata;
-    return setCondition(
+    await setCondition(
       context.database,
       { org, project, kind: 'McpServer', name },
       { type: 'Ready', status, reason, message, observedGeneration: server.generation },
@@ -49,20 +60,24 @@ export const createServerDiscovery = ({
     );
   };
 
-  const look = async (server: StoredResource<'McpServer'>, attempt: Attempt): Promise<void> => {
+  const look = async (attempt: Attempt): Promise<void> => {
+    const { server } = attempt;
     const run = await probeRun(server);
     try {
-      const { offered, isolation } = await upstreams.connect(server, run);
-      attempt.isDone = true;
-      await conditionOf(server, 'True', 'Answers', `${offered.size} tools; isolation tier ${isolation}`);
+      const { offered, isolation } = await upstreams.connect(server, run, attempt.hasAnswered ? { longestAgeMs: 0 } : {});
+      Object.assign(attempt, {
+        hasAnswered: true,
+        failures: 0,
+        nextAt: 'url' in server.spec ? context.now() + secondLookMs : Number.POSITIVE_INFINITY,
+      });
+      await tell(server, 'True', 'Answers', `${offered.size} tools; isolation tier ${isolation}`);
     } catch (thrown) {
       const error = toPlatformError(thrown);
       attempt.failures += 1;
       attempt.nextAt = context.now() + Math.min(longestPauseMs, 1000 * 2 ** attempt.failures);
-      await conditionOf(server, 'False', error.code, error.detail).catch(() => undefined);
-      upstreams.forget(server, run);
+      await tell(server, 'False', error.code, error.detail);
     } finally {
-      if (run) {
+      if (run && isPerRun(server)) {
         upstreams.forget(server, run);
         await host.stop(launchOf(server, run).id).catch(() => undefined);
       }
@@ -75,7 +90,7 @@ export const createServerDiscovery = ({
       const { org, project, name } = toolset.metadata;
       const exposed = toolsOfToolset(declared, { org, project }, name);
       const waiting = toolset.spec.servers
-        .filter((server) => !attempts.get(qualifiedName({ org, project }, server.name))?.isDone)
+        .filter((server) => !attempts.get(qualifiedName({ org, project }, server.name))?.hasAnswered)
         .map((server) => server.name);
       const [status, reason, message] = !exposed.ok
         ? (['False', 'Conflict', exposed.detail] as const)
@@ -91,30 +106,55 @@ export const createServerDiscovery = ({
     }
   };
 
-  const lookAround = async (): Promise<void> => {
+  /** What is declared now, each with its attempt; what is not declared any more is forgotten. */
+  const renewAttempts = (): void => {
+    const declared = new Map(
+      context
+        .declared()
+        .list('McpServer')
+        .map((server) => [qualifiedName(server.metadata, server.metadata.name), server]),
+    );
+    for (const key of attempts.keys()) if (!declared.has(key)) attempts.delete(key);
+    for (const [key, server] of declared) {
+      const known = attempts.get(key)?.server;
+      if (known?.uid !== server.uid || known.generation !== server.generation)
+        attempts.set(key, { server, hasAnswered: false, failures: 0, nextAt: 0 });
+    }
+  };
+
+  const begin = (attempt: Attempt): void => {
+    const looking = look(attempt)
+      .catch((error) => context.logger.warn({ err: error }, 'a server could not be looked at; trying again'))
+      .finally(() => {
+        underWay.delete(looking);
+        delete attempt.looking;
+        void discover();
+      });
+    attempt.looking = looking;
+    underWay.add(looking);
+  };
+
+  const pass = async (): Promise<void> => {
     try {
-      for (const server of context.declared().list('McpServer')) {
-        const key = qualifiedName(server.metadata, server.metadata.name);
-        let attempt = attempts.get(key);
-        if (attempt?.generation !== server.generation) {
-          attempt = { generation: server.generation, isDone: false, failures: 0, nextAt: 0 };
-          attempts.set(key, attempt);
-        }
-        if (!attempt.isDone && attempt.nextAt <= context.now() && !closed) await look(server, attempt);
-      }
-      if (!closed) await tellToolsets();
+      // not waited for: a server that is slow to stop keeps no other from being looked at
+      void upstreams.dropUndeclared();
+      renewAttempts();
+      const due = [...attempts.values()].filter((attempt) => !attempt.looking && attempt.nextAt <= context.now());
+      // the longest waiting first, so that many that never answer do not keep others away
+      for (const attempt of due.sort((a, b) => a.nextAt - b.nextAt)) if (underWay.size < looksAtOnce) begin(attempt);
+      await tellToolsets();
     } catch (error) {
       context.logger.warn({ err: error }, 'servers could not be looked at; trying again');
     }
   };
 
-  /** Looks at what is new or due; calls that come meanwhile are folded into the next. */
+  /** Begins looks at what is new or due; calls that come meanwhile are folded into the next. */
   const discover = (): Promise<void> => {
-    if (closed) return Promise.resolve();
-    looking ??= lookAround().finally(() => {
-      looking = undefined;
+    if (closing.signal.aborted) return Promise.resolve();
+    passing ??= pass().finally(() => {
+      passing = undefined;
     });
-    return looking;
+    return passing;
   };
 
   const timer = setInterval(() => void discover(), 1000);
@@ -123,10 +163,12 @@ export const createServerDiscovery = ({
   return {
     discover,
     close: async (): Promise<void> => {
-      closed = true;
+      closing.abort();
       clearInterval(timer);
-      await looking;
-      if (emptyFolder) await rm(emptyFolder, { recursive: true, force: true });
+      await passing;
+      // a look at a server that does not answer may take long; it finds everything closed
+      await Promise.race([Promise.all(underWay), delay(closeMs, undefined, { ref: false })]);
+      if (emptyFolder) await rm(await emptyFolder, { recursive: true, force: true });
     },
   };
 };

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { isPlatformError, type PlatformError } from '../../schema/errors.ts';
+import { isPlatformError, PlatformError } from '../../schema/errors.ts';
+import { instanceHeader, type Loss, lostHeader } from '../../schema/host-headers.ts';
 import {
   isMessage,
   type JsonRpcMessage,
@@ -22,9 +23,32 @@ const rpcError = (id: RequestId | null, code: number, message: string, data?: un
   error: { code, message, ...(data === undefined ? {} : { data }) },
 });
 
-/** `data.sent` says whether the server may have seen the request, so whether an effect is possible. */
 const platformRpcError = (id: RequestId, error: PlatformError): JsonRpcMessage =>
-  rpcError(id, rpcErrorCodes.platform, error.detail, { code: error.code, retryable: error.isRetryable, sent: error.facts.sent ?? false });
+  rpcError(id, rpcErrorCodes.platform, error.detail, { code: error.code, retryable: error.isRetryable });
+
+/** Whether an effect is possible; said in a header, because a server can write every word of the body itself. */
+const lossOf = ({ code, facts }: PlatformError): Loss =>
+  code === 'result_too_large'
+    ? 'result-too-large'
+    : facts.isOtherInstance === true
+      ? 'other-instance'
+      : facts.sent === true
+        ? 'sent'
+        : 'not-sent';
+
+/**
+ * Says which process answers, before it is asked: what it answers belongs to that moment.
+ * @throws {PlatformError} `server_unavailable` when the caller means another one, so what it knows of the tools may not hold any more
+ */
+const stampAnswer = (server: ReadyServer, { request, response }: { request: IncomingMessage; response: ServerResponse }): void => {
+  const stamp = server.stamp();
+  response.setHeader(instanceHeader, stamp);
+  const wanted = request.headers[instanceHeader];
+  if (wanted !== undefined && wanted !== stamp)
+    throw new PlatformError('server_unavailable', 'The server was started again, or its tools changed; look at them again.', {
+      facts: { sent: false, isOtherInstance: true },
+    });
+};
 
 /** Tool arguments and results in the names callers use, where the server knows the folders by others. */
 const translateCall = ({ process: { translation } }: ReadyServer, request: JsonRpcRequest): JsonRpcRequest => {
@@ -58,11 +82,14 @@ const forward = async (
   let answer: JsonRpcMessage;
   try {
     const server = await instance.ready();
+    if (response.destroyed) return;
+    stampAnswer(server, http);
     const options = { scope, signal: left.signal, ...(wantsEvents && { onProgress: report(server) }) };
     answer = translateAnswer(server, await server.multiplexer.call(translateCall(server, request), options));
   } catch (error) {
     if (!isPlatformError(error)) throw error;
     answer = platformRpcError(request.id, error);
+    if (!response.headersSent) response.setHeader(lostHeader, lossOf(error));
   }
   if (response.destroyed) return;
   if (response.headersSent) response.end(asEvent(answer));

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { isPlatformError, PlatformError } from '../../schema/errors.ts';
 import type { ReadyInstance, ServerLaunch } from '../../schema/server-launch.ts';
 import type { Logger } from '../../telemetry/logger.ts';
@@ -11,8 +12,8 @@ import { createStartLimiter } from './start-limiter.ts';
 /** A server that does not answer the first message within this time is given up. */
 const startTimeoutMs = 30_000;
 
-/** A server ready for calls. */
-export type ReadyServer = { process: RunningServer; multiplexer: Multiplexer; initialized: InitializeResult };
+/** A server ready for calls. `stamp` is another after each start, and after each time the server said that its tools changed. */
+export type ReadyServer = { process: RunningServer; multiplexer: Multiplexer; initialized: InitializeResult; stamp(): string };
 
 /** Collaborators of an instance; `now` is a clock in milliseconds. */
 export type InstanceParts = { chooseRuntime: RuntimeChooser; logDirectory: string; logger: Logger; now: () => number };
@@ -89,7 +90,8 @@ export const createServerInstance = (launch: ServerLaunch, parts: InstanceParts)
     try {
       const initialized = await initializeServer(multiplexer, AbortSignal.any([AbortSignal.timeout(startTimeoutMs), stopping.signal]));
       if (ended !== undefined || stopping.signal.aborted) throw unavailable(ended ?? 'It is being stopped.');
-      running = { process: server, multiplexer, initialized };
+      const startId = randomUUID();
+      running = { process: server, multiplexer, initialized, stamp: () => `${startId}.${multiplexer.toolChangeCount()}` };
     } catch (error) {
       const reason = ended ?? (isPlatformError(error) ? error.detail : 'It could not be started.');
       await server.stop();

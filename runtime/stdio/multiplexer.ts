@@ -32,6 +32,8 @@ export type Multiplexer = {
   /** Fails everything pending, e.g. because the server died. */
   fail(detail: string): void;
   pendingCount(): number;
+  /** How often the server has said that its tools changed. */
+  toolChangeCount(): number;
 };
 
 /** What a multiplexer is built on; `onGarbage` is told each time a line was no message, `onLost` when the stream cannot be trusted any more. */
@@ -52,6 +54,7 @@ const idFromEnds = ({ head, tail }: { head: string; tail: string }): number | un
 export const createMultiplexer = ({ stdin, stdout, onGarbage, onLost }: MultiplexerParts): Multiplexer => {
   const pending = new Map<number, Pending>();
   let lastId = 0;
+  let toolChanges = 0;
 
   const send = (message: JsonRpcMessage): boolean => {
     if (!stdin.writable || stdin.writableLength > maximumUnreadBytes) return false;
@@ -87,6 +90,8 @@ export const createMultiplexer = ({ stdin, stdout, onGarbage, onLost }: Multiple
       const params = message.params as Record<string, unknown> | undefined;
       const progress = pending.get(Number(params?.progressToken))?.progress;
       progress?.report({ ...params, progressToken: progress.token });
+    } else if (message.method === 'notifications/tools/list_changed') {
+      toolChanges += 1;
     }
   };
 
@@ -148,5 +153,6 @@ export const createMultiplexer = ({ stdin, stdout, onGarbage, onLost }: Multiple
       for (const id of [...pending.keys()]) settle(id, new PlatformError('server_unavailable', detail, { facts: { sent: true } }));
     },
     pendingCount: () => pending.size,
+    toolChangeCount: () => toolChanges,
   };
 };

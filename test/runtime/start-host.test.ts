@@ -171,8 +171,9 @@ describe('messages', () => {
       .catch(() => null);
     // The connection may be closed while the rest is still being sent.
     if (answer !== null) expect(answer.status).toBe(413);
-    expect((await host.callTool(id, 'big', { bytes: 17 * 1024 * 1024 })).error).toMatchObject({
-      data: { code: 'result_too_large', retryable: false, sent: true },
+    expect(await host.callTool(id, 'big', { bytes: 17 * 1024 * 1024 })).toMatchObject({
+      error: { data: { code: 'result_too_large', retryable: false } },
+      lost: 'result-too-large',
     });
     expect(await host.toolText(id, 'big', { bytes: 10 * 1024 * 1024 })).toHaveLength(10 * 1024 * 1024);
   });
@@ -256,13 +257,39 @@ describe('cancelling', () => {
   });
 });
 
+describe('what stands beside an answer', () => {
+  const call = (name: string, args: object, headers: Record<string, string> = {}) =>
+    host.rpc(id, { jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name, arguments: args } }, { headers });
+  const stampNow = async () => (await call('echo', { text: 'x' })).headers.get('quarterdeck-instance') ?? '';
+
+  test('is never the word of the server, whatever error it gives', async () => {
+    const answer = await call('refuse', { error: { code: -32000, message: 'no', data: { sent: false, 'quarterdeck-lost': 'not-sent' } } });
+    expect(await answer.json()).toMatchObject({ error: { code: -32000, data: { sent: false } } });
+    expect(answer.headers.has('quarterdeck-lost')).toBe(false);
+  });
+
+  test('names the process, which changes when it says that its tools changed, and a call for another one is not made', async () => {
+    const first = await stampNow();
+    expect(first).toMatch(/^[0-9a-f-]{36}\.\d+$/);
+    expect(await stampNow()).toBe(first);
+    await call('change', {});
+    const second = await stampNow();
+    expect(second).not.toBe(first);
+    const before = JSON.parse(await host.toolText(id, 'arrived')).length;
+    const refused = await call('echo', { text: 'x' }, { 'quarterdeck-instance': first });
+    expect(refused.headers.get('quarterdeck-lost')).toBe('other-instance');
+    expect(JSON.parse(await host.toolText(id, 'arrived')).length).toBe(before + 1);
+    expect((await call('echo', { text: 'x' }, { 'quarterdeck-instance': second })).headers.has('quarterdeck-lost')).toBe(false);
+  });
+});
+
 describe('a server that dies', () => {
   test('fails what was pending as sent, and the next call starts it again', async () => {
     const pid = await pidOf(id);
     const pending = host.callTool(id, 'hold', { name: 'never' });
     await until(async () => JSON.parse(await host.toolText(id, 'held')).includes('never'), 'it is held');
     process.kill(pid, 'SIGKILL');
-    expect((await pending).error).toMatchObject({ code: -32000, data: { code: 'server_unavailable', retryable: true, sent: true } });
+    expect(await pending).toMatchObject({ error: { code: -32000, data: { code: 'server_unavailable', retryable: true } }, lost: 'sent' });
     expect(await host.toolText(id, 'echo', { text: 'back' })).toBe('back');
     expect(await pidOf(id)).not.toBe(pid);
   });
@@ -271,11 +298,14 @@ describe('a server that dies', () => {
     now += 60_000;
     for (let death = 0; death < 5; death += 1) {
       const answer = await host.callTool(id, 'exit', { code: 1 });
-      expect(answer.error).toMatchObject({ data: { sent: true } });
+      expect(answer.lost).toBe('sent');
     }
     const resting = await host.callTool(id, 'echo', { text: 'x' });
     if (resting.error === undefined) await host.callTool(id, 'exit', { code: 1 });
-    expect((await host.callTool(id, 'echo', { text: 'x' })).error).toMatchObject({ data: { code: 'server_unavailable', sent: false } });
+    expect(await host.callTool(id, 'echo', { text: 'x' })).toMatchObject({
+      error: { data: { code: 'server_unavailable' } },
+      lost: 'not-sent',
+    });
     expect((await host.ensure(tinyLaunch(id))).status).toBe(503);
     now += 60_000;
     expect(await host.toolText(id, 'echo', { text: 'rested' })).toBe('rested');

@@ -52,10 +52,11 @@ export const startTestHost = async ({ isCaged, now, config: changes }: TestHostO
   const callTool = async (id: string, name: string, args: unknown = {}) => {
     lastId += 1;
     const response = await rpc(id, { jsonrpc: '2.0', id: `call-${lastId}`, method: 'tools/call', params: { name, arguments: args } });
-    return (await response.json()) as {
+    const answer = (await response.json()) as {
       result?: { content: { text: string }[]; isError?: boolean };
       error?: { code: number; data?: unknown };
     };
+    return { ...answer, lost: response.headers.get('quarterdeck-lost') };
   };
   /** Calls a tool and returns the text of its answer. */
   const toolText = async (id: string, name: string, args?: unknown) => {

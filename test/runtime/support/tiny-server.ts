@@ -10,6 +10,9 @@ type Arguments = Record<string, unknown>;
 
 const held = new Map<string, () => void>();
 const cancelled: unknown[] = [];
+/** What its tools are said to do, as a file says when it starts. */
+const description =
+  process.env.TINY_DESCRIPTION === undefined ? {} : { description: fs.readFileSync(process.env.TINY_DESCRIPTION, 'utf8') };
 const answersToUs = new Map<string, (message: Message) => void>();
 const arrived: unknown[] = [];
 
@@ -43,6 +46,13 @@ const tools: Record<string, (args: Arguments, token: unknown) => unknown> = {
   cancelled: () => text(cancelled),
   arrived: () => text(arrived),
   ask: async () => text(await Promise.all(['ping', 'sampling/createMessage', 'elicitation/create', 'roots/list'].map(ask))),
+  /** Says that its tools changed. */
+  change: () => {
+    send({ method: 'notifications/tools/list_changed' });
+    return text('changed');
+  },
+  /** Answers with the JSON-RPC error it is given. */
+  refuse: (args) => ({ refusal: args.error }),
   exit: (args) => process.exit(Number(args.code)),
   about: () => text({ pid: process.pid, env: process.env, argv: process.argv.slice(2) }),
   /** Runs a script with `fs`, `os` and `child` at hand and answers with the value of its last statement. */
@@ -62,11 +72,13 @@ const answer = async ({ id, method, params = {} }: Message): Promise<void> => {
     return send({ id, result: { protocolVersion, capabilities: { tools: {} }, serverInfo: { name: 'tiny', version: '1.0.0' } } });
   }
   if (method === 'tools/list')
-    return send({ id, result: { tools: Object.keys(tools).map((name) => ({ name, inputSchema: { type: 'object' } })) } });
+    return send({ id, result: { tools: Object.keys(tools).map((name) => ({ name, ...description, inputSchema: { type: 'object' } })) } });
   const tool = method === 'tools/call' ? tools[String(params.name)] : undefined;
   if (tool === undefined) return send({ id, error: { code: -32601, message: `unknown: ${method}` } });
   const meta = params._meta as Record<string, unknown> | undefined;
-  send({ id, result: await tool((params.arguments ?? {}) as Arguments, meta?.progressToken) });
+  const result = await tool((params.arguments ?? {}) as Arguments, meta?.progressToken);
+  if (typeof result === 'object' && result !== null && 'refusal' in result) send({ id, error: result.refusal });
+  else send({ id, result });
 };
 
 createInterface({ input: process.stdin })
