@@ -109,7 +109,11 @@ test.each([
     server.replace(', transport: streamable-http', '').replace('url: "http://127.0.0.1:9100/mcp"', ''),
     /^bad\.yaml:4:1: spec: expected exactly one of/m,
   ],
-  ['a kind that does not exist', server.replace('McpServer', 'Serverr'), /^bad\.yaml:2:7: kind: there is no kind `Serverr`; expected one of Project, McpServer/m],
+  [
+    'a kind that does not exist',
+    server.replace('McpServer', 'Serverr'),
+    /^bad\.yaml:2:7: kind: there is no kind `Serverr`; expected one of Project, McpServer/m,
+  ],
   [
     'a field that is not built yet',
     server.replace('transport: streamable-http', 'auth: none'),

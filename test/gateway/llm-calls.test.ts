@@ -265,7 +265,11 @@ describe('who may call', () => {
       message: expect.stringMatching(/answers\/short-answers.*Ask for at most 500 tokens\./),
       decision_id: headers.get('x-quarterdeck-decision'),
     });
-    expect(await rowOf(json.error.decision_id)).toMatchObject({ kind: 'refusal', policies: ['policyset/answers/short-answers'], outcome: 'refused' });
+    expect(await rowOf(json.error.decision_id)).toMatchObject({
+      kind: 'refusal',
+      policies: ['policyset/answers/short-answers'],
+      outcome: 'refused',
+    });
     expect(await models.agent(agent.id)).toMatchObject({ tokens: 0, refusals: 1 });
     expect(provider.requests).toHaveLength(0);
     answerOk();
