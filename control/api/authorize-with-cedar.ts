@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { checkProjectPolicies, type PolicyEngine } from '../../policy/engine.ts';
 import { declaredEntity, entityUid, fleetEntity, personEntities, projectEntities, roleEntity } from '../../policy/entities.ts';
 import { qualifiedName, type Tenancy } from '../../schema/ids.ts';
@@ -6,6 +5,7 @@ import { type Declared, projectPolicies } from '../../store/declared.ts';
 import type { Person } from '../../store/people.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import type { ApiAction, ApiDecision, Authorize, ValidatePolicies } from './api-dependencies.ts';
+import { newDecisionId } from './new-decision-id.ts';
 
 /** Stands for a project that is not declared yet: the platform's policies alone decide about it. */
 const undeclared: Tenancy = { org: '*', project: '*' };
@@ -47,7 +47,7 @@ export const createAuthorizer = ({
       ],
     });
     if (decision.error) logger.error({ action, error: decision.error }, 'a decision could not be made and is a deny');
-    return { effect: decision.effect, decisionId: `dec_${randomBytes(9).toString('base64url')}`, policies: decision.policies };
+    return { effect: decision.effect, decisionId: newDecisionId(), policies: decision.policies };
   };
 
   return async (person, action, tenancy, target) => {

@@ -1,15 +1,15 @@
-import { randomBytes } from 'node:crypto';
 import { PlatformError } from '../../schema/errors.ts';
 import { defaultTenancy, type Tenancy } from '../../schema/ids.ts';
 import { appendAudit } from '../../store/audit.ts';
 import type { Person } from '../../store/people.ts';
 import type { ApiAction, ApiDecision, ApiDependencies } from './api-dependencies.ts';
+import { newDecisionId } from './new-decision-id.ts';
 
 export type Permit = (person: Person, action: ApiAction, tenancy: Tenancy, target?: { kind: string; name: string }) => Promise<ApiDecision>;
 
 const foreignOrg = (): ApiDecision => ({
   effect: 'deny',
-  decisionId: `dec_${randomBytes(9).toString('base64url')}`,
+  decisionId: newDecisionId(),
   policies: ['platform/same-org'],
 });
 
