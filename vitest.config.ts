@@ -14,7 +14,7 @@ export default defineConfig({
         test: {
           name: 'quick',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/full/**'],
+          exclude: ['test/full/**', 'test/soak/**'],
           testTimeout: 30_000,
           hookTimeout: 60_000,
           maxWorkers: 2,
@@ -31,6 +31,28 @@ export default defineConfig({
           // One at a time: these tests kill processes, measure time and load the machine.
           fileParallelism: false,
           sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        extends: true,
+        // `npm run soak`: half an hour under load, or SOAK_MINUTES
+        test: {
+          name: 'soak',
+          include: ['test/soak/**/*.test.ts'],
+          testTimeout: 26 * 3_600_000,
+          hookTimeout: 180_000,
+          fileParallelism: false,
+        },
+      },
+      {
+        extends: true,
+        // `npm run fuzz`: ten minutes of requests that nobody would send, or FUZZ_MINUTES
+        test: {
+          name: 'fuzz',
+          include: ['test/gateway/fuzz/**/*.fuzz.ts'],
+          testTimeout: 26 * 3_600_000,
+          hookTimeout: 180_000,
+          fileParallelism: false,
         },
       },
     ],

@@ -1,21 +1,73 @@
-import { randomBytes } from 'node:crypto';
+import { randomFillSync } from 'node:crypto';
 import type { Context, EntityJson, TypeAndId } from '@cedar-policy/cedar-wasm/nodejs';
+import type { Known } from '../policy/decision-cache.ts';
 import type { PolicyDecision } from '../policy/engine.ts';
-import { projectEntities } from '../policy/entities.ts';
+import { entityUid, projectEntities } from '../policy/entities.ts';
 import type { Tenancy } from '../schema/ids.ts';
+import type { StoredResource } from '../schema/resource.ts';
 import type { GatewayContext } from './gateway-context.ts';
 import { type Principal, principalEntities, principalUid, whoOf } from './principal.ts';
 
 export type Decision = PolicyDecision & { decisionId: string };
 
-/** An opaque id for a decision: a refusal shows it, the audit explains it. */
-export const newDecisionId = (): string => `dec_${randomBytes(9).toString('base64url')}`;
+const idBytes = 9;
+const randomPool = Buffer.alloc(idBytes * 500);
+let usedOfPool = randomPool.length;
 
-const uniqueByUid = (entities: EntityJson[]): EntityJson[] => {
-  const keyOf = ({ uid }: EntityJson): string =>
-    '__entity' in uid ? `${uid.__entity.type}::${uid.__entity.id}` : `${uid.type}::${uid.id}`;
-  return [...new Map(entities.map((entity) => [keyOf(entity), entity])).values()];
+/** An opaque id for a decision: a refusal shows it, the audit explains it. Random bytes are drawn for many ids at once. */
+export const newDecisionId = (): string => {
+  if (usedOfPool === randomPool.length) {
+    randomFillSync(randomPool);
+    usedOfPool = 0;
+  }
+  usedOfPool += idBytes;
+  return `dec_${randomPool.toString('base64url', usedOfPool - idBytes, usedOfPool)}`;
 };
+
+const knownPrincipals = new WeakMap<Principal, Known>();
+const knownTargets = new WeakMap<readonly EntityJson[], Known>();
+const knownProjects = new WeakMap<StoredResource<'Project'>, Known>();
+
+/** The principal's entities, made once for as long as `authenticate` gives out the same object. */
+const knownPrincipal = (principal: Principal): Known => {
+  const found = knownPrincipals.get(principal);
+  if (found) return found;
+  const known = { uid: principalUid(principal), entities: principalEntities(principal) };
+  knownPrincipals.set(principal, known);
+  return known;
+};
+
+/** A caller that keeps its `entities` is recognised by them. */
+const knownTarget = (uid: TypeAndId, entities: readonly EntityJson[]): Known => {
+  const found = knownTargets.get(entities);
+  if (found && found.uid.id === uid.id && found.uid.type === uid.type) return found;
+  const known = { uid, entities };
+  knownTargets.set(entities, known);
+  return known;
+};
+
+const projectFacts = (
+  { org, project }: Tenancy,
+  declared: StoredResource<'Project'> | undefined,
+  // a project that nobody declared calls nothing
+  frozen = declared?.spec.frozen ?? true,
+): Known => ({
+  uid: entityUid('Project', `${org}/${project}`),
+  entities: projectEntities({ org, project, environment: declared?.spec.environment ?? 'development', frozen }),
+});
+
+const knownProject = (tenancy: Tenancy, declared: StoredResource<'Project'> | undefined, isMoment: boolean): Known => {
+  if (!isMoment && (declared?.spec.frozen ?? true)) return projectFacts(tenancy, declared, false);
+  if (!declared) return projectFacts(tenancy, undefined);
+  const found = knownProjects.get(declared);
+  if (found) return found;
+  const known = projectFacts(tenancy, declared);
+  knownProjects.set(declared, known);
+  return known;
+};
+
+/** Stands where a request must have arguments and none decides. */
+const noArguments = { paths: [], roots: [], urls: [], hosts: [], canonical: true, bytes: 0 };
 
 /** Asks the policies of the resource's project. A decision that cannot be made is a deny, and is logged. */
 export const decide = (
@@ -27,27 +79,27 @@ export const decide = (
     resource,
     entities,
     facts = {},
+    isMoment = true,
   }: {
     principal: Principal;
     tenancy: Tenancy;
     action: string;
     resource: TypeAndId;
-    entities: EntityJson[];
-    /** What the action's context needs beside `who`. */
-    facts?: Context;
+    /** All that is known of the resource. An array that is kept for the next call, unchanged, makes that one faster. */
+    entities: readonly EntityJson[];
+    /** What the action's context needs beside `who`; `any` asks whether any call could be allowed, whatever its arguments are. */
+    facts?: Context | 'any';
+    /** False asks beside the moment: whether it would be allowed in a project that is not frozen. */
+    isMoment?: boolean;
   },
 ): Decision => {
-  const project = declared().find('Project', { org: tenancy.org, project: tenancy.project }, tenancy.project);
-  const decision = policy.decide(tenancy, {
-    principal: principalUid(principal),
+  const decision = policy.decideKnown(tenancy, {
+    principal: knownPrincipal(principal),
     action,
-    resource,
-    context: { who: whoOf(principal), ...facts },
-    entities: uniqueByUid([
-      ...projectEntities({ ...tenancy, environment: project?.spec.environment ?? 'development', frozen: project?.spec.frozen ?? true }),
-      ...principalEntities(principal),
-      ...entities,
-    ]),
+    resource: knownTarget(resource, entities),
+    surroundings: knownProject(tenancy, declared().find('Project', tenancy, tenancy.project), isMoment),
+    context: { who: whoOf(principal), ...(facts === 'any' ? { arguments: noArguments } : facts) },
+    forAnyArguments: facts === 'any',
   });
   const decisionId = newDecisionId();
   if (decision.error) logger.error({ decisionId, action, error: decision.error }, 'a decision could not be made and is a deny');

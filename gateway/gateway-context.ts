@@ -10,14 +10,18 @@ import type { Principal } from './principal.ts';
 /** What every part of the gateway works with; made once by `startGateway`. */
 export type GatewayContext = {
   config: GatewayConfig;
+  /** This process: it holds the advisory lock of that name (`holdInstanceLock`) as long as it lives. */
+  instance: string;
   database: Database;
   audit: AuditWriter;
   operations: OperationStore;
   policy: PolicyEngine;
   /** The newest view of what is declared. */
   declared: () => Declared;
-  /** Turns a bearer token into who calls; the audience must be this very endpoint. */
-  authenticate: (authorization: string | undefined, audience: string) => Promise<Principal>;
+  /** Calls back after each new view of what is declared is in force, until the returned function is called. */
+  onDeclared: (listener: (declared: Declared) => void) => () => void;
+  /** Turns a bearer token into who calls; the audience must be this very endpoint. Throws at once, or by the promise. */
+  authenticate: (authorization: string | undefined, audience: string) => Principal | Promise<Principal>;
   logger: Logger;
   /** Milliseconds since the epoch. */
   now: () => number;

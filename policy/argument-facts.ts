@@ -17,13 +17,26 @@ const snakeCase = (name: string): string =>
     .replaceAll('-', '_')
     .toLowerCase();
 
-/** What an argument is by its name, where the server's resource does not say it. */
-export const kindOfName = (name: string): ArgumentKind => {
+const readName = (name: string): ArgumentKind => {
   const snake = snakeCase(name);
   if (urlName.test(snake)) return 'url';
   if (pathName.test(snake)) return 'path';
   if (hostName.test(snake)) return 'host';
   return 'text';
+};
+
+/** Tools have few different names of arguments, and use them again and again. */
+const mostNames = 10_000;
+const readNames = new Map<string, ArgumentKind>();
+
+/** What an argument is by its name, where the server's resource does not say it. */
+export const kindOfName = (name: string): ArgumentKind => {
+  const known = readNames.get(name);
+  if (known !== undefined) return known;
+  const kind = readName(name);
+  if (readNames.size >= mostNames) readNames.clear();
+  if (name.length <= 128) readNames.set(name, kind);
+  return kind;
 };
 
 const hasScheme = /^[a-z][a-z0-9+.-]*:\/\//i;

@@ -1,123 +1,78 @@
 import {
-  type PolicySet as CedarPolicySet,
+  type AuthorizationAnswer,
   type Context,
-  checkParsePolicySet,
-  type DetailedError,
   type EntityJson,
-  policySetTextToParts,
+  type PolicyJson,
   policyToJson,
   preparsePolicySet,
   preparseSchema,
   statefulIsAuthorized,
   type TypeAndId,
-  validate,
+  templateToJson,
 } from '@cedar-policy/cedar-wasm/nodejs';
-import { qualifiedName, type Tenancy } from '../schema/ids.ts';
-import type { AccessBindingSpec } from '../schema/resources/access.ts';
+import type { Tenancy } from '../schema/ids.ts';
+import { applyingReads, type ConditionalPolicy, conditionalPolicies, placedActions } from './applying-reads.ts';
+import { assemblePolicies, issueOf, type PolicyIssue, type ProjectPolicies } from './assemble-policies.ts';
 import { cedarSchema } from './cedar-schema.ts';
-import { entityUid } from './entities.ts';
-import { bindingTargets, bindingTemplates, platformPolicies } from './platform-policies.ts';
+import { createDecisionCache, type KnownRequest } from './decision-cache.ts';
+import { createShapes } from './decision-shape.ts';
+import { forAnyArguments } from './for-any-arguments.ts';
+import { bindingTemplates } from './platform-policies.ts';
+import type { Read } from './policy-reads.ts';
+import { createRecentMap } from './recent-map.ts';
+import { type EntityMap, entityMap, sliceEntities } from './slice-entities.ts';
 
 const schemaName = 'quarterdeck';
+/** Shapes of requests in each half of their cache, and the characters of one: a decision on longer values is made anew each time. */
+const mostShapes = 10_000;
+const longestShape = 4096;
 
-export type PolicyIssue = { name: string; message: string; line?: number; column?: number };
-/** What a project declares: Cedar texts and bindings, each with its resource's name. */
-export type ProjectPolicies = { policySets: { name: string; cedar: string }[]; bindings: { name: string; spec: AccessBindingSpec }[] };
-
-export type PolicyRequest = { principal: TypeAndId; action: string; resource: TypeAndId; context: Context; entities: EntityJson[] };
+export type PolicyRequest = {
+  principal: TypeAndId;
+  action: string;
+  resource: TypeAndId;
+  context: Context;
+  entities: EntityJson[];
+  /** Asks whether any call could be allowed: what a list cannot know of the request decides nothing. */
+  forAnyArguments?: boolean;
+};
 /**
  * `advice` is what the refusing policies say should be done. `error` is set where the decision could not be made: that is a deny too.
  */
 export type PolicyDecision = { effect: 'allow' | 'deny'; policies: string[]; advice: string[]; error?: string };
 
-type Compiled = { id: string; source: string; advice: ReadonlyMap<string, string> };
-
-const positionOf = (text: string, offset: number): { line: number; column: number } => {
-  const before = Buffer.from(text).subarray(0, offset).toString();
-  const lines = before.split('\n');
-  return { line: lines.length, column: (lines.at(-1)?.length ?? 0) + 1 };
+/** A policy set as Cedar holds it, by id. */
+type Parsed = { id: string; conditional: readonly ConditionalPolicy[]; shapeOf: ReturnType<typeof createShapes> };
+type Compiled = {
+  source: string;
+  /** Says which policies these are: no two loads have the same. */
+  generation: number;
+  advice: ReadonlyMap<string, string>;
+  exact: Parsed;
+  forAnyArguments: Parsed;
 };
 
-const issueOf = (name: string, text: string | undefined, error: DetailedError): PolicyIssue => {
-  const start = error.sourceLocations?.[0]?.start;
-  const message = error.help ? `${error.message} (${error.help})` : error.message;
-  return { name, message, ...(text !== undefined && start !== undefined ? positionOf(text, start) : {}) };
+const adviceOf = (policies: ReadonlyMap<string, PolicyJson>): ReadonlyMap<string, string> =>
+  new Map([...policies].flatMap(([id, { annotations }]) => (annotations?.advice ? [[id, annotations.advice] as const] : [])));
+
+const jsonOf = (answer: ReturnType<typeof policyToJson>): PolicyJson => {
+  if (answer.type === 'failure') throw new Error(`a policy that was parsed has no JSON: ${answer.errors[0]?.message}`);
+  return answer.json;
 };
 
-/** Splits the text of a PolicySet into policies with ids: its `@id`, else its number. */
-const partsOf = (name: string, cedar: string): { ok: true; policies: Record<string, string> } | { ok: false; issues: PolicyIssue[] } => {
-  const checked = checkParsePolicySet({ staticPolicies: cedar });
-  if (checked.type === 'failure') return { ok: false, issues: checked.errors.map((error) => issueOf(name, cedar, error)) };
-  const parts = policySetTextToParts(cedar);
-  if (parts.type === 'failure') return { ok: false, issues: parts.errors.map((error) => issueOf(name, cedar, error)) };
-  if (parts.policy_templates.length > 0)
+const decisionOf = (answer: AuthorizationAnswer, advice: ReadonlyMap<string, string>): PolicyDecision => {
+  if (answer.type === 'failure')
+    return { effect: 'deny', policies: [], advice: [], error: answer.errors.map((error) => error.message).join('; ') };
+  const { decision, diagnostics } = answer.response;
+  if (diagnostics.errors.length > 0)
     return {
-      ok: false,
-      issues: [{ name, message: 'templates are for AccessBindings; write policies without `?principal` and `?resource`' }],
+      effect: 'deny',
+      policies: diagnostics.errors.map((error) => error.policyId),
+      advice: [],
+      error: diagnostics.errors.map(({ error }) => error.message).join('; '),
     };
-  const policies: Record<string, string> = {};
-  for (const [index, text] of parts.policies.entries()) {
-    const json = policyToJson(text);
-    const id = `policyset/${name}/${(json.type === 'success' && json.json.annotations?.id) || index + 1}`;
-    if (id in policies) return { ok: false, issues: [{ name, message: `two policies have the id ${id}` }] };
-    policies[id] = text;
-  }
-  return { ok: true, policies };
-};
-
-const linksOf = (tenancy: Tenancy, { name, spec }: ProjectPolicies['bindings'][number]) =>
-  spec.subjects.flatMap((subject) => {
-    const principal =
-      'group' in subject
-        ? entityUid('Group', `${tenancy.org}/${subject.group}`)
-        : 'person' in subject
-          ? entityUid('User', `${tenancy.org}/${subject.person}`)
-          : entityUid('AgentRole', qualifiedName(tenancy, subject.agentRole));
-    return (Object.keys(bindingTemplates) as (keyof typeof bindingTemplates)[]).flatMap((list) =>
-      spec[list].map((target) => ({
-        templateId: `template/${list}`,
-        newId: `binding/${name}/${Object.entries(subject)[0]?.join('/')}/${list}/${target}`,
-        values: { '?principal': principal, '?resource': entityUid(bindingTargets[list], qualifiedName(tenancy, target)) },
-      })),
-    );
-  });
-
-/** Puts the platform's policies, a project's and its bindings together, or says what is wrong with them. */
-const assemble = (tenancy: Tenancy, project: ProjectPolicies): { ok: true; set: CedarPolicySet } | { ok: false; issues: PolicyIssue[] } => {
-  const staticPolicies: Record<string, string> = { ...platformPolicies };
-  const issues: PolicyIssue[] = [];
-  for (const { name, cedar } of project.policySets) {
-    const parts = partsOf(name, cedar);
-    // the first part of an id says whose it is, so nothing of a tenant can stand in the place of a guard
-    if (parts.ok) Object.assign(staticPolicies, parts.policies);
-    else issues.push(...parts.issues);
-  }
-  if (issues.length > 0) return { ok: false, issues };
-  const templates = Object.fromEntries(Object.entries(bindingTemplates).map(([list, text]) => [`template/${list}`, text]));
-  const templateLinks = [
-    ...new Map(project.bindings.flatMap((binding) => linksOf(tenancy, binding)).map((link) => [link.newId, link])).values(),
-  ];
-  const set: CedarPolicySet = { staticPolicies, templates, templateLinks };
-  const result = validate({ schema: cedarSchema, policies: set, validationSettings: { mode: 'strict' } });
-  if (result.type === 'failure') return { ok: false, issues: result.errors.map((error) => issueOf('policies', undefined, error)) };
-  if (result.validationErrors.length > 0)
-    return { ok: false, issues: result.validationErrors.map(({ policyId, error }) => issueOf(policyId, staticPolicies[policyId], error)) };
-  return { ok: true, set };
-};
-
-const adviceOf = (staticPolicies: Record<string, string>): ReadonlyMap<string, string> =>
-  new Map(
-    Object.entries(staticPolicies).flatMap(([id, text]) => {
-      const json = policyToJson(text);
-      const advice = json.type === 'success' ? json.json.annotations?.advice : undefined;
-      return advice ? [[id, advice] as const] : [];
-    }),
-  );
-
-/** Judges a project's policies without putting them into force. */
-export const checkProjectPolicies = (tenancy: Tenancy, project: ProjectPolicies): { ok: true } | { ok: false; issues: PolicyIssue[] } => {
-  const assembled = assemble(tenancy, project);
-  return assembled.ok ? { ok: true } : assembled;
+  const policies = [...diagnostics.reason].sort();
+  return { effect: decision, policies, advice: decision === 'deny' ? policies.flatMap((id) => advice.get(id) ?? []) : [] };
 };
 
 /**
@@ -127,51 +82,119 @@ export const checkProjectPolicies = (tenancy: Tenancy, project: ProjectPolicies)
 export const createPolicyEngine = () => {
   const schema = preparseSchema(schemaName, cedarSchema);
   if (schema.type === 'failure') throw new Error(`the Cedar schema does not parse: ${schema.errors[0]?.message}`);
+  const actions = placedActions();
   const compiled = new Map<string, Compiled>();
+  const cache = createDecisionCache();
+  const shapes = createRecentMap<PolicyDecision>(mostShapes);
+  let generation = 0;
 
   /** Puts a project's policies into force at once; bad ones are refused whole and the old ones stay. */
   const load = (tenancy: Tenancy, project: ProjectPolicies): { ok: true } | { ok: false; issues: PolicyIssue[] } => {
     const key = `${tenancy.org}/${tenancy.project}`;
     const source = JSON.stringify(project);
     if (compiled.get(key)?.source === source) return { ok: true };
-    const assembled = assemble(tenancy, project);
+    const assembled = assemblePolicies(tenancy, project);
     if (!assembled.ok) return assembled;
+    const policies = new Map(
+      Object.entries(assembled.set.staticPolicies as Record<string, string>).map(([id, text]) => [id, jsonOf(policyToJson(text))]),
+    );
+    // the policies as far as they decide before the arguments of a call are known; templates have no conditions
+    const open = new Map([...policies].map(([id, policy]) => [id, forAnyArguments(policy)]));
     // two ids in turn for each project: the last one stays in force while the next is parsed, and the cache does not grow
-    const id = `${key}@${compiled.get(key)?.id.endsWith('@0') ? 1 : 0}`;
-    const parsed = preparsePolicySet(id, assembled.set);
-    if (parsed.type === 'failure') return { ok: false, issues: parsed.errors.map((error) => issueOf('policies', undefined, error)) };
-    compiled.set(key, { id, source, advice: adviceOf(assembled.set.staticPolicies as Record<string, string>) });
+    const id = `${key}@${compiled.get(key)?.exact.id.endsWith('@0') ? 1 : 0}`;
+    for (const [parsedId, set] of [
+      [`any ${id}`, { ...assembled.set, staticPolicies: Object.fromEntries(open) }],
+      [id, assembled.set],
+    ] as const) {
+      const parsed = preparsePolicySet(parsedId, set);
+      if (parsed.type === 'failure') return { ok: false, issues: parsed.errors.map((error) => issueOf('policies', undefined, error)) };
+    }
+    const templates = new Map(Object.entries(bindingTemplates).map(([list, text]) => [`template/${list}`, jsonOf(templateToJson(text))]));
+    generation += 1;
+    const parsedAs = (id: string, policies: ReadonlyMap<string, PolicyJson>): Parsed => ({
+      id,
+      conditional: conditionalPolicies([...policies.values(), ...templates.values()]),
+      shapeOf: createShapes(assembled.set, policies.values(), templates),
+    });
+    compiled.set(key, {
+      source,
+      generation,
+      advice: adviceOf(policies),
+      exact: parsedAs(id, policies),
+      forAnyArguments: parsedAs(`any ${id}`, open),
+    });
     return { ok: true };
   };
 
-  const decide = (tenancy: Tenancy, { principal, action, resource, context, entities }: PolicyRequest): PolicyDecision => {
-    const policySet = compiled.get(`${tenancy.org}/${tenancy.project}`);
-    if (!policySet)
-      return { effect: 'deny', policies: [], advice: [], error: `no policies are loaded for ${tenancy.org}/${tenancy.project}` };
+  const setFor = (compiled: Compiled, { forAnyArguments }: Pick<PolicyRequest, 'forAnyArguments'>): Parsed =>
+    forAnyArguments ? compiled.forAnyArguments : compiled.exact;
+
+  const readsFor = (policies: Parsed, { principal, action, resource }: PolicyRequest, entities: EntityMap): Read[] | undefined =>
+    applyingReads(policies.conditional, entities, { principal, action: actions.get(action), resource });
+
+  const ask = (compiled: Compiled, request: PolicyRequest, entities: EntityMap, reads: Read[] | undefined): PolicyDecision => {
+    const { principal, action, resource, context } = request;
     const answer = statefulIsAuthorized({
       principal,
       action: { type: 'Quarterdeck::Action', id: action },
       resource,
       context,
-      entities,
+      entities: reads ? sliceEntities(entities, reads, request) : [...entities.values()],
       preparsedSchemaName: schemaName,
-      preparsedPolicySetId: policySet.id,
+      preparsedPolicySetId: setFor(compiled, request).id,
       validateRequest: true,
     });
-    if (answer.type === 'failure')
-      return { effect: 'deny', policies: [], advice: [], error: answer.errors.map((error) => error.message).join('; ') };
-    const { decision, diagnostics } = answer.response;
-    if (diagnostics.errors.length > 0)
-      return {
-        effect: 'deny',
-        policies: diagnostics.errors.map((error) => error.policyId),
-        advice: [],
-        error: diagnostics.errors.map(({ error }) => error.message).join('; '),
-      };
-    const policies = [...diagnostics.reason].sort();
-    return { effect: decision, policies, advice: decision === 'deny' ? policies.flatMap((id) => policySet.advice.get(id) ?? []) : [] };
+    return decisionOf(answer, compiled.advice);
   };
 
-  return { load, decide };
+  /** What Cedar said of a request that is the same to all policies, or says of this one. */
+  const askAlike = (compiled: Compiled, request: PolicyRequest, entities: EntityMap, reads: Read[]): PolicyDecision => {
+    const policies = setFor(compiled, request);
+    const action = actions.get(request.action);
+    const shape = action && policies.shapeOf({ ...request, action }, entities);
+    if (shape === undefined || shape.length > longestShape) return ask(compiled, request, entities, reads);
+    const key = `${compiled.generation} ${policies.id}\n${shape}`;
+    const alike = shapes.get(key);
+    if (alike) return alike;
+    const decision = ask(compiled, request, entities, reads);
+    if (!decision.error) shapes.set(key, decision);
+    return decision;
+  };
+
+  const notLoaded = ({ org, project }: Tenancy): PolicyDecision => ({
+    effect: 'deny',
+    policies: [],
+    advice: [],
+    error: `no policies are loaded for ${org}/${project}`,
+  });
+
+  const decide = (tenancy: Tenancy, request: PolicyRequest): PolicyDecision => {
+    const policies = compiled.get(`${tenancy.org}/${tenancy.project}`);
+    if (!policies) return notLoaded(tenancy);
+    const entities = entityMap(request.entities);
+    return ask(policies, request, entities, readsFor(setFor(policies, request), request, entities));
+  };
+
+  /**
+   * The same decision, remembered: for a request that was made before as far as the applying policies look, or that they find out the
+   * same of as of another, Cedar is not asked again.
+   * What could not be decided is not remembered. The returned decision is shared, and frozen.
+   */
+  const decideKnown = (tenancy: Tenancy, known: KnownRequest): PolicyDecision => {
+    const policies = compiled.get(`${tenancy.org}/${tenancy.project}`);
+    if (!policies) return notLoaded(tenancy);
+    const found = cache.find(policies.generation, known);
+    if (found) return found;
+    const { principal, resource, surroundings, ...rest } = known;
+    const entities = entityMap(surroundings.entities, principal.entities, resource.entities);
+    const request = { ...rest, principal: principal.uid, resource: resource.uid, entities: [] };
+    const reads = readsFor(setFor(policies, request), request, entities);
+    if (!reads) return ask(policies, request, entities, reads);
+    const decision = askAlike(policies, request, entities, reads);
+    if (!decision.error) cache.remember(policies.generation, known, decision, reads);
+    return decision;
+  };
+
+  return { load, decide, decideKnown };
 };
 export type PolicyEngine = ReturnType<typeof createPolicyEngine>;

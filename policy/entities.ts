@@ -85,25 +85,57 @@ export type ToolFacts = Tenancy & {
   currentHash: string;
 };
 
-/** A tool as it stands behind one toolset, with its server. */
-export const toolEntities = (facts: ToolFacts): EntityJson[] => {
-  const { org, project, server, tool, toolset, isolation, readOnly, destructive, idempotent, openWorld, approvedHash, currentHash } = facts;
+/** What is the same of a tool, prompt, template or resource: where it stands. */
+type Place = Tenancy & { server: string; toolset: string; isolation: number };
+
+const behindToolset = (
+  type: 'Tool' | 'Prompt' | 'Template' | 'Resource',
+  { org, project, server, toolset, isolation }: Place,
+  name: string,
+  attrs: EntityJson['attrs'],
+  parents: TypeAndId[] = [],
+): EntityJson[] => {
   const serverId = qualifiedName({ org, project }, server);
-  const toolsetId = qualifiedName({ org, project }, toolset);
   return [
     {
-      uid: uid('Tool', `${serverId}/${tool}`),
-      attrs: {
-        org: ref('Org', org),
-        project: ref('Project', `${org}/${project}`),
-        server: ref('Server', serverId),
-        hints: { readOnly, destructive, idempotent, openWorld },
-        approvedHash,
-        currentHash,
-      },
-      parents: [uid('Server', serverId), uid('Toolset', toolsetId)],
+      uid: uid(type, `${serverId}/${name}`),
+      attrs: { org: ref('Org', org), project: ref('Project', `${org}/${project}`), server: ref('Server', serverId), ...attrs },
+      parents: [uid('Server', serverId), uid('Toolset', qualifiedName({ org, project }, toolset)), ...parents],
     },
     inProject('Server', { org, project }, server, { isolation }),
     inProject('Toolset', { org, project }, toolset),
+  ];
+};
+
+/** A tool as it stands behind one toolset, with its server. */
+export const toolEntities = (facts: ToolFacts): EntityJson[] => {
+  const { tool, readOnly, destructive, idempotent, openWorld, approvedHash, currentHash } = facts;
+  return behindToolset('Tool', facts, tool, { hints: { readOnly, destructive, idempotent, openWorld }, approvedHash, currentHash });
+};
+
+type Pin = { approvedHash: string; currentHash: string };
+
+export const promptEntities = (facts: Place & Pin & { prompt: string }): EntityJson[] =>
+  behindToolset('Prompt', facts, facts.prompt, { approvedHash: facts.approvedHash, currentHash: facts.currentHash });
+
+/** The scheme of a URI or URI template in lower case; empty where it has none. */
+const schemeOf = (uri: string): string => /^([a-z][a-z0-9+.-]*):/i.exec(uri)?.[1]?.toLowerCase() ?? '';
+
+export type TemplateFacts = Place & Pin & { uriTemplate: string };
+
+export const templateEntities = (facts: TemplateFacts): EntityJson[] =>
+  behindToolset('Template', facts, facts.uriTemplate, {
+    uri: facts.uriTemplate,
+    scheme: schemeOf(facts.uriTemplate),
+    approvedHash: facts.approvedHash,
+    currentHash: facts.currentHash,
+  });
+
+/** A resource, in the templates that lead to it. */
+export const resourceEntities = (facts: Place & { uri: string; templates: readonly TemplateFacts[] }): EntityJson[] => {
+  const within = facts.templates.map((template) => uid('Template', `${qualifiedName(template, template.server)}/${template.uriTemplate}`));
+  return [
+    ...behindToolset('Resource', facts, facts.uri, { uri: facts.uri, scheme: schemeOf(facts.uri) }, within),
+    ...facts.templates.flatMap(templateEntities),
   ];
 };

@@ -2,6 +2,10 @@
 export const platformPolicies: Readonly<Record<string, string>> = {
   'platform/same-org-tool': `@advice("The tool belongs to another organisation.")
 forbid (principal, action in [Quarterdeck::Action::"listTool", Quarterdeck::Action::"callTool"], resource is Quarterdeck::Tool) unless { principal.org == resource.org };`,
+  'platform/same-org-prompt': `@advice("The prompt belongs to another organisation.")
+forbid (principal, action in [Quarterdeck::Action::"listPrompt", Quarterdeck::Action::"getPrompt"], resource) unless { principal.org == resource.org };`,
+  'platform/same-org-resource': `@advice("The resource belongs to another organisation.")
+forbid (principal, action in [Quarterdeck::Action::"listResource", Quarterdeck::Action::"readResource"], resource) unless { principal.org == resource.org };`,
   'platform/same-org-model': `@advice("The model belongs to another organisation.")
 forbid (principal, action in [Quarterdeck::Action::"listModel", Quarterdeck::Action::"invokeModel"], resource is Quarterdeck::Model) unless { principal.org == resource.org };`,
   'platform/same-org-fleet': `@advice("The fleet belongs to another organisation.")
@@ -12,10 +16,20 @@ forbid (principal, action == Quarterdeck::Action::"useRole", resource) unless { 
 forbid (principal, action in [Quarterdeck::Action::"administer", Quarterdeck::Action::"observe"], resource) unless { principal.org == resource.org };`,
   'platform/same-project-tool': `@advice("An agent uses tools of its own project only.")
 forbid (principal is Quarterdeck::Agent, action in [Quarterdeck::Action::"listTool", Quarterdeck::Action::"callTool"], resource) unless { principal.project == resource.project };`,
+  'platform/same-project-prompt': `@advice("An agent uses prompts of its own project only.")
+forbid (principal is Quarterdeck::Agent, action in [Quarterdeck::Action::"listPrompt", Quarterdeck::Action::"getPrompt"], resource) unless { principal.project == resource.project };`,
+  'platform/same-project-resource': `@advice("An agent uses resources of its own project only.")
+forbid (principal is Quarterdeck::Agent, action in [Quarterdeck::Action::"listResource", Quarterdeck::Action::"readResource"], resource) unless { principal.project == resource.project };`,
   'platform/same-project-model': `@advice("An agent uses models of its own project only.")
 forbid (principal is Quarterdeck::Agent, action in [Quarterdeck::Action::"listModel", Quarterdeck::Action::"invokeModel"], resource) unless { principal.project == resource.project };`,
-  'platform/pinned-definition': `@advice("The tool's definition is not the approved one; a person has to look at the change and apply its McpServer again.")
+  'platform/pinned-definition': `@advice("The tool's definition is not the approved one; a person has to look at the change (\`quarterdeck server pins diff\`) and accept it.")
 forbid (principal, action in [Quarterdeck::Action::"listTool", Quarterdeck::Action::"callTool"], resource)
+unless { resource.approvedHash != "" && resource.approvedHash == resource.currentHash };`,
+  'platform/pinned-prompt': `@advice("The prompt's definition is not the approved one; a person has to look at the change (\`quarterdeck server pins diff\`).")
+forbid (principal, action in [Quarterdeck::Action::"listPrompt", Quarterdeck::Action::"getPrompt"], resource)
+unless { resource.approvedHash != "" && resource.approvedHash == resource.currentHash };`,
+  'platform/pinned-template': `@advice("The resource template is not the approved one; a person has to look at the change (\`quarterdeck server pins diff\`).")
+forbid (principal, action in [Quarterdeck::Action::"listResource", Quarterdeck::Action::"readResource"], resource is Quarterdeck::Template)
 unless { resource.approvedHash != "" && resource.approvedHash == resource.currentHash };`,
   'platform/quarantined-agent': `@advice("The agent is quarantined, or its fleet is paused.")
 forbid (principal is Quarterdeck::Agent, action, resource) when { principal.quarantined || principal.fleet.paused };`,
@@ -23,19 +37,24 @@ forbid (principal is Quarterdeck::Agent, action, resource) when { principal.quar
 forbid (principal is Quarterdeck::User, action, resource) when { principal.disabled };`,
   'platform/frozen-project-tool': `@advice("The project is frozen: nothing is called until a person lifts that.")
 forbid (principal, action == Quarterdeck::Action::"callTool", resource) when { resource.project.frozen };`,
+  'platform/frozen-project-prompt': `@advice("The project is frozen: nothing is called until a person lifts that.")
+forbid (principal, action == Quarterdeck::Action::"getPrompt", resource) when { resource.project.frozen };`,
+  'platform/frozen-project-resource': `@advice("The project is frozen: nothing is read until a person lifts that.")
+forbid (principal, action == Quarterdeck::Action::"readResource", resource) when { resource.project.frozen };`,
   'platform/frozen-project-model': `@advice("The project is frozen: no model is asked until a person lifts that.")
 forbid (principal, action == Quarterdeck::Action::"invokeModel", resource) when { resource.project.frozen };`,
   'platform/frozen-project-fleet': `@advice("The project is frozen: no fleet starts until a person lifts that.")
 forbid (principal, action == Quarterdeck::Action::"launchFleet", resource) when { resource.project.frozen };`,
   'platform/canonical-arguments': `@advice("Write each path and URL in its plain form: absolute, without '..', '//', '%2e', backslashes or links that lead out of its folder.")
-forbid (principal, action == Quarterdeck::Action::"callTool", resource) unless { context.arguments.canonical };`,
+forbid (principal, action in [Quarterdeck::Action::"callTool", Quarterdeck::Action::"getPrompt", Quarterdeck::Action::"readResource"], resource) unless { context.arguments.canonical };`,
   'platform/administrators': `permit (principal in Quarterdeck::Role::"administrator", action, resource);`,
   'platform/reviewers-observe': `permit (principal in Quarterdeck::Role::"reviewer", action in [Quarterdeck::Action::"observe"], resource);`,
+  'platform/reviewers-approve-servers': `permit (principal in Quarterdeck::Role::"reviewer", action == Quarterdeck::Action::"approveServer", resource);`,
 };
 
-/** What an AccessBinding links, by what it grants. */
+/** What an AccessBinding links, by what it grants. A toolset is granted as a whole: its tools, prompts and resources. */
 export const bindingTemplates = {
-  toolsets: `permit (principal in ?principal, action in [Quarterdeck::Action::"listTool", Quarterdeck::Action::"callTool"], resource in ?resource);`,
+  toolsets: `permit (principal in ?principal, action in [Quarterdeck::Action::"listTool", Quarterdeck::Action::"callTool", Quarterdeck::Action::"listPrompt", Quarterdeck::Action::"getPrompt", Quarterdeck::Action::"listResource", Quarterdeck::Action::"readResource"], resource in ?resource);`,
   models: `permit (principal in ?principal, action in [Quarterdeck::Action::"listModel", Quarterdeck::Action::"invokeModel"], resource in ?resource);`,
   agentRoles: `permit (principal in ?principal, action == Quarterdeck::Action::"useRole", resource in ?resource);`,
   fleets: `permit (principal in ?principal, action == Quarterdeck::Action::"launchFleet", resource in ?resource);`,

@@ -41,7 +41,10 @@ const programSchema = z.discriminatedUnion('kind', [
 
 /**
  * What the host is told to run: one stdio MCP server, its folders and its limits.
- * `id` is `org/project/server` or `org/project/server/runId` and names the instance; another `digest` for the same id replaces its process.
+ * `id` is `org/project/server`, followed by what it serves alone where that is not everybody: a run, a session key, or both. It names the
+ * instance; another `digest` for the same id replaces its process. It shows in process lists and logs, so a session key is a hash.
+ * `instance: session` = the process serves one client: it hears what that client can do, may ask it things, and ends when its last session is
+ * deleted. `idleSeconds` without a request stop an instance; 600 if absent for `session`, and never for `shared`.
  * `volumes` are folders agents speak about, seen by the server at `at`; every entry in them named in `hide` is covered.
  * `mounts` are folders of the server itself. `limits.memoryMb` bounds the JavaScript heap of npm servers, 512 if absent.
  */
@@ -50,8 +53,10 @@ export const ServerLaunchSchema = z
     id: z
       .string()
       .max(400)
-      .regex(/^[A-Za-z0-9][A-Za-z0-9._-]*(\/[A-Za-z0-9][A-Za-z0-9._-]*){2,3}$/, 'must be org/project/server or org/project/server/run'),
+      .regex(/^[A-Za-z0-9][A-Za-z0-9._-]*(\/[A-Za-z0-9][A-Za-z0-9._-]*){2,4}$/, 'must be org/project/server, with a run and a session key'),
     digest: z.string().min(1).max(200),
+    instance: z.enum(['shared', 'session']).default('shared'),
+    idleSeconds: z.int().min(1).max(604_800).optional(),
     program: programSchema,
     args: z.array(textSchema).max(200).default([]),
     env: z
@@ -87,13 +92,17 @@ export type ServerLaunch = z.infer<typeof ServerLaunchSchema>;
 /** A launch as callers write it, defaults left out. */
 export type ServerLaunchInput = z.input<typeof ServerLaunchSchema>;
 
-/** Answer to `PUT /instances/{id}`. `isolation` is the proved tier: 1 caged, 0 a bare process. */
+/**
+ * Answer to `PUT /instances/{id}`. `isolation` is the proved tier: 1 caged, 0 a bare process. `era` is how the process is spoken to (absent in
+ * answers of an older host: `legacy`). `serverInfo` and `protocolVersion` are not known of a legacy `session` instance before its `initialize`.
+ */
 export const ReadyInstanceSchema = z.object({
   state: z.literal('ready'),
   isolation: z.union([z.literal(0), z.literal(1)]),
   pid: z.int(),
-  serverInfo: z.looseObject({ name: z.string(), version: z.string() }),
-  protocolVersion: z.string(),
+  era: z.enum(['legacy', 'modern']).default('legacy'),
+  serverInfo: z.looseObject({ name: z.string(), version: z.string() }).optional(),
+  protocolVersion: z.string().optional(),
 });
 export type ReadyInstance = z.infer<typeof ReadyInstanceSchema>;
 

@@ -4,7 +4,7 @@ import type { Kind } from './resource.ts';
 export const unbuiltFields: Readonly<Partial<Record<Kind, readonly string[]>>> = {
   Project: ['groups', 'retention', 'maxRisk'],
   McpServer: ['registry', 'image', 'egress', 'isolation', 'secrets', 'auth', 'replicas', 'permissionProfile'],
-  Toolset: ['expose', 'composite', 'rename', 'hide', 'overrides'],
+  Toolset: ['expose', 'composite', 'overrides'],
   Provider: ['region', 'headers'],
   Model: ['weights', 'fallbacks', 'limits', 'region'],
   AgentRole: ['approvals', 'money', 'costMicroUsd', 'depth', 'memory'],

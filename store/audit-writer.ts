@@ -1,13 +1,19 @@
 import type { NewAuditEvent } from '../schema/audit-event.ts';
 import { isPlatformError, PlatformError } from '../schema/errors.ts';
 import type { Logger } from '../telemetry/logger.ts';
-import { appendAudit } from './audit.ts';
+import { appendAuditOften } from './audit.ts';
 import type { Database } from './database.ts';
 
 export type AuditWriter = ReturnType<typeof createAuditWriter>;
 
+/** Rows in one commit at most. */
+const maxBatch = 500;
+/** When so many wait, their commit is not put off. */
+const fullBatch = 100;
+
 /**
- * Group-commits the rows of calls without an effect: whatever came while one batch was being written goes into the next.
+ * Group-commits rows that nobody waits for: those of calls without an effect, and outcomes that nobody can ask for. What comes within
+ * `pauseMs` goes into one commit, because that costs as much as a dozen rows, and those who do wait for a commit have the disk meanwhile.
  * While the database is away rows are kept and tried again; when `maxPending` are waiting, calls are refused: no audit, no call.
  */
 export const createAuditWriter = ({
@@ -15,12 +21,14 @@ export const createAuditWriter = ({
   logger,
   maxPending = 10_000,
   retryDelayMs = 500,
-  append = (events) => appendAudit(database, events),
+  pauseMs = 5,
+  append = (events) => appendAuditOften(database, events),
 }: {
   database: Database;
   logger: Logger;
   maxPending?: number;
   retryDelayMs?: number;
+  pauseMs?: number;
   append?: (events: NewAuditEvent[]) => Promise<void>;
 }) => {
   let pending: NewAuditEvent[] = [];
@@ -43,7 +51,8 @@ export const createAuditWriter = ({
 
   const flush = async (): Promise<void> => {
     while (pending.length > 0) {
-      const batch = pending.slice(0, 500);
+      if (pending.length < fullBatch && !closed) await new Promise((resolve) => setTimeout(resolve, pauseMs));
+      const batch = pending.slice(0, maxBatch);
       try {
         await append(batch);
         pending = pending.slice(batch.length);

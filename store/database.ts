@@ -82,7 +82,27 @@ export const openDatabase = ({ url, max = 10, name }: { url: string; max?: numbe
   return drizzle({ client: pool, schema: tables, casing: 'snake_case' }) as Database;
 };
 
-export const closeDatabase = (database: Database): Promise<void> => database.$client.end();
+const writers = new WeakMap<Database, pg.Pool>();
+
+/**
+ * The one connection of this process on which calls are committed in groups, by statements that it keeps prepared. Rows are looked up by
+ * their keys there, whatever their number was when a statement was planned: a plan made for an empty table would read all of a full one.
+ */
+export const writerOf = (database: Database): pg.Pool => {
+  const found = writers.get(database);
+  if (found) return found;
+  const options = '-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off';
+  const writer = new pg.Pool({ ...database.$client.options, max: 1, options, allowExitOnIdle: true });
+  writer.on('error', () => undefined);
+  writer.on('connect', (client) => client.on('error', () => undefined));
+  writers.set(database, writer);
+  return writer;
+};
+
+export const closeDatabase = async (database: Database): Promise<void> => {
+  await writers.get(database)?.end();
+  await database.$client.end();
+};
 
 /** Brings the tables to the version of this release; safe to run by several processes at once. */
 export const migrateDatabase = async (url: string): Promise<void> => {

@@ -1,26 +1,32 @@
 import { qualifiedName, type Tenancy } from '../schema/ids.ts';
 import type { Kind, StoredResource } from '../schema/resource.ts';
 import type { Database } from './database.ts';
+import { type Definition, type DefinitionKind, type DefinitionSight, listDefinitions, listSights } from './definitions.ts';
 import { listResources } from './resources.ts';
-import { listToolDefinitions, type ToolDefinition } from './tool-definitions.ts';
 
-/** All that is declared, and the pinned tools, as of one moment; read-only. */
+/** All that is declared, and what is pinned of the servers, as of one moment; read-only. */
 export type Declared = {
   find: <K extends Kind>(kind: K, tenancy: Tenancy, name: string) => StoredResource<K> | undefined;
   list: <K extends Kind>(kind: K, tenancy?: Partial<Tenancy>) => StoredResource<K>[];
-  /** Tools of one server by name, in the order of their names. */
-  toolsOf: (tenancy: Tenancy, server: string) => readonly ToolDefinition[];
+  /** What is pinned of one server, usable or not, in the order of the names; see `isUsable`. */
+  definitionsOf: (tenancy: Tenancy, server: string, kind: DefinitionKind) => readonly Definition[];
+  toolsOf: (tenancy: Tenancy, server: string) => readonly Definition[];
+  /** The generation of a server at which definitions of a kind were first looked at; 0 when they never were. */
+  seenAt: (tenancy: Tenancy, server: string, kind: DefinitionKind) => number;
   projects: () => Tenancy[];
 };
 
-export const declaredFrom = (resources: StoredResource[], tools: ToolDefinition[]): Declared => {
+export const declaredFrom = (resources: StoredResource[], definitions: Definition[], sights: DefinitionSight[] = []): Declared => {
   const byKey = new Map(
     resources.map((resource) => [`${resource.kind}/${qualifiedName(resource.metadata, resource.metadata.name)}`, resource]),
   );
-  const toolsByServer = Map.groupBy(
-    tools.toSorted((a, b) => (a.name < b.name ? -1 : 1)),
-    (tool) => qualifiedName(tool, tool.server),
+  const byServer = Map.groupBy(
+    definitions.toSorted((a, b) => (a.name < b.name ? -1 : 1)),
+    (definition) => `${definition.kind}/${qualifiedName(definition, definition.server)}`,
   );
+  const seenAt = new Map(sights.map((sight) => [`${sight.kind}/${qualifiedName(sight, sight.server)}`, sight.generation]));
+  const definitionsOf: Declared['definitionsOf'] = (tenancy, server, kind) =>
+    byServer.get(`${kind}/${qualifiedName(tenancy, server)}`) ?? [];
   return {
     find: <K extends Kind>(kind: K, tenancy: Tenancy, name: string) =>
       byKey.get(`${kind}/${qualifiedName(tenancy, name)}`) as StoredResource<K> | undefined,
@@ -31,13 +37,38 @@ export const declaredFrom = (resources: StoredResource[], tools: ToolDefinition[
           (org === undefined || resource.metadata.org === org) &&
           (project === undefined || resource.metadata.project === project),
       ) as StoredResource<K>[],
-    toolsOf: (tenancy, server) => toolsByServer.get(qualifiedName(tenancy, server)) ?? [],
+    definitionsOf,
+    seenAt: (tenancy, server, kind) => seenAt.get(`${kind}/${qualifiedName(tenancy, server)}`) ?? 0,
+    toolsOf: (tenancy, server) => definitionsOf(tenancy, server, 'tool'),
     projects: () => [...new Map(resources.map(({ metadata: { org, project } }) => [`${org}/${project}`, { org, project }])).values()],
   };
 };
 
-export const loadDeclared = async (database: Database): Promise<Declared> =>
-  declaredFrom(await listResources(database), await listToolDefinitions(database));
+const fingerprints = new WeakMap<Declared, string>();
+
+/** Tells one view from another: all but what was observed of resources, and definitions by their hashes. */
+const fingerprintOf = (resources: StoredResource[], definitions: Definition[], sights: DefinitionSight[]): string =>
+  JSON.stringify([
+    resources.map(({ status: _status, updatedAt: _when, ...resource }) => resource),
+    definitions.map(({ definition: _definition, currentDefinition: _current, ...pin }) => pin),
+    sights,
+  ]);
+
+/**
+ * Reads all that is declared.
+ * @param known - an earlier view: it comes back itself where nothing has changed but what was observed, so that what was worked out from
+ *   it can be kept
+ */
+export const loadDeclared = async (database: Database, known?: Declared): Promise<Declared> => {
+  const resources = await listResources(database);
+  const definitions = await listDefinitions(database);
+  const sights = await listSights(database);
+  const fingerprint = fingerprintOf(resources, definitions, sights);
+  if (known && fingerprints.get(known) === fingerprint) return known;
+  const declared = declaredFrom(resources, definitions, sights);
+  fingerprints.set(declared, fingerprint);
+  return declared;
+};
 
 /** What a project declares of policy, as the engine takes it. */
 export const projectPolicies = (declared: Declared, tenancy: Tenancy) => ({

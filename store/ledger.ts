@@ -40,12 +40,45 @@ const refusalOf = async (executor: Executor, { agentId, kind, tokens }: ReserveR
 };
 
 /**
+ * A first try within the limits, in one statement: the cost is added and the reservation written, or neither. Of two that come at the same
+ * moment the second finds the reservation of the first and fails as a whole, because its key is taken.
+ */
+const reserveFirstTry = `
+with charged as (
+  update agents set steps = steps + $5, calls = calls + $6, tokens = tokens + $4::bigint, updated_at = now()
+  from runs
+  where agents.id = $1 and runs.org = agents.org and runs.project = agents.project and runs.id = agents.run_id
+    and agents.state = 'running' and runs.state in ('starting', 'running') and coalesce(agents.deadline_at > now(), true)
+    and agents.steps + $5 <= (agents.limits->>'steps')::bigint
+    and agents.calls + $6 <= (agents.limits->>'calls')::bigint
+    and agents.tokens + $4::bigint <= (agents.limits->>'tokens')::bigint
+    and not exists (select 1 from reservations where agent_id = $1 and operation_id = $2)
+  returning agents.id
+)
+insert into reservations (agent_id, operation_id, kind, tokens, call_digest) select $1, $2, $3, $4, $7 from charged`;
+
+const uniqueViolation = '23505';
+
+/** @returns whether the call was reserved; if not, it is a retry or over a limit, which the long way tells apart */
+const reserveAtOnce = async (database: Database, { agentId, operationId, kind, tokens, callDigest }: ReserveRequest): Promise<boolean> => {
+  const [step, call] = kind === 'model' ? [1, 0] : [0, 1];
+  try {
+    const values = [agentId, operationId, kind, tokens, step, call, callDigest];
+    return (await database.$client.query(reserveFirstTry, values)).rowCount === 1;
+  } catch (error) {
+    if ((error as { code?: unknown }).code === uniqueViolation) return false;
+    throw error;
+  }
+};
+
+/**
  * Sets aside what a call may cost before it is made: a step and its worst-case tokens for a model, a call for a tool.
  * One conditional update decides, so concurrent calls cannot pass a limit together; a retry with the same operation id finds its own.
  * An id that comes back for another call (`callDigest`) is a `conflict`.
  */
 export const reserve = (database: Database, request: ReserveRequest): Promise<Reservation> =>
   guarded(async () => {
+    if (await reserveAtOnce(database, request)) return { ok: true };
     const { agentId, operationId, kind, tokens, callDigest } = request;
     try {
       return await database.transaction(async (transaction): Promise<Reservation> => {

@@ -1,14 +1,24 @@
 import { createHash } from 'node:crypto';
-import { and, eq, inArray, sql } from 'drizzle-orm';
+import { and, eq, sql } from 'drizzle-orm';
 import type { NewAuditEvent } from '../schema/audit-event.ts';
 import type { Tenancy } from '../schema/ids.ts';
 import { operations } from '../schema/tables/tables.ts';
 import { appendAudit } from './audit.ts';
 import { type Database, guarded } from './database.ts';
+import { type Beginning, createOperationCommits, type Ending, type Writer } from './operation-commits.ts';
 import { type ContentKeys, seal, unseal } from './secrets/seal.ts';
 
 type Key = Tenancy & { id: string };
-export type OperationIdentity = Key & { principal: string; target: string; argumentsDigest: string };
+export type OperationIdentity = Key & {
+  principal: string;
+  target: string;
+  argumentsDigest: string;
+  /**
+   * Whether the caller chose the id and can come back for the outcome; true by default. The id of any other operation is random, so its
+   * intent and outcome are rows of the audit alone: there is no retry for which more would have to be kept.
+   */
+  isNamed?: boolean;
+};
 export type OperationStart =
   | { kind: 'started' }
   | { kind: 'settled'; outcome: unknown }
@@ -18,7 +28,8 @@ export type OperationStart =
   | { kind: 'conflict' };
 
 /** The advisory lock that an instance of the gateway holds as long as it lives; Postgres frees it with the connection. */
-const lockKeyOf = (instance: string): string => createHash('sha256').update(`gateway/${instance}`).digest().readBigInt64BE(0).toString();
+export const lockKeyOf = (instance: string): string =>
+  createHash('sha256').update(`gateway/${instance}`).digest().readBigInt64BE(0).toString();
 
 /** Holds the lock on a connection of its own; call it at the start, and again when the connection was lost. */
 export const holdInstanceLock = async (database: Database, instance: string, onLost: () => void): Promise<() => void> => {
@@ -38,35 +49,34 @@ export const holdInstanceLock = async (database: Database, instance: string, onL
   };
 };
 
-export const createOperationStore = (database: Database, keys: ContentKeys, instance: string) => {
+export const createOperationStore = (database: Database, keys: ContentKeys, instance: string, writer?: Writer) => {
+  const commit = createOperationCommits(database, writer);
+  /** Intents of ours of which nobody can say whether they were committed, because the database went away: their calls were not made. */
+  const doubtful = new Set<string>();
   const at = ({ org, project, id }: Key) => and(eq(operations.org, org), eq(operations.project, project), eq(operations.id, id));
+  const keyOf = ({ org, project, id }: Key): Key => ({ org, project, id });
+  const beginningOf = ({ principal, target, argumentsDigest, ...key }: OperationIdentity, state: Beginning['state']): Beginning => ({
+    ...keyOf(key),
+    principal,
+    target,
+    argumentsDigest,
+    gatewayInstance: instance,
+    state,
+  });
   const contextOf = ({ org, project, id }: Key): string => `${org}/${project}/operation/${id}`;
 
-  /**
-   * Commits the intent and its audit row, or finds what became of an earlier try with the same id.
-   * An intent whose gateway is gone becomes `unknown`, for good: nobody can say whether the call was made. So does an intent
-   * of this very instance: the caller asks only when it has no such operation under way.
-   */
-  const begin = (identity: OperationIdentity, intent: NewAuditEvent): Promise<OperationStart> =>
+  /** What became of an operation that was begun before; undefined where it was released in the meantime. */
+  const findEarlier = (identity: OperationIdentity, intent: NewAuditEvent): Promise<OperationStart | undefined> =>
     guarded(() =>
-      database.transaction(async (transaction): Promise<OperationStart> => {
-        const { org, project, id, principal, target, argumentsDigest } = identity;
-        const inserted = await transaction
-          .insert(operations)
-          .values({ org, project, id, principal, target, argumentsDigest, state: 'intent', gatewayInstance: instance })
-          .onConflictDoNothing()
-          .returning({ id: operations.id });
-        if (inserted.length > 0) {
-          await appendAudit(transaction, [intent]);
-          return { kind: 'started' };
-        }
+      database.transaction(async (transaction): Promise<OperationStart | undefined> => {
+        const { principal, target, argumentsDigest } = identity;
         const [row] = await transaction.select().from(operations).where(at(identity)).for('update');
-        if (!row || row.principal !== principal || row.target !== target || row.argumentsDigest !== argumentsDigest)
-          return { kind: 'conflict' };
+        if (!row) return undefined;
+        if (row.principal !== principal || row.target !== target || row.argumentsDigest !== argumentsDigest) return { kind: 'conflict' };
         if (row.state === 'settled' && row.outcome)
           return { kind: 'settled', outcome: JSON.parse(unseal(keys, row.outcome, contextOf(identity)).toString()) };
         if (row.state === 'unknown') return { kind: 'unknown' };
-        if (row.gatewayInstance === instance) return { kind: 'in-progress' };
+        if (row.gatewayInstance === instance) return doubtful.delete(contextOf(identity)) ? { kind: 'started' } : { kind: 'in-progress' };
         const lock = await transaction.execute<{ free: boolean }>(
           sql`select pg_try_advisory_xact_lock(${lockKeyOf(row.gatewayInstance)}::bigint) as free`,
         );
@@ -77,39 +87,48 @@ export const createOperationStore = (database: Database, keys: ContentKeys, inst
       }),
     );
 
-  /** Commits the outcome and its audit row. An outcome that comes after the operation was called unknown still counts. */
-  const settle = (key: Key, outcome: unknown, event: NewAuditEvent): Promise<void> =>
-    guarded(() =>
-      database.transaction(async (transaction) => {
-        await transaction
-          .update(operations)
-          .set({ state: 'settled', outcome: seal(keys, Buffer.from(JSON.stringify(outcome)), contextOf(key)), settledAt: sql`now()` })
-          .where(and(at(key), inArray(operations.state, ['intent', 'unknown'])));
-        await appendAudit(transaction, [event]);
-      }),
-    );
+  /**
+   * Commits the intent and its audit row, or finds what became of an earlier try with the same id.
+   * An intent whose gateway is gone becomes `unknown`, for good: nobody can say whether the call was made.
+   */
+  const begin = async (identity: OperationIdentity, intent: NewAuditEvent): Promise<OperationStart> => {
+    if (identity.isNamed === false) {
+      await commit({ event: intent });
+      return { kind: 'started' };
+    }
+    const beginning = beginningOf(identity, 'intent');
+    for (;;) {
+      const isStarted = await commit({ beginning, event: intent }).catch((error: unknown) => {
+        doubtful.add(contextOf(identity));
+        throw error;
+      });
+      if (isStarted) return { kind: 'started' };
+      const earlier = await findEarlier(identity, intent);
+      if (earlier) return earlier;
+    }
+  };
 
-  /** Commits that nobody knows what became of the call: it was sent, and no answer came. */
-  const markUnknown = (key: Key, event: NewAuditEvent): Promise<void> =>
-    guarded(() =>
-      database.transaction(async (transaction) => {
-        await transaction
-          .update(operations)
-          .set({ state: 'unknown' })
-          .where(and(at(key), eq(operations.state, 'intent')));
-        await appendAudit(transaction, [event]);
-      }),
-    );
+  const end = async (identity: OperationIdentity, to: Ending['to'], outcome: string | null, event: NewAuditEvent): Promise<void> => {
+    await commit(identity.isNamed === false ? { event } : { ending: { ...keyOf(identity), to, outcome }, event });
+  };
 
-  /** Takes back an intent whose call certainly never left: a retry may make it. */
-  const release = (key: Key, event: NewAuditEvent): Promise<void> =>
-    guarded(() =>
-      database.transaction(async (transaction) => {
-        await transaction.delete(operations).where(and(at(key), eq(operations.state, 'intent')));
-        await appendAudit(transaction, [event]);
-      }),
-    );
-
-  return { begin, settle, markUnknown, release };
+  return {
+    begin,
+    /** Commits the outcome and its audit row. An outcome that comes after the operation was called unknown still counts. */
+    settle: (identity: OperationIdentity, outcome: unknown, event: NewAuditEvent): Promise<void> => {
+      const sealOutcome = () => seal(keys, Buffer.from(JSON.stringify(outcome)), contextOf(identity)).toString('base64');
+      return end(identity, 'settled', identity.isNamed === false ? null : sealOutcome(), event);
+    },
+    /**
+     * Commits that nobody knows what became of the call: it was sent, and no answer came. The refusal tells the caller the id, so from
+     * here on it stands for this call, named or not.
+     */
+    markUnknown: async (identity: OperationIdentity, event: NewAuditEvent): Promise<void> => {
+      if (identity.isNamed === false) await commit({ beginning: beginningOf(identity, 'unknown'), event });
+      else await end(identity, 'unknown', null, event);
+    },
+    /** Takes back an intent whose call certainly never left: a retry may make it. */
+    release: (identity: OperationIdentity, event: NewAuditEvent): Promise<void> => end(identity, 'released', null, event),
+  };
 };
 export type OperationStore = ReturnType<typeof createOperationStore>;

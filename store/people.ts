@@ -33,8 +33,12 @@ export const replacePersonToken = (
     }),
   );
 
-/** Finds whose token this is; undefined when nobody's, expired, or the person is disabled. */
-export const findPersonByToken = (database: Database, token: string, now: Date): Promise<Person | undefined> =>
+/** Finds whose token this is, and until when; undefined when nobody's, expired, or the person is disabled. */
+export const findPersonByToken = (
+  database: Database,
+  token: string,
+  now: Date,
+): Promise<(Person & { tokenExpiresAt: Date | null }) | undefined> =>
   guarded(async () => {
     const [row] = await database
       .select({
@@ -44,6 +48,7 @@ export const findPersonByToken = (database: Database, token: string, now: Date):
         roles: people.roles,
         disabled: people.disabled,
         stamp: personTokens.stamp,
+        tokenExpiresAt: personTokens.expiresAt,
       })
       .from(personTokens)
       .innerJoin(people, and(eq(people.org, personTokens.org), eq(people.id, personTokens.personId)))

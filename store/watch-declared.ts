@@ -5,7 +5,8 @@ import { type Declared, loadDeclared } from './declared.ts';
 /**
  * Keeps a process's view of what is declared: read at the start, again when Postgres notifies, and every `pollMs` as a backstop.
  * While the database is away the last view stays.
- * @param options.onChange - called with each new view, one at a time; the first call is awaited before the watch is returned
+ * @param options.onChange - called with each view that differs from the last in more than what was observed of resources, one at a time;
+ *   the first call is awaited before the watch is returned
  */
 export const watchDeclared = async ({
   database,
@@ -23,7 +24,13 @@ export const watchDeclared = async ({
   let running: Promise<void> | undefined;
   let again = false;
 
-  const readOnce = async (): Promise<void> => onChange(await loadDeclared(database));
+  let last: Declared | undefined;
+  const readOnce = async (): Promise<void> => {
+    const next = await loadDeclared(database, last);
+    if (next === last) return;
+    await onChange(next);
+    last = next;
+  };
   const refresh = (): Promise<void> => {
     again = true;
     running ??= (async () => {

@@ -81,6 +81,12 @@ export const commandTable: readonly CommandEntry[] = [
     register: async (program) => program.addCommand((await import('./wait.ts')).waitCommand()),
   },
   {
+    name: 'server',
+    group: resources,
+    summary: 'MCP servers: how they stand, and what they offer',
+    register: async (program) => program.addCommand((await import('./server.ts')).serverCommand()),
+  },
+  {
     name: 'fleet',
     group: work,
     summary: 'launch fleets; list, show, cancel and resume their runs',
@@ -99,9 +105,33 @@ export const commandTable: readonly CommandEntry[] = [
     register: async (program) => program.addCommand((await import('./audit.ts')).auditCommand()),
   },
   {
+    name: 'mcp',
+    group: work,
+    summary: 'use tools, prompts and resources; be an MCP server on stdio',
+    register: async (program) => program.addCommand((await import('./mcp.ts')).mcpCommand()),
+  },
+  {
+    name: 'connect',
+    group: work,
+    summary: 'let an agent client use the gateway',
+    register: async (program) => program.addCommand((await import('./connect.ts')).connectCommand()),
+  },
+  {
+    name: 'disconnect',
+    group: work,
+    summary: 'take out again what connect wrote',
+    register: async (program) => program.addCommand((await import('./disconnect.ts')).disconnectCommand()),
+  },
+  {
     name: 'model',
     group: work,
     summary: 'list, install and try models',
     register: async (program) => program.addCommand((await import('./model.ts')).modelCommand()),
+  },
+  {
+    name: 'bench',
+    group: platform,
+    summary: 'measure what calls through the gateway cost',
+    register: async (program) => program.addCommand((await import('./bench.ts')).benchCommand()),
   },
 ];

@@ -5,7 +5,7 @@ import type { Database } from '../../store/database.ts';
 import type { Person } from '../../store/people.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 
-export type ApiAction = 'applyResource' | 'deleteResource' | 'readResource' | 'launchFleet' | 'manageRun' | 'readAudit';
+export type ApiAction = 'applyResource' | 'approveServer' | 'deleteResource' | 'getResource' | 'launchFleet' | 'manageRun' | 'readAudit';
 
 /** One policy decision about what a person asks of the api; `policies` are the ids of those that decided. */
 export type ApiDecision = { effect: 'allow' | 'deny'; decisionId: string; policies: string[] };

@@ -49,7 +49,7 @@ export const createDocuments = ({
   /** Shapes first, then whether the person may, then whatever would tell about other resources. */
   const check = async (
     person: Person,
-    action: 'applyResource' | 'readResource',
+    action: 'applyResource' | 'getResource',
     documents: unknown[],
   ): Promise<Checked | { ok: false; issues: DocumentIssue[] }> => {
     const { resources, issues } = checkShapes(documents);
@@ -64,7 +64,7 @@ export const createDocuments = ({
   };
 
   const compare = async (person: Person, documents: unknown[]): Promise<Outcome<ComparedResource>> => {
-    const checked = await check(person, 'readResource', documents);
+    const checked = await check(person, 'getResource', documents);
     if (!checked.ok) return checked;
     const results = checked.wanted.map((after) => {
       const before = checked.stored.get(keyOf(after.kind, after.metadata));

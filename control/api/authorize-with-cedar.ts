@@ -1,4 +1,5 @@
-import { checkProjectPolicies, type PolicyEngine } from '../../policy/engine.ts';
+import { checkProjectPolicies } from '../../policy/assemble-policies.ts';
+import type { PolicyEngine } from '../../policy/engine.ts';
 import { declaredEntity, entityUid, fleetEntity, personEntities, projectEntities, roleEntity } from '../../policy/entities.ts';
 import { qualifiedName, type Tenancy } from '../../schema/ids.ts';
 import { type Declared, projectPolicies } from '../../store/declared.ts';

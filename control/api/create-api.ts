@@ -7,6 +7,7 @@ import type { ApiConfig, ApiDependencies, ApiEnvironment } from './api-dependenc
 import { authenticate } from './authenticate.ts';
 import { guardRequests, nameRequest } from './guard-requests.ts';
 import { createPermit } from './permit.ts';
+import { pinRoutes } from './pin-routes.ts';
 import { readQuery, tenancyOf } from './read-request.ts';
 import { createErrorRenderer } from './render-error.ts';
 import { resourceRoutes } from './resource-routes.ts';
@@ -50,6 +51,7 @@ export const createApi = (config: ApiConfig, dependencies: ApiDependencies): Hon
     return context.json({ events: await queryAudit(database, tenancy, query) });
   });
   versioned.route('/', resourceRoutes({ ...dependencies, permit }));
+  versioned.route('/', pinRoutes({ database, permit }));
   versioned.route('/', runRoutes(config, { ...dependencies, permit }));
   api.route('/api/v1alpha1', versioned);
   return api;

@@ -2,10 +2,10 @@ import { PlatformError } from '../../schema/errors.ts';
 import type { Tenancy } from '../../schema/ids.ts';
 import type { Kind, StoredResource } from '../../schema/resource.ts';
 import type { Database } from '../../store/database.ts';
+import { deleteDefinitions } from '../../store/definitions.ts';
 import type { Person } from '../../store/people.ts';
 import { deleteResource, findResource, listResources } from '../../store/resources.ts';
 import { listOpenRuns } from '../../store/runs.ts';
-import { deleteToolDefinitions } from '../../store/tool-definitions.ts';
 import type { ApiDecision } from './api-dependencies.ts';
 import { inTransaction } from './in-transaction.ts';
 import { recordChange } from './record-change.ts';
@@ -53,7 +53,7 @@ export const removeResource = (database: Database, person: Person, decision: Api
         `Project ${name} has runs that have not ended; cancel them first (\`quarterdeck fleet ls -p ${name}\`).`,
       );
     await deleteResource(within, key);
-    if (kind === 'McpServer') await deleteToolDefinitions(within, { org, project, server: name });
+    if (kind === 'McpServer') await deleteDefinitions(within, { org, project, server: name });
     const what = { action: 'deleteResource', resource: `${kind}/${name}`, facts: { change: 'deleted', generation } };
     await recordChange(within, key, person, decision, what);
   };

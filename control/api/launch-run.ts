@@ -34,7 +34,7 @@ const takeSnapshot = async (database: Database, tenancy: Tenancy, fleet: FleetSp
 const findFleet = async (database: Database, permit: Permit, person: Person, tenancy: Tenancy, name: string) => {
   const found = await findResource(database, { ...tenancy, kind: 'Fleet', name });
   if (found) return found;
-  await permit(person, 'readResource', tenancy);
+  await permit(person, 'getResource', tenancy);
   const { org, project } = tenancy;
   throw new PlatformError('not_found', `There is no fleet ${name} in ${org}/${project}; \`quarterdeck get fleets\` lists them.`);
 };

@@ -51,28 +51,28 @@ export const resourceRoutes = ({ permit, ...dependencies }: ApiDependencies & { 
 
   routes.get('/:org/:project/resources', async (context) => {
     const tenancy = tenancyOf(context);
-    await permit(context.get('person'), 'readResource', tenancy);
+    await permit(context.get('person'), 'getResource', tenancy);
     return context.json({ items: await listResources(database, tenancy) });
   });
 
   routes.get('/:org/:project/resources/:kind', async (context) => {
     const { org, project } = tenancyOf(context);
     const kind = kindOf(context);
-    await permit(context.get('person'), 'readResource', { org, project });
+    await permit(context.get('person'), 'getResource', { org, project });
     // a Project stands for itself, so those of an org are listed together
     return context.json({ items: await listResources(database, kind === 'Project' ? { org, kind } : { org, project, kind }) });
   });
 
   routes.get('/:org/:project/resources/:kind/:name', async (context) => {
     const key = keyOf(context);
-    await permit(context.get('person'), 'readResource', key, key);
+    await permit(context.get('person'), 'getResource', key, key);
     return context.json(await getResource(database, key));
   });
 
   /** The last changes of one resource, oldest first. */
   routes.get('/:org/:project/resources/:kind/:name/events', async (context) => {
     const key = keyOf(context);
-    await permit(context.get('person'), 'readResource', key, key);
+    await permit(context.get('person'), 'getResource', key, key);
     const changes = await queryAudit(database, key, { kind: 'change', limit: eventsSearched });
     return context.json({ events: changes.filter(({ resource }) => resource === `${key.kind}/${key.name}`).slice(-eventsShown) });
   });

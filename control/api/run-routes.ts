@@ -34,13 +34,13 @@ export const runRoutes = (config: ApiConfig, dependencies: ApiDependencies & { p
   routes.get('/:org/:project/runs', async (context) => {
     const tenancy = tenancyOf(context);
     const { limit } = readQuery(context, ListQuerySchema);
-    await permit(context.get('person'), 'readResource', tenancy);
+    await permit(context.get('person'), 'getResource', tenancy);
     return context.json({ runs: (await listRuns(database, tenancy, limit)).map(summaryOf) });
   });
 
   routes.get('/:org/:project/runs/:id', async (context) => {
     const key = keyOf(context);
-    await permit(context.get('person'), 'readResource', key);
+    await permit(context.get('person'), 'getResource', key);
     return context.json(await progress(await getRun(database, key)));
   });
 

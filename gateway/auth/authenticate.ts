@@ -1,12 +1,16 @@
+import { hash } from 'node:crypto';
 import { PlatformError } from '../../schema/errors.ts';
 import { findAgentWithRun } from '../../store/agents.ts';
 import type { Database } from '../../store/database.ts';
 import { findPersonByToken } from '../../store/people.ts';
-import type { AgentPrincipal, Principal } from '../principal.ts';
-import type { RunTokenVerifier } from './verify-run-token.ts';
+import type { AgentPrincipal, PersonPrincipal, Principal } from '../principal.ts';
+import { createBelievedFacts } from './believed-facts.ts';
+import type { RunTokenClaims, RunTokenVerifier } from './verify-run-token.ts';
 
-/** How long what an agent's row says is believed: its facts do not change, and its end is checked by each reservation. */
-const agentFactsMs = 2000;
+/** How long a person's token, and what an agent's row says, are believed: a token that is taken back ends within 5 s (case 30). */
+const believedMs = 2000;
+/** Short, because a token may be made right after it was tried. */
+const absentMs = 250;
 const personTokenPrefix = 'qd_';
 
 const bearerOf = (authorization: string | undefined): string => {
@@ -15,10 +19,56 @@ const bearerOf = (authorization: string | undefined): string => {
   return match[1];
 };
 
+const lookForAgent = async (database: Database, agentId: string): Promise<{ fact: AgentPrincipal } | undefined> => {
+  const row = await findAgentWithRun(database, agentId);
+  if (!row || !['starting', 'running'].includes(row.run.state) || row.agent.state !== 'running') return undefined;
+  const { agent, run } = row;
+  return {
+    fact: {
+      kind: 'agent',
+      org: agent.org,
+      project: agent.project,
+      agentId,
+      fleet: run.fleet,
+      runId: run.id,
+      role: agent.role,
+      person: run.startedBy,
+      assignedPaths: agent.assignedPaths,
+      volumes: run.volumes,
+      limits: agent.limits,
+    },
+  };
+};
+
+const lookForPerson = async (
+  database: Database,
+  token: string,
+  now: () => number,
+): Promise<{ fact: PersonPrincipal; until?: number } | undefined> => {
+  const found = await findPersonByToken(database, token, new Date(now()));
+  if (!found) return undefined;
+  const { tokenExpiresAt, ...person } = found;
+  return { fact: { kind: 'person', ...person }, ...(tokenExpiresAt ? { until: tokenExpiresAt.getTime() } : {}) };
+};
+
+const ofClaims = (agent: AgentPrincipal | undefined, claims: RunTokenClaims): AgentPrincipal => {
+  if (!agent) throw new PlatformError('token_refused', 'The agent run of this token has ended.');
+  if (agent.org !== claims.org || agent.project !== claims.project || `${agent.org}/${agent.person}` !== claims.sub)
+    throw new PlatformError('token_refused', 'The token does not belong to this agent run.');
+  return agent;
+};
+
+const known = (person: PersonPrincipal | undefined): PersonPrincipal => {
+  if (!person) throw new PlatformError('token_refused', 'The token is not known here, or is no longer valid.');
+  return person;
+};
+
 /**
  * Turns a bearer token into who calls. A run's token must be for exactly this audience (RFC 8707); a person's own token of the
  * installation is good at each endpoint, and refused in the profile `production`.
- * @throws {PlatformError} `not_authenticated`, `token_refused`, `server_unavailable`, `store_unavailable`
+ * The principal is frozen, and the same object as long as nothing about it changes.
+ * @returns a promise only where the issuer's keys or the database have to be asked
+ * @throws {PlatformError} `not_authenticated`, `token_refused`, `server_unavailable`, `store_unavailable`; at once or by the promise
  */
 export const createAuthenticator = ({
   database,
@@ -31,44 +81,22 @@ export const createAuthenticator = ({
   verifyRunToken: RunTokenVerifier;
   now: () => number;
 }) => {
-  const agents = new Map<string, { principal: AgentPrincipal; until: number }>();
+  const agents = createBelievedFacts({ look: (agentId) => lookForAgent(database, agentId), believedMs, absentMs, now });
+  const people = createBelievedFacts({ look: (token) => lookForPerson(database, token, now), believedMs, absentMs, now });
 
-  const loadAgent = async (agentId: string): Promise<AgentPrincipal> => {
-    const known = agents.get(agentId);
-    if (known && known.until > now()) return known.principal;
-    const row = await findAgentWithRun(database, agentId);
-    if (!row || !['starting', 'running'].includes(row.run.state) || row.agent.state !== 'running')
-      throw new PlatformError('token_refused', 'The agent run of this token has ended.');
-    const { agent, run } = row;
-    const principal: AgentPrincipal = {
-      kind: 'agent',
-      org: agent.org,
-      project: agent.project,
-      agentId,
-      fleet: run.fleet,
-      runId: run.id,
-      role: agent.role,
-      person: run.startedBy,
-      assignedPaths: agent.assignedPaths,
-      volumes: run.volumes,
-      limits: agent.limits,
-    };
-    if (agents.size > 5000) agents.clear();
-    agents.set(agentId, { principal, until: now() + agentFactsMs });
-    return principal;
+  const agentOf = (claims: RunTokenClaims): AgentPrincipal | Promise<AgentPrincipal> => {
+    const agent = agents(claims.act.sub);
+    return agent instanceof Promise ? agent.then((found) => ofClaims(found, claims)) : ofClaims(agent, claims);
   };
 
-  return async (authorization: string | undefined, audience: string): Promise<Principal> => {
+  return (authorization: string | undefined, audience: string): Principal | Promise<Principal> => {
     const token = bearerOf(authorization);
     if (token.startsWith(personTokenPrefix)) {
-      const person = profile === 'production' ? undefined : await findPersonByToken(database, token, new Date(now()));
-      if (!person) throw new PlatformError('token_refused', 'The token is not known here, or is no longer valid.');
-      return { kind: 'person', ...person };
+      // the token itself is not kept in memory
+      const person = profile === 'production' ? undefined : people(hash('sha256', token, 'base64'), token);
+      return person instanceof Promise ? person.then(known) : known(person);
     }
-    const claims = await verifyRunToken(token, audience);
-    const principal = await loadAgent(claims.act.sub);
-    if (principal.org !== claims.org || principal.project !== claims.project || `${principal.org}/${principal.person}` !== claims.sub)
-      throw new PlatformError('token_refused', 'The token does not belong to this agent run.');
-    return principal;
+    const claims = verifyRunToken(token, audience);
+    return claims instanceof Promise ? claims.then(agentOf) : agentOf(claims);
   };
 };

@@ -39,7 +39,8 @@ const RunTokenClaimsSchema = z
   .readonly();
 export type RunTokenClaims = z.infer<typeof RunTokenClaimsSchema>;
 
-export type RunTokenVerifier = (token: string, audience: string) => Promise<RunTokenClaims>;
+/** A token that is remembered is judged at once; a refusal always comes by a promise. */
+export type RunTokenVerifier = (token: string, audience: string) => RunTokenClaims | Promise<RunTokenClaims>;
 
 /** Codes of `jose` that are about the token; any other failure of a key look-up means that the issuer gave no usable answer. */
 const keyAnswers: ReadonlySet<unknown> = new Set(['ERR_JWKS_NO_MATCHING_KEY', 'ERR_JWKS_MULTIPLE_MATCHING_KEYS', 'ERR_JOSE_NOT_SUPPORTED']);
@@ -109,21 +110,24 @@ export const createRunTokenVerifier = ({
     return RunTokenClaimsSchema.parse(payload);
   };
 
-  return async (token, audience) => {
-    if (token.length > longestTokenLength) throw refused('it is too long');
-    const key = hash('sha256', token, 'base64url');
-    const known = verified.get(key);
-    const isFresh = known !== undefined && known.exp * 1000 > clock().getTime();
-    if (isFresh && known.aud !== audience) throw refused(foreignAudience);
+  const remember = (key: string, claims: RunTokenClaims): RunTokenClaims => {
     // taken out and put back at the end: a Map keeps that order, so the first entry is the one used longest ago
     verified.delete(key);
-    try {
-      const claims = isFresh ? known : await verify(token, audience);
-      verified.set(key, claims);
-      if (verified.size > cachedTokens) verified.delete(verified.keys().next().value as string);
-      return claims;
-    } catch (error) {
-      throw refusalOf(error);
-    }
+    verified.set(key, claims);
+    if (verified.size > cachedTokens) verified.delete(verified.keys().next().value as string);
+    return claims;
+  };
+
+  return (token, audience) => {
+    if (token.length > longestTokenLength) return Promise.reject(refused('it is too long'));
+    const key = hash('sha256', token, 'base64url');
+    const known = verified.get(key);
+    if (known !== undefined && known.exp * 1000 > clock().getTime())
+      return known.aud === audience ? remember(key, known) : Promise.reject(refused(foreignAudience));
+    verified.delete(key);
+    return verify(token, audience).then(
+      (claims) => remember(key, claims),
+      (error) => Promise.reject(refusalOf(error)),
+    );
   };
 };

@@ -1,6 +1,7 @@
+import type { Tenancy } from '../../schema/ids.ts';
 import type { Principal } from '../principal.ts';
 import type { Endpoint } from './endpoint.ts';
-import type { JsonObject, Notification, Question, Reply } from './message.ts';
+import type { JsonObject, Notification, Question, Reply, RequestId } from './message.ts';
 import type { Era, LogLevel } from './revisions.ts';
 
 /** What a client said of itself: per request in the modern era, at `initialize` in the legacy one. */
@@ -24,11 +25,25 @@ export type ClientSession = {
   setLogLevel(level: LogLevel): void;
 };
 
+/** What was agreed with a server in earlier rounds of a request (MRTR). */
+export type Round = {
+  /** 1 is the first retry. */
+  number: number;
+  /** Name of the server that asked, with its tenancy. */
+  server: string;
+  /** The server's own `requestState`. */
+  state?: string;
+  /** Of the first round, where it was a tool call. */
+  operationId?: string;
+};
+
 /**
  * One request of a client, read and checked by the edge: the same shape for both eras and all transports.
  * `params` are the client's own, `_meta` included; the edge has checked that they are an object.
  */
 export type ClientRequest = {
+  /** As the client gave it: names the subscription that `subscriptions/listen` opens. */
+  id?: RequestId;
   method: string;
   params: JsonObject;
   principal: Principal;
@@ -38,10 +53,14 @@ export type ClientRequest = {
   session?: ClientSession;
   /** The header `Idempotency-Key`. */
   idempotencyKey?: string;
-  /** Headers `Mcp-Param-*` as they came, names in lower case; already compared with the body where the tool's schema names them. */
+  /** Headers `Mcp-Param-*` as they came, names in lower case; the steps of a tool call compare them with its arguments (`checkParameterHeaders`). */
   parameterHeaders: Readonly<Record<string, string>>;
   /** Lowest level of log messages that the client wants for this request; undefined = none (modern: `_meta`; legacy: the session's). */
   logLevel: LogLevel | undefined;
+  /** A later round of a request that needed input, as its sealed `requestState` says; set by `exchange.serve`, never by the edge. */
+  round?: Round;
+  /** Where a request may go on after its answer: a tool call says here which operation it is, so that its outcome can be found. Set by `exchange.serve`. */
+  standing?: { operation?: Tenancy & { id: string } };
   /** Aborted when the request is to end: modern, when the connection is lost; legacy, by `notifications/cancelled`. */
   signal: AbortSignal;
   /** Progress and log messages of this request, in the order they are to be sent. Resolves when the reader can take more. */

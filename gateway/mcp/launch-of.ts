@@ -12,11 +12,15 @@ export type RunOfServer = { runId: string; volumes: RunVolume[] };
 export const isPerRun = ({ spec }: StoredResource<'McpServer'>): boolean =>
   !('url' in spec) && (spec.instance === 'run' || spec.volumes.length > 0);
 
+/** Whether one process serves one client's session: it hears what that client can do, and may ask it things. */
+export const isPerSession = ({ spec }: StoredResource<'McpServer'>): boolean => !('url' in spec) && spec.instance === 'session';
+
 /**
  * What the host is told to run for a server of ours.
+ * @param session - names whom the process serves alone; it shows in process lists, so it is no secret
  * @throws {PlatformError} `input_invalid` when the run lacks a folder that the server mounts, or may not write where it would
  */
-export const launchOf = (server: StoredResource<'McpServer'>, run: RunOfServer | undefined): ServerLaunchInput => {
+export const launchOf = (server: StoredResource<'McpServer'>, run: RunOfServer | undefined, session?: string): ServerLaunchInput => {
   const { spec, metadata } = server;
   if ('url' in spec) throw new TypeError('a remote server is not launched');
   const serverId = `${metadata.org}/${metadata.project}/${metadata.name}`;
@@ -32,7 +36,8 @@ export const launchOf = (server: StoredResource<'McpServer'>, run: RunOfServer |
     return { hostPath: volume.hostPath, at, mode, hide };
   });
   const launch = {
-    id: run ? `${serverId}/${run.runId}` : serverId,
+    id: [serverId, ...(run ? [run.runId] : []), ...(session ? [session] : [])].join('/'),
+    instance: session ? ('session' as const) : ('shared' as const),
     program:
       'package' in spec
         ? {

@@ -1,10 +1,11 @@
-import { required, runOf, type ToolCallStep, unknownTool } from './tool-call.ts';
+import { callerOf } from '../surface/caller-of.ts';
+import { required, type ToolCallStep, unknownTool } from './tool-call.ts';
 
 /** Makes sure that the server runs and offers exactly the pinned tool, before anything is promised. */
 export const connect: ToolCallStep = async (call, next) => {
-  const { server, tool } = required(call.tool, 'the tool');
-  const connection = await call.upstreams.connect(server, runOf(call.principal));
-  if (connection.offered.get(tool.name) !== tool.approvedHash) throw unknownTool(call);
+  const { server, pinned } = required(call.tool, 'the tool');
+  const connection = await call.pool.connect(server, callerOf(call.request));
+  if (connection.offered.get(`tool/${pinned.name}`) !== pinned.approvedHash) throw unknownTool(call);
   call.connection = connection;
   return next();
 };

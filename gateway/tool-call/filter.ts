@@ -1,25 +1,38 @@
-import { PlatformError } from '../../schema/errors.ts';
-import { maxResultBytes, ResultTooLarge } from '../mcp/upstream-exchange.ts';
-import type { ToolCallStep, ToolOutcome } from './tool-call.ts';
+import { isPlatformError, PlatformError } from '../../schema/errors.ts';
+import type { JsonObject, Reply } from '../mcp/message.ts';
+import { maxResultBytes } from '../upstream/result-too-large.ts';
+import { bytesAtMost } from './bytes-at-most.ts';
+import { presentToolResult, toolError } from './present-tool-result.ts';
+import { required, type ToolCallStep } from './tool-call.ts';
 
-const tooLarge = (name: string, size: string): ToolOutcome => {
-  const text = new PlatformError(
-    'result_too_large',
-    `${name} ran, and its result${size} is over the limit of ${maxResultBytes} bytes; ask for less.`,
-  ).detail;
-  return { kind: 'result', result: { content: [{ type: 'text', text }], isError: true } };
-};
+const tooLarge = (name: string, size: string): Reply =>
+  toolError(
+    new PlatformError('result_too_large', `${name} ran, and its result${size} is over the limit of ${maxResultBytes} bytes; ask for less.`),
+  );
 
-/** Holds results to the limit. The tool has run: the caller hears that, and that its result was too large to hand over. */
-export const filter: ToolCallStep = async (call, next) => {
-  let outcome: ToolOutcome;
+/** Its size where that is over the limit; what is nested too deep to be written out has none. */
+const sizeOver = (result: JsonObject): number | undefined => {
   try {
-    outcome = await next();
+    if (bytesAtMost(result, maxResultBytes)) return undefined;
+    const bytes = Buffer.byteLength(JSON.stringify(result));
+    return bytes > maxResultBytes ? bytes : undefined;
   } catch (error) {
-    if (error instanceof ResultTooLarge) return tooLarge(call.name, '');
+    if (error instanceof RangeError) return Number.POSITIVE_INFINITY;
     throw error;
   }
-  if (outcome.kind === 'rpc-error') return outcome;
-  const bytes = Buffer.byteLength(JSON.stringify(outcome.result));
-  return bytes <= maxResultBytes ? outcome : tooLarge(call.name, ` of ${bytes} bytes`);
+};
+
+/** Holds results to the limits. The tool has run: the caller hears that, and why its result was not handed over. */
+export const filter: ToolCallStep = async (call, next) => {
+  let reply: Reply;
+  try {
+    reply = await next();
+  } catch (error) {
+    if (isPlatformError(error) && error.code === 'result_too_large') return tooLarge(call.name, '');
+    throw error;
+  }
+  if (reply.kind === 'error') return reply;
+  const bytes = sizeOver(reply.result);
+  if (bytes !== undefined) return tooLarge(call.name, Number.isFinite(bytes) ? ` of ${bytes} bytes` : '');
+  return presentToolResult(call.request, required(call.tool, 'the tool'), reply, call.directory);
 };

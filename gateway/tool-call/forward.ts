@@ -1,30 +1,37 @@
 import { PlatformError } from '../../schema/errors.ts';
-import { UpstreamLost } from '../mcp/upstream-exchange.ts';
-import type { Connection } from '../mcp/upstreams.ts';
-import { isReadOnly, required, runOf, type ToolCall, type ToolCallStep, type ToolOutcome } from './tool-call.ts';
+import { operationIdMeta } from '../../schema/workflow-contract.ts';
+import { wasNotSent } from '../exchange/again-if-unsent.ts';
+import { exchangeWithServer } from '../exchange/exchange-with-server.ts';
+import type { Reply } from '../mcp/message.ts';
+import { callerOf } from '../surface/caller-of.ts';
+import type { Connection } from '../upstream/upstream.ts';
+import { asServerTask, endOfServerTask } from './call-as-task.ts';
+import { callTimeouts } from './call-timeouts.ts';
+import { serverParameterHeaders } from './server-parameter-headers.ts';
+import { isReadOnly, required, type ToolCall, type ToolCallStep } from './tool-call.ts';
 
 const never = new AbortController().signal;
-
-const noAnswer = (call: ToolCall, wasSent: boolean, cause: unknown): PlatformError => {
-  const { server, tool } = required(call.tool, 'the tool');
-  return new PlatformError(
-    'server_unavailable',
-    `The MCP server ${server.metadata.name} gave no answer to ${tool.name}; try again in a few seconds.`,
-    { cause, facts: { wasSent } },
-  );
-};
 
 /**
  * Another connection, after one through which nothing was sent: the process behind it may have been started again.
  * It serves this call only if all that was decided about the first holds for it too.
  */
 const reconnect = async (call: ToolCall, cause: unknown): Promise<Connection> => {
-  const { server, tool } = required(call.tool, 'the tool');
+  const { server, pinned } = required(call.tool, 'the tool');
   const first = required(call.connection, 'the connection');
-  const second = await call.upstreams.connect(server, runOf(call.principal)).catch((error: unknown) => {
-    throw noAnswer(call, false, error);
+  const gone = (error: unknown): PlatformError =>
+    new PlatformError(
+      'server_unavailable',
+      `The MCP server ${server.metadata.name} gave no answer to ${pinned.name}; try again in a few seconds.`,
+      {
+        cause: error,
+        facts: { wasSent: false },
+      },
+    );
+  const second = await call.pool.connect(server, callerOf(call.request)).catch((error: unknown) => {
+    throw gone(error);
   });
-  if (second.offered.get(tool.name) !== tool.approvedHash || second.isolation !== first.isolation) throw noAnswer(call, false, cause);
+  if (second.offered.get(`tool/${pinned.name}`) !== pinned.approvedHash || second.isolation !== first.isolation) throw gone(cause);
   return second;
 };
 
@@ -33,28 +40,27 @@ const reconnect = async (call: ToolCall, cause: unknown): Promise<Connection> =>
  * goes on to its end, so that the caller's retry finds the outcome. A call that certainly was not sent is tried once more.
  */
 export const forward: ToolCallStep = async (call) => {
-  const { server, tool } = required(call.tool, 'the tool');
+  const { server, pinned } = required(call.tool, 'the tool');
+  const { gateway, pool, request, operationId } = call;
   const outlivesCaller = !isReadOnly(call) && call.isNamedOperation;
-  const send = async (connection: Connection): Promise<ToolOutcome> => {
-    try {
-      return await connection.upstream.callTool({
-        name: tool.name,
-        arguments: call.arguments,
-        operationId: call.operationId,
-        timeoutMs: server.spec.timeoutSeconds * 1000,
-        signal: outlivesCaller ? never : call.signal,
-      });
-    } catch (error) {
-      if (error instanceof UpstreamLost) call.upstreams.forget(server, runOf(call.principal), connection);
-      throw error;
-    }
+  const signal = outlivesCaller ? never : request.signal;
+  const parameterHeaders = serverParameterHeaders(call);
+  const send = async (connection: Connection): Promise<Reply> => {
+    const exchange = { gateway, pool, request, server, connection, operationId, signal, timeouts: callTimeouts(server) };
+    const reply = await exchangeWithServer({
+      ...exchange,
+      method: 'tools/call',
+      params: { name: pinned.name, arguments: call.arguments, ...asServerTask(call, connection) },
+      name: pinned.name,
+      meta: { [operationIdMeta]: operationId },
+      ...(parameterHeaders ? { parameterHeaders } : {}),
+    });
+    return endOfServerTask(exchange, reply);
   };
   try {
-    return await send(required(call.connection, 'the connection')).catch(async (error: unknown) => {
-      if (!(error instanceof UpstreamLost) || error.wasSent || call.signal.aborted) throw error;
-      return send(await reconnect(call, error));
-    });
+    return await send(required(call.connection, 'the connection'));
   } catch (error) {
-    throw error instanceof UpstreamLost ? noAnswer(call, error.wasSent, error) : error;
+    if (!wasNotSent(error) || signal.aborted) throw error;
+    return send(await reconnect(call, error));
   }
 };

@@ -1,30 +1,25 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { isPlatformError, PlatformError, toPlatformError } from '../../schema/errors.ts';
 import type { OperationIdentity } from '../../store/operations.ts';
+import type { Reply } from '../mcp/message.ts';
 import { principalName } from '../principal.ts';
+import { outcomeFound } from './outcome-found.ts';
 import { auditEventOf, outcomeOf } from './record.ts';
-import {
-  argumentsDigest,
-  isReadOnly,
-  operationConflict,
-  required,
-  type ToolCall,
-  type ToolCallStep,
-  type ToolOutcome,
-} from './tool-call.ts';
+import { argumentsDigest, isReadOnly, operationConflict, required, type ToolCall, type ToolCallStep } from './tool-call.ts';
 
 /** Ten minutes: longer than any restart of the database. */
 const settleAttempts = 3000;
 const settleDelayMs = 200;
 
 /** Operations under way in this process: a retry that comes while the first is still running waits for the same answer. */
-const underWay = new Map<string, { identity: OperationIdentity; outcome: Promise<ToolOutcome> }>();
+const underWay = new Map<string, { identity: OperationIdentity; outcome: Promise<Reply> }>();
 
 const unknownOutcome = (call: ToolCall): PlatformError =>
   new PlatformError(
     'operation_unknown',
     `${call.name}: it is not known whether operation ${call.operationId} took effect, so it is not tried again. A person has to look.`,
-    { facts: { operationId: call.operationId } },
+    // doing it twice is doing it once: such a tool may be called again, as another operation
+    { facts: { operationId: call.operationId, retryable: call.tool?.pinned.idempotent ?? false } },
   );
 
 /** The call was made, so what became of it is written down even when the database comes back only after a while. */
@@ -40,9 +35,9 @@ const durably = async (write: () => Promise<void>): Promise<void> => {
 };
 
 /** Sends, and commits what became of it. Whatever cannot be known for sure is `unknown`, for good. */
-const sendAndSettle = async (call: ToolCall, identity: OperationIdentity, next: () => Promise<ToolOutcome>): Promise<ToolOutcome> => {
+const sendAndSettle = async (call: ToolCall, identity: OperationIdentity, next: () => Promise<Reply>): Promise<Reply> => {
   const { operations, logger } = call.gateway;
-  let outcome: ToolOutcome;
+  let outcome: Reply;
   try {
     outcome = await next();
   } catch (thrown) {
@@ -57,18 +52,22 @@ const sendAndSettle = async (call: ToolCall, identity: OperationIdentity, next: 
     );
     throw unknownOutcome(call);
   }
-  await durably(() => operations.settle(identity, outcome, auditEventOf(call, { kind: 'outcome', outcome: outcomeOf(outcome) })));
+  const event = auditEventOf(call, { kind: 'outcome', outcome: outcomeOf(outcome) });
+  // Of an operation without a name nobody can ask what became of it, so its answer does not wait until that is written down: whoever is
+  // answered knows it, and where a kill comes between, the intent stands without an outcome, which is what is then known.
+  if (identity.isNamed === false) call.gateway.audit.write(event);
+  else await durably(() => operations.settle(identity, outcome, event));
   return outcome;
 };
 
-const begin = async (call: ToolCall, identity: OperationIdentity, next: () => Promise<ToolOutcome>): Promise<ToolOutcome> => {
+const begin = async (call: ToolCall, identity: OperationIdentity, next: () => Promise<Reply>): Promise<Reply> => {
   const start = await call.gateway.operations.begin(identity, auditEventOf(call, { kind: 'intent', outcome: 'pending' }));
   call.isReplay = start.kind !== 'started';
   switch (start.kind) {
     case 'started':
       return sendAndSettle(call, identity, next);
     case 'settled':
-      return start.outcome as ToolOutcome;
+      return outcomeFound(start.outcome);
     case 'in-progress':
       throw new PlatformError(
         'operation_in_progress',
@@ -91,13 +90,22 @@ const isSame = (a: OperationIdentity, b: OperationIdentity): boolean =>
 export const intend: ToolCallStep = (call, next) => {
   if (isReadOnly(call)) return next();
   const tool = required(call.tool, 'the tool');
+  let digest: string | undefined;
   const identity: OperationIdentity = {
     ...tool.tenancy,
     id: call.operationId,
-    principal: principalName(call.principal),
-    target: `${tool.server.metadata.name}/${tool.tool.name}`,
-    argumentsDigest: argumentsDigest(call),
+    isNamed: call.isNamedOperation,
+    principal: principalName(call.request.principal),
+    target: `${tool.server.metadata.name}/${tool.pinned.name}`,
+    // nobody asks again for what has no name, so its digest is seldom needed
+    get argumentsDigest() {
+      digest ??= argumentsDigest(call);
+      return digest;
+    },
   };
+  const { standing } = call.request;
+  if (standing) standing.operation = { ...tool.tenancy, id: call.operationId };
+  if (!call.isNamedOperation) return begin(call, identity, next);
   const key = `${identity.org}/${identity.project}/${identity.id}`;
   const running = underWay.get(key);
   if (running) {

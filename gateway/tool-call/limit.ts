@@ -1,18 +1,18 @@
 import { PlatformError } from '../../schema/errors.ts';
 import { reserve } from '../../store/ledger.ts';
-import { argumentsDigest, operationConflict, required, type ToolCallStep } from './tool-call.ts';
+import type { Reply } from '../mcp/message.ts';
+import type { AgentPrincipal } from '../principal.ts';
+import { argumentsDigest, operationConflict, required, type ToolCall, type ToolCallStep } from './tool-call.ts';
 
-/** Sets one call of the agent's limit aside before anything happens; a retry with the same operation id costs nothing more. */
-export const limit: ToolCallStep = async (call, next) => {
-  const { principal, gateway, operationId } = call;
-  if (principal.kind !== 'agent') return next();
-  const { server, tool } = required(call.tool, 'the tool');
+const reserved = async (call: ToolCall, { agentId }: AgentPrincipal, next: () => Promise<Reply>): Promise<Reply> => {
+  const { gateway, operationId } = call;
+  const { server, pinned } = required(call.tool, 'the tool');
   const reservation = await reserve(gateway.database, {
-    agentId: principal.agentId,
+    agentId,
     operationId,
     kind: 'tool',
     tokens: 0,
-    callDigest: `${server.metadata.name}/${tool.name}/${argumentsDigest(call)}`,
+    callDigest: `${server.metadata.name}/${pinned.name}/${argumentsDigest(call)}`,
   });
   if (reservation.ok) return next();
   const { reason } = reservation;
@@ -24,4 +24,10 @@ export const limit: ToolCallStep = async (call, next) => {
     `The agent has used up a limit of its role (${reason}); \`quarterdeck fleet resume\` can raise it.`,
     { facts: { reason } },
   );
+};
+
+/** Sets one call of the agent's limit aside before anything happens; a retry with the same operation id costs nothing more. */
+export const limit: ToolCallStep = (call, next) => {
+  const { principal } = call.request;
+  return principal.kind === 'agent' ? reserved(call, principal, next) : next();
 };

@@ -1,9 +1,12 @@
 import type { NewAuditEvent } from '../../schema/audit-event.ts';
-import { isPlatformError, toPlatformError } from '../../schema/errors.ts';
+import { isPlatformError, PlatformError, toPlatformError } from '../../schema/errors.ts';
 import { countRefusal } from '../../store/ledger.ts';
 import { newDecisionId } from '../decide.ts';
+import { RpcRefusal } from '../exchange/error-reply.ts';
+import type { Reply } from '../mcp/message.ts';
 import { auditWho } from '../principal.ts';
-import { isReadOnly, type ToolCall, type ToolCallStep, type ToolOutcome, tenancyOf } from './tool-call.ts';
+import { isComplete } from '../surface/present-result.ts';
+import { isReadOnly, type ToolCall, type ToolCallStep, tenancyOf } from './tool-call.ts';
 
 const refusals = new Set([
   'tool_unknown',
@@ -16,22 +19,26 @@ const refusals = new Set([
   'operation_conflict',
 ]);
 
-const outcomeOf = (outcome: ToolOutcome): NewAuditEvent['outcome'] =>
-  outcome.kind === 'rpc-error' ? 'error' : outcome.result.isError ? 'tool_error' : 'ok';
+export const outcomeOf = (reply: Reply): NewAuditEvent['outcome'] => {
+  if (reply.kind === 'error') return 'error';
+  // a round that needs input, or a task of the server: its end is another row's
+  if (!isComplete(reply.result)) return 'pending';
+  return reply.result.isError ? 'tool_error' : 'ok';
+};
 
 /** The row of a call as far as it has come. */
 export const auditEventOf = (call: ToolCall, rest: Pick<NewAuditEvent, 'kind' | 'outcome'> & Partial<NewAuditEvent>): NewAuditEvent => {
-  const { tool, decision, facts, gateway, startedAt } = call;
+  const { tool, decision, facts, gateway, startedAt, request } = call;
   return {
     ...tenancyOf(call),
-    ...auditWho(call.principal),
+    ...auditWho(request.principal),
     action: 'callTool',
     decision: 'allow',
     decisionId: decision?.decisionId ?? newDecisionId(),
     policies: decision?.policies ?? [],
-    toolset: tool?.toolset ?? (call.endpoint.kind === 'toolset' ? call.endpoint.toolset : null),
+    toolset: tool?.toolset ?? (request.endpoint.kind === 'toolset' ? request.endpoint.toolset : null),
     server: tool?.server.metadata.name ?? null,
-    tool: tool?.tool.name ?? call.name.slice(0, 128),
+    tool: tool?.pinned.name ?? call.name.slice(0, 128),
     operationId: call.operationId,
     durationMs: gateway.now() - startedAt,
     facts: {
@@ -43,20 +50,31 @@ export const auditEventOf = (call: ToolCall, rest: Pick<NewAuditEvent, 'kind' | 
   };
 };
 
+/** A refusal in the protocol's own words is one of a malformed request. */
+const errorOf = (thrown: unknown): PlatformError =>
+  thrown instanceof RpcRefusal ? new PlatformError('request_invalid', thrown.message) : toPlatformError(thrown);
+
+/** A call that was sent and got no answer may have been done; one that its caller took back was cancelled. */
+const outcomeOfFailure = ({ code, facts }: PlatformError): NewAuditEvent['outcome'] => {
+  if (facts.reason === 'caller') return 'cancelled';
+  return code === 'operation_unknown' || (code === 'server_unavailable' && facts.wasSent === true) ? 'unknown' : 'error';
+};
+
 /**
  * Wraps the rest: every call leaves a row, refusals too. For a tool that only reads this is the one row; for any other
  * the intent and its outcome are committed by `intend`, and only what ends before the intent is recorded here.
  */
 export const record: ToolCallStep = async (call, next) => {
   const { audit, database, logger } = call.gateway;
+  const { principal } = call.request;
   audit.assertWritable();
   try {
     const outcome = await next();
     if (isReadOnly(call) || call.isReplay) audit.write(auditEventOf(call, { kind: 'call', outcome: outcomeOf(outcome) }));
     return outcome;
   } catch (thrown) {
-    const error = toPlatformError(thrown);
-    if (!isPlatformError(thrown)) logger.error({ err: thrown, tool: call.name }, 'a tool call failed inside');
+    const error = errorOf(thrown);
+    if (error.code === 'internal' && !isPlatformError(thrown)) logger.error({ err: thrown, tool: call.name }, 'a tool call failed inside');
     const isRefusal = refusals.has(error.code);
     // an intent that ended unknown has its rows already
     if (error.code !== 'operation_unknown' || call.isReplay)
@@ -64,13 +82,11 @@ export const record: ToolCallStep = async (call, next) => {
         auditEventOf(call, {
           kind: isRefusal ? 'refusal' : 'call',
           decision: isRefusal ? 'deny' : 'allow',
-          outcome: isRefusal ? 'refused' : error.code === 'operation_unknown' ? 'unknown' : 'error',
+          outcome: isRefusal ? 'refused' : outcomeOfFailure(error),
           errorCode: error.code,
         }),
       );
-    if (isRefusal && call.principal.kind === 'agent') await countRefusal(database, call.principal.agentId).catch(() => undefined);
-    throw error;
+    if (isRefusal && principal.kind === 'agent') await countRefusal(database, principal.agentId).catch(() => undefined);
+    throw thrown instanceof RpcRefusal ? thrown : error;
   }
 };
-
-export { outcomeOf };

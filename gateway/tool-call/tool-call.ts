@@ -1,34 +1,33 @@
 import { createHash } from 'node:crypto';
-import type { CallToolResult } from '@modelcontextprotocol/server';
 import type { ArgumentFacts } from '../../policy/argument-facts.ts';
 import { PlatformError } from '../../schema/errors.ts';
 import { canonicalJson } from '../../store/resources.ts';
 import type { Decision } from '../decide.ts';
 import type { GatewayContext } from '../gateway-context.ts';
-import type { Endpoint } from '../mcp/endpoint.ts';
-import type { ExposedTool } from '../mcp/exposed-tools.ts';
-import type { RunOfServer } from '../mcp/launch-of.ts';
-import type { Connection, Upstreams } from '../mcp/upstreams.ts';
-import type { Principal } from '../principal.ts';
-
-/** How a call ended: the server's answer, or its JSON-RPC error. */
-export type ToolOutcome = { kind: 'result'; result: CallToolResult } | { kind: 'rpc-error'; code: number; message: string };
+import type { ClientRequest } from '../mcp/client-request.ts';
+import type { JsonObject, Reply } from '../mcp/message.ts';
+import type { Exposed } from '../surface/exposed.ts';
+import { tenancyOf as tenancyOfRequest } from '../surface/record-listing.ts';
+import type { ResourceDirectory } from '../surface/resource-directory.ts';
+import type { Connection } from '../upstream/upstream.ts';
+import type { UpstreamPool } from '../upstream/upstream-pool.ts';
 
 /** One call on its way through the steps; each step adds what it found out. */
 export type ToolCall = {
   readonly gateway: GatewayContext;
-  readonly upstreams: Upstreams;
-  readonly principal: Principal;
-  readonly endpoint: Endpoint;
+  readonly pool: UpstreamPool;
+  readonly request: ClientRequest;
+  /** Which URIs lead back to which server. */
+  readonly directory: Pick<ResourceDirectory, 'expose'>;
+  /** As the client calls the tool. */
   readonly name: string;
-  readonly arguments: Record<string, unknown>;
+  /** The client's; from `resolve` on as the server is to have them. */
+  arguments: JsonObject;
   readonly operationId: string;
-  /** Whether the caller named the operation, so that it can ask again what became of it. */
+  /** Whether the caller can ask again what became of the operation. */
   readonly isNamedOperation: boolean;
-  /** Aborted when the caller leaves. */
-  readonly signal: AbortSignal;
   readonly startedAt: number;
-  tool?: ExposedTool;
+  tool?: Exposed;
   decision?: Decision;
   connection?: Connection;
   facts?: ArgumentFacts;
@@ -37,7 +36,7 @@ export type ToolCall = {
 };
 
 /** A step does its one thing and hands on; what it throws is a refusal or a failure. */
-export type ToolCallStep = (call: ToolCall, next: () => Promise<ToolOutcome>) => Promise<ToolOutcome>;
+export type ToolCallStep = (call: ToolCall, next: () => Promise<Reply>) => Promise<Reply>;
 
 /** What an earlier step has put down; its absence is a mistake in the list of steps. */
 export const required = <T>(value: T | undefined, what: string): T => {
@@ -46,24 +45,21 @@ export const required = <T>(value: T | undefined, what: string): T => {
 };
 
 /** Whether the tool was vetted as one that only reads; any other may have an effect. */
-export const isReadOnly = (call: ToolCall): boolean => call.tool?.tool.readOnly ?? false;
-
-export const runOf = (principal: Principal): RunOfServer | undefined =>
-  principal.kind === 'agent' ? { runId: principal.runId, volumes: principal.volumes } : undefined;
+export const isReadOnly = ({ tool }: Pick<ToolCall, 'tool'>): boolean => tool?.pinned.readOnly ?? false;
 
 /** The refusal of a name that the caller cannot use: the same whether it exists or not; the id finds the decision in the audit. */
 export const unknownTool = ({ name, decision }: Pick<ToolCall, 'name' | 'decision'>): PlatformError =>
   new PlatformError('tool_unknown', `Unknown tool: ${name.slice(0, 128)}`, { facts: { decisionId: decision?.decisionId ?? '' } });
 
 /** Who owns the operation ids, and the rows: the tool's tenancy, or the caller's where no tool was found. */
-export const tenancyOf = ({ tool, endpoint, principal }: ToolCall) =>
-  tool?.tenancy ??
-  (endpoint.kind === 'toolset' && endpoint.tenancy.org === principal.org
-    ? endpoint.tenancy
-    : { org: principal.org, project: principal.kind === 'agent' ? principal.project : 'default' });
+export const tenancyOf = ({ tool, request }: Pick<ToolCall, 'tool' | 'request'>) => tool?.tenancy ?? tenancyOfRequest(request);
 
-/** Which arguments a call has, for telling a retry from another call. */
-export const argumentsDigest = (call: ToolCall): string => createHash('sha256').update(canonicalJson(call.arguments)).digest('hex');
+/** What is asked of the server, for telling a retry from another call. */
+export const argumentsDigest = ({ arguments: argumentsOfCall, request: { params } }: ToolCall): string => {
+  const { inputResponses } = params;
+  const hash = createHash('sha256').update(canonicalJson(argumentsOfCall));
+  return (inputResponses === undefined ? hash : hash.update(canonicalJson({ inputResponses }))).digest('hex');
+};
 
 export const operationConflict = (call: ToolCall): PlatformError =>
   new PlatformError(

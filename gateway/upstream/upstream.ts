@@ -37,6 +37,8 @@ export type CallerOfServer = {
   sessionKey: string;
   client: ClientFacts;
   logLevel?: LogLevel;
+  /** Log messages of a legacy server that come when no request of the session is under way. */
+  onStray?(notification: Notification): void;
 };
 
 /** A server that answers, as one caller has it. */
@@ -52,8 +54,8 @@ export type Connection = {
   readonly resolvePaths?: (paths: string[]) => Promise<ResolvedPath[]>;
   /**
    * Sends one request; at most once on the wire.
-   * @throws {UpstreamLost} when no answer came; `wasSent: false` only where that is certain
-   * @throws {ResultTooLarge} when it ran and its answer is over the limit
+   * @throws {UpstreamLost} (upstream-lost.ts) when no answer came; `wasSent: false` only where that is certain
+   * @throws {ResultTooLarge} (result-too-large.ts) when it ran and its answer is over the limit
    */
   request(request: UpstreamRequest): Promise<Reply>;
   notify(notification: Notification): void;

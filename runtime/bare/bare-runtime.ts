@@ -26,6 +26,6 @@ export const createBareRuntime = ({ nodePath, packageRoot }: BareRuntimeConfig):
     }
     const [command = nodePath, ...args] = commandLine;
     const server = runChild({ command, args, env, cwd: tmpdir() });
-    return { ...server, isolation: 0, translation: createPathTranslation(pairs) };
+    return { ...server, isolation: 0, ...(pairs.length > 0 && { translation: createPathTranslation(pairs) }) };
   },
 });

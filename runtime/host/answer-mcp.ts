@@ -1,140 +1,83 @@
-import { randomUUID } from 'node:crypto';
-import type { IncomingMessage, ServerResponse } from 'node:http';
-import { isPlatformError, PlatformError } from '../../schema/errors.ts';
-import { instanceHeader, type Loss, lostHeader } from '../../schema/host-headers.ts';
-import {
-  isMessage,
-  type JsonRpcMessage,
-  type JsonRpcRequest,
-  objectAt,
-  type RequestId,
-  RequestIdSchema,
-  rpcErrorCodes,
-} from '../stdio/json-rpc.ts';
-import { readBody, sendEmpty, sendJson } from './http-messages.ts';
-import type { ReadyServer, ServerInstance } from './server-instance.ts';
-
-/** A caller that reads its progress events this slowly misses some. */
-const maximumUnreadEventBytes = 1024 * 1024;
-
-const rpcError = (id: RequestId | null, code: number, message: string, data?: unknown): JsonRpcMessage => ({
-  jsonrpc: '2.0',
-  id,
-  error: { code, message, ...(data === undefined ? {} : { data }) },
-});
-
-const platformRpcError = (id: RequestId, error: PlatformError): JsonRpcMessage =>
-  rpcError(id, rpcErrorCodes.platform, error.detail, { code: error.code, retryable: error.isRetryable });
-
-/** Whether an effect is possible; said in a header, because a server can write every word of the body itself. */
-const lossOf = ({ code, facts }: PlatformError): Loss =>
-  code === 'result_too_large'
-    ? 'result-too-large'
-    : facts.isOtherInstance === true
-      ? 'other-instance'
-      : facts.sent === true
-        ? 'sent'
-        : 'not-sent';
-
-/**
- * Says which process answers, before it is asked: what it answers belongs to that moment.
- * @throws {PlatformError} `server_unavailable` when the caller means another one, so what it knows of the tools may not hold any more
+/*
+ * What the gateway meets at `/instances/{id}/mcp`: a streamable HTTP server of the era that `PUT /instances/{id}` told (`era`), with these facts.
+ *
+ * Both eras
+ *  - `authorization: Bearer <key>` on everything, no `origin`. An instance that the host does not have: 404 with problem details on every
+ *    method; PUT it again. That happens when the host was restarted, or when the instance was idle or lost its last session.
+ *  - `quarterdeck-instance` on every answer to a request: the stamp of the process that answers. It is another one after each start of the
+ *    process and after each `list_changed` of tools, prompts or resources. Sent along with a request it means: only this one; else the
+ *    request is not made and the answer has `quarterdeck-lost: other-instance`.
+ *  - `quarterdeck-lost` on an answer that is not the server's own (schema/host-headers.ts): a JSON-RPC error with code -32000 and
+ *    `data {code, retryable}`, HTTP 200. Without this header every JSON-RPC answer, error or result, is the server's word; it too comes
+ *    with HTTP 200, whatever its code.
+ *  - A request is answered as JSON, or as `text/event-stream` once there is something to say before the answer and `accept` allows it; the
+ *    answer is then the last event. Events have no ids: nothing can be resumed.
+ *  - Closing the connection of a POST takes its request back (`notifications/cancelled` to the process), whatever the era.
+ *  - Ids and progress tokens are the caller's own; two callers may use equal ones.
+ *  - What is not read: progress is left out beyond 1 MiB, a standing or listen stream ends there.
+ *
+ * Legacy (2024-11-05 to 2025-11-25)
+ *  - `initialize` gives a session of the host in `mcp-session-id`; cheap, and never sent twice to a process. The answer names the revision that
+ *    the process speaks, which may be another than was asked for. `notifications/initialized` may be left out.
+ *  - Requests without a session are fine at a shared instance, except `resources/subscribe`, `resources/unsubscribe` and `logging/setLevel`
+ *    (400). A session that is not known any more: 404 with `quarterdeck-lost: not-sent` and a JSON-RPC body, where the request needs the
+ *    session (GET, DELETE, those three, everything at a `session` instance); begin again with `initialize`. A session without an open stream
+ *    and without requests is forgotten after 10 minutes.
+ *  - GET opens the session's standing stream (one; a second takes the place of the first). On it: `notifications/{tools,prompts,resources}/
+ *    list_changed`, also after the process was started again; `notifications/resources/updated` for what this session subscribed to; at a
+ *    `session` instance also requests and whatever else belongs to no request under way. A comment every 25 s. When the stream ends by
+ *    itself and GET answers 404, do not begin anew before there is a request to send: the instance was stopped because it was idle.
+ *  - DELETE ends the session (204): its requests are cancelled, its subscriptions dropped; a `session` instance without any session stops.
+ *  - Log messages go to the request under way when exactly one is, and otherwise, at a `session` instance, to its standing stream. At a shared
+ *    instance they go to nobody then: they may speak of another caller's data. `logging/setLevel` counts for its session only.
+ *  - `instance: session`: the first `initialize` hands `capabilities`, `clientInfo` and `protocolVersion` on to the process; later ones get
+ *    the same answer (put the capabilities into the session key if they can differ). Requests of the server come on the stream of the newest
+ *    POST under way that takes events, else on the standing stream, with an id of the host; answer them by POST (202) within the
+ *    session. Where neither is open within 0.9 s the server gets an error. If the stream that carried it closes, the question is lost too.
+ *    A process that died is started again by the next request and gets the same `initialize`, subscriptions and log level; what else it
+ *    knew of its client is gone, and the stamp is another.
+ *  - At a shared instance requests of the server are refused with a text that names `instance: session`.
+ *  - A modern request (`server/discover`, or a modern revision in `_meta`) never reaches the process: 400, -32600.
+ *
+ * Modern (2026-07-28)
+ *  - No session, no GET (405), no DELETE (405); `initialize` gets 400, -32022 with `data.supported`. `Mcp-*` headers are not looked at.
+ *  - `_meta` passes as it is, the progress token mapped. `server/discover` passes too.
+ *  - `subscriptions/listen` is a POST that stays open; `subscriptionId` is the caller's request id. When the process dies, or the server ends the
+ *    subscription without an answer, the last event is an error with code -32000: listen again.
+ *  - Log messages go to the one request under way that asked for them by `logLevel` in `_meta`, and to nobody when several did.
+ *  - `resources/updated` and `list_changed` come on listen streams alone. The host listens for `list_changed` itself too, for the stamp.
+ *  - A server of both eras is spoken to in the modern way: there every request stands for itself, so that many callers can share the process
+ *    and the server can still ask them things (by `input_required`).
  */
-const stampAnswer = (server: ReadyServer, { request, response }: { request: IncomingMessage; response: ServerResponse }): void => {
-  const stamp = server.stamp();
-  response.setHeader(instanceHeader, stamp);
-  const wanted = request.headers[instanceHeader];
-  if (wanted !== undefined && wanted !== stamp)
-    throw new PlatformError('server_unavailable', 'The server was started again, or its tools changed; look at them again.', {
-      facts: { sent: false, isOtherInstance: true },
-    });
-};
+import { answerPost } from './answer-post.ts';
+import type { ClientSession } from './client-sessions.ts';
+import { sendEmpty } from './http-messages.ts';
+import { type McpExchange, sendSessionMissing, sessionOf } from './mcp-exchange.ts';
+import { openStandingStream } from './open-standing-stream.ts';
 
-/** Tool arguments and results in the names callers use, where the server knows the folders by others. */
-const translateCall = ({ process: { translation } }: ReadyServer, request: JsonRpcRequest): JsonRpcRequest => {
-  if (translation === undefined || request.method !== 'tools/call') return request;
-  const params = request.params as Record<string, unknown>;
-  return { ...request, params: { ...params, arguments: translation.toServer(params.arguments) } };
-};
-const translateAnswer = ({ process: { translation } }: ReadyServer, answer: JsonRpcMessage): JsonRpcMessage =>
-  translation === undefined ? answer : (translation.fromServer(answer) as JsonRpcMessage);
-
-const asEvent = (message: JsonRpcMessage): string => `event: message\ndata: ${JSON.stringify(message)}\n\n`;
-
-const forward = async (
-  instance: ServerInstance,
-  request: JsonRpcRequest,
-  scope: string,
-  http: { request: IncomingMessage; response: ServerResponse },
-) => {
-  const { response } = http;
-  const left = new AbortController();
-  response.once('close', () => {
-    if (!response.writableFinished) left.abort();
-  });
-  const wantsEvents =
-    http.request.headers.accept?.includes('text/event-stream') === true && objectAt(request.params, '_meta').progressToken !== undefined;
-  const report = (server: ReadyServer) => (params: Record<string, unknown>) => {
-    if (response.destroyed || response.writableLength > maximumUnreadEventBytes) return;
-    if (!response.headersSent) response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store' });
-    response.write(asEvent(translateAnswer(server, { jsonrpc: '2.0', method: 'notifications/progress', params })));
-  };
-  let answer: JsonRpcMessage;
-  try {
-    const server = await instance.ready();
-    if (response.destroyed) return;
-    stampAnswer(server, http);
-    const options = { scope, signal: left.signal, ...(wantsEvents && { onProgress: report(server) }) };
-    answer = translateAnswer(server, await server.multiplexer.call(translateCall(server, request), options));
-  } catch (error) {
-    if (!isPlatformError(error)) throw error;
-    answer = platformRpcError(request.id, error);
-    if (!response.headersSent) response.setHeader(lostHeader, lossOf(error));
-  }
-  if (response.destroyed) return;
-  if (response.headersSent) response.end(asEvent(answer));
-  else sendJson(response, 200, answer);
-};
-
-const parse = (body: string): unknown => {
-  try {
-    return JSON.parse(body);
-  } catch {
-    return undefined;
-  }
+/** Ends the session; an instance that serves one client alone has no more to do once its last session is gone. */
+const endSession = async ({ instance, response }: McpExchange, session: ClientSession, onUnused: () => Promise<void>): Promise<void> => {
+  const { sessions } = instance.clients;
+  sessions.end(session);
+  if (instance.launch.instance === 'session' && sessions.all().length === 0) await onUnused();
+  sendEmpty(response, 204);
 };
 
 /**
- * Answers one POST to an instance's MCP endpoint: a request gets its answer as JSON (as events when progress was asked for), a notification 202.
- * Nothing is remembered between requests; the session id given on `initialize` only keeps one caller's cancellations from hitting another's equal ids,
- * so a caller may also choose its own or have ids that nobody else uses.
+ * Answers one HTTP request to an instance's MCP endpoint, as written above.
+ * @param onUnused - stops and forgets the instance
  * @see https://modelcontextprotocol.io/specification/2025-11-25/basic/transports#streamable-http
+ * @see https://modelcontextprotocol.io/specification/2026-07-28/basic/transports/streamable-http
  */
-export const answerMcp = async (instance: ServerInstance, request: IncomingMessage, response: ServerResponse): Promise<void> => {
-  const message = parse(await readBody(request));
-  if (message === undefined) return sendJson(response, 400, rpcError(null, rpcErrorCodes.parse, 'The body is not JSON.'));
-  const scope = String(request.headers['mcp-session-id'] ?? '');
-  const id = isMessage(message) ? RequestIdSchema.safeParse(message.id) : undefined;
-  if (
-    !isMessage(message) ||
-    (message.id !== undefined && id?.success !== true) ||
-    (message.method !== undefined && typeof message.method !== 'string')
-  )
-    return sendJson(response, 400, rpcError(null, rpcErrorCodes.invalidRequest, 'The body is not one JSON-RPC 2.0 message.'));
-
-  // Answers need no answer: the host never asks callers anything.
-  if (message.method === undefined) return sendEmpty(response, 202);
-  if (id?.success !== true) {
-    const params = objectAt(message, 'params');
-    const target = RequestIdSchema.safeParse(params.requestId);
-    if (message.method === 'notifications/cancelled' && target.success)
-      instance.current()?.multiplexer.cancel(scope, target.data, typeof params.reason === 'string' ? params.reason : undefined);
-    return sendEmpty(response, 202);
-  }
-  if (message.method === 'initialize') {
-    const { initialized } = await instance.ready();
-    response.setHeader('mcp-session-id', randomUUID());
-    return sendJson(response, 200, { jsonrpc: '2.0', id: id.data, result: initialized });
-  }
-  await forward(instance, { ...message, id: id.data, method: message.method }, scope, { request, response });
+export const answerMcp = async (exchange: McpExchange, onUnused: () => Promise<void>): Promise<void> => {
+  const { instance, request, response } = exchange;
+  instance.touch();
+  if (request.method === 'POST') return answerPost(exchange);
+  const allow = instance.current()?.greeting.era === 'modern' ? 'POST' : 'GET, POST, DELETE';
+  if (!allow.includes(request.method ?? '')) return sendEmpty(response, 405, { allow });
+  const session = sessionOf(exchange);
+  if (typeof session === 'string') return sendSessionMissing(exchange, session, null);
+  if (request.method === 'DELETE') return endSession(exchange, session, onUnused);
+  if (request.headers.accept?.includes('text/event-stream') !== true) return sendEmpty(response, 406);
+  openStandingStream(exchange, session);
 };

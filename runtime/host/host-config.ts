@@ -12,6 +12,10 @@ export type HostConfig = {
   nodePath: string;
   /** Where the error output of servers goes, one file each. */
   logDirectory: string;
+  /** How many instances there may be at once, 200 if absent; each is a process. */
+  maximumInstances?: number;
+  /** How many of them one server may have for single sessions, 100 if absent. */
+  maximumSessionInstances?: number;
   /** Files and folders no cage ever sees: covered where a volume holds them, refused as a volume. `logDirectory` is always among them. */
   privatePaths?: string[];
   /** Folders inside private ones whose subfolders may be volumes all the same, e.g. outputs of runs. */

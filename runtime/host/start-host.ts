@@ -10,10 +10,11 @@ import { createRuntimeChooser, type RuntimeChooser } from './choose-runtime.ts';
 import type { HostConfig } from './host-config.ts';
 import { readJson, sendEmpty, sendJson, sendProblem } from './http-messages.ts';
 import { createInstanceTable, type InstanceTable } from './instance-table.ts';
+import { createKnownEras } from './known-eras.ts';
 import { resolvePaths } from './resolve-paths.ts';
 
-/** Collaborators that a test replaces. `now` is a clock in milliseconds. */
-export type HostParts = { logger: Logger; now: () => number; chooseRuntime: RuntimeChooser };
+/** Collaborators that a test replaces. `now` is a clock in milliseconds, `probeTimeoutMs` how long a new server is given to answer the first question. */
+export type HostParts = { logger: Logger; now: () => number; chooseRuntime: RuntimeChooser; probeTimeoutMs: number };
 
 const decodeId = (text: string): string => {
   try {
@@ -45,8 +46,7 @@ const route = async (table: InstanceTable, request: IncomingMessage, response: S
   if (name === 'list' && method === 'GET') return sendJson(response, 200, { instances: table.list() });
   if (name === 'one' && method === 'PUT') return ensureInstance(table, id, request, response);
   if (name === 'one' && method === 'DELETE') return table.remove(id).then(() => sendEmpty(response, 204));
-  if (name === 'mcp' && method === 'POST') return answerMcp(table.get(id), request, response);
-  if (name === 'mcp') return sendEmpty(response, 405, { allow: 'POST' });
+  if (name === 'mcp') return answerMcp({ instance: table.get(id), request, response }, () => table.remove(id));
   if (name === 'resolve-paths' && method === 'POST') return answerResolvePaths(table, id, request, response);
   throw new PlatformError('not_found', 'The host has no such address.');
 };
@@ -54,7 +54,7 @@ const route = async (table: InstanceTable, request: IncomingMessage, response: S
 /**
  * Starts the host: it runs stdio MCP servers in cages and offers them to the gateway over HTTP on 127.0.0.1.
  *
- * `PUT /instances/{id}` (ServerLaunch → ReadyInstance), `DELETE /instances/{id}`, `GET /instances`, `POST /instances/{id}/mcp`,
+ * `PUT /instances/{id}` (ServerLaunch → ReadyInstance), `DELETE /instances/{id}`, `GET /instances`, `POST, GET, DELETE /instances/{id}/mcp`,
  * `POST /instances/{id}/resolve-paths`, `GET /healthz`; ids are URL-encoded, all but the last need the key, errors are problem details.
  * @param parts - collaborators a test replaces
  * @returns the port, and `close`, which stops every server
@@ -64,7 +64,17 @@ export const startHost = async (config: HostConfig, parts: Partial<HostParts> = 
   const logger = parts.logger ?? createLogger({ name: 'host' });
   const chooseRuntime = parts.chooseRuntime ?? createRuntimeChooser(config, logger);
   await mkdir(config.logDirectory, { recursive: true, mode: 0o700 });
-  const table = createInstanceTable({ chooseRuntime, logDirectory: config.logDirectory, logger, now: parts.now ?? Date.now });
+  const table = createInstanceTable(
+    {
+      chooseRuntime,
+      logDirectory: config.logDirectory,
+      logger,
+      now: parts.now ?? Date.now,
+      knownEras: createKnownEras(),
+      probeTimeoutMs: parts.probeTimeoutMs ?? 10_000,
+    },
+    { instances: config.maximumInstances ?? 200, sessionsPerServer: config.maximumSessionInstances ?? 100 },
+  );
 
   // Longer than clients keep idle connections, so that none is closed under a request.
   const server = createServer({ keepAliveTimeout: 65_000 });

@@ -31,7 +31,10 @@ export type ArgumentKind = z.infer<typeof ArgumentKindSchema>;
 
 const shared = {
   arguments: z.record(ToolNameSchema, z.record(z.string(), ArgumentKindSchema)).default({}),
+  /** How long it may be silent in the middle of a request. */
   timeoutSeconds: z.number().int().min(1).max(3600).default(60),
+  /** How long a request may take in all, whatever is said or asked meanwhile; ten minutes, or `timeoutSeconds` where that is longer. */
+  totalTimeoutSeconds: z.number().int().min(1).max(3600).optional(),
 };
 
 const processFields = {
@@ -40,15 +43,16 @@ const processFields = {
   env: z.record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/), z.string().max(4096)).default({}),
   volumes: z.array(ServerVolumeSchema).default([]),
   mounts: z.array(ServerMountSchema).default([]),
-  instance: z.enum(['shared', 'run']).default('shared'),
+  /** Whom one process serves: everybody, one run, or one client's session. A server that asks its client things needs the last. */
+  instance: z.enum(['shared', 'run', 'session']).default('shared'),
   memoryMb: z.number().int().min(32).max(65_536).default(256),
   ...shared,
 };
 
-/** A server reached by URL. */
+/** A server reached by URL. `sse` is HTTP+SSE of 2024-11-05; with `streamable-http` that is tried too, where a server refuses the other. */
 export const RemoteServerSchema = z.strictObject({
   url: z.url({ protocol: /^https?$/ }),
-  transport: z.literal('streamable-http').default('streamable-http'),
+  transport: z.enum(['streamable-http', 'sse']).default('streamable-http'),
   ...shared,
 });
 

@@ -1,10 +1,14 @@
-import { bigint, boolean, customType, index, integer, jsonb, pgTable, primaryKey, text, timestamp } from 'drizzle-orm/pg-core';
+import { sql } from 'drizzle-orm';
+import { bigint, customType, index, integer, json, pgTable, primaryKey, text, timestamp } from 'drizzle-orm/pg-core';
 
 const bytea = customType<{ data: Buffer; driverData: Buffer }>({ dataType: () => 'bytea' });
 const created = () => timestamp('created_at', { withTimezone: true }).notNull().defaultNow();
 const instant = (name: string) => timestamp(name, { withTimezone: true });
 
-/** Sessions of legacy MCP clients, so that any replica can go on with one. A row is written at `initialize`. */
+/**
+ * Sessions of legacy MCP clients, so that any replica can go on with one. A row is written at `initialize`. What clients wrote is `json`,
+ * not `jsonb`, which would refuse a text with `\u0000` and with it a whole batch.
+ */
 export const mcpSessions = pgTable(
   'mcp_sessions',
   {
@@ -12,27 +16,46 @@ export const mcpSessions = pgTable(
     org: text().notNull(),
     principal: text().notNull(),
     endpoint: text().notNull(),
-    client: jsonb().notNull(),
+    client: json().$type<Record<string, unknown>>().notNull(),
+    /** `streamable` HTTP, or `sse` for the HTTP+SSE transport of 2024-11-05. */
+    transport: text().$type<'streamable' | 'sse'>().notNull().default('streamable'),
     logLevel: text('log_level'),
-    subscriptions: jsonb().$type<string[]>().notNull().default([]),
+    /** URIs that the client has subscribed to, and which replica hears of their changes. */
+    subscriptions: json().$type<{ uri: string; instance: string }[]>().notNull().default([]),
     createdAt: created(),
     usedAt: instant('used_at').notNull().defaultNow(),
   },
-  (table) => [index('mcp_sessions_used').on(table.usedAt)],
+  (table) => [index('mcp_sessions_used').on(table.usedAt), index('mcp_sessions_principal').on(table.principal)],
 );
 
-/** One stream of events that a client may take up again, and which replica writes it. */
+/**
+ * One stream of events that a client may take up again. The replica that runs a request writes its stream alone, up to the end.
+ * What concerns a whole session goes to a standing stream, which any replica may append to and one of them sends.
+ */
 export const mcpStreams = pgTable(
   'mcp_streams',
   {
     id: text().primaryKey(),
     /** The session, or another owner, that alone may read it. */
     owner: text().notNull(),
+    kind: text().$type<'request' | 'standing'>().notNull().default('request'),
+    /** Who writes the stream of a request, or holds the connection of a standing stream (now, or was the last to do so). */
     gatewayInstance: text('gateway_instance').notNull(),
-    isEnded: boolean('is_ended').notNull().default(false),
+    /** Of a request's stream: the ids of its requests, each of which gets a reply or an error. */
+    requestIds: json('request_ids').$type<(string | number)[]>().notNull().default([]),
+    /** Of a standing stream: sequence of the newest event. */
+    lastSequence: bigint('last_sequence', { mode: 'number' }).notNull().default(0),
+    endedAt: instant('ended_at'),
+    /** Of a standing stream: when a connection began to read it, and since when none does. */
+    attachedAt: instant('attached_at'),
+    detachedAt: instant('detached_at'),
     createdAt: created(),
   },
-  (table) => [index('mcp_streams_owner').on(table.owner), index('mcp_streams_created').on(table.createdAt)],
+  (table) => [
+    index('mcp_streams_owner').on(table.owner),
+    index('mcp_streams_created').on(table.createdAt),
+    index('mcp_streams_ended').on(table.endedAt).where(sql`ended_at is not null`),
+  ],
 );
 
 /** Events of a stream in their order; `message` is sealed with the gateway's key. */
@@ -86,5 +109,5 @@ export const mcpTasks = pgTable(
     updatedAt: instant('updated_at').notNull().defaultNow(),
     expiresAt: instant('expires_at').notNull(),
   },
-  (table) => [index('mcp_tasks_expires').on(table.expiresAt)],
+  (table) => [index('mcp_tasks_expires').on(table.expiresAt), index('mcp_tasks_principal').on(table.principal)],
 );

@@ -4,6 +4,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest
 import { type Activities, createActivities, createGatewayClient, createRunTokens } from '../../activities/index.ts';
 import { createTranscriptStore } from '../../activities/transcript-store.ts';
 import { agentIdOf } from '../../schema/ids.ts';
+import { ToolsetSpecSchema } from '../../schema/resources/toolset.ts';
 import { getAgent, unparkAgents } from '../../store/agents.ts';
 import { applyResources, deleteResource, setCondition } from '../../store/resources.ts';
 import { moveRun, type RunKey, type RunSnapshot, reopenRun } from '../../store/runs.ts';
@@ -187,7 +188,7 @@ test('waits as long as the servers of the toolset have not been looked at', asyn
   const { agentId } = await launchScout();
   fake.script.tools = [];
   const key = { org: 'default', project: 'default', kind: 'Toolset', name: 'survey-scan' } as const;
-  const spec = { servers: [{ name: 'files' }], naming: 'plain' as const, conflicts: 'fail' as const };
+  const spec = ToolsetSpecSchema.parse({ servers: [{ name: 'files' }], naming: 'plain' });
   const { org, project, kind, name } = key;
   const metadata = { org, project, name, labels: {}, annotations: {} };
   await applyResources(fixture.database, [{ apiVersion: 'quarterdeck.dev/v1alpha1', kind, metadata, spec }]);

@@ -381,7 +381,7 @@ describe('a caller that leaves', () => {
     const { context } = models;
     const { authenticate } = context;
     const known = gate();
-    context.authenticate = async (...given) => authenticate(...given).finally(known.open);
+    context.authenticate = async (...given) => Promise.resolve(authenticate(...given)).finally(known.open);
     const request = httpRequest(`${models.url}/v1/chat/completions`, {
       method: 'POST',
       headers: { authorization: `Bearer ${agent.token}`, 'content-length': 1000 },

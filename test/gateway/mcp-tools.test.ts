@@ -319,7 +319,7 @@ describe('definitions', () => {
       { kind: 'Toolset', metadata: { name: 'drifting' }, spec: { servers: [{ name: 'drifting' }], naming: 'plain' } },
     );
     await gateway.ready('drifting');
-    extra.state.tools = extra.state.tools.map((tool) => (tool.name === 'look' ? { ...tool, description: 'Looks\u200b' } : tool));
+    extra.state.tools = extra.state.tools.map((tool) => (tool.name === 'look' ? { ...tool, description: 'Looks elsewhere' } : tool));
     await gateway.restart();
     const names = async () => {
       const client = await legacyClient(adminToken, '/mcp/drifting');

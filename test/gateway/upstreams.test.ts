@@ -3,15 +3,9 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { GatewayContext } from '../../gateway/gateway-context.ts';
-import { createHostClient } from '../../gateway/mcp/host-client.ts';
-import { createUpstreams } from '../../gateway/mcp/upstreams.ts';
-import { type Declared, loadDeclared } from '../../store/declared.ts';
+import { deleteDefinitions } from '../../store/definitions.ts';
 import { deleteResource, findResource } from '../../store/resources.ts';
-import { deleteToolDefinitions } from '../../store/tool-definitions.ts';
-import { createLogger } from '../../telemetry/logger.ts';
 import { type HostHarness, isAlive, startTestHost, supportFolder } from '../runtime/support/host-harness.ts';
-import { startCountingServer } from '../support/counting-server.ts';
 import { pollUntil } from '../support/poll-until.ts';
 import { type RawMcpServer, startRawMcpServer } from '../support/raw-mcp-server.ts';
 import { adminToken, type RunningGateway, startRunningGateway } from '../support/running-gateway.ts';
@@ -52,7 +46,7 @@ const declare = (name: string, spec: object) =>
 
 const remove = async (name: string): Promise<void> => {
   await deleteResource(gateway.database, { ...tenancy, kind: 'McpServer', name });
-  await deleteToolDefinitions(gateway.database, { ...tenancy, server: name });
+  await deleteDefinitions(gateway.database, { ...tenancy, server: name });
 };
 
 /** One call by a person, with an operation id of its own unless one is given. */
@@ -201,130 +195,5 @@ describe('an answer', () => {
     expect(peak / mebibyte).toBeLessThan(100);
     expect((await call(name, 'act', {}, operationId)).result).toEqual(answer.result);
     expect(huge.countOf('tools/call')).toBe(1);
-  });
-
-  test('that asks for input is the outcome: the call is not sent again', async () => {
-    const asking = await startRaw({
-      'server/discover': () => ({
-        result: {
-          resultType: 'complete',
-          supportedVersions: ['2026-07-28'],
-          capabilities: { tools: {} },
-          ttlMs: 0,
-          cacheScope: 'private',
-          _meta: { 'io.modelcontextprotocol/serverInfo': { name: 'raw', version: '1' } },
-        },
-      }),
-      'tools/list': () => ({
-        result: { resultType: 'complete', ttlMs: 0, cacheScope: 'private', tools: [{ name: 'act', inputSchema: { type: 'object' } }] },
-      }),
-      'tools/call': () => ({ result: { resultType: 'input_required', requestState: 'more' } }),
-    });
-    await declare('asking', { url: asking.url });
-    await gateway.ready('asking');
-    const answer = await call('asking', 'act', {}, 'asking');
-    expect(answer.error).toMatchObject({ code: -32603, message: 'The server asks for more input in the middle of a call.' });
-    expect(asking.countOf('tools/call')).toBe(1);
-    expect(asking.countOf('initialize')).toBe(0);
-  });
-});
-
-describe('with the clock in hand', () => {
-  let now = Date.now();
-  let declared: Declared;
-  const quiet = createLogger({ name: 'test', level: 'silent' });
-
-  /** Connections of their own, on the same database, to a server that the gateway need not know. */
-  const startUpstreams = async (name: string, spec: object) => {
-    await gateway.apply({ kind: 'McpServer', metadata: { name }, spec });
-    declared = await loadDeclared(gateway.database);
-    const context = { database: gateway.database, declared: () => declared, logger: quiet, now: () => now } as unknown as GatewayContext;
-    const upstreams = createUpstreams({
-      context,
-      host: createHostClient({ hostUrl: host.address, hostKey: host.config.key }),
-      connectTimeoutMs: 500,
-    });
-    const server = declared.find('McpServer', tenancy, name);
-    if (server === undefined) throw new Error('not declared');
-    return { upstreams, server };
-  };
-
-  test('one deadline stands over connecting and listing together', async () => {
-    let page = 0;
-    const slow = await startRaw({
-      'tools/list': async () => {
-        await new Promise((resolve) => setTimeout(resolve, 100));
-        return { result: { tools: [], nextCursor: `page-${page++}` } };
-      },
-    });
-    const { upstreams, server } = await startUpstreams('slow', { url: slow.url });
-    const before = Date.now();
-    await expect(upstreams.connect(server, undefined)).rejects.toMatchObject({ code: 'server_unavailable' });
-    expect(Date.now() - before).toBeLessThan(3000);
-    await upstreams.close();
-  });
-
-  test('what a server offers is compared again after a minute, and as soon as it says that it changed', async () => {
-    const changing = await startRaw();
-    const { upstreams, server } = await startUpstreams('changing', { url: changing.url });
-    const first = await upstreams.connect(server, undefined);
-    const pinned = first.offered.get('act');
-    changing.answers['tools/list'] = () => ({ result: { tools: [{ name: 'act', description: 'new', inputSchema: { type: 'object' } }] } });
-    expect((await upstreams.connect(server, undefined)).offered.get('act')).toBe(pinned);
-    now += 60_000;
-    const second = (await upstreams.connect(server, undefined)).offered.get('act');
-    expect(second).not.toBe(pinned);
-
-    changing.answers['tools/list'] = () => ({ result: { tools: [] } });
-    await pollUntil(() => changing.listeners.size > 0 || undefined, 'a listener');
-    changing.tell('notifications/tools/list_changed');
-    await pollUntil(async () => (await upstreams.connect(server, undefined)).offered.size === 0 || undefined, 'another look');
-    await upstreams.close();
-  });
-
-  test('a server of a run is stopped when it is idle, and not in the middle of a call however long that takes', async () => {
-    const { upstreams, server } = await startUpstreams('patient', tiny({ instance: 'run' }));
-    const run = { runId: 'run_1', volumes: [] };
-    const { upstream } = await upstreams.connect(server, run);
-    const send = (name: string, argumentsOfCall: Record<string, unknown>) =>
-      upstream.callTool({
-        name,
-        arguments: argumentsOfCall,
-        operationId: name,
-        timeoutMs: 20_000,
-        signal: new AbortController().signal,
-      });
-    const held = send('hold', { name: 'long', text: 'ended' });
-    await pollUntil(async () => JSON.stringify(await send('held', {})).includes('long') || undefined, 'the call');
-    now += 500_000;
-    await upstreams.sweep();
-    await send('release', { name: 'long' });
-    expect(await held).toMatchObject({ kind: 'result', result: { content: [{ text: 'ended' }] } });
-    const about = await send('about', {});
-    const { pid } = JSON.parse((about as { result: { content: { text: string }[] } }).result.content[0]?.text ?? '');
-    now += 500_000;
-    await upstreams.sweep();
-    expect(isAlive(pid)).toBe(false);
-    await upstreams.close();
-  });
-
-  test('a connection that is forgotten ends with the last call on it, not before', async () => {
-    const counting = await startCountingServer();
-    let release = (): void => undefined;
-    counting.state.before = () =>
-      new Promise((resolve) => {
-        release = resolve;
-      });
-    const { upstreams, server } = await startUpstreams('forgotten', { url: counting.url });
-    const { upstream } = await upstreams.connect(server, undefined);
-    const given = { name: 'act', arguments: {}, operationId: 'x', timeoutMs: 10_000, signal: new AbortController().signal };
-    const pending = upstream.callTool(given);
-    await pollUntil(() => counting.countOf('act') === 1 || undefined, 'the call');
-    upstreams.forget(server, undefined);
-    release();
-    expect(await pending).toMatchObject({ kind: 'result' });
-    await expect(upstream.callTool(given)).rejects.toMatchObject({ wasSent: false });
-    await upstreams.close();
-    await counting.close();
   });
 });

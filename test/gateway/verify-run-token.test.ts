@@ -2,21 +2,26 @@ import { createHmac, createPublicKey } from 'node:crypto';
 import { base64url, exportJWK, generateKeyPair, importJWK, type JWK, type JWTPayload, SignJWT } from 'jose';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { makeSigningKey } from '../../control/issuer/make-signing-key.ts';
-import { createRunTokenVerifier, type RunTokenVerifier } from '../../gateway/auth/verify-run-token.ts';
+import { createRunTokenVerifier, type RunTokenClaims } from '../../gateway/auth/verify-run-token.ts';
 import { agentId, modelsUrl, type RunningIssuer, resourceBase, startRunningIssuer, toolsetUrl } from '../support/running-issuer.ts';
 
 const start = new Date('2026-10-01T12:00:00Z');
 let now = start;
 let issuer: RunningIssuer;
-let verify: RunTokenVerifier;
+let verify: (token: string, audience: string) => Promise<RunTokenClaims>;
 let keyRequests = 0;
 
 const countedFetch = (url: string, options: RequestInit) => {
   keyRequests += 1;
   return fetch(url, options);
 };
+/** A verifier whose answers are promises, remembered ones too. */
+const verifierOf = (options: Parameters<typeof createRunTokenVerifier>[0]) => {
+  const check = createRunTokenVerifier(options);
+  return async (token: string, audience: string) => check(token, audience);
+};
 const newVerifier = ({ jwksUri = issuer.jwksUri }: { jwksUri?: string } = {}) =>
-  createRunTokenVerifier({ issuerUrl: issuer.issuerUrl, jwksUri, clock: () => now, fetchJwks: countedFetch });
+  verifierOf({ issuerUrl: issuer.issuerUrl, jwksUri, clock: () => now, fetchJwks: countedFetch });
 
 beforeAll(async () => {
   issuer = await startRunningIssuer({ clock: () => now });
@@ -74,6 +79,13 @@ test('accepts the issuer’s own token for its audience and returns its claims, 
   });
   expect(Object.isFrozen(accepted) && Object.isFrozen(accepted.act)).toBe(true);
   expect(await verify(await issuer.mint({ resource: modelsUrl }), modelsUrl)).toMatchObject({ scope: 'models' });
+});
+
+test('answers for a token that it knows without a promise', async () => {
+  const check = createRunTokenVerifier({ issuerUrl: issuer.issuerUrl, jwksUri: issuer.jwksUri, clock: () => now });
+  const token = await issuer.mint();
+  const first = await check(token, toolsetUrl);
+  expect(check(token, toolsetUrl)).toBe(first);
 });
 
 test('the forger of these tests makes a token that would pass, so that each attack fails for its own reason', async () => {
@@ -138,7 +150,7 @@ describe('refuses', () => {
   test('an algorithm other than ES256, even by a key that is published', async () => {
     const { privateKey, publicKey } = await generateKeyPair('ES384', { extractable: true });
     const published = { keys: [{ ...(await exportJWK(publicKey)), kid: 'es384', alg: 'ES384' }] };
-    verify = createRunTokenVerifier({
+    verify = verifierOf({
       issuerUrl: issuer.issuerUrl,
       jwksUri: issuer.jwksUri,
       clock: () => now,
@@ -241,7 +253,7 @@ describe('the issuer’s keys', () => {
     vi.useFakeTimers({ toFake: ['Date'] });
     const [oldKey, newKey] = [await makeSigningKey(), await makeSigningKey()];
     let published = [oldKey];
-    const rotating = createRunTokenVerifier({
+    const rotating = verifierOf({
       issuerUrl: issuer.issuerUrl,
       jwksUri: issuer.jwksUri,
       clock: () => now,
@@ -265,7 +277,7 @@ describe('while the issuer is away', () => {
 
   test('a token cannot be checked if no key is known; the caller may try again, and it works once the issuer is back', async () => {
     const passing = await startRunningIssuer({ clock: () => now });
-    const check = createRunTokenVerifier({ issuerUrl: passing.issuerUrl, jwksUri: passing.jwksUri, clock: () => now });
+    const check = verifierOf({ issuerUrl: passing.issuerUrl, jwksUri: passing.jwksUri, clock: () => now });
     const token = await passing.mint();
     await passing.close();
     await expect(check(token, toolsetUrl)).rejects.toMatchObject(unavailable);
@@ -281,7 +293,7 @@ describe('while the issuer is away', () => {
   test('the last known keys still serve, and an unknown kid is "try again", not "refused"', async () => {
     vi.useFakeTimers({ toFake: ['Date'] });
     const passing = await startRunningIssuer({ clock: () => now });
-    const check = createRunTokenVerifier({ issuerUrl: passing.issuerUrl, jwksUri: passing.jwksUri, clock: () => now });
+    const check = verifierOf({ issuerUrl: passing.issuerUrl, jwksUri: passing.jwksUri, clock: () => now });
     const [first, second] = [await passing.mint(), await passing.mint()];
     await check(first, toolsetUrl);
     await passing.close();
@@ -295,7 +307,7 @@ describe('while the issuer is away', () => {
   test('an answer that holds no keys counts as none', async () => {
     for (const answer of [new Response('no', { status: 500 }), new Response('<html>'), Response.json({ keys: 'none' })]) {
       const fetchJwks = async () => answer;
-      const check = createRunTokenVerifier({ issuerUrl: issuer.issuerUrl, jwksUri: issuer.jwksUri, clock: () => now, fetchJwks });
+      const check = verifierOf({ issuerUrl: issuer.issuerUrl, jwksUri: issuer.jwksUri, clock: () => now, fetchJwks });
       await expect(check(await sign(), toolsetUrl)).rejects.toMatchObject(unavailable);
     }
   });
@@ -307,7 +319,7 @@ test('remembers the 10,000 tokens used last and checks the signature of a forgot
   const { d: _private, ...publicKey } = issuer.signingKeys[0] ?? {};
   let published: JWK[] = [publicKey];
   const fetchJwks = async () => Response.json({ keys: published });
-  const check = createRunTokenVerifier({ issuerUrl: issuer.issuerUrl, jwksUri: issuer.jwksUri, clock: () => now, fetchJwks });
+  const check = verifierOf({ issuerUrl: issuer.issuerUrl, jwksUri: issuer.jwksUri, clock: () => now, fetchJwks });
   const make = (jti: string) =>
     new SignJWT(claims({ jti })).setProtectedHeader({ alg: 'ES256', typ: 'at+jwt', kid: publicKey.kid }).sign(key);
 

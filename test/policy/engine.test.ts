@@ -1,6 +1,17 @@
 import { describe, expect, test } from 'vitest';
-import { createPolicyEngine, type ProjectPolicies } from '../../policy/engine.ts';
-import { agentEntities, entityUid, modelEntity, personEntities, projectEntities, toolEntities } from '../../policy/entities.ts';
+import type { ProjectPolicies } from '../../policy/assemble-policies.ts';
+import { createPolicyEngine } from '../../policy/engine.ts';
+import {
+  agentEntities,
+  entityUid,
+  modelEntity,
+  personEntities,
+  projectEntities,
+  promptEntities,
+  resourceEntities,
+  templateEntities,
+  toolEntities,
+} from '../../policy/entities.ts';
 import { platformPolicies } from '../../policy/platform-policies.ts';
 import type { AccessBindingSpec } from '../../schema/resources/access.ts';
 
@@ -170,6 +181,108 @@ unless { context.arguments.roots.contains("input") && principal.assignedPaths.co
         ],
       }).effect;
     expect([askModel(['engineers']), askModel([]), askModel(['engineers'], true)]).toEqual(['allow', 'deny', 'deny']);
+  });
+});
+
+describe('decisions on prompts, templates and resources', () => {
+  const place = { ...tenancy, server: 'files', toolset: 'read', isolation: 1 };
+  const template = { ...place, uriTemplate: 'file:///{path}', approvedHash: 'h', currentHash: 'h' };
+  const things = {
+    prompt: {
+      actions: ['listPrompt', 'getPrompt'],
+      resource: entityUid('Prompt', 'default/default/files/review'),
+      entities: (hash: string) => promptEntities({ ...place, prompt: 'review', approvedHash: 'h', currentHash: hash }),
+    },
+    template: {
+      actions: ['listResource', 'readResource'],
+      resource: entityUid('Template', 'default/default/files/file:///{path}'),
+      entities: (hash: string) => templateEntities({ ...template, currentHash: hash }),
+    },
+    resource: {
+      actions: ['listResource', 'readResource'],
+      resource: entityUid('Resource', 'default/default/files/file:///a'),
+      entities: () => resourceEntities({ ...place, uri: 'file:///a', templates: [template] }),
+    },
+  } as const;
+  const askFor = (
+    kind: keyof typeof things,
+    action: string,
+    policies: ProjectPolicies,
+    { org = 'default', project = 'default', frozen = false, currentHash = 'h', canonical = true } = {},
+  ) => {
+    const engine = createPolicyEngine();
+    expect(engine.load(tenancy, policies)).toEqual({ ok: true });
+    const { resource, entities } = things[kind];
+    const isOther = org !== 'default' || project !== 'default';
+    return engine.decide(tenancy, {
+      principal: entityUid('Agent', 'agent-1'),
+      action,
+      resource,
+      context: action.startsWith('list') ? { who } : { who, arguments: { ...plainArguments, canonical } },
+      entities: [
+        ...projectEntities({ ...tenancy, environment: 'development', frozen }),
+        ...(isOther ? projectEntities({ org, project, environment: 'development', frozen: false }).slice(org === 'default' ? 1 : 0) : []),
+        ...agentEntities({
+          org,
+          project,
+          agentId: 'agent-1',
+          fleet: 'f',
+          role: 'reader',
+          owner: 'ada',
+          quarantined: false,
+          assignedPaths: [],
+        }),
+        ...entities(currentHash),
+      ],
+    });
+  };
+  const everything: ProjectPolicies = { policySets: [{ name: 'all', cedar: 'permit (principal, action, resource);' }], bindings: [] };
+  const kinds = Object.keys(things) as (keyof typeof things)[];
+
+  test.each(kinds)('a bound toolset grants its %ss, and nothing else does', (kind) => {
+    for (const action of things[kind].actions) {
+      expect(askFor(kind, action, granted)).toMatchObject({
+        effect: 'allow',
+        policies: ['binding/readers/agentRole/reader/toolsets/read'],
+      });
+      expect(askFor(kind, action, { policySets: [], bindings: [] }).effect).toBe('deny');
+    }
+  });
+
+  test.each<[keyof typeof things, object, string, RegExp]>([
+    ['prompt', { org: 'other' }, 'getPrompt', /^platform\/same-org-prompt$/],
+    ['prompt', { project: 'other' }, 'listPrompt', /^platform\/same-project-prompt$/],
+    ['prompt', { currentHash: 'x' }, 'listPrompt', /^platform\/pinned-prompt$/],
+    ['prompt', { frozen: true }, 'getPrompt', /^platform\/frozen-project-prompt$/],
+    ['prompt', { canonical: false }, 'getPrompt', /^platform\/canonical-arguments$/],
+    ['template', { currentHash: 'x' }, 'listResource', /^platform\/pinned-template$/],
+    ['template', { org: 'other' }, 'listResource', /^platform\/same-org-resource$/],
+    ['resource', { org: 'other' }, 'readResource', /^platform\/same-org-resource$/],
+    ['resource', { project: 'other' }, 'readResource', /^platform\/same-project-resource$/],
+    ['resource', { frozen: true }, 'readResource', /^platform\/frozen-project-resource$/],
+    ['resource', { canonical: false }, 'readResource', /^platform\/canonical-arguments$/],
+  ])('a guard refuses the %s with %j for %s although everything is permitted', (kind, changes, action, guard) => {
+    const decision = askFor(kind, action, everything, changes);
+    expect(decision.effect).toBe('deny');
+    expect(decision.policies.some((id) => guard.test(id))).toBe(true);
+    expect(decision.advice).toHaveLength(decision.policies.length);
+  });
+
+  test('a frozen project still lists', () => {
+    expect(askFor('prompt', 'listPrompt', everything, { frozen: true }).effect).toBe('allow');
+    expect(askFor('resource', 'listResource', everything, { frozen: true }).effect).toBe('allow');
+  });
+
+  test('a policy on a template holds for what is read through it, and one on a URI for that', () => {
+    const forbid = (scope: string, when = '') => ({
+      policySets: [...everything.policySets, { name: 'no', cedar: `forbid (principal, action, ${scope}) ${when};` }],
+      bindings: [],
+    });
+    const inTemplate = forbid('resource in Quarterdeck::Template::"default/default/files/file:///{path}"');
+    expect(askFor('resource', 'readResource', inTemplate).effect).toBe('deny');
+    const byUri = forbid('resource is Quarterdeck::Resource', 'when { resource.scheme == "file" && resource.uri like "file:///a*" }');
+    expect(askFor('resource', 'readResource', byUri).effect).toBe('deny');
+    expect(askFor('template', 'readResource', byUri).effect).toBe('allow');
   });
 });
 

@@ -116,10 +116,10 @@ describe('cancelling by id', () => {
 describe('progress', () => {
   test('is reported under the token of its own caller', async () => {
     const reports: unknown[] = [];
-    const onProgress = (name: string) => (params: unknown) => void reports.push([name, params]);
+    const hear = (name: string) => (message: { params?: unknown }) => reports.push([name, message.params]) > 0;
     const withToken = { _meta: { progressToken: 'token', other: 1 }, name: 'x' };
-    void multiplexer.call(request(1, withToken), { scope: 'a', onProgress: onProgress('a') });
-    void multiplexer.call(request(1, withToken), { scope: 'b', onProgress: onProgress('b') });
+    void multiplexer.call(request(1, withToken), { scope: 'a', hear: hear('a') });
+    void multiplexer.call(request(1, withToken), { scope: 'b', hear: hear('b') });
     await flush();
     const tokens = written.map(({ params }) => (params as typeof withToken)._meta.progressToken);
     expect(new Set(tokens).size).toBe(2);
@@ -175,4 +175,99 @@ describe('what the server sends by itself', () => {
     await say({ jsonrpc: '2.0', method: 'notifications/message', params: { data: 'x'.repeat(17 * 1024 * 1024) } });
     expect(lost).toHaveBeenCalledOnce();
   });
+});
+
+describe('requests of the server', () => {
+  test('go to whoever takes them, under the id the server gave, and its pings do not', async () => {
+    const asked: unknown[] = [];
+    stdout = new PassThrough();
+    multiplexer = createMultiplexer({
+      stdin,
+      stdout,
+      onGarbage: garbage,
+      onLost: lost,
+      onRequest: (message) => asked.push(message),
+    });
+    await say({ jsonrpc: '2.0', id: 'p', method: 'ping' }, { jsonrpc: '2.0', id: 0, method: 'roots/list' });
+    expect(asked).toEqual([{ jsonrpc: '2.0', id: 0, method: 'roots/list' }]);
+    multiplexer.answer({ jsonrpc: '2.0', id: 0, result: { roots: [] } });
+    await flush();
+    expect(written).toEqual([
+      { jsonrpc: '2.0', id: 'p', result: {} },
+      { jsonrpc: '2.0', id: 0, result: { roots: [] } },
+    ]);
+  });
+});
+
+describe('subscriptions of a modern server', () => {
+  const key = 'io.modelcontextprotocol/subscriptionId';
+  const listen = (id: string | number) => {
+    const heard: JsonRpcMessage[] = [];
+    const request: JsonRpcRequest = {
+      jsonrpc: '2.0',
+      id,
+      method: 'subscriptions/listen',
+      params: { notifications: { toolsListChanged: true } },
+    };
+    const answer = multiplexer.call(request, { scope: '', hear: (message) => heard.push(message) > 0 });
+    return { heard, answer };
+  };
+  const idsWritten = () => written.filter(({ method }) => method === 'subscriptions/listen').map(({ id }) => id);
+  const changed = (id: unknown) => ({
+    jsonrpc: '2.0',
+    method: 'notifications/tools/list_changed',
+    params: { _meta: { [key]: id, other: 1 } },
+  });
+
+  test('with equal ids hear their own events under their own id, and end with their own answer', async () => {
+    const [first, second] = [listen('s'), listen('s')];
+    await flush();
+    const [firstId, secondId] = idsWritten();
+    await say(changed(secondId), changed(999));
+    expect(first.heard).toEqual([]);
+    expect(second.heard).toEqual([{ ...changed('s') }]);
+    await say({ jsonrpc: '2.0', id: firstId, result: { resultType: 'complete', _meta: { [key]: firstId } } });
+    expect(await first.answer).toEqual({ jsonrpc: '2.0', id: 's', result: { resultType: 'complete', _meta: { [key]: 's' } } });
+  });
+
+  test('that the server takes back end with an error', async () => {
+    const { answer } = listen(1);
+    const expectation = expect(answer).rejects.toMatchObject({ code: 'server_unavailable', facts: { sent: true } });
+    await flush();
+    await say({ jsonrpc: '2.0', method: 'notifications/cancelled', params: { requestId: idsWritten()[0] } });
+    await expectation;
+  });
+
+  test('are no work: they keep nothing from being idle unless they name a resource', async () => {
+    void listen(1);
+    expect([multiplexer.isBusy(), multiplexer.underWay().length, multiplexer.pendingCount()]).toEqual([false, 0, 1]);
+    const params = { notifications: { resourceSubscriptions: ['file:///a'] } };
+    void multiplexer.call({ jsonrpc: '2.0', id: 2, method: 'subscriptions/listen', params }, { scope: '' });
+    expect(multiplexer.isBusy()).toBe(true);
+  });
+});
+
+test('a cancelled request counts as under way until the server answers it, or a minute has passed', async () => {
+  let now = 0;
+  stdout = new PassThrough();
+  multiplexer = createMultiplexer({ stdin, stdout, onGarbage: garbage, onLost: lost, now: () => now });
+  const underWay = () => multiplexer.underWay().map(({ request: { id } }) => id);
+  for (const id of ['answered', 'silent', 'pending']) void multiplexer.call(request(id), { scope: 'a' });
+  await flush();
+  const [answeredId] = sentIds();
+  multiplexer.cancel('a', 'answered');
+  multiplexer.cancel('a', 'silent');
+  expect(underWay()).toEqual(['answered', 'silent', 'pending']);
+  await say({ jsonrpc: '2.0', id: answeredId, result: {} });
+  expect(underWay()).toEqual(['silent', 'pending']);
+  now = 60_000;
+  expect(underWay()).toEqual(['pending']);
+});
+
+test('the requests of one scope are cancelled together', async () => {
+  const mine = [1, 2].map((id) => multiplexer.call(request(id), { scope: 'mine' }));
+  void multiplexer.call(request(1), { scope: 'theirs' });
+  multiplexer.cancelAll('mine');
+  for (const answer of await Promise.all(mine)) expect(answer).toMatchObject({ error: { code: -32800 } });
+  expect(multiplexer.pendingCount()).toBe(1);
 });

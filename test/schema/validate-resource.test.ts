@@ -45,6 +45,53 @@ describe('what users write', () => {
     ]);
   });
 
+  test('a toolset may narrow, rename, hide, describe and fix what it takes of its servers', () => {
+    const spec = {
+      servers: [
+        {
+          name: 'github',
+          tools: ['search', 'get_issue'],
+          hide: ['delete_repo'],
+          rename: { search: 'find' },
+          describe: { search: 'Finds code' },
+          fix: { search: { org: 'acme', limit: 10 } },
+          prompts: 'none',
+          resources: ['repo://acme/*', '!repo://acme/private/*'],
+        },
+        { name: 'files' },
+      ],
+      naming: 'prefix',
+      prefix: '{server}.',
+      conflicts: 'manual',
+      whenServerFails: 'closed',
+    };
+    const result = validateResource({ apiVersion, kind: 'Toolset', metadata: { name: 't' }, spec });
+    expect(result).toMatchObject({ ok: true, resource: { spec } });
+    expect(result.ok && result.resource.spec).toMatchObject({
+      servers: [{}, { tools: 'all', prompts: 'all', resources: 'all', hide: [] }],
+    });
+  });
+
+  test.each<[string, object, RegExp]>([
+    ['the same server twice', { servers: [{ name: 'a' }, { name: 'a' }] }, /^spec\.servers: expected each server once/],
+    [
+      'one new name for two tools',
+      { servers: [{ name: 'a', rename: { x: 'z', y: 'z' } }] },
+      /^spec\.servers: expected another new name for each/,
+    ],
+    [
+      'a new name that clients refuse',
+      { servers: [{ name: 'a', rename: { x: 'a b' } }] },
+      /^spec\.servers\.0\.rename\.x: expected a tool name/,
+    ],
+    ['a prefix without the server', { servers: [{ name: 'a' }], prefix: 'x_' }, /^spec\.prefix: expected `\{server\}` with/],
+    ['a typo', { servers: [{ name: 'a', renam: {} }] }, /^spec\.servers\.0\.renam: there is no field/],
+    ['a field that is not built yet', { servers: [{ name: 'a' }], composite: [] }, /^spec\.composite: .*not built yet/],
+    ['a pattern with a space', { servers: [{ name: 'a', resources: ['file:///a b'] }] }, /^spec\.servers\.0\.resources/],
+  ])('a toolset with %s is refused at its place', (_what, spec, message) => {
+    expect(issuesOf({ apiVersion, kind: 'Toolset', metadata: { name: 't' }, spec }).join('\n')).toMatch(message);
+  });
+
   test.each<[string, unknown, RegExp]>([
     ['no spec of a server', { url: undefined }, /spec: expected exactly one of `url`, `package` and `command`/],
     ['two sources', { url: 'http://a/', command: ['x'] }, /url and command are given/],

@@ -98,7 +98,7 @@ test('keeps rows whose names hold what Postgres takes in no text', async () => {
 test('a row that the database refuses holds up no other, and what it is about is written all the same', async () => {
   const writer = createAuditWriter({ database: database(), logger });
   writer.write(event({ run: 'run_bad', tool: 'before' }));
-  writer.write(event({ run: 'run_bad', tool: 'bad', inputTokens: Number.NaN, decisionId: 'dec_bad' }));
+  writer.write(event({ run: 'run_bad', tool: 'bad', inputTokens: 0.5, decisionId: 'dec_bad' }));
   writer.write(event({ run: 'run_bad', tool: 'after' }));
   await writer.drained();
   await writer.close();

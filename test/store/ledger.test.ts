@@ -51,6 +51,12 @@ test('a retry finds its own reservation; a model call that was settled is paid f
   expect(await usage(agentId)).toMatchObject({ steps: 1, tokens: 120 });
 });
 
+test('many tries of one operation at the same moment are paid for once', async () => {
+  const { agentId } = await newAgent();
+  expect(await Promise.all(Array.from({ length: 10 }, () => tool(agentId, 'op_same')))).toEqual(Array(10).fill({ ok: true }));
+  expect(await usage(agentId)).toMatchObject({ calls: 1 });
+});
+
 test.each([
   ['limit_steps', { steps: 1 }, model],
   ['limit_calls', { calls: 1 }, tool],

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import type { NewAuditEvent } from '../../schema/audit-event.ts';
 import { defaultTenancy } from '../../schema/ids.ts';
 import { queryAudit } from '../../store/audit.ts';
+import type { Writer } from '../../store/operation-commits.ts';
 import { createOperationStore, holdInstanceLock } from '../../store/operations.ts';
 import { deriveContentKeys } from '../../store/secrets/seal.ts';
 import { useTestDatabase } from '../support/store-database.ts';
@@ -75,4 +76,84 @@ test('keeps outcomes sealed', async () => {
   await storeOf('one').settle(identity('op_6'), { content: 'plain words' }, event('op_6', 'outcome'));
   const { rows } = await database().$client.query("select outcome from operations where id = 'op_6'");
   expect(rows[0].outcome.toString('latin1')).not.toContain('plain words');
+});
+
+test('commits what many calls begin and end at the same time, each with its row, and in few commits', async () => {
+  const store = storeOf('many');
+  const ids = Array.from({ length: 200 }, (_, index) => `op_many_${index}`);
+  const commitsOf = async () =>
+    Number(
+      (await database().$client.query('select count(distinct xmin::text) as commits from operations where id = any($1)', [ids])).rows[0]
+        .commits,
+    );
+  expect(await Promise.all(ids.map((id) => store.begin(identity(id), event(id, 'intent'))))).toEqual(ids.map(() => ({ kind: 'started' })));
+  expect(await commitsOf()).toBeLessThan(20);
+  await Promise.all(ids.map((id) => store.settle(identity(id), { id }, event(id, 'outcome'))));
+  expect(await commitsOf()).toBeLessThan(20);
+  expect(await auditOf('op_many_7')).toEqual(['intent pending', 'outcome ok']);
+  expect(await begin('other', 'op_many_199')).toEqual({ kind: 'settled', outcome: { id: 'op_many_199' } });
+});
+
+test('two beginnings of one id in one commit start it once', async () => {
+  const store = storeOf('twice');
+  const starts = await Promise.all(
+    ['a', 'a', 'b', 'a'].map((name) => store.begin(identity(`op_twice_${name}`), event(`op_twice_${name}`, 'intent'))),
+  );
+  expect(starts.map(({ kind }) => kind)).toEqual(['started', 'in-progress', 'started', 'in-progress']);
+  expect(await auditOf('op_twice_a')).toEqual(['intent pending']);
+});
+
+test('a change that the database refuses fails alone', async () => {
+  const store = storeOf('refused');
+  const bad = { ...event('op_bad', 'intent'), inputTokens: 0.5 };
+  const [before, refused, after] = await Promise.allSettled([
+    store.begin(identity('op_before'), event('op_before', 'intent')),
+    store.begin(identity('op_bad'), bad),
+    store.begin(identity('op_after'), event('op_after', 'intent')),
+  ]);
+  expect([before?.status, refused?.status, after?.status]).toEqual(['fulfilled', 'rejected', 'fulfilled']);
+  expect(await begin('refused', 'op_bad')).toEqual({ kind: 'started' });
+});
+
+test('keeps nothing but its audit rows of an operation that nobody named', async () => {
+  const unnamed = { ...identity('op_unnamed'), isNamed: false };
+  expect(await storeOf('one').begin(unnamed, event('op_unnamed', 'intent'))).toEqual({ kind: 'started' });
+  expect(await auditOf('op_unnamed')).toEqual(['intent pending']);
+  await storeOf('one').settle(unnamed, { content: 'x' }, event('op_unnamed', 'outcome'));
+  expect(await auditOf('op_unnamed')).toEqual(['intent pending', 'outcome ok']);
+  expect((await database().$client.query("select 1 from operations where id = 'op_unnamed'")).rowCount).toBe(0);
+});
+
+test('an operation that nobody named and that ended unknown is never made again under the id that the refusal told', async () => {
+  const unnamed = { ...identity('op_lost'), isNamed: false };
+  await storeOf('one').begin(unnamed, event('op_lost', 'intent'));
+  await storeOf('one').markUnknown(unnamed, { ...event('op_lost', 'outcome'), outcome: 'unknown' });
+  expect(await begin('one', 'op_lost')).toEqual({ kind: 'unknown' });
+  expect(await auditOf('op_lost')).toEqual(['intent pending', 'outcome unknown']);
+});
+
+test('an unknown operation is not released, and a released one leaves its row in the audit', async () => {
+  await begin('one', 'op_7');
+  await storeOf('one').markUnknown(identity('op_7'), { ...event('op_7', 'outcome'), outcome: 'unknown' });
+  await storeOf('one').release(identity('op_7'), { ...event('op_7', 'outcome'), outcome: 'error' });
+  expect(await begin('two', 'op_7')).toEqual({ kind: 'unknown' });
+  expect(await auditOf('op_7')).toEqual(['intent pending', 'outcome unknown', 'outcome error']);
+});
+
+test('an intent whose commit was not confirmed is begun again by the same gateway, for the call was not made', async () => {
+  let isLost = true;
+  const losing = {
+    query: async (query: never) => {
+      const answer = await database().$client.query(query);
+      if (isLost) throw Object.assign(new Error('Connection terminated unexpectedly'), { code: 'ECONNRESET' });
+      return answer;
+    },
+  } as Writer;
+  const store = createOperationStore(database(), keys, 'losing', losing);
+  const again = () => store.begin(identity('op_8'), event('op_8', 'intent'));
+  await expect(again()).rejects.toMatchObject({ code: 'store_unavailable' });
+  isLost = false;
+  expect(await again()).toEqual({ kind: 'started' });
+  expect(await again()).toEqual({ kind: 'in-progress' });
+  expect(await auditOf('op_8')).toEqual(['intent pending']);
 });

@@ -17,5 +17,5 @@ export const startGatewayProcess = async (config: GatewayConfig) => {
     child.kill(signal);
     await gone;
   };
-  return { kill: () => end('SIGKILL'), close: () => end('SIGTERM') };
+  return { pid: child.pid as number, kill: () => end('SIGKILL'), close: () => end('SIGTERM') };
 };

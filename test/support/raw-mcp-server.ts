@@ -1,14 +1,12 @@
 import { once } from 'node:events';
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http';
 
-type Message = { id?: number | string; method: string; params?: Record<string, unknown> };
-type Answer = (
-  message: Message,
-  http: { request: IncomingMessage; response: ServerResponse },
-) => object | undefined | Promise<object | undefined>;
+export type RawMessage = { id?: number | string; method: string; params?: Record<string, unknown> };
+type Http = { request: IncomingMessage; response: ServerResponse };
+export type RawAnswer = (message: RawMessage, http: Http) => object | undefined | Promise<object | undefined>;
 
 const inputSchema = { type: 'object' };
-const ordinary: Record<string, Answer> = {
+const ordinary: Record<string, RawAnswer> = {
   initialize: () => ({
     result: {
       protocolVersion: '2025-06-18',
@@ -20,34 +18,64 @@ const ordinary: Record<string, Answer> = {
   'tools/call': () => ({ result: { content: [{ type: 'text', text: 'done' }] } }),
 };
 
+/** What a server of 2026-07-28 says of itself. */
+export const discovered = (changes: object = {}) => ({
+  result: {
+    resultType: 'complete',
+    supportedVersions: ['2026-07-28'],
+    capabilities: { tools: {} },
+    ttlMs: 0,
+    cacheScope: 'private',
+    ...changes,
+  },
+});
+
+/** Answers as a stream of events, of which the last need not be the reply. */
+export const writeEvents = (response: ServerResponse, ...messages: (object | string)[]): void => {
+  if (!response.headersSent) response.writeHead(200, { 'content-type': 'text/event-stream' });
+  for (const message of messages)
+    response.write(typeof message === 'string' ? message : `data: ${JSON.stringify({ jsonrpc: '2.0', ...message })}\n\n`);
+};
+
 /**
  * An MCP server by hand, for what no library lets a server do: `answers` (by method) replace what an ordinary one says. An answer is the
  * rest of a JSON-RPC message, or nothing when the response was written by the answer itself. `tell` sends a notification to those who listen.
+ * @param options.onGet - answers GET in place of a stream that stands open
  */
-export const startRawMcpServer = async (answers: Record<string, Answer> = {}) => {
-  const seen: Message[] = [];
+export const startRawMcpServer = async (
+  answers: Record<string, RawAnswer> = {},
+  { port = 0, onGet }: { port?: number; onGet?: (http: Http) => void } = {},
+) => {
+  const seen: (RawMessage & { headers: IncomingHttpHeaders })[] = [];
   const listeners = new Set<ServerResponse>();
   const http = createServer(async (request, response) => {
     if (request.method === 'GET') {
+      if (onGet) return onGet({ request, response });
       listeners.add(response.writeHead(200, { 'content-type': 'text/event-stream' }));
+      response.once('close', () => listeners.delete(response));
       response.flushHeaders();
       return;
     }
+    if (request.method === 'DELETE') return void response.writeHead(204).end();
     const chunks: Buffer[] = [];
     for await (const chunk of request as AsyncIterable<Buffer>) chunks.push(chunk);
-    const message = JSON.parse(Buffer.concat(chunks).toString('utf8')) as Message;
-    seen.push(message);
-    if (message.id === undefined) return void response.writeHead(202).end();
+    const message = JSON.parse(Buffer.concat(chunks).toString('utf8')) as RawMessage;
+    seen.push({ ...message, headers: request.headers });
+    if (message.id === undefined || message.method === undefined) return void response.writeHead(202).end();
     const answer = answers[message.method] ?? ordinary[message.method] ?? (() => ({ error: { code: -32601, message: 'no such method' } }));
     const rest = await answer(message, { request, response });
     if (rest === undefined) return;
     response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ jsonrpc: '2.0', id: message.id, ...rest }));
-  }).listen(0, '127.0.0.1');
+  }).listen(port, '127.0.0.1');
   await once(http, 'listening');
+  const { port: taken } = http.address() as { port: number };
   return {
-    url: `http://127.0.0.1:${(http.address() as { port: number }).port}/mcp`,
+    url: `http://127.0.0.1:${taken}/mcp`,
+    port: taken,
+    http,
     answers,
     listeners,
+    seen,
     countOf: (method: string) => seen.filter((message) => message.method === method).length,
     tell: (method: string) => {
       for (const listener of listeners) listener.write(`data: ${JSON.stringify({ jsonrpc: '2.0', method })}\n\n`);

@@ -35,11 +35,13 @@ export const startRunningModels = async ({ stallMs, ...overrides }: Partial<Gate
   const policy = createPolicyEngine();
   const context: GatewayContext = {
     config,
+    instance: 'test',
     database,
     audit: createAuditWriter({ database, logger }),
     operations: createOperationStore(database, deriveContentKeys(config.resultKey, 'operations'), 'test'),
     policy,
     declared: () => declared,
+    onDeclared: () => () => undefined,
     authenticate: createAuthenticator({
       database,
       profile: config.profile,

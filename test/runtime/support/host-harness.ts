@@ -13,10 +13,10 @@ export const packageRoot = join(supportFolder, '../../..');
 /** A started host with its folder, its log and short ways to its routes. */
 export type HostHarness = Awaited<ReturnType<typeof startTestHost>>;
 
-export type TestHostOptions = { isCaged: boolean; now?: () => number; config?: Partial<HostConfig> };
+export type TestHostOptions = { isCaged: boolean; now?: () => number; config?: Partial<HostConfig>; probeTimeoutMs?: number };
 
 /** Starts a host on a free port; `isCaged: false` plays a machine where no cage can be had and the operator allowed to do without. */
-export const startTestHost = async ({ isCaged, now, config: changes }: TestHostOptions) => {
+export const startTestHost = async ({ isCaged, now, config: changes, probeTimeoutMs }: TestHostOptions) => {
   const folder = await mkdtemp(join(tmpdir(), 'quarterdeck-host-'));
   const logged: string[] = [];
   const logger = pino({ base: null }, { write: (line: string) => void logged.push(line) });
@@ -31,10 +31,12 @@ export const startTestHost = async ({ isCaged, now, config: changes }: TestHostO
   };
   const probe = async () => ({ ok: false as const, reason: 'No cages in this test.' });
   const chooser = isCaged ? {} : { chooseRuntime: createRuntimeChooser(config, logger, probe) };
-  const host = await startHost(config, { logger, ...chooser, ...(now && { now }) }).catch(async (error: unknown) => {
-    await rm(folder, { recursive: true, force: true });
-    throw error;
-  });
+  const host = await startHost(config, { logger, ...chooser, ...(now && { now }), ...(probeTimeoutMs && { probeTimeoutMs }) }).catch(
+    async (error: unknown) => {
+      await rm(folder, { recursive: true, force: true });
+      throw error;
+    },
+  );
   const address = `http://127.0.0.1:${host.port}`;
 
   const request = (method: string, path: string, body?: unknown, init: RequestInit = {}): Promise<Response> =>

@@ -15,13 +15,14 @@ const description =
   process.env.TINY_DESCRIPTION === undefined ? {} : { description: fs.readFileSync(process.env.TINY_DESCRIPTION, 'utf8') };
 const answersToUs = new Map<string, (message: Message) => void>();
 const arrived: unknown[] = [];
+const heard: Message[] = [];
 
 const send = (message: object): void => void process.stdout.write(`${JSON.stringify({ jsonrpc: '2.0', ...message })}\n`);
 const text = (value: unknown) => ({ content: [{ type: 'text', text: typeof value === 'string' ? value : JSON.stringify(value) }] });
-const ask = (method: string): Promise<Message> =>
+const ask = (method: string, params: unknown = {}): Promise<Message> =>
   new Promise((resolve) => {
     answersToUs.set(method, resolve);
-    send({ id: method, method, params: {} });
+    send({ id: method, method, params });
   });
 
 const tools: Record<string, (args: Arguments, token: unknown) => unknown> = {
@@ -45,7 +46,17 @@ const tools: Record<string, (args: Arguments, token: unknown) => unknown> = {
   big: (args) => text('x'.repeat(Number(args.bytes))),
   cancelled: () => text(cancelled),
   arrived: () => text(arrived),
-  ask: async () => text(await Promise.all(['ping', 'sampling/createMessage', 'elicitation/create', 'roots/list'].map(ask))),
+  /** Whatever arrived of one method, with its parameters. */
+  heard: (args) => text(heard.filter(({ method }) => method === args.method).map(({ params }) => params)),
+  /** Writes the messages it is given. */
+  say: (args) => {
+    for (const message of args.messages as object[]) send(message);
+    return text('said');
+  },
+  /** Asks its client and answers with what it heard. */
+  consult: async (args) => text(await ask(String(args.method), args.params)),
+  ask: async () =>
+    text(await Promise.all(['ping', 'sampling/createMessage', 'elicitation/create', 'roots/list'].map((method) => ask(method)))),
   /** Says that its tools changed. */
   change: () => {
     send({ method: 'notifications/tools/list_changed' });
@@ -69,8 +80,11 @@ const tools: Record<string, (args: Arguments, token: unknown) => unknown> = {
 const answer = async ({ id, method, params = {} }: Message): Promise<void> => {
   if (method === 'initialize') {
     const protocolVersion = process.env.TINY_PROTOCOL ?? params.protocolVersion;
-    return send({ id, result: { protocolVersion, capabilities: { tools: {} }, serverInfo: { name: 'tiny', version: '1.0.0' } } });
+    const capabilities = JSON.parse(process.env.TINY_CAPABILITIES ?? '{"tools":{}}');
+    return send({ id, result: { protocolVersion, capabilities, serverInfo: { name: 'tiny', version: '1.0.0' } } });
   }
+  if (['resources/subscribe', 'resources/unsubscribe', 'logging/setLevel'].includes(String(method)) && process.env.TINY_CAPABILITIES)
+    return send({ id, result: {} });
   if (method === 'tools/list')
     return send({ id, result: { tools: Object.keys(tools).map((name) => ({ name, ...description, inputSchema: { type: 'object' } })) } });
   const tool = method === 'tools/call' ? tools[String(params.name)] : undefined;
@@ -85,6 +99,10 @@ createInterface({ input: process.stdin })
   .on('line', (line) => {
     const message = JSON.parse(line) as Message;
     arrived.push(message.method ?? 'answer');
+    heard.push(message);
+    // Some servers end at what they do not know, others say nothing.
+    if (message.method === 'server/discover' && process.env.TINY_DISCOVER === 'exit') process.exit(7);
+    if (message.method === 'server/discover' && process.env.TINY_DISCOVER === 'silent') return;
     if (message.method === 'notifications/cancelled') cancelled.push(message.params?.requestId);
     else if (message.method === undefined) answersToUs.get(String(message.id))?.(message);
     else if (message.id !== undefined) void answer(message);

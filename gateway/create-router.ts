@@ -1,0 +1,106 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { answerUnauthenticated, resourceMetadata } from './auth/challenge.ts';
+import type { EdgeRequest } from './edge/legacy-edge.ts';
+import type { GatewayContext } from './gateway-context.ts';
+import { createRequestGuard } from './guard-request.ts';
+import { type Endpoint, parseEndpoint } from './mcp/endpoint.ts';
+import { passThrough } from './pass-through.ts';
+import type { Principal } from './principal.ts';
+
+const metadataPrefix = '/.well-known/oauth-protected-resource';
+const mostKnownPaths = 1000;
+
+/** Where a path leads; the same object for the same path, so that it is parsed once. */
+type Place =
+  | { kind: 'mcp'; pathname: string; endpoint: Endpoint; audience: string }
+  | { kind: 'other'; pathname: string }
+  | { kind: 'nowhere' };
+
+const answerJson = (response: ServerResponse, status: number, body: unknown): void => {
+  response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
+};
+
+const notFound = (response: ServerResponse, detail: string): void =>
+  answerJson(response, 404, { error: 'not_found', error_description: detail });
+
+/**
+ * Makes what leads a request to its part of the gateway: `/mcp*` behind authentication, `/v1/*`, the metadata of protected resources,
+ * and the plain pass-through to the api.
+ * @param options.handleModels - answers what is under `/v1` and says true then
+ */
+export const createRouter = ({
+  context,
+  edge,
+  handleModels,
+}: {
+  context: GatewayContext;
+  edge: { serve(request: EdgeRequest): Promise<void> };
+  handleModels: (request: IncomingMessage, response: ServerResponse) => Promise<boolean>;
+}) => {
+  const { config, logger } = context;
+  const guard = createRequestGuard(config.publicUrl);
+  const places = new Map<string, Place>();
+
+  const find = (path: string): Place => {
+    // `http://host/path` is a form that proxies send (RFC 9112 §3.2.2)
+    const url = path.startsWith('/') ? `${config.publicUrl}${path}` : path;
+    if (!URL.canParse(url)) return { kind: 'nowhere' };
+    const { pathname } = new URL(url);
+    if (pathname !== '/mcp' && !pathname.startsWith('/mcp/')) return { kind: 'other', pathname };
+    const endpoint = parseEndpoint(pathname);
+    return endpoint ? { kind: 'mcp', pathname, endpoint, audience: `${config.publicUrl}${endpoint.path}` } : { kind: 'nowhere' };
+  };
+
+  const placeOf = (url: string): Place => {
+    const question = url.indexOf('?');
+    const path = question === -1 ? url : url.slice(0, question);
+    const known = places.get(path);
+    if (known) return known;
+    const place = find(path);
+    if (places.size >= mostKnownPaths) places.clear();
+    places.set(path, place);
+    return place;
+  };
+
+  const handleMcp = async (
+    { pathname, endpoint, audience }: Extract<Place, { kind: 'mcp' }>,
+    request: IncomingMessage,
+    response: ServerResponse,
+  ): Promise<void> => {
+    let principal: Principal;
+    try {
+      const known = context.authenticate(request.headers.authorization, audience);
+      principal = known instanceof Promise ? await known : known;
+    } catch (error) {
+      return answerUnauthenticated(response, error, { publicUrl: config.publicUrl, path: pathname, scope: 'mcp' });
+    }
+    const isThere =
+      endpoint.kind === 'everything' ||
+      (endpoint.tenancy.org === principal.org && context.declared().find('Toolset', endpoint.tenancy, endpoint.toolset) !== undefined);
+    if (!isThere) return notFound(response, `There is no toolset at ${pathname} that you may use.`);
+    return edge.serve({ principal, endpoint, request, response });
+  };
+
+  const answerMetadata = (pathname: string, response: ServerResponse): void => {
+    const path = pathname.slice(metadataPrefix.length) || '/mcp';
+    const scope = path === '/v1' ? 'models' : 'mcp';
+    if (path === '/v1' || parseEndpoint(path))
+      answerJson(response, 200, resourceMetadata({ resource: `${config.publicUrl}${path}`, issuerUrl: config.issuerUrl, scope }));
+    else notFound(response, 'No protected resource has that path.');
+  };
+
+  const handleOther = async (pathname: string, request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    if (await handleModels(request, response)) return;
+    if (pathname.startsWith('/api/') || pathname.startsWith('/registry/')) return passThrough(config.apiUrl, request, response, logger);
+    if (pathname.startsWith(metadataPrefix)) return answerMetadata(pathname, response);
+    notFound(response, 'Tools are at /mcp, models at /v1, the api at /api.');
+  };
+
+  return (request: IncomingMessage, response: ServerResponse): void | Promise<void> => {
+    if (!guard(request, response)) return;
+    const place = placeOf(request.url ?? '/');
+    if (place.kind === 'mcp') return handleMcp(place, request, response);
+    if (place.kind === 'other') return handleOther(place.pathname, request, response);
+    notFound(response, 'There is nothing at this path; toolsets are at /mcp/{toolset}.');
+  };
+};

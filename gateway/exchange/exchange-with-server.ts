@@ -1,0 +1,113 @@
+import { PlatformError } from '../../schema/errors.ts';
+import { qualifiedName } from '../../schema/ids.ts';
+import type { GatewayContext } from '../gateway-context.ts';
+import type { ClientRequest, Round } from '../mcp/client-request.ts';
+import { isObject, type JsonObject, type Reply } from '../mcp/message.ts';
+import { callerOf } from '../surface/caller-of.ts';
+import { ResultTooLarge } from '../upstream/result-too-large.ts';
+import type { Connection } from '../upstream/upstream.ts';
+import { UpstreamLost } from '../upstream/upstream-lost.ts';
+import type { McpServer, UpstreamPool } from '../upstream/upstream-pool.ts';
+import { answerServer } from './ask-client.ts';
+import { cleanReply } from './clean-result.ts';
+import { inputRequired, urlsRequired } from './input-required.ts';
+import { passNotifications, progressTokenOf } from './pass-notifications.ts';
+import { withoutHopMeta } from './translate-question.ts';
+
+export type ServerExchange = {
+  gateway: GatewayContext;
+  pool: UpstreamPool;
+  /** The client's request, or the one that `exchange.serve` handed on. */
+  request: ClientRequest;
+  server: McpServer;
+  connection: Connection;
+  method: string;
+  /** As the server is to have them, without `_meta`. */
+  params: JsonObject;
+  /** The tool's or prompt's own name at the server, or the URI there. */
+  name?: string;
+  /** Names of ours for `_meta`, such as the operation id. */
+  meta?: JsonObject;
+  operationId?: string;
+  parameterHeaders?: Readonly<Record<string, string>>;
+  timeouts: { idleTimeoutMs: number; totalTimeoutMs: number };
+  /** In place of the request's own signal. */
+  signal?: AbortSignal;
+};
+
+export const serverKeyOf = ({ metadata }: McpServer): string => qualifiedName(metadata, metadata.name);
+
+/** What an earlier round left for this one, for the server that it was with. */
+const roundParams = ({ request, server, connection }: ServerExchange): JsonObject => {
+  const { params, round } = request;
+  // a state that nobody has opened is the client's own invention
+  if (round ? round.server !== serverKeyOf(server) : params.requestState !== undefined)
+    throw new PlatformError('request_invalid', 'Invalid params: `requestState` is not one of this request; make the request anew.', {
+      facts: { wasSent: false },
+    });
+  if (connection.era === 'legacy') return {};
+  return {
+    ...(isObject(params.inputResponses) ? { inputResponses: params.inputResponses } : {}),
+    ...(round?.state === undefined ? {} : { requestState: round.state }),
+  };
+};
+
+const nextRound = ({ request: { round }, server, operationId }: ServerExchange, state: unknown): Round => ({
+  number: (round?.number ?? 0) + 1,
+  server: serverKeyOf(server),
+  ...(typeof state === 'string' ? { state } : {}),
+  ...(operationId === undefined ? {} : { operationId: round?.operationId ?? operationId }),
+});
+
+const failureOf = ({ server, name }: ServerExchange, error: unknown): unknown => {
+  const what = `The MCP server ${server.metadata.name}`;
+  if (error instanceof ResultTooLarge)
+    return new PlatformError('result_too_large', `${what} answered ${name ?? ''} with more than is read of an answer; ask for less.`, {
+      cause: error,
+    });
+  if (!(error instanceof UpstreamLost)) return error;
+  const { reason, wasSent } = error;
+  const how = reason === 'deadline' ? 'gave no answer in time' : 'gave no answer';
+  return new PlatformError('server_unavailable', `${what} ${how}${name === undefined ? '' : ` to ${name}`}; try again in a few seconds.`, {
+    cause: error,
+    facts: { wasSent, reason },
+  });
+};
+
+/**
+ * One request of a client at one server, whatever their eras: what the server says meanwhile goes to the client, what a legacy server
+ * asks is put to the client, and what belongs to one hop stays on it. A server that needs input first is answered by the next round:
+ * its result has `round` in place of `requestState`, which `exchange.serve` seals for the client or uses itself; a task of the server's
+ * own says `ofServer`.
+ * @throws {PlatformError} `server_unavailable` with `wasSent`, `result_too_large`, `request_invalid`
+ */
+export const exchangeWithServer = async (exchange: ServerExchange): Promise<Reply> => {
+  const { pool, request, server, connection, method, params, name, meta, parameterHeaders, timeouts } = exchange;
+  const { _meta: passed } = withoutHopMeta({ _meta: request.params._meta }) as { _meta?: JsonObject };
+  let reply: Reply;
+  try {
+    reply = await connection.request({
+      method,
+      params: { ...params, ...roundParams(exchange) },
+      ...(passed || meta ? { meta: { ...passed, ...meta } } : {}),
+      wantsProgress: progressTokenOf(request.params) !== undefined,
+      ...(parameterHeaders ? { parameterHeaders } : {}),
+      ...(name === undefined ? {} : { name }),
+      ...timeouts,
+      signal: exchange.signal ?? request.signal,
+      onNotification: passNotifications(request),
+      onAsk: (question, signal) => answerServer(request, question, signal),
+    });
+  } catch (error) {
+    if (error instanceof UpstreamLost && error.reason !== 'caller' && error.reason !== 'deadline')
+      pool.forget(server, callerOf(request), connection);
+    throw failureOf(exchange, error);
+  }
+  if (reply.kind === 'result' && reply.result.resultType === 'input_required')
+    return inputRequired(request, reply.result, nextRound(exchange, reply.result.requestState));
+  const urls = urlsRequired(request, reply);
+  if (urls) return inputRequired(request, { inputRequests: urls }, nextRound(exchange, undefined));
+  if (reply.kind === 'result' && connection.era === 'modern' && reply.result.resultType === 'task')
+    return { kind: 'result', result: { ...withoutHopMeta(reply.result), ofServer: serverKeyOf(server) } };
+  return cleanReply(reply, request.client.era);
+};

@@ -1,0 +1,96 @@
+import { PlatformError } from '../../schema/errors.ts';
+import { hasEnded, type McpTask, type McpTaskOwner } from '../../store/mcp-tasks.ts';
+import type { ClientRequest } from '../mcp/client-request.ts';
+import { isObject, type JsonObject, type Reply, rpcCodes } from '../mcp/message.ts';
+import { RpcRefusal } from './error-reply.ts';
+import { declaresTasks, missingTasks } from './missing-capabilities.ts';
+import type { ServerTasks } from './server-tasks.ts';
+import { ownerOf, type StandingCalls } from './standing-calls.ts';
+import { detailedTask } from './task-view.ts';
+
+const done: Reply = { kind: 'result', result: {} };
+
+const methodNotFound = (method: string): RpcRefusal =>
+  new RpcRefusal({ code: rpcCodes.methodNotFound, message: `Method not found: ${method}` });
+
+/**
+ * Makes what answers `tasks/get`, `tasks/update` and `tasks/cancel`, at whichever replica they come in. A task of somebody else is
+ * answered exactly as one that there is not.
+ * @see https://modelcontextprotocol.io/extensions/tasks/overview
+ */
+export const createTaskHandler = ({
+  calls,
+  findTask,
+  serverTasks,
+}: {
+  calls: StandingCalls;
+  findTask: (id: string, owner: McpTaskOwner) => Promise<McpTask | undefined>;
+  serverTasks: ServerTasks;
+}) => {
+  const required = async (request: ClientRequest, id: string): Promise<McpTask> => {
+    const task = await findTask(id, ownerOf(request));
+    if (!task) throw new PlatformError('request_invalid', 'Failed to retrieve task: Task not found');
+    return task;
+  };
+
+  const get = async (request: ClientRequest, id: string): Promise<Reply> => {
+    const call = calls.find(id, ownerOf(request));
+    const snapshot = call && calls.snapshot(call);
+    if (snapshot) return { kind: 'result', result: detailedTask(snapshot) };
+    const task = await required(request, id);
+    return task.content.upstream ? serverTasks.get(request, task) : { kind: 'result', result: detailedTask(task) };
+  };
+
+  const update = async (request: ClientRequest, id: string): Promise<Reply> => {
+    const { inputResponses } = request.params;
+    if (!isObject(inputResponses)) throw new PlatformError('request_invalid', 'Invalid params: `inputResponses` is missing or no object.');
+    const call = calls.find(id, ownerOf(request));
+    if (call) {
+      call.answer(inputResponses);
+      return done;
+    }
+    const task = await required(request, id);
+    if (task.content.upstream) return serverTasks.pass(request, task);
+    // only what was asked: anything else would lie about until it is swept
+    const asked = Object.keys(task.content.inputRequests ?? {}).filter((key) => isObject(inputResponses[key]));
+    if (asked.length > 0 && !hasEnded(task))
+      await calls.leaveAnswers(id, Object.fromEntries(asked.map((key) => [key, inputResponses[key]])));
+    return done;
+  };
+
+  const cancel = async (request: ClientRequest, id: string): Promise<Reply> => {
+    const call = calls.find(id, ownerOf(request));
+    if (call) {
+      call.cancel();
+      return done;
+    }
+    const task = await required(request, id);
+    if (task.content.upstream) return serverTasks.pass(request, task);
+    if (!hasEnded(task)) await calls.leaveCancel(id);
+    return done;
+  };
+
+  return {
+    /** @throws {PlatformError} `request_invalid`, {RpcRefusal} for a client that does not know tasks */
+    handle: async (request: ClientRequest): Promise<Reply> => {
+      const { method, client, params } = request;
+      if (client.era === 'legacy') throw methodNotFound(method);
+      if (!declaresTasks(client.capabilities)) throw new RpcRefusal(missingTasks());
+      const { taskId } = params;
+      if (typeof taskId !== 'string') throw new PlatformError('request_invalid', 'Invalid params: `taskId` is missing or no string.');
+      if (method === 'tasks/get') return get(request, taskId);
+      if (method === 'tasks/update') return update(request, taskId);
+      if (method === 'tasks/cancel') return cancel(request, taskId);
+      throw methodNotFound(method);
+    },
+
+    /** A task of ours as `notifications/tasks` tells it; undefined for others, also for those that a server keeps. */
+    taskOf: async (request: ClientRequest, id: string): Promise<JsonObject | undefined> => {
+      const call = calls.find(id, ownerOf(request));
+      const snapshot = call && calls.snapshot(call);
+      if (snapshot) return detailedTask(snapshot);
+      const task = await findTask(id, ownerOf(request));
+      return task && !task.content.upstream ? detailedTask(task) : undefined;
+    },
+  };
+};

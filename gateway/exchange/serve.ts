@@ -1,0 +1,113 @@
+import type { McpTask, McpTaskOwner } from '../../store/mcp-tasks.ts';
+import type { ContentKeys } from '../../store/secrets/seal.ts';
+import type { GatewayContext } from '../gateway-context.ts';
+import type { ClientRequest } from '../mcp/client-request.ts';
+import type { JsonObject, Reply } from '../mcp/message.ts';
+import { afterSending } from './again-if-unsent.ts';
+import { orErrorReply } from './error-reply.ts';
+import { isInputRequired } from './input-required.ts';
+import { joinDistant } from './join-distant.ts';
+import { canBeAsked, declaresTasks } from './missing-capabilities.ts';
+import { openState, type RequestState, sealState } from './request-state.ts';
+import { inRounds, type Work } from './rounds.ts';
+import { isServerTask, type ServerTasks } from './server-tasks.ts';
+import type { StandingCall } from './standing-call.ts';
+import { ownerOf, type StandingCalls } from './standing-calls.ts';
+import { createdTask } from './task-view.ts';
+
+const handedOver = (): boolean => true;
+const keptHere = (): boolean => false;
+
+/** Whether a request may have to go on after its answer. All others cost nothing more. */
+const mayStand = ({ method, client: { capabilities } }: ClientRequest): boolean =>
+  canBeAsked(capabilities) || (method === 'tools/call' && declaresTasks(capabilities));
+
+/** Makes `exchange.serve`: what a server says in the middle of a request becomes what the client's era has for it. */
+export const createServe = ({
+  gateway,
+  keys,
+  calls,
+  findTask,
+  serverTasks,
+  momentMs,
+}: {
+  gateway: Pick<GatewayContext, 'logger' | 'now'>;
+  keys: ContentKeys;
+  calls: StandingCalls;
+  findTask: (id: string, owner: McpTaskOwner) => Promise<McpTask | undefined>;
+  serverTasks: ServerTasks;
+  momentMs: number;
+}) => {
+  const { logger, now } = gateway;
+
+  const inputNeeded = (request: ClientRequest, inputRequests: JsonObject, state: RequestState): Reply => ({
+    kind: 'result',
+    result: {
+      resultType: 'input_required',
+      ...(Object.keys(inputRequests).length > 0 ? { inputRequests } : {}),
+      requestState: sealState(keys, request, state, now()),
+    },
+  });
+
+  /** What is kept inside the gateway of a round or a server's task, as the client may have it. */
+  const shown = async (request: ClientRequest, reply: Reply): Promise<Reply> => {
+    if (reply.kind === 'error') return reply;
+    const { result } = reply;
+    if (isInputRequired(result)) return inputNeeded(request, result.inputRequests, { round: result.round });
+    return isServerTask(result) ? orErrorReply(logger, () => serverTasks.adopt(request, result)) : reply;
+  };
+
+  /** Works to the end, for a client that leaves the rounds, and the server's tasks, to us. */
+  const toTheEnd = (request: ClientRequest, work: Work, handsOver: () => boolean): Promise<Reply> =>
+    orErrorReply(logger, async () => {
+      const reply = await inRounds(request, work, handsOver);
+      if (reply.kind === 'error' || !isServerTask(reply.result)) return reply;
+      return handsOver() && declaresTasks(request.client.capabilities)
+        ? reply
+        : afterSending(() => serverTasks.follow(request, reply.result as Parameters<typeof serverTasks.follow>[1]));
+    });
+
+  const nextOf = async (call: StandingCall, request: ClientRequest): Promise<Reply> => {
+    const word = await call.next(request);
+    if (word.kind === 'ended') return shown(request, word.reply);
+    if (word.kind === 'questions') return inputNeeded(request, call.content.inputRequests ?? {}, { call: call.id });
+    const snapshot = calls.snapshot(call);
+    return snapshot ? { kind: 'result', result: createdTask(snapshot) } : nextOf(call, request);
+  };
+
+  /** The retry of a request whose call was parked: brings the answers, and waits on. */
+  const join = async (request: ClientRequest, id: string): Promise<Reply> => {
+    const owner = ownerOf(request);
+    const call = calls.find(id, owner);
+    if (call) {
+      call.answer(request.params.inputResponses);
+      return nextOf(call, request);
+    }
+    const word = await joinDistant(calls, () => findTask(id, owner), request, { id, momentMs });
+    if (word.kind === 'ended') return word.reply;
+    return word.kind === 'task'
+      ? { kind: 'result', result: createdTask(word.task) }
+      : inputNeeded(request, word.task.content.inputRequests ?? {}, { call: id });
+  };
+
+  const stand = (request: ClientRequest, work: Work): Promise<Reply> => {
+    const call = calls.begin(request);
+    const { signal, notify, ask, standing } = call;
+    const inner: ClientRequest = { ...request, signal, notify, ask, standing };
+    void toTheEnd(inner, work, () => !call.isStanding).then((reply) => call.end(reply));
+    return nextOf(call, request);
+  };
+
+  return (request: ClientRequest, work: Work): Promise<Reply> => {
+    if (request.client.era === 'legacy') return toTheEnd(request, work, keptHere);
+    return orErrorReply(logger, async () => {
+      let current = request;
+      if (request.params.requestState !== undefined) {
+        const state = openState(keys, request, now());
+        if ('call' in state) return await join(request, state.call);
+        current = { ...request, round: state.round };
+      }
+      return mayStand(request) ? await stand(current, work) : await shown(request, await toTheEnd(current, work, handedOver));
+    });
+  };
+};

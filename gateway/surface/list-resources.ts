@@ -1,0 +1,29 @@
+import type { GatewayContext } from '../gateway-context.ts';
+import type { ClientRequest } from '../mcp/client-request.ts';
+import type { JsonObject, Reply } from '../mcp/message.ts';
+import { cacheHints, listResult } from './list-items.ts';
+import { refuseIncomplete, warningsOf } from './outages.ts';
+import type { Pager } from './page-list.ts';
+import { recordListing } from './record-listing.ts';
+import type { ListedResource, ResourceDirectory } from './resource-directory.ts';
+import { viewOf } from './view.ts';
+
+const show = ({ live, exposed }: ListedResource): JsonObject => (exposed === live.uri ? live.resource : { ...live.resource, uri: exposed });
+
+/**
+ * Answers `resources/list`: what the servers list at the moment and policy lets the caller see, in the order of the URIs. A server that
+ * does not answer in time is left out with a warning, unless its toolset wants all or nothing.
+ */
+export const createListResources =
+  ({ context, directory, pageOf }: { context: GatewayContext; directory: ResourceDirectory; pageOf: Pager }) =>
+  async (request: ClientRequest): Promise<Reply> => {
+    context.audit.assertWritable();
+    const { principal, endpoint, client, params, method } = request;
+    const { resources, offered, missing } = await directory.list(request);
+    refuseIncomplete(missing);
+    const items = resources.toSorted((a, b) => (a.exposed < b.exposed ? -1 : 1)).map(show);
+    const page = pageOf(items, `${endpoint.path} ${method}`, params.cursor ?? undefined);
+    recordListing(context, request, 'listResources', { offered, listed: items.length });
+    const warnings = missing.length > 0 ? warningsOf(viewOf(context, principal, endpoint), missing) : {};
+    return listResult('resources', page, { ...cacheHints(client.era), ...warnings });
+  };

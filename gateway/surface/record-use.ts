@@ -1,0 +1,78 @@
+import type { ArgumentFacts } from '../../policy/argument-facts.ts';
+import type { NewAuditEvent } from '../../schema/audit-event.ts';
+import { isPlatformError, toPlatformError } from '../../schema/errors.ts';
+import { countRefusal } from '../../store/ledger.ts';
+import { type Decision, newDecisionId } from '../decide.ts';
+import type { GatewayContext } from '../gateway-context.ts';
+import type { ClientRequest } from '../mcp/client-request.ts';
+import type { Reply } from '../mcp/message.ts';
+import { auditWho } from '../principal.ts';
+import type { Source } from './exposed.ts';
+import { tenancyOf } from './record-listing.ts';
+
+/** One use of a prompt or resource, as far as it has come. */
+export type Use = {
+  readonly action: 'getPrompt' | 'readResource' | 'complete';
+  /** What the audit calls it: `Prompt/NAME` or `Resource/URI`, as the caller named it until its server is known. */
+  name: string;
+  readonly startedAt: number;
+  source?: Source;
+  decision?: Decision;
+  facts?: ArgumentFacts;
+  isolation?: number;
+};
+
+const refusals = new Set(['prompt_unknown', 'resource_unknown', 'argument_refused', 'request_invalid']);
+const longestName = 512;
+
+const eventOf = (
+  gateway: GatewayContext,
+  request: ClientRequest,
+  { action, name, startedAt, source, decision, facts, isolation }: Use,
+  rest: Pick<NewAuditEvent, 'kind' | 'decision' | 'outcome'> & Partial<NewAuditEvent>,
+): NewAuditEvent => ({
+  ...(source?.tenancy ?? tenancyOf(request)),
+  ...auditWho(request.principal),
+  action,
+  decisionId: decision?.decisionId ?? newDecisionId(),
+  policies: [...(decision?.policies ?? [])],
+  toolset: source?.toolset ?? (request.endpoint.kind === 'toolset' ? request.endpoint.toolset : null),
+  server: source?.server.metadata.name ?? null,
+  resource: name.slice(0, longestName),
+  durationMs: gateway.now() - startedAt,
+  facts: {
+    ...(facts ? { paths: facts.paths, hosts: facts.hosts, bytes: facts.bytes } : {}),
+    ...(isolation === undefined ? {} : { isolation }),
+  },
+  ...rest,
+});
+
+const outcomeOf = (reply: Reply): NewAuditEvent['outcome'] => {
+  if (reply.kind === 'error') return 'error';
+  return reply.result.resultType === 'input_required' ? 'pending' : 'ok';
+};
+
+/** Wraps a use: each leaves one row, refusals too; no row, no use. */
+export const recordUse = async (gateway: GatewayContext, request: ClientRequest, use: Use, work: () => Promise<Reply>): Promise<Reply> => {
+  const { audit, database, logger } = gateway;
+  audit.assertWritable();
+  try {
+    const reply = await work();
+    audit.write(eventOf(gateway, request, use, { kind: 'call', decision: 'allow', outcome: outcomeOf(reply) }));
+    return reply;
+  } catch (thrown) {
+    const error = toPlatformError(thrown);
+    if (!isPlatformError(thrown)) logger.error({ err: thrown, action: use.action }, 'a use failed inside');
+    const isRefusal = refusals.has(error.code);
+    audit.write(
+      eventOf(gateway, request, use, {
+        kind: isRefusal ? 'refusal' : 'call',
+        decision: isRefusal ? 'deny' : 'allow',
+        outcome: isRefusal ? 'refused' : request.signal.aborted ? 'cancelled' : 'error',
+        errorCode: error.code,
+      }),
+    );
+    if (isRefusal && request.principal.kind === 'agent') await countRefusal(database, request.principal.agentId).catch(() => undefined);
+    throw error;
+  }
+};

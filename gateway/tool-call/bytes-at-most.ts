@@ -1,0 +1,26 @@
+/** JSON spells a character with six bytes at most, and a number, `true` or `null` with 25. */
+const mostPerCharacter = 6;
+const mostPerScalar = 25;
+
+/**
+ * Whether a value certainly fits into so many bytes of JSON, found without writing it out. False may mean that it fits all the same.
+ */
+export const bytesAtMost = (value: unknown, limit: number): boolean => {
+  let left = limit;
+  const visit = (inner: unknown): boolean => {
+    if (typeof inner === 'string') left -= inner.length * mostPerCharacter + 3;
+    else if (typeof inner !== 'object' || inner === null) left -= mostPerScalar;
+    else if (Array.isArray(inner)) {
+      left -= 3;
+      for (const element of inner) if (!visit(element)) return false;
+    } else {
+      left -= 3;
+      for (const key in inner) {
+        left -= key.length * mostPerCharacter + 4;
+        if (!visit((inner as Record<string, unknown>)[key])) return false;
+      }
+    }
+    return left >= 0;
+  };
+  return visit(value);
+};

@@ -1,0 +1,71 @@
+import { Ajv, type AnySchemaObject, type ValidateFunction } from 'ajv';
+import { Ajv2020 } from 'ajv/dist/2020.js';
+import { isObject } from '../mcp/message.ts';
+
+/**
+ * Compilers that never fetch anything. Patterns and uniqueness are the server's own affair: a pattern can take for ever on a text
+ * made for it, and the gateway is shared.
+ */
+const compilerOf = <Compiler extends Ajv | Ajv2020>(compiler: Compiler): Compiler => {
+  for (const keyword of ['pattern', 'uniqueItems']) compiler.removeKeyword(keyword).addKeyword({ keyword });
+  return compiler;
+};
+const options = { strict: false, validateFormats: false, validateSchema: false, addUsedSchema: false, meta: false, logger: false } as const;
+const newest = compilerOf(new Ajv2020(options));
+const draft7 = compilerOf(new Ajv(options));
+
+/** Deeper or longer than this, a schema is not compiled: the server checks its input itself. */
+const maxSchemaBytes = 256 * 1024;
+const maxCompiled = 5000;
+
+type Check = ValidateFunction | 'unchecked';
+const compiled = new Map<string, Check>();
+
+const compilerFor = ({ $schema }: AnySchemaObject): Ajv | Ajv2020 | undefined => {
+  if ($schema === undefined || String($schema).includes('/draft/2020-12/')) return newest;
+  return /draft-0[67]\//.test(String($schema)) ? draft7 : undefined;
+};
+
+const compile = (schema: AnySchemaObject): Check => {
+  const text = JSON.stringify(schema);
+  const compiler = compilerFor(schema);
+  if (!compiler || text.length > maxSchemaBytes || text.includes('"patternProperties"')) return 'unchecked';
+  // the dialect was chosen above; the compiler knows no other by name
+  const { $schema: _dialect, ...bare } = JSON.parse(text) as AnySchemaObject;
+  try {
+    return compiler.compile(bare);
+  } catch {
+    // a reference that leads elsewhere, or a schema that is none
+    return 'unchecked';
+  } finally {
+    compiler.removeSchema(bare);
+  }
+};
+
+const checkOf = (schema: AnySchemaObject, key: string): Check => {
+  const known = compiled.get(key);
+  if (known !== undefined) return known;
+  if (compiled.size >= maxCompiled) compiled.clear();
+  const check = compile(schema);
+  compiled.set(key, check);
+  return check;
+};
+
+/**
+ * What is wrong with a value by a JSON Schema (2020-12 where it does not say, or draft 6 and 7).
+ * @param hash - names the definition that the schema is of: it is compiled once for each
+ * @param what - which of the definition's schemas, and what the value is called in the answer
+ * @returns one sentence part that names the field; undefined where nothing is wrong, and where the schema cannot be checked here
+ */
+export const faultIn = (value: unknown, schema: unknown, hash: string, what: string): string | undefined => {
+  if (!isObject(schema)) return undefined;
+  const check = checkOf(schema, `${what}/${hash}`);
+  if (check === 'unchecked' || check(value)) return undefined;
+  const [error] = check.errors ?? [];
+  const { missingProperty, additionalProperty } = (error?.params ?? {}) as Record<string, unknown>;
+  const path = `${what}${(error?.instancePath ?? '').replaceAll('/', '.')}`;
+  const named = missingProperty ?? additionalProperty;
+  return named === undefined
+    ? `\`${path}\` ${error?.message ?? 'is not valid'}`
+    : `\`${path}.${String(named).slice(0, 128)}\` ${missingProperty === undefined ? 'is not known' : 'is missing'}`;
+};

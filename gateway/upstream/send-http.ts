@@ -1,0 +1,105 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import { Pool } from 'undici';
+import { createPlainSender } from './plain-sender.ts';
+
+export type HttpRequest = {
+  method: 'POST' | 'GET' | 'DELETE';
+  path: string;
+  /** Names and values in turn. */
+  headers: string[];
+  body?: string;
+  /** Stays open for long: gets a connection beside those that requests share. */
+  isStanding?: boolean;
+};
+
+/** Hears of one answer, piece by piece; nothing more after `onEnd` or `onError`, and nothing after an abort. */
+export type HttpReader = {
+  /** From now on bytes of the request may have left; before, certainly none. */
+  onSent(): void;
+  onStart(status: number, headers: IncomingHttpHeaders): void;
+  onData(chunk: Buffer): void;
+  onEnd(): void;
+  onError(error: Error): void;
+};
+
+/** One request on its way. */
+export type HttpFlight = {
+  pause(): void;
+  resume(): void;
+  abort(): void;
+};
+
+export type HttpSender = {
+  send(request: HttpRequest, reader: HttpReader): HttpFlight;
+  /** Breaks what is still under way. */
+  close(): Promise<void>;
+};
+
+/** At most so many requests are made of one server at a time; more wait in line, and their deadlines with them. */
+const mostConnections = 256;
+
+/**
+ * Sends HTTP requests to one origin, over connections of its own: a server that hangs takes none from another. Nothing is tried again, and
+ * no redirect is followed.
+ */
+export const createHttpSender = (origin: string, { connectTimeoutMs }: { connectTimeoutMs: number }): HttpSender => {
+  if (new URL(origin).protocol === 'http:') return createPlainSender(origin, { connectTimeoutMs, mostConnections });
+  // deadlines are the callers' affair
+  const options = { pipelining: 1, headersTimeout: 0, bodyTimeout: 0, allowH2: false, connect: { timeout: connectTimeoutMs } };
+  const shared = new Pool(origin, { ...options, connections: mostConnections });
+  let standing: Pool | undefined;
+
+  const send = ({ method, path, headers, body = '', isStanding = false }: HttpRequest, reader: HttpReader): HttpFlight => {
+    if (isStanding) standing ??= new Pool(origin, options);
+    let controller: { abort(reason: Error): void; pause(): void; resume(): void } | undefined;
+    let isOver = false;
+    let isHandedOver = false;
+    const fail = (error: Error): void => {
+      // who sends gets its flight before it hears of it
+      if (!isHandedOver) return void setImmediate(fail, error);
+      if (isOver) return;
+      isOver = true;
+      reader.onError(error);
+    };
+    const abort = (): void => {
+      if (isOver) return;
+      isOver = true;
+      controller?.abort(new Error('given up'));
+    };
+    (isStanding && standing ? standing : shared).dispatch(
+      { method, path, headers, body: method === 'POST' ? body : null },
+      {
+        onRequestStart: (given) => {
+          controller = given;
+          if (isOver) return given.abort(new Error('given up'));
+          reader.onSent();
+        },
+        onResponseStart: (_controller, status, answerHeaders) => {
+          if (!isOver && status >= 200) reader.onStart(status, answerHeaders);
+        },
+        onResponseData: (_controller, chunk) => {
+          if (!isOver) reader.onData(chunk);
+        },
+        onResponseEnd: () => {
+          if (isOver) return;
+          isOver = true;
+          reader.onEnd();
+        },
+        onResponseError: (_controller, error) => fail(error),
+      },
+    );
+    isHandedOver = true;
+    return {
+      pause: () => controller?.pause(),
+      resume: () => controller?.resume(),
+      abort,
+    };
+  };
+
+  return {
+    send,
+    close: async () => {
+      await Promise.all([shared.destroy(), standing?.destroy()]);
+    },
+  };
+};

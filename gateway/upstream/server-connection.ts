@@ -1,0 +1,66 @@
+import type { ResolvedPath } from '../../schema/server-launch.ts';
+import type { JsonObject, Notification, Reply } from '../mcp/message.ts';
+import type { Era } from '../mcp/revisions.ts';
+import { ResultTooLarge } from './result-too-large.ts';
+import type { ReadyEntry } from './server-entry.ts';
+import type { ServerTable } from './server-table.ts';
+import { isFault, isUnreachable } from './unavailable.ts';
+import type { CallerOfServer, Connection, UpstreamRequest } from './upstream.ts';
+import { UpstreamLost } from './upstream-lost.ts';
+
+/** An open server as one caller has it; made for each call, so it is a class: see the note in flight.ts. */
+export class ServerConnection implements Connection {
+  readonly era: Era;
+  readonly capabilities: JsonObject;
+  readonly instructions?: string;
+  readonly isolation: number;
+  readonly resolvePaths?: (paths: string[]) => Promise<ResolvedPath[]>;
+  readonly #entry: ReadyEntry;
+  readonly #table: Pick<ServerTable, 'callEnded'>;
+  readonly #caller: CallerOfServer | undefined;
+  #isForgotten = false;
+
+  constructor(table: Pick<ServerTable, 'callEnded'>, entry: ReadyEntry, caller: CallerOfServer | undefined) {
+    const { way, greeting, isolation, resolvePaths } = entry.open;
+    this.#table = table;
+    this.#entry = entry;
+    this.#caller = caller;
+    this.era = way === 'modern' ? 'modern' : 'legacy';
+    this.capabilities = greeting.capabilities;
+    this.isolation = isolation;
+    if (greeting.instructions !== undefined) this.instructions = greeting.instructions;
+    if (resolvePaths) this.resolvePaths = resolvePaths;
+  }
+
+  get offered(): ReadonlyMap<string, string> {
+    return this.#entry.open.inspection.offered;
+  }
+
+  /** No more requests go through it. */
+  forget(): void {
+    this.#isForgotten = true;
+  }
+
+  async request(request: UpstreamRequest): Promise<Reply> {
+    const entry = this.#entry;
+    const { breaker } = entry.health;
+    if (this.#isForgotten || (entry.end !== undefined && entry.callsUnderWay === 0)) throw new UpstreamLost(false);
+    if (breaker.state() === 'open') throw new UpstreamLost(false, undefined, 'breaker');
+    entry.callsUnderWay += 1;
+    try {
+      const reply = await entry.open.send(this.#caller, request);
+      breaker.succeeded();
+      return reply;
+    } catch (error) {
+      if (error instanceof ResultTooLarge) breaker.succeeded();
+      else if (isFault(error)) breaker.failed({ isUnreachable: isUnreachable(error) });
+      throw error;
+    } finally {
+      this.#table.callEnded(entry);
+    }
+  }
+
+  notify(notification: Notification): void {
+    if (this.#caller) this.#entry.open.notify(this.#caller, notification);
+  }
+}

@@ -1,0 +1,1 @@
+CREATE INDEX "mcp_tasks_principal" ON "mcp_tasks" USING btree ("principal");

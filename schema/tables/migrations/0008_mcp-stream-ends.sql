@@ -1,0 +1,1 @@
+CREATE INDEX "mcp_streams_ended" ON "mcp_streams" USING btree ("ended_at") WHERE ended_at is not null;

@@ -1,0 +1,94 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { startLegacyFixture } from '../../support/conformance/legacy-server.ts';
+import { startModernFixture } from '../../support/conformance/modern-server.ts';
+import { type Check, runScenarios, scenariosOf } from '../../support/conformance/run-scenarios.ts';
+import { startTokenFront } from '../../support/conformance/token-front.ts';
+import { adminToken, startRunningGateway } from '../../support/running-gateway.ts';
+import { baseline } from './baseline.ts';
+
+/** A revision that clients speak, in front of a server of one era. */
+type Cell = {
+  name: string;
+  startServer: () => Promise<{ url: string; close(): Promise<void> }>;
+  parameters: string[];
+  scenarios: string[];
+};
+
+const of2025 = scenariosOf('2025-11-25', 'server');
+const of2026 = scenariosOf('2026-07-28', 'server');
+/** Of 2025-06-18 the program has no list of its own: these came after it. */
+const newIn2025November = ['json-schema-2020-12', 'elicitation-sep1034-defaults', 'elicitation-sep1330-enums', 'dns-rebinding-protection'];
+const of2025June = of2025.filter((name) => !newIn2025November.includes(name) && !name.startsWith('server-sse'));
+
+const cells: Cell[] = [
+  {
+    name: '2026-07-28 in front of a modern server',
+    startServer: startModernFixture,
+    parameters: ['--requirements', '2026-07-28'],
+    scenarios: of2026,
+  },
+  {
+    name: '2025-11-25 in front of a legacy server',
+    startServer: startLegacyFixture,
+    parameters: ['--requirements', '2025-11-25'],
+    scenarios: of2025,
+  },
+  {
+    name: '2025-06-18 in front of a legacy server',
+    startServer: startLegacyFixture,
+    parameters: ['--suite', 'all', '--spec-version', '2025-06-18'],
+    scenarios: of2025June,
+  },
+  {
+    name: '2026-07-28 in front of a legacy server',
+    startServer: startLegacyFixture,
+    parameters: ['--requirements', '2026-07-28'],
+    scenarios: of2026,
+  },
+  {
+    name: '2025-11-25 in front of a modern server',
+    startServer: startModernFixture,
+    parameters: ['--requirements', '2025-11-25'],
+    scenarios: of2025,
+  },
+];
+
+describe.each(cells)('conformance: $name', ({ name, startServer, parameters, scenarios }) => {
+  let found = new Map<string, Check[]>();
+  const closing: (() => Promise<void>)[] = [];
+
+  beforeAll(async () => {
+    const server = await startServer();
+    closing.push(server.close);
+    const gateway = await startRunningGateway();
+    closing.unshift(gateway.close);
+    await gateway.apply(
+      { kind: 'McpServer', metadata: { name: 'fixture' }, spec: { url: server.url } },
+      { kind: 'Toolset', metadata: { name: 'fixture' }, spec: { servers: [{ name: 'fixture' }], naming: 'plain' } },
+    );
+    await gateway.ready('fixture');
+    const front = await startTokenFront(`${gateway.publicUrl}/mcp/fixture`, adminToken);
+    closing.unshift(front.close);
+    found = await runScenarios('server', ['--url', front.url, ...parameters]);
+  }, 170_000);
+  afterAll(async () => {
+    for (const close of closing) await close();
+  });
+
+  test.each(scenarios)('%s', (scenario) => {
+    const checks = found.get(scenario);
+    const known = baseline.find((entry) => entry.cell === name && entry.scenario === scenario);
+    const failures = (checks ?? [{ id: 'report', status: 'FAILURE', errorMessage: 'the scenario left no report' } satisfies Check])
+      .filter(({ status }) => status === 'FAILURE' || status === 'WARNING')
+      .map(({ id, errorMessage }) => `${id}: ${errorMessage}`);
+    if (known) expect(failures, `passes; take it out of the baseline (${known.reason})`).not.toEqual([]);
+    else expect(failures).toEqual([]);
+  });
+});
+
+test('each entry of the baseline names a cell and a scenario that there are', () => {
+  const strays = baseline.filter(
+    (entry) => !cells.some(({ name, scenarios }) => name === entry.cell && scenarios.includes(entry.scenario)),
+  );
+  expect(strays).toEqual([]);
+});

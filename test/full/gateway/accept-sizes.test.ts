@@ -1,0 +1,85 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { startGatewayProcess } from '../../support/gateway-process.ts';
+import { discovered, type RawMcpServer, startRawMcpServer } from '../../support/raw-mcp-server.ts';
+import { modernRequest } from '../../support/running-edge.ts';
+import { adminToken, type RunningGateway, startRunningGateway } from '../../support/running-gateway.ts';
+
+const mebibyte = 1024 * 1024;
+const limit = 16 * mebibyte;
+let gateway: RunningGateway;
+let child: Awaited<ReturnType<typeof startGatewayProcess>>;
+let server: RawMcpServer;
+const sent = { bytes: 0, isAborted: false };
+
+beforeAll(async () => {
+  server = await startRawMcpServer({
+    'server/discover': () => discovered(),
+    'tools/list': () => ({
+      result: {
+        resultType: 'complete',
+        tools: [{ name: 'look', inputSchema: { type: 'object' }, annotations: { readOnlyHint: true } }],
+        ttlMs: 0,
+      },
+    }),
+    'tools/call': async ({ id, params }, { response }) => {
+      const { mebibytes } = (params as { arguments: { mebibytes: number } }).arguments;
+      Object.assign(sent, { bytes: 0, isAborted: false });
+      const parts = function* () {
+        yield `{"jsonrpc":"2.0","id":${JSON.stringify(id)},"result":{"resultType":"complete","content":[{"type":"text","text":"`;
+        for (let count = 0; count < mebibytes; count += 1) {
+          sent.bytes += mebibyte;
+          yield 'x'.repeat(mebibyte);
+        }
+        yield '"}]}}';
+      };
+      response.writeHead(200, { 'content-type': 'application/json' });
+      await pipeline(Readable.from(parts()), response).catch(() => {
+        sent.isAborted = true;
+      });
+      return undefined;
+    },
+  });
+  gateway = await startRunningGateway();
+  await gateway.apply(
+    { kind: 'McpServer', metadata: { name: 'raw' }, spec: { url: server.url } },
+    { kind: 'Toolset', metadata: { name: 'raw' }, spec: { servers: [{ name: 'raw' }], naming: 'plain' } },
+  );
+  await gateway.ready('raw');
+  await gateway.stop();
+  child = await startGatewayProcess(gateway.config);
+  await gateway.ready('raw');
+});
+afterAll(async () => {
+  await child.kill();
+  await gateway.close();
+  await server.close();
+});
+
+const call = async (mebibytes: number): Promise<string> => {
+  const request = modernRequest(
+    'tools/call',
+    { name: 'look', arguments: { mebibytes } },
+    { headers: { authorization: `Bearer ${adminToken}` } },
+  );
+  return (await fetch(`${gateway.publicUrl}/mcp/raw`, request)).text();
+};
+const memory = (field: 'VmRSS' | 'VmHWM'): number =>
+  Number(new RegExp(`${field}:\\s+(\\d+)`).exec(readFileSync(`/proc/${child.pid}/status`, 'utf8'))?.[1]) * 1024;
+
+test.runIf(process.platform === 'linux')(
+  'a result over 16 MiB is a tool error that names the limit, its server is cut off, and the gateway holds at most twice the limit',
+  async () => {
+    for (let warm = 0; warm < 3; warm += 1) await call(1);
+    const before = memory('VmRSS');
+    writeFileSync(`/proc/${child.pid}/clear_refs`, '5'); // the highest mark starts anew
+    const answer = JSON.parse(await call(200)) as { result: { isError: boolean; content: { text: string }[] } };
+    expect(answer.result.isError).toBe(true);
+    expect(answer.result.content[0]?.text).toContain(`limit of ${limit} bytes`);
+    expect(sent.isAborted).toBe(true);
+    expect(sent.bytes).toBeLessThan(60 * mebibyte);
+    expect(memory('VmHWM') - before).toBeLessThanOrEqual(2 * limit);
+  },
+);

@@ -1,0 +1,112 @@
+import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { createAuthenticator } from '../../gateway/auth/authenticate.ts';
+import type { RunTokenClaims } from '../../gateway/auth/verify-run-token.ts';
+import type { Principal } from '../../gateway/principal.ts';
+import { endAgent } from '../../store/agents.ts';
+import { replacePersonToken, seedPeople } from '../../store/people.ts';
+import { insertRunningAgent, insertRunningRun, useTestDatabase } from '../support/store-database.ts';
+
+const { database } = useTestDatabase();
+let now = 0;
+let authenticate: ReturnType<typeof createAuthenticator>;
+const token = 'qd_a-token-of-ada';
+const give = (given: string) => replacePersonToken(database(), { org: 'default', personId: 'ada', stamp: 'session', token: given });
+const claimsOf = (agentId: string): RunTokenClaims =>
+  ({ act: { sub: agentId }, org: 'default', project: 'default', sub: 'default/admin' }) as RunTokenClaims;
+const ask = async (bearer: string): Promise<Principal> => authenticate(`Bearer ${bearer}`, 'http://gateway/mcp');
+const refused = { code: 'token_refused' };
+
+beforeAll(() => seedPeople(database(), 'default', [{ id: 'ada', groups: ['engineers'], roles: [] }]));
+beforeEach(async () => {
+  now = Date.now();
+  await database().$client.query('update people set disabled = false');
+  await give(token);
+  // a run's token stands for its agent here: verify-run-token.test.ts has the rest
+  authenticate = createAuthenticator({ database: database(), profile: 'dev', verifyRunToken: claimsOf, now: () => now });
+});
+
+describe('a person’s token', () => {
+  test('is looked up once, and answered without a promise for two seconds', async () => {
+    const person = await ask(token);
+    expect(person).toMatchObject({ kind: 'person', id: 'ada', groups: ['engineers'] });
+    expect(authenticate(`Bearer ${token}`, 'http://gateway/mcp')).toBe(person);
+    now += 1999;
+    expect(authenticate(`Bearer ${token}`, 'http://gateway/mcp')).toBe(person);
+    now += 1;
+    expect(authenticate(`Bearer ${token}`, 'http://gateway/mcp')).toBeInstanceOf(Promise);
+  });
+
+  test('is the same frozen principal as long as nothing about the person changes', async () => {
+    const person = await ask(token);
+    now += 5000;
+    expect(await ask(token)).toBe(person);
+    expect(Object.isFrozen(person) && Object.isFrozen((person as { groups: string[] }).groups)).toBe(true);
+    await seedPeople(database(), 'default', [{ id: 'ada', groups: ['engineers', 'ops'], roles: [] }]);
+    now += 5000;
+    expect(await ask(token)).toMatchObject({ groups: ['engineers', 'ops'] });
+    await seedPeople(database(), 'default', [{ id: 'ada', groups: ['engineers'], roles: [] }]);
+  });
+
+  test('that was taken back, or whose person was disabled, is refused two seconds later', async () => {
+    await ask(token);
+    await give('qd_another');
+    now += 2000;
+    await expect(ask(token)).rejects.toMatchObject(refused);
+    expect(await ask('qd_another')).toMatchObject({ id: 'ada' });
+    await database().$client.query('update people set disabled = true');
+    now += 2000;
+    await expect(ask('qd_another')).rejects.toMatchObject(refused);
+  });
+
+  test('ends when it says, also in the middle of those two seconds', async () => {
+    await database().$client.query('update person_tokens set expires_at = $1', [new Date(now + 500)]);
+    await ask(token);
+    now += 499;
+    expect(await ask(token)).toMatchObject({ id: 'ada' });
+    now += 1;
+    await expect(ask(token)).rejects.toMatchObject(refused);
+  });
+
+  test('that is nobody’s is refused without asking again for a quarter of a second', async () => {
+    await expect(ask('qd_new')).rejects.toMatchObject(refused);
+    await give('qd_new');
+    await expect(ask('qd_new')).rejects.toMatchObject(refused);
+    now += 250;
+    expect(await ask('qd_new')).toMatchObject({ id: 'ada' });
+  });
+
+  test('is not taken in production, nor anything that is no bearer token', async () => {
+    authenticate = createAuthenticator({ database: database(), profile: 'production', verifyRunToken: claimsOf, now: () => now });
+    await expect(ask(token)).rejects.toMatchObject(refused);
+    expect(() => authenticate(undefined, 'x')).toThrow(expect.objectContaining({ code: 'not_authenticated' }));
+    expect(() => authenticate('Basic abc', 'x')).toThrow(expect.objectContaining({ code: 'not_authenticated' }));
+  });
+
+  test('is asked for once by many calls at the same time', async () => {
+    const people = await Promise.all(Array.from({ length: 20 }, () => ask(token)));
+    expect(new Set(people).size).toBe(1);
+  });
+});
+
+describe('an agent run’s token', () => {
+  test('stands for the agent as its row has it, until that ends', async () => {
+    const run = await insertRunningRun(database(), 'run_auth');
+    const agentId = await insertRunningAgent(database(), run);
+    const agent = await ask(agentId);
+    expect(agent).toMatchObject({ kind: 'agent', agentId, person: 'admin', runId: 'run_auth' });
+    expect(authenticate(`Bearer ${agentId}`, 'x')).toBe(agent);
+    await endAgent(database(), agentId, { state: 'cancelled' });
+    now += 2000;
+    await expect(ask(agentId)).rejects.toMatchObject(refused);
+  });
+
+  test('of another tenant, or for another person than the one who launched the run, is refused', async () => {
+    const run = await insertRunningRun(database(), 'run_foreign');
+    const agentId = await insertRunningAgent(database(), run);
+    for (const change of [{ org: 'other' }, { project: 'other' }, { sub: 'default/mallory' }]) {
+      const verifyRunToken = () => ({ ...claimsOf(agentId), ...change });
+      authenticate = createAuthenticator({ database: database(), profile: 'dev', verifyRunToken, now: () => now });
+      await expect(ask(agentId)).rejects.toMatchObject(refused);
+    }
+  });
+});

@@ -1,0 +1,164 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { Agent, request } from 'undici';
+import { expect, test } from 'vitest';
+import { freePort } from '../support/free-port.ts';
+import { startGatewayProcess } from '../support/gateway-process.ts';
+import { adminToken, startRunningGateway } from '../support/running-gateway.ts';
+
+const minutes = Number(process.env.SOAK_MINUTES ?? 30);
+const sessionCount = 1000;
+const lanes = 32;
+const restartEveryMs = 20_000;
+/** How long after its server came back the gateway may still refuse: a breaker's pause and one new connection. */
+const graceMs = 3000;
+const ceilingMiB = 600;
+
+const backendFile = fileURLToPath(new URL('../support/soak-backend.ts', import.meta.url));
+const rssMiB = (pid: number): number => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) / 1024;
+
+/** A server that is killed and started again on the same port; `downs` are the times in between. */
+const startRestarting = async (port: number) => {
+  const downs: { from: number; to: number }[] = [];
+  let child: ChildProcess;
+  const start = async (): Promise<void> => {
+    child = fork(backendFile, [String(port)], { stdio: 'ignore' });
+    for (;;) {
+      const isUp = await request(`http://127.0.0.1:${port}/`).then(
+        ({ body }) => body.dump().then(() => true),
+        () => false,
+      );
+      if (isUp) return;
+      await delay(20);
+    }
+  };
+  const kill = async (): Promise<void> => {
+    const gone = once(child, 'exit');
+    child.kill('SIGKILL');
+    await gone;
+  };
+  await start();
+  return {
+    downs,
+    restart: async () => {
+      const down = { from: performance.now(), to: Number.POSITIVE_INFINITY };
+      downs.push(down);
+      await kill();
+      await delay(500);
+      await start();
+      down.to = performance.now();
+    },
+    close: kill,
+  };
+};
+
+test(`${minutes} minutes at half of the maximum load, a server restarted every 20 s, 1,000 sessions of 67 tools`, async () => {
+  const port = await freePort();
+  const backend = await startRestarting(port);
+  const place = await startRunningGateway();
+  await place.apply(
+    { kind: 'McpServer', metadata: { name: 'soak' }, spec: { url: `http://127.0.0.1:${port}/mcp` } },
+    { kind: 'Toolset', metadata: { name: 'soak' }, spec: { servers: [{ name: 'soak' }], naming: 'plain' } },
+  );
+  await place.ready('soak');
+  await place.stop();
+  const gateway = await startGatewayProcess(place.config);
+  await place.ready('soak');
+
+  const dispatcher = new Agent({ connections: lanes, pipelining: 1 });
+  const url = `${place.publicUrl}/mcp/soak`;
+  const post = async (body: object, session?: string) => {
+    const answer = await request(url, {
+      dispatcher,
+      method: 'POST',
+      headers: {
+        authorization: `Bearer ${adminToken}`,
+        'content-type': 'application/json',
+        accept: 'application/json, text/event-stream',
+        ...(session === undefined ? {} : { 'mcp-session-id': session, 'mcp-protocol-version': '2025-11-25' }),
+      },
+      body: JSON.stringify({ jsonrpc: '2.0', ...body }),
+    });
+    return { status: answer.statusCode, headers: answer.headers, text: await answer.body.text() };
+  };
+  const open = async (): Promise<string> => {
+    const params = { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'soak', version: '1.0.0' } };
+    const { headers } = await post({ id: 1, method: 'initialize', params });
+    return String(headers['mcp-session-id']);
+  };
+  const sessions: string[] = [];
+  for (let index = 0; index < sessionCount; index += 1) sessions.push(await open());
+
+  const unexplained: string[] = [];
+  let calls = 0;
+  let refused = 0;
+  const isExplained = (from: number, to: number): boolean => backend.downs.some((down) => from < down.to + graceMs && to > down.from);
+  const callOnce = async (): Promise<void> => {
+    const from = performance.now();
+    const session = sessions[calls % sessions.length];
+    const tool = calls % 67;
+    calls += 1;
+    const answer = await post(
+      { id: calls, method: 'tools/call', params: { name: `echo_${tool}`, arguments: { text: `t${tool}` } } },
+      session,
+    ).catch((error: unknown) => ({ status: 0, text: String(error) }));
+    if (answer.text.includes(`"text":"t${tool}"`)) return;
+    refused += 1;
+    if (!isExplained(from, performance.now())) unexplained.push(`${answer.status} ${answer.text.slice(0, 300)}`);
+  };
+
+  /** Calls of all lanes in a time, as fast as they come or no faster than `perSecond`. */
+  const load = async (milliseconds: number, perSecond = Number.POSITIVE_INFINITY): Promise<number> => {
+    const [from, before] = [performance.now(), calls];
+    const until = from + milliseconds;
+    await Promise.all(
+      Array.from({ length: lanes }, async () => {
+        while (performance.now() < until) {
+          const due = from + ((calls - before) / perSecond) * 1000;
+          if (due > performance.now()) await delay(due - performance.now());
+          await callOnce();
+        }
+      }),
+    );
+    return ((calls - before) / milliseconds) * 1000;
+  };
+
+  try {
+    // each session opens one at the server with its first call
+    while (calls < sessionCount) await load(1000);
+    const maximum = await load(5000);
+    const memory: number[] = [];
+    const endAt = performance.now() + minutes * 60_000;
+    let nextRestartAt = performance.now() + restartEveryMs;
+    const restarting = (async () => {
+      while (performance.now() < endAt) {
+        await delay(Math.max(0, nextRestartAt - performance.now()));
+        await backend.restart();
+        nextRestartAt += restartEveryMs;
+      }
+    })();
+    while (performance.now() < endAt) {
+      await load(Math.min(15_000, Math.max(1000, endAt - performance.now())), maximum / 2);
+      memory.push(rssMiB(gateway.pid));
+    }
+    await restarting;
+    const third = Math.max(1, Math.floor(memory.length / 3));
+    const mean = (values: number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
+    const [middle, last] = [mean(memory.slice(third, 2 * third)), mean(memory.slice(-third))];
+    console.log(
+      `${calls} calls, maximum ${Math.round(maximum)}/s, ${refused} refused while the server was down, ${backend.downs.length} restarts, ` +
+        `gateway ${Math.round(middle)} MiB in the middle, ${Math.round(last)} MiB at the end, at most ${Math.round(Math.max(...memory))}`,
+    );
+    expect(unexplained).toEqual([]);
+    expect(last).toBeLessThan(middle * 1.1);
+    expect(Math.max(...memory)).toBeLessThan(ceilingMiB);
+  } finally {
+    await gateway.close();
+    await place.close();
+    await backend.close();
+    await dispatcher.close();
+  }
+});
