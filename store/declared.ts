@@ -10,7 +10,6 @@ export type Declared = {
   list: <K extends Kind>(kind: K, tenancy?: Partial<Tenancy>) => StoredResource<K>[];
   /** What is pinned of one server, usable or not, in the order of the names; see `isUsable`. */
   definitionsOf: (tenancy: Tenancy, server: string, kind: DefinitionKind) => readonly Definition[];
-  toolsOf: (tenancy: Tenancy, server: string) => readonly Definition[];
   /** The generation of a server at which definitions of a kind were first looked at; 0 when they never were. */
   seenAt: (tenancy: Tenancy, server: string, kind: DefinitionKind) => number;
   projects: () => Tenancy[];
@@ -39,7 +38,6 @@ export const declaredFrom = (resources: StoredResource[], definitions: Definitio
       ) as StoredResource<K>[],
     definitionsOf,
     seenAt: (tenancy, server, kind) => seenAt.get(`${kind}/${qualifiedName(tenancy, server)}`) ?? 0,
-    toolsOf: (tenancy, server) => definitionsOf(tenancy, server, 'tool'),
     projects: () => [...new Map(resources.map(({ metadata: { org, project } }) => [`${org}/${project}`, { org, project }])).values()],
   };
 };

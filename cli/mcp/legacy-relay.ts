@@ -144,4 +144,3 @@ export const createLegacyRelay = ({
     end: () => session.end(),
   };
 };
-export type LegacyRelay = ReturnType<typeof createLegacyRelay>;

@@ -120,4 +120,3 @@ export const createLegacySession = ({
     },
   };
 };
-export type LegacySession = ReturnType<typeof createLegacySession>;

@@ -1,5 +1,5 @@
 import { isObject, type JsonObject, objectAt } from '../../gateway/mcp/message.ts';
-import { metaKeys } from '../../gateway/mcp/revisions.ts';
+import { metaKeys } from '../../schema/mcp-revisions.ts';
 import type { Deliver, ModernRelay } from './modern-relay.ts';
 import { pause, whileAway } from './patience.ts';
 import type { RequestLine } from './rpc-line.ts';

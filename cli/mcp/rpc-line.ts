@@ -1,5 +1,5 @@
 import { isObject, type JsonObject, objectAt, type RequestId, rpcCodes } from '../../gateway/mcp/message.ts';
-import { metaKeys } from '../../gateway/mcp/revisions.ts';
+import { metaKeys } from '../../schema/mcp-revisions.ts';
 
 /** One message of a client as it came: its text is what is passed on, the rest says where to. */
 export type RpcLine = { text: string } & (

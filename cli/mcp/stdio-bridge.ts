@@ -83,4 +83,3 @@ export const createStdioBridge = ({ http, deliver, log }: { http: GatewayHttp; d
     },
   };
 };
-export type StdioBridge = ReturnType<typeof createStdioBridge>;

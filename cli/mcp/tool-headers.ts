@@ -1,9 +1,6 @@
 import { isObject, type JsonObject } from '../../gateway/mcp/message.ts';
-import { type ParameterHeader, parameterHeadersOf } from '../../gateway/surface/parameter-headers.ts';
+import { argumentAt, type ParameterHeader, parameterHeadersOf } from '../../gateway/surface/parameter-headers.ts';
 import { encodeHeaderValue } from '../../gateway/upstream/encode-header-value.ts';
-
-const valueAt = (root: unknown, path: readonly string[]): unknown =>
-  path.reduce<unknown>((value, key) => (isObject(value) && Object.hasOwn(value, key) ? value[key] : undefined), root);
 
 /** Knows which arguments of which tools have to be repeated in headers `Mcp-Param-*`, from the lists that passed by. */
 export const createToolHeaders = () => {
@@ -22,7 +19,7 @@ export const createToolHeaders = () => {
     headersOf: ({ name, arguments: given }: JsonObject): Record<string, string> =>
       Object.fromEntries(
         (known.get(String(name)) ?? []).flatMap(({ header, path }) => {
-          const value = valueAt(given, path);
+          const value = argumentAt(given, path);
           return value === undefined || value === null ? [] : [[header, encodeHeaderValue(String(value))]];
         }),
       ),

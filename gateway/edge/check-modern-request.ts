@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
+import { isModernVersion, type LogLevel, logLevels, metaKeys } from '../../schema/mcp-revisions.ts';
 import type { ClientFacts } from '../mcp/client-request.ts';
 import { isObject, type JsonObject, objectAt, type RpcError, rpcCodes } from '../mcp/message.ts';
-import { isModernVersion, type LogLevel, logLevels, metaKeys } from '../mcp/revisions.ts';
 import { unsupportedVersion } from './choose-era.ts';
 import { decodeHeaderValue } from './decode-header-value.ts';
 

@@ -1,5 +1,5 @@
+import { isLegacyVersion, isModernVersion, knownVersions, metaKeys, modernVersions } from '../../schema/mcp-revisions.ts';
 import { objectAt, type RpcError, rpcCodes } from '../mcp/message.ts';
-import { isLegacyVersion, isModernVersion, knownVersions, metaKeys, modernVersions } from '../mcp/revisions.ts';
 import type { MessageCheck } from './check-message.ts';
 
 export type EraChoice = { era: 'legacy' } | { era: 'modern' } | { era: 'neither'; error: RpcError };

@@ -1,6 +1,6 @@
+import { metaKeys } from '../../schema/mcp-revisions.ts';
 import { gatewayInfo } from '../mcp/gateway-info.ts';
 import { type JsonObject, objectAt, type RequestId } from '../mcp/message.ts';
-import { metaKeys } from '../mcp/revisions.ts';
 
 const ownMeta = `"_meta":${JSON.stringify({ [metaKeys.serverInfo]: gatewayInfo })}`;
 const complete = '"resultType":"complete"';

@@ -1,6 +1,6 @@
+import { isModernVersion } from '../../schema/mcp-revisions.ts';
 import type { GatewayContext } from '../gateway-context.ts';
 import { isObject, rpcCodes } from '../mcp/message.ts';
-import { isModernVersion } from '../mcp/revisions.ts';
 import type { Surface } from '../surface/surface.ts';
 import { refuse } from './answer-json.ts';
 import { checkMessage } from './check-message.ts';

@@ -1,8 +1,8 @@
 import type { IncomingHttpHeaders } from 'node:http';
+import { knownVersions } from '../../schema/mcp-revisions.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import type { ClientRequest } from '../mcp/client-request.ts';
 import { type JsonObject, type RequestId, rpcCodes } from '../mcp/message.ts';
-import { knownVersions } from '../mcp/revisions.ts';
 import type { Surface } from '../surface/surface.ts';
 import { acceptedAnswers } from './accepted-answers.ts';
 import { answerJsonText, refuse } from './answer-json.ts';

@@ -1,5 +1,5 @@
+import type { Era } from '../../schema/mcp-revisions.ts';
 import { isObject, type JsonObject, type Reply, rpcCodes } from '../mcp/message.ts';
-import type { Era } from '../mcp/revisions.ts';
 import { withoutHopMeta } from './translate-question.ts';
 
 /** What a legacy server says of a resource that it has not; the modern era has no code of its own for it. */

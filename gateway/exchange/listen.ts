@@ -1,7 +1,7 @@
 import { PlatformError } from '../../schema/errors.ts';
+import { metaKeys } from '../../schema/mcp-revisions.ts';
 import type { ClientRequest } from '../mcp/client-request.ts';
 import { isObject, type JsonObject, type Notification, type Reply } from '../mcp/message.ts';
-import { metaKeys } from '../mcp/revisions.ts';
 import type { ListKind } from '../surface/surface.ts';
 import { RpcRefusal } from './error-reply.ts';
 import type { SurfaceOfExchange } from './exchange.ts';

@@ -1,5 +1,5 @@
+import { tasksExtension } from '../../schema/mcp-revisions.ts';
 import { isObject, type JsonObject, objectAt, type Question, type RpcError, rpcCodes } from '../mcp/message.ts';
-import { tasksExtension } from '../mcp/revisions.ts';
 
 export const declaresTasks = (capabilities: JsonObject): boolean => objectAt(capabilities, 'extensions')[tasksExtension] !== undefined;
 

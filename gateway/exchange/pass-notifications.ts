@@ -1,6 +1,6 @@
+import { type LogLevel, logLevels } from '../../schema/mcp-revisions.ts';
 import type { ClientRequest } from '../mcp/client-request.ts';
 import { type JsonObject, type Notification, objectAt } from '../mcp/message.ts';
-import { type LogLevel, logLevels } from '../mcp/revisions.ts';
 import { withoutHopMeta } from './translate-question.ts';
 
 /** Under which the client wants to hear of progress; undefined where it does not. */

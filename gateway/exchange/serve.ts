@@ -61,10 +61,10 @@ export const createServe = ({
   const toTheEnd = (request: ClientRequest, work: Work, handsOver: () => boolean): Promise<Reply> =>
     orErrorReply(logger, async () => {
       const reply = await inRounds(request, work, handsOver);
-      if (reply.kind === 'error' || !isServerTask(reply.result)) return reply;
-      return handsOver() && declaresTasks(request.client.capabilities)
-        ? reply
-        : afterSending(() => serverTasks.follow(request, reply.result as Parameters<typeof serverTasks.follow>[1]));
+      if (reply.kind === 'error') return reply;
+      const { result } = reply;
+      if (!isServerTask(result) || (handsOver() && declaresTasks(request.client.capabilities))) return reply;
+      return afterSending(() => serverTasks.follow(request, result));
     });
 
   const nextOf = async (call: StandingCall, request: ClientRequest): Promise<Reply> => {

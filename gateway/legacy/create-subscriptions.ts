@@ -4,6 +4,7 @@ import type { Logger } from '../../telemetry/logger.ts';
 import type { ClientRequest } from '../mcp/client-request.ts';
 import type { Reply } from '../mcp/message.ts';
 import type { Surface } from '../surface/surface.ts';
+import { onBehalfOf } from './on-behalf-of.ts';
 import type { Session } from './session.ts';
 
 /** On whose behalf a session is subscribed. */
@@ -27,19 +28,8 @@ export const createSubscriptions = ({
   /** What this replica hears of. */
   const heard = new Map<string, { from: Subscriber; uris: Set<string> }>();
 
-  const handle = (method: string, { principal, endpoint, session }: Subscriber, uri: string): Promise<Reply> =>
-    surface.handle({
-      method,
-      params: { uri },
-      principal,
-      endpoint,
-      session,
-      client: session.client,
-      parameterHeaders: {},
-      logLevel: session.logLevel,
-      signal: new AbortController().signal,
-      notify: async () => undefined,
-    });
+  const handle = (method: string, from: Subscriber, uri: string): Promise<Reply> =>
+    surface.handle({ ...onBehalfOf(from), method, params: { uri }, notify: async () => undefined });
   const hear = (from: Subscriber, uri: string): void => {
     const known = heard.get(from.session.id);
     if (known) known.uris.add(uri);

@@ -1,6 +1,6 @@
+import type { LogLevel } from '../../schema/mcp-revisions.ts';
 import type { McpSessionRow } from '../../store/mcp-sessions.ts';
 import type { ClientFacts, ClientSession } from '../mcp/client-request.ts';
-import type { LogLevel } from '../mcp/revisions.ts';
 import type { Session } from './session.ts';
 
 /** What of a session may change in the database. */

@@ -1,7 +1,7 @@
 import { PlatformError } from '../../schema/errors.ts';
+import { isLegacyVersion, newestLegacy } from '../../schema/mcp-revisions.ts';
 import type { ClientFacts } from '../mcp/client-request.ts';
 import { isObject, type JsonObject, objectAt } from '../mcp/message.ts';
-import { isLegacyVersion, newestLegacy } from '../mcp/revisions.ts';
 
 /** What is known of a client that has not said anything of itself. */
 export const unknownClient = (protocolVersion: string): ClientFacts => ({ era: 'legacy', protocolVersion, capabilities: {} });

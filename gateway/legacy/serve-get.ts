@@ -1,9 +1,9 @@
 import { PlatformError } from '../../schema/errors.ts';
+import { isLegacyVersion } from '../../schema/mcp-revisions.ts';
 import { refuse } from '../edge/answer-json.ts';
 import { unsupportedVersion } from '../edge/choose-era.ts';
 import type { EdgeRequest } from '../edge/legacy-edge.ts';
 import { rpcCodes } from '../mcp/message.ts';
-import { isLegacyVersion } from '../mcp/revisions.ts';
 import { sessionUnknown } from './answer-error.ts';
 import type { RequestStreams } from './create-request-streams.ts';
 import type { Sessions } from './create-sessions.ts';

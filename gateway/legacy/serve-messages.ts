@@ -5,6 +5,7 @@ import type { EdgeRequest } from '../edge/legacy-edge.ts';
 import type { JsonObject, Notification } from '../mcp/message.ts';
 import type { Surface } from '../surface/surface.ts';
 import type { Questions } from './create-questions.ts';
+import { onBehalfOf } from './on-behalf-of.ts';
 import { readReply } from './read-reply.ts';
 import { requestDigest, requestKey } from './request-key.ts';
 import { takenBack } from './run-request.ts';
@@ -43,18 +44,7 @@ export const createMessageTaker = ({
     if (method === 'notifications/cancelled') cancel(session, params?.requestId);
     if (method === 'notifications/cancelled' || method === 'notifications/initialized') return;
     try {
-      surface.notified(
-        {
-          principal,
-          endpoint,
-          session,
-          client: session.client,
-          parameterHeaders: {},
-          logLevel: session.logLevel,
-          signal: new AbortController().signal,
-        },
-        notification,
-      );
+      surface.notified(onBehalfOf({ principal, endpoint, session }), notification);
     } catch (error) {
       logger.error({ err: error, method }, 'a notification failed inside');
     }

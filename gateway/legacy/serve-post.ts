@@ -1,10 +1,10 @@
+import { isLegacyVersion } from '../../schema/mcp-revisions.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import { acceptedAnswers } from '../edge/accepted-answers.ts';
 import { errorText, refuse } from '../edge/answer-json.ts';
 import { unsupportedVersion } from '../edge/choose-era.ts';
 import type { EdgeRequest } from '../edge/legacy-edge.ts';
 import { rpcCodes } from '../mcp/message.ts';
-import { isLegacyVersion } from '../mcp/revisions.ts';
 import { principalName } from '../principal.ts';
 import { sessionUnknown } from './answer-error.ts';
 import type { Initializer } from './answer-initialize.ts';

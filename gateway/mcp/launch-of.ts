@@ -15,6 +15,9 @@ export const isPerRun = ({ spec }: StoredResource<'McpServer'>): boolean =>
 /** Whether one process serves one client's session: it hears what that client can do, and may ask it things. */
 export const isPerSession = ({ spec }: StoredResource<'McpServer'>): boolean => !('url' in spec) && spec.instance === 'session';
 
+/** Whether what serves one caller may serve any other: no process of the server belongs to one run or session. */
+export const isForAll = (server: StoredResource<'McpServer'>): boolean => !isPerRun(server) && !isPerSession(server);
+
 /**
  * What the host is told to run for a server of ours.
  * @param session - names whom the process serves alone; it shows in process lists, so it is no secret

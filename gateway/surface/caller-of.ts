@@ -1,7 +1,7 @@
+import { type LogLevel, logLevels } from '../../schema/mcp-revisions.ts';
 import type { ClientRequest, ClientSession } from '../mcp/client-request.ts';
 import type { RunOfServer } from '../mcp/launch-of.ts';
 import type { Notification } from '../mcp/message.ts';
-import { type LogLevel, logLevels } from '../mcp/revisions.ts';
 import { type Principal, principalName } from '../principal.ts';
 import type { CallerOfServer } from '../upstream/upstream.ts';
 

@@ -1,11 +1,11 @@
 import { isPlatformError, PlatformError } from '../../schema/errors.ts';
+import { type Era, type LogLevel, logLevels } from '../../schema/mcp-revisions.ts';
 import { deriveContentKeys } from '../../store/secrets/seal.ts';
 import { createExchange } from '../exchange/create-exchange.ts';
 import { orErrorReply, RpcRefusal } from '../exchange/error-reply.ts';
 import type { GatewayContext } from '../gateway-context.ts';
 import type { ClientRequest } from '../mcp/client-request.ts';
 import { type Reply, rpcCodes } from '../mcp/message.ts';
-import { type Era, type LogLevel, logLevels } from '../mcp/revisions.ts';
 import { callTool } from '../tool-call/call-tool.ts';
 import type { UpstreamPool } from '../upstream/upstream-pool.ts';
 import { createComplete } from './complete.ts';

@@ -1,8 +1,8 @@
+import { type Era, tasksExtension } from '../../schema/mcp-revisions.ts';
 import type { GatewayContext } from '../gateway-context.ts';
 import type { Endpoint } from '../mcp/endpoint.ts';
 import { gatewayInfo } from '../mcp/gateway-info.ts';
 import { isObject, type JsonObject } from '../mcp/message.ts';
-import { type Era, tasksExtension } from '../mcp/revisions.ts';
 import type { Principal } from '../principal.ts';
 import type { UpstreamPool } from '../upstream/upstream-pool.ts';
 import { tableOf } from './endpoint-table.ts';

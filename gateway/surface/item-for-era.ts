@@ -1,5 +1,5 @@
+import type { Era } from '../../schema/mcp-revisions.ts';
 import { isObject, type JsonObject } from '../mcp/message.ts';
-import type { Era } from '../mcp/revisions.ts';
 
 /**
  * An item of a list as clients of an era read it. Legacy clients know output schemas of objects only, and one tool with another costs

@@ -1,8 +1,8 @@
+import type { Era } from '../../schema/mcp-revisions.ts';
 import type { DefinitionKind } from '../../store/definitions.ts';
 import type { GatewayContext } from '../gateway-context.ts';
 import type { ClientRequest } from '../mcp/client-request.ts';
 import type { JsonObject, Reply } from '../mcp/message.ts';
-import type { Era } from '../mcp/revisions.ts';
 import type { UpstreamPool } from '../upstream/upstream-pool.ts';
 import type { Exposed } from './exposed.ts';
 import { itemForEra } from './item-for-era.ts';

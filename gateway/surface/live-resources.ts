@@ -4,7 +4,7 @@ import { uriFacts } from '../../policy/uri-facts.ts';
 import { PlatformError } from '../../schema/errors.ts';
 import type { GatewayContext } from '../gateway-context.ts';
 import type { ClientRequest } from '../mcp/client-request.ts';
-import { isPerRun, isPerSession } from '../mcp/launch-of.ts';
+import { isForAll } from '../mcp/launch-of.ts';
 import { isObject, type JsonObject } from '../mcp/message.ts';
 import type { CallerOfServer, Connection } from '../upstream/upstream.ts';
 import type { McpServer, UpstreamPool } from '../upstream/upstream-pool.ts';
@@ -51,8 +51,7 @@ export const createLiveResources = ({
   const serverKey = ({ uid, generation }: McpServer): string => `${uid}@${generation}`;
 
   const keyOf = (server: McpServer, caller: CallerOfServer): string => {
-    const isShared =
-      pool.factsOf(server)?.era === 'modern' && !privateServers.has(server.uid) && !isPerRun(server) && !isPerSession(server);
+    const isShared = pool.factsOf(server)?.era === 'modern' && !privateServers.has(server.uid) && isForAll(server);
     return isShared ? serverKey(server) : `${serverKey(server)} ${caller.sessionKey} ${caller.run?.runId ?? ''}`;
   };
 

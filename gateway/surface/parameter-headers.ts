@@ -10,6 +10,10 @@ export type ParameterHeader = {
 };
 export type ParameterHeaders = { ok: true; headers: readonly ParameterHeader[] } | { ok: false; reason: string };
 
+/** The argument that a header repeats; what is inherited is none. */
+export const argumentAt = (argumentsOfCall: unknown, path: readonly string[]): unknown =>
+  path.reduce<unknown>((value, key) => (isObject(value) && Object.hasOwn(value, key) ? value[key] : undefined), argumentsOfCall);
+
 const annotation = 'x-mcp-header';
 const token = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 const types: readonly unknown[] = ['string', 'integer', 'boolean'];

@@ -1,7 +1,7 @@
 import { PlatformError } from '../../schema/errors.ts';
 import type { ClientRequest } from '../mcp/client-request.ts';
 import { isObject, type JsonObject, type Reply } from '../mcp/message.ts';
-import { bytesAtMost } from '../tool-call/bytes-at-most.ts';
+import { bytesOver } from '../tool-call/bytes-over.ts';
 import { maxResultBytes } from '../upstream/result-too-large.ts';
 import type { Source } from './exposed.ts';
 import { mapUris, urisOf } from './map-uris.ts';
@@ -12,7 +12,7 @@ export const isComplete = ({ resultType }: JsonObject): boolean => resultType ==
 
 /** @throws {PlatformError} `result_too_large` */
 const assertFits = (name: string, result: JsonObject): void => {
-  if (!bytesAtMost(result, maxResultBytes) && Buffer.byteLength(JSON.stringify(result)) > maxResultBytes)
+  if (bytesOver(result, maxResultBytes) !== undefined)
     throw new PlatformError('result_too_large', `${name} answered with more than ${maxResultBytes} bytes; ask for less.`);
 };
 

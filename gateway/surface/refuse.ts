@@ -1,8 +1,8 @@
 import { PlatformError } from '../../schema/errors.ts';
+import type { Era } from '../../schema/mcp-revisions.ts';
 import type { Decision } from '../decide.ts';
 import { RpcRefusal } from '../exchange/error-reply.ts';
 import { rpcCodes } from '../mcp/message.ts';
-import type { Era } from '../mcp/revisions.ts';
 
 const longestName = 256;
 const longestUri = 8192;
@@ -24,8 +24,9 @@ export const unknownResource = (uri: string, { decisionId }: Decision): Platform
 /** The refusal of a use for its arguments, or for the moment: it names the rule and what to do. */
 export const argumentRefused = (name: string, { decisionId, policies, advice }: Decision): PlatformError => {
   const rule = policies.length > 0 ? policies.join(', ') : 'no policy permits it';
-  const todo = advice.length > 0 ? advice.join(' ') : 'Ask the owner of the project for a policy that permits it, or use other arguments.';
-  return new PlatformError('argument_refused', `${name.slice(0, longestName)}: refused by ${rule}. ${todo}`, {
+  const whatToDo =
+    advice.length > 0 ? advice.join(' ') : 'Ask the owner of the project for a policy that permits it, or use other arguments.';
+  return new PlatformError('argument_refused', `${name.slice(0, longestName)}: refused by ${rule}. ${whatToDo}`, {
     facts: { decisionId, rule },
   });
 };

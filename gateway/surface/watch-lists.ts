@@ -143,4 +143,3 @@ export const createListWatch = ({ context, pool, live }: { context: GatewayConte
     },
   };
 };
-export type ListWatch = ReturnType<typeof createListWatch>;

@@ -22,7 +22,7 @@ export const checkInput: ToolCallStep = (call, next) => {
   const { params, client, parameterHeaders } = call.request;
   const { inputSchema, execution } = tool.pinned.definition;
   if (client.era === 'modern') {
-    const mismatch = checkParameterHeaders(tool.shown.inputSchema, params.arguments ?? {}, parameterHeaders);
+    const mismatch = checkParameterHeaders(tool.headers, params.arguments ?? {}, parameterHeaders);
     if (mismatch) throw new RpcRefusal(mismatch);
     if (objectAt({ execution }, 'execution').taskSupport === 'required' && !declaresTasks(client.capabilities))
       throw new RpcRefusal(missingTasks());

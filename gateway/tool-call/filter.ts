@@ -1,7 +1,7 @@
 import { isPlatformError, PlatformError } from '../../schema/errors.ts';
 import type { JsonObject, Reply } from '../mcp/message.ts';
 import { maxResultBytes } from '../upstream/result-too-large.ts';
-import { bytesAtMost } from './bytes-at-most.ts';
+import { bytesOver } from './bytes-over.ts';
 import { presentToolResult, toolError } from './present-tool-result.ts';
 import { required, type ToolCallStep } from './tool-call.ts';
 
@@ -13,9 +13,7 @@ const tooLarge = (name: string, size: string): Reply =>
 /** Its size where that is over the limit; what is nested too deep to be written out has none. */
 const sizeOver = (result: JsonObject): number | undefined => {
   try {
-    if (bytesAtMost(result, maxResultBytes)) return undefined;
-    const bytes = Buffer.byteLength(JSON.stringify(result));
-    return bytes > maxResultBytes ? bytes : undefined;
+    return bytesOver(result, maxResultBytes);
   } catch (error) {
     if (error instanceof RangeError) return Number.POSITIVE_INFINITY;
     throw error;

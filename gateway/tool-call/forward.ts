@@ -7,8 +7,8 @@ import { callerOf } from '../surface/caller-of.ts';
 import type { Connection } from '../upstream/upstream.ts';
 import { asServerTask, endOfServerTask } from './call-as-task.ts';
 import { callTimeouts } from './call-timeouts.ts';
-import { serverParameterHeaders } from './server-parameter-headers.ts';
 import { isReadOnly, required, type ToolCall, type ToolCallStep } from './tool-call.ts';
+import { unknownParameterHeaders } from './unknown-parameter-headers.ts';
 
 const never = new AbortController().signal;
 
@@ -44,7 +44,7 @@ export const forward: ToolCallStep = async (call) => {
   const { gateway, pool, request, operationId } = call;
   const outlivesCaller = !isReadOnly(call) && call.isNamedOperation;
   const signal = outlivesCaller ? never : request.signal;
-  const parameterHeaders = serverParameterHeaders(call);
+  const parameterHeaders = unknownParameterHeaders(call);
   const send = async (connection: Connection): Promise<Reply> => {
     const exchange = { gateway, pool, request, server, connection, operationId, signal, timeouts: callTimeouts(server) };
     const reply = await exchangeWithServer({

@@ -5,7 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { toPlatformError } from '../../schema/errors.ts';
 import { setCondition } from '../../store/resources.ts';
 import type { GatewayContext } from '../gateway-context.ts';
-import { isPerRun, isPerSession, launchOf, type RunOfServer } from '../mcp/launch-of.ts';
+import { isForAll, isPerRun, launchOf, type RunOfServer } from '../mcp/launch-of.ts';
 import { createToolsetTeller } from './create-toolset-teller.ts';
 import type { HostClient } from './host-client.ts';
 import { isDeclared } from './is-declared.ts';
@@ -40,7 +40,6 @@ export const createServerDiscovery = ({ context, pool, host }: { context: Gatewa
     const hostPath = await emptyFolder;
     return { runId: 'discovery', volumes: server.spec.volumes.map(({ name }) => ({ name, hostPath, mode: 'rw' as const })) };
   };
-  const isOwnProcess = (server: McpServer): boolean => isPerRun(server) || isPerSession(server);
 
   const tell = async (server: McpServer, status: 'True' | 'False', reason: string, message: string): Promise<void> => {
     if (closing.signal.aborted || !isDeclared(context, server)) return;
@@ -70,7 +69,7 @@ export const createServerDiscovery = ({ context, pool, host }: { context: Gatewa
       Object.assign(attempt, {
         hasAnswered: true,
         failures: 0,
-        nextAt: isOwnProcess(server) ? Number.POSITIVE_INFINITY : context.now() + secondLookMs,
+        nextAt: !isForAll(server) ? Number.POSITIVE_INFINITY : context.now() + secondLookMs,
       });
       await untilInForce(context, server, offered);
       await tell(server, 'True', 'Answers', describe(offered, isolation));
@@ -83,7 +82,7 @@ export const createServerDiscovery = ({ context, pool, host }: { context: Gatewa
       attempt.nextAt = context.now() + (typeof retryInMs === 'number' ? Math.min(retryInMs, pauseMs) : pauseMs);
       await tell(server, 'False', error.code, error.detail);
     } finally {
-      if (isOwnProcess(server)) {
+      if (!isForAll(server)) {
         pool.forget(server, run ? { run } : {});
         await host.stop(launchOf(server, run).id).catch(() => undefined);
       }

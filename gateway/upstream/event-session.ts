@@ -1,4 +1,4 @@
-import type { LogLevel } from '../mcp/revisions.ts';
+import type { LogLevel } from '../../schema/mcp-revisions.ts';
 import type { Flight } from './flight.ts';
 import { createFlightTable } from './flight-table.ts';
 import { greetingOf, initializeParams } from './initialize-params.ts';

@@ -1,6 +1,6 @@
+import { newestModern } from '../../schema/mcp-revisions.ts';
 import type { ClientFacts } from '../mcp/client-request.ts';
 import type { Notification, RpcError } from '../mcp/message.ts';
-import { newestModern } from '../mcp/revisions.ts';
 import { createEventSession } from './event-session.ts';
 import { createLegacySession } from './legacy-session.ts';
 import { createModernSession } from './modern-session.ts';

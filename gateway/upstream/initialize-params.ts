@@ -1,7 +1,7 @@
 import { PlatformError } from '../../schema/errors.ts';
+import { isLegacyVersion, legacyVersions, newestLegacy } from '../../schema/mcp-revisions.ts';
 import type { ClientFacts } from '../mcp/client-request.ts';
 import { isObject, type JsonObject, objectAt, type Reply } from '../mcp/message.ts';
-import { isLegacyVersion, legacyVersions, newestLegacy } from '../mcp/revisions.ts';
 import { ownClientInfo } from './own-client-info.ts';
 import type { Greeting } from './session.ts';
 

@@ -1,6 +1,6 @@
+import type { LogLevel } from '../../schema/mcp-revisions.ts';
 import type { ClientFacts } from '../mcp/client-request.ts';
 import type { Notification } from '../mcp/message.ts';
-import type { LogLevel } from '../mcp/revisions.ts';
 import { createFlightTable } from './flight-table.ts';
 import { internalRequest } from './internal-request.ts';
 import type { KeptSession } from './kept-session.ts';

@@ -1,5 +1,5 @@
+import { metaKeys } from '../../schema/mcp-revisions.ts';
 import { type JsonObject, objectAt, rpcCodes } from '../mcp/message.ts';
-import { metaKeys } from '../mcp/revisions.ts';
 import { type ChangeFeed, type ChangeFeedParts, listsThatTell, takesSubscriptions } from './change-feed.ts';
 import { replyOf } from './flight.ts';
 import { nextRequestId } from './next-request-id.ts';

@@ -1,7 +1,7 @@
 import { instanceHeader } from '../../schema/host-headers.ts';
+import { metaKeys } from '../../schema/mcp-revisions.ts';
 import type { ClientFacts } from '../mcp/client-request.ts';
 import { type JsonObject, rpcCodes } from '../mcp/message.ts';
-import { metaKeys } from '../mcp/revisions.ts';
 import { encodeHeaderValue } from './encode-header-value.ts';
 import { beginFlight, type Flight } from './flight.ts';
 import { lossAtHost } from './loss-at-host.ts';

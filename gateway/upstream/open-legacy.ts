@@ -1,6 +1,6 @@
+import type { LogLevel } from '../../schema/mcp-revisions.ts';
 import type { ClientFacts } from '../mcp/client-request.ts';
 import type { JsonObject } from '../mcp/message.ts';
-import type { LogLevel } from '../mcp/revisions.ts';
 import type { FlightTable } from './flight-table.ts';
 import { greetingOf, initializeParams, otherVersionIn } from './initialize-params.ts';
 import { internalRequest } from './internal-request.ts';

@@ -1,10 +1,6 @@
 import type { JsonObject } from '../mcp/message.ts';
-import { isObject } from '../mcp/message.ts';
-import type { ParameterHeader } from '../surface/parameter-headers.ts';
+import { argumentAt, type ParameterHeader } from '../surface/parameter-headers.ts';
 import { encodeHeaderValue } from './encode-header-value.ts';
-
-const valueAt = (value: unknown, path: readonly string[]): unknown =>
-  path.reduce<unknown>((at, key) => (isObject(at) && Object.hasOwn(at, key) ? at[key] : undefined), value);
 
 const textOf = (value: unknown): string | undefined => {
   if (typeof value === 'string') return value.isWellFormed() ? value : undefined;
@@ -19,7 +15,7 @@ const textOf = (value: unknown): string | undefined => {
 export const parameterValues = (headers: readonly ParameterHeader[], argumentsOfCall: JsonObject): Record<string, string> => {
   const values: Record<string, string> = {};
   for (const { header, path } of headers) {
-    const text = textOf(valueAt(argumentsOfCall, path));
+    const text = textOf(argumentAt(argumentsOfCall, path));
     if (text !== undefined) values[header] = encodeHeaderValue(text);
   }
   return values;

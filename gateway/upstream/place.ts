@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { qualifiedName } from '../../schema/ids.ts';
 import type { ServerLaunchInput } from '../../schema/server-launch.ts';
 import type { ClientFacts } from '../mcp/client-request.ts';
-import { isPerRun, isPerSession, launchOf, type RunOfServer } from '../mcp/launch-of.ts';
+import { isForAll, isPerRun, isPerSession, launchOf, type RunOfServer } from '../mcp/launch-of.ts';
 import { askableCapabilities } from './initialize-params.ts';
 import type { CallerOfServer } from './upstream.ts';
 import type { McpServer } from './upstream-pool.ts';
@@ -34,7 +34,7 @@ export const placeOf = (
   const run = isPerRun(server) ? caller.run : undefined;
   const base = `${qualifiedName(server.metadata, server.metadata.name)}${run ? `/${run.runId}` : ''}`;
   const place: Place = { key: base, server, ...(run ? { run } : {}) };
-  if (!isPerRun(server) && !isPerSession(server)) shared.set(server, place);
+  if (isForAll(server)) shared.set(server, place);
   if (!isPerSession(server) || !('sessionKey' in caller)) return place;
   const { info } = caller.client;
   const capabilities = askableCapabilities(caller.client.capabilities);

@@ -1,6 +1,6 @@
 import { PlatformError } from '../../schema/errors.ts';
+import { isLegacyVersion, metaKeys, modernVersions, newestModern } from '../../schema/mcp-revisions.ts';
 import { isObject, type JsonObject, objectAt, type Reply, rpcCodes } from '../mcp/message.ts';
-import { isLegacyVersion, metaKeys, modernVersions, newestModern } from '../mcp/revisions.ts';
 import { replyOf } from './flight.ts';
 import { ownClientInfo } from './own-client-info.ts';
 import { type AnswerEnd, readAnswer } from './read-answer.ts';

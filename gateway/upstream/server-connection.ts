@@ -1,6 +1,6 @@
+import type { Era } from '../../schema/mcp-revisions.ts';
 import type { ResolvedPath } from '../../schema/server-launch.ts';
 import type { JsonObject, Notification, Reply } from '../mcp/message.ts';
-import type { Era } from '../mcp/revisions.ts';
 import { ResultTooLarge } from './result-too-large.ts';
 import type { ReadyEntry } from './server-entry.ts';
 import type { ServerTable } from './server-table.ts';

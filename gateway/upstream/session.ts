@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
+import type { Era, LogLevel } from '../../schema/mcp-revisions.ts';
 import type { JsonObject, Notification, Reply } from '../mcp/message.ts';
-import type { Era, LogLevel } from '../mcp/revisions.ts';
 import type { StandingStream } from './standing-stream.ts';
 import type { UpstreamRequest } from './upstream.ts';
 

@@ -1,7 +1,7 @@
+import type { Era } from '../../schema/mcp-revisions.ts';
 import type { StoredResource } from '../../schema/resource.ts';
 import type { RunOfServer } from '../mcp/launch-of.ts';
 import type { JsonObject, Notification } from '../mcp/message.ts';
-import type { Era } from '../mcp/revisions.ts';
 import type { CallerOfServer, Connection, ListenFilter } from './upstream.ts';
 
 export type McpServer = StoredResource<'McpServer'>;

@@ -1,8 +1,8 @@
+import type { Era, LogLevel } from '../../schema/mcp-revisions.ts';
 import type { ResolvedPath } from '../../schema/server-launch.ts';
 import type { ClientFacts } from '../mcp/client-request.ts';
 import type { RunOfServer } from '../mcp/launch-of.ts';
 import type { JsonObject, Notification, Question, Reply } from '../mcp/message.ts';
-import type { Era, LogLevel } from '../mcp/revisions.ts';
 
 /** One request to a server. */
 export type UpstreamRequest = {

@@ -1,4 +1,4 @@
-import type { Era } from '../mcp/revisions.ts';
+import type { Era } from '../../schema/mcp-revisions.ts';
 import type { Way } from './greet-server.ts';
 import type { HostClient } from './host-client.ts';
 import type { Place } from './place.ts';

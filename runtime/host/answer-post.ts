@@ -1,5 +1,6 @@
 import { isPlatformError } from '../../schema/errors.ts';
 import { lostHeader } from '../../schema/host-headers.ts';
+import { metaKeys, modernVersions } from '../../schema/mcp-revisions.ts';
 import { readHandshake } from '../stdio/initialize-server.ts';
 import {
   isMessage,
@@ -11,7 +12,6 @@ import {
   rpcError,
   rpcErrorCodes,
 } from '../stdio/json-rpc.ts';
-import { metaKeys, modernVersions } from '../stdio/revisions.ts';
 import { answerSessionRequest, isSessionRequest } from './answer-session-request.ts';
 import { forwardRequest } from './forward-request.ts';
 import { readBody, sendEmpty } from './http-messages.ts';

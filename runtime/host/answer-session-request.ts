@@ -1,5 +1,5 @@
+import { type LogLevel, logLevels } from '../../schema/mcp-revisions.ts';
 import { type JsonRpcMessage, type JsonRpcRequest, objectAt, rpcError, rpcErrorCodes } from '../stdio/json-rpc.ts';
-import { type LogLevel, logLevels } from '../stdio/revisions.ts';
 import type { ClientSession } from './client-sessions.ts';
 import type { ReadyServer, ServerInstance } from './server-instance.ts';
 

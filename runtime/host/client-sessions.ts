@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
+import type { LogLevel } from '../../schema/mcp-revisions.ts';
 import type { JsonRpcMessage } from '../stdio/json-rpc.ts';
-import type { LogLevel } from '../stdio/revisions.ts';
 
 /** A standing stream of a session. `closed` is aborted when nobody reads it any more. */
 export type StandingStream = { send(message: JsonRpcMessage): boolean; end(): void; readonly closed: AbortSignal };

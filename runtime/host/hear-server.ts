@@ -1,7 +1,7 @@
+import { type Era, type LogLevel, logLevels, metaKeys } from '../../schema/mcp-revisions.ts';
 import type { JsonRpcNotification, JsonRpcRequest } from '../stdio/json-rpc.ts';
 import { objectAt, rpcError, rpcErrorCodes } from '../stdio/json-rpc.ts';
 import type { Multiplexer } from '../stdio/multiplexer.ts';
-import { type Era, type LogLevel, logLevels, metaKeys } from '../stdio/revisions.ts';
 import type { ClientSession, ClientSessions } from './client-sessions.ts';
 import { newestStream, newestThatHears } from './find-carrier.ts';
 import type { OpenQuestions } from './open-questions.ts';

@@ -1,7 +1,7 @@
+import { type LogLevel, logLevels } from '../../schema/mcp-revisions.ts';
 import type { JsonRpcMessage } from '../stdio/json-rpc.ts';
 import type { Multiplexer } from '../stdio/multiplexer.ts';
 import { hostScope } from '../stdio/pending-requests.ts';
-import { type LogLevel, logLevels } from '../stdio/revisions.ts';
 import type { ClientSession } from './client-sessions.ts';
 
 /** The level that serves all sessions: the least urgent that one of them wants. */

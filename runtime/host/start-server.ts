@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { PlatformError } from '../../schema/errors.ts';
+import type { Era } from '../../schema/mcp-revisions.ts';
 import type { ServerLaunch } from '../../schema/server-launch.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import type { RunningServer, ServerExit } from '../ports/server-runtime.ts';
 import { createMultiplexer, type Multiplexer } from '../stdio/multiplexer.ts';
-import type { Era } from '../stdio/revisions.ts';
 import { createCappedLog, serverLogPath } from './capped-log.ts';
 import type { RuntimeChooser } from './choose-runtime.ts';
 import type { ClientSessions } from './client-sessions.ts';

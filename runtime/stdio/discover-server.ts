@@ -1,9 +1,10 @@
 import { z } from 'zod';
 import { PlatformError } from '../../schema/errors.ts';
+import { isLegacyVersion, metaKeys, modernVersions, newestModern } from '../../schema/mcp-revisions.ts';
+import { hostInfo } from './host-info.ts';
 import { objectAt, rpcErrorCodes } from './json-rpc.ts';
 import type { Multiplexer } from './multiplexer.ts';
 import { hostScope } from './pending-requests.ts';
-import { hostInfo, legacyVersions, metaKeys, modernVersions } from './revisions.ts';
 
 const DiscoverResultSchema = z.looseObject({ supportedVersions: z.array(z.string()), capabilities: z.looseObject({}) });
 
@@ -28,7 +29,7 @@ const unknownVersions = (versions: readonly string[]) =>
 
 /** What a server of both eras is left to be, when its modern revisions are not ours. */
 const legacyOr = (versions: readonly string[]): undefined => {
-  if (versions.some((version) => legacyVersions.includes(version))) return undefined;
+  if (versions.some((version) => isLegacyVersion(version))) return undefined;
   throw unknownVersions(versions);
 };
 
@@ -40,8 +41,7 @@ const legacyOr = (versions: readonly string[]): undefined => {
  * @see https://modelcontextprotocol.io/specification/2026-07-28/basic/transports/stdio#backward-compatibility
  */
 export const discoverServer = async (multiplexer: Multiplexer, signal: AbortSignal): Promise<DiscoveredServer | undefined> => {
-  const [newest = ''] = modernVersions;
-  const request = { jsonrpc: '2.0' as const, id: 'discover', method: 'server/discover', params: { _meta: hostMeta(newest) } };
+  const request = { jsonrpc: '2.0' as const, id: 'discover', method: 'server/discover', params: { _meta: hostMeta(newestModern) } };
   const answer = await multiplexer.call(request, { scope: hostScope, signal });
   const { code } = objectAt(answer, 'error');
   if (code === rpcErrorCodes.unsupportedVersion) {

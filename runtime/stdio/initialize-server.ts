@@ -1,8 +1,9 @@
 import { z } from 'zod';
 import { PlatformError } from '../../schema/errors.ts';
+import { isLegacyVersion, legacyVersions, newestLegacy } from '../../schema/mcp-revisions.ts';
+import { hostInfo } from './host-info.ts';
 import type { Multiplexer } from './multiplexer.ts';
 import { hostScope } from './pending-requests.ts';
-import { hostInfo, legacyVersions } from './revisions.ts';
 
 const InitializeResultSchema = z.looseObject({
   protocolVersion: z.string(),
@@ -15,7 +16,7 @@ export type InitializeResult = z.infer<typeof InitializeResultSchema>;
 export type Handshake = { protocolVersion: string; capabilities: Record<string, unknown>; clientInfo: { name: string; version: string } };
 
 const HandshakeSchema = z.object({
-  protocolVersion: z.enum(legacyVersions).catch(legacyVersions[0] ?? ''),
+  protocolVersion: z.enum(legacyVersions).catch(newestLegacy),
   capabilities: z.record(z.string(), z.unknown()).catch({}),
   clientInfo: z.looseObject({ name: z.string(), version: z.string() }).catch(hostInfo),
 });
@@ -39,7 +40,7 @@ export const initializeServer = async (multiplexer: Multiplexer, handshake: Hand
   if (signal.aborted) throw new PlatformError('server_unavailable', 'It did not answer the first message in time.');
   const result = InitializeResultSchema.safeParse(answer.result);
   if (!result.success) throw new PlatformError('server_unavailable', 'It answered the first message with something else than MCP.');
-  if (!legacyVersions.includes(result.data.protocolVersion))
+  if (!isLegacyVersion(result.data.protocolVersion))
     throw new PlatformError('server_unavailable', `It speaks MCP ${result.data.protocolVersion}, which is unknown here.`);
   multiplexer.notify('notifications/initialized');
   return result.data;

@@ -1,7 +1,7 @@
 import { PlatformError } from '../../schema/errors.ts';
+import { metaKeys } from '../../schema/mcp-revisions.ts';
 import { type JsonRpcMessage, type JsonRpcNotification, type JsonRpcRequest, objectAt, rpcError, rpcErrorCodes } from './json-rpc.ts';
 import { isListen, type PendingRequests } from './pending-requests.ts';
-import { metaKeys } from './revisions.ts';
 
 /** The message under the caller's own subscription id, which is the id of its request. */
 const ofSubscription = <Message extends JsonRpcMessage>(message: Message, part: 'params' | 'result', { id }: JsonRpcRequest): Message => ({

@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { freePort } from '../support/free-port.ts';
+import { freePort } from '../../bench/gateway/free-port.ts';
 import { runCli } from '../support/run-cli.ts';
 import { adminToken, type RunningApi, reviewerToken, startRunningApi } from '../support/running-api.ts';
 

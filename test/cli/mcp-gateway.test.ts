@@ -5,35 +5,18 @@ import { Client as LegacyClient } from '@modelcontextprotocol/sdk/client/index.j
 import { StdioClientTransport as LegacyStdio } from '@modelcontextprotocol/sdk/client/stdio.js';
 import { ElicitRequestSchema } from '@modelcontextprotocol/sdk/types.js';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { startLegacyFixture } from '../support/conformance/legacy-server.ts';
-import { startModernFixture } from '../support/conformance/modern-server.ts';
+import { startBothEras } from '../support/both-eras.ts';
 import { pollUntil } from '../support/poll-until.ts';
 import { runCli } from '../support/run-cli.ts';
-import { adminToken, guestToken, type RunningGateway, startRunningGateway } from '../support/running-gateway.ts';
+import { adminToken, guestToken, type RunningGateway } from '../support/running-gateway.ts';
 
 const entry = fileURLToPath(new URL('../../cli/main.ts', import.meta.url));
-const servers = [
-  { name: 'legacy', start: startLegacyFixture },
-  { name: 'modern', start: startModernFixture },
-];
 let gateway: RunningGateway;
-const fixtures: { close(): Promise<void> }[] = [];
+let close: () => Promise<void>;
 beforeAll(async () => {
-  gateway = await startRunningGateway();
-  for (const { name, start } of servers) {
-    const fixture = await start();
-    fixtures.push(fixture);
-    await gateway.apply(
-      { kind: 'McpServer', metadata: { name }, spec: { url: fixture.url } },
-      { kind: 'Toolset', metadata: { name }, spec: { servers: [{ name }], naming: 'plain' } },
-    );
-    await gateway.ready(name);
-  }
+  ({ gateway, close } = await startBothEras());
 });
-afterAll(async () => {
-  await gateway.close();
-  for (const fixture of fixtures) await fixture.close();
-});
+afterAll(() => close());
 
 const mcp = (args: string[], token = adminToken) =>
   runCli(['mcp', ...args], { env: { QUARTERDECK_URL: gateway.publicUrl, QUARTERDECK_TOKEN: token } });

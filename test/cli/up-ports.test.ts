@@ -2,10 +2,10 @@ import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
 import { basename } from 'node:path';
 import { expect, test } from 'vitest';
+import { freePort } from '../../bench/gateway/free-port.ts';
 import { serveMetrics } from '../../cli/up/metrics.ts';
 import { findPortHolder } from '../../cli/up/port-holder.ts';
 import { checkPorts, portsFrom } from '../../cli/up/ports.ts';
-import { freePort } from '../support/free-port.ts';
 
 test('puts the listeners where the design says', () => {
   expect(portsFrom(7420)).toEqual({

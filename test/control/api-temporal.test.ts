@@ -1,8 +1,8 @@
 import { Client, Connection } from '@temporalio/client';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { freePort } from '../../bench/gateway/free-port.ts';
 import { createTemporalPort } from '../../control/api/temporal-port.ts';
 import { fleetWorkflowId } from '../../schema/ids.ts';
-import { freePort } from '../support/free-port.ts';
 import { testService } from '../support/test-service.ts';
 
 let address: string;

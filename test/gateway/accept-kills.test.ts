@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { freePort } from '../../bench/gateway/free-port.ts';
 import { startLegacyFixture } from '../support/conformance/legacy-server.ts';
-import { freePort } from '../support/free-port.ts';
 import { startGatewayProcess } from '../support/gateway-process.ts';
 import { SseReader } from '../support/legacy-client.ts';
 import { pollUntil } from '../support/poll-until.ts';

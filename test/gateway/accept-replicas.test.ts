@@ -4,11 +4,11 @@ import { Client as LegacyClient } from '@modelcontextprotocol/sdk/client/index.j
 import { StreamableHTTPClientTransport as LegacyTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import { ElicitRequestSchema } from '@modelcontextprotocol/sdk/types.js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { freePort } from '../../bench/gateway/free-port.ts';
 import { startGateway } from '../../gateway/start-gateway.ts';
 import { replacePersonToken } from '../../store/people.ts';
 import { startLegacyFixture } from '../support/conformance/legacy-server.ts';
 import { startModernFixture } from '../support/conformance/modern-server.ts';
-import { freePort } from '../support/free-port.ts';
 import { pollUntil } from '../support/poll-until.ts';
 import { discovered, type RawMcpServer, startRawMcpServer, writeEvents } from '../support/raw-mcp-server.ts';
 import { modernRequest } from '../support/running-edge.ts';

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { acceptedAnswers } from '../../gateway/edge/accepted-answers.ts';
 import { checkParameterHeaders } from '../../gateway/edge/check-parameter-headers.ts';
 import { decodeHeaderValue } from '../../gateway/edge/decode-header-value.ts';
+import { parameterHeadersOf } from '../../gateway/surface/parameter-headers.ts';
 import { encodeHeaderValue } from '../../gateway/upstream/encode-header-value.ts';
 
 describe('the value of a header', () => {
@@ -37,6 +38,11 @@ describe('the value of a header', () => {
 });
 
 describe('headers of parameters', () => {
+  const check = (inputSchema: object, ...given: [argumentsOfCall: unknown, headers: Record<string, string>]) => {
+    const read = parameterHeadersOf(inputSchema);
+    if (!read.ok) throw new Error(read.reason);
+    return checkParameterHeaders(read.headers, ...given);
+  };
   const schema = {
     type: 'object',
     properties: {
@@ -60,7 +66,7 @@ describe('headers of parameters', () => {
     [{ region: null }, {}],
     [{}, { 'mcp-param-other': 'anything' }],
   ])('%j with %j agree', (argumentsOfCall, headers) => {
-    expect(checkParameterHeaders(schema, argumentsOfCall, headers as Record<string, string>)).toBeUndefined();
+    expect(check(schema, argumentsOfCall, headers as Record<string, string>)).toBeUndefined();
   });
 
   test.each([
@@ -77,12 +83,12 @@ describe('headers of parameters', () => {
     [{ where: { zone: 'a' } }, {}],
     [{ region: { a: 1 } }, { 'mcp-param-region': '[object Object]' }],
   ])('%j with %j do not', (argumentsOfCall, headers) => {
-    expect(checkParameterHeaders(schema, argumentsOfCall, headers as Record<string, string>)).toMatchObject({ code: -32020 });
+    expect(check(schema, argumentsOfCall, headers as Record<string, string>)).toMatchObject({ code: -32020 });
   });
 
   test('what is inherited is no argument', () => {
     const inherited = { properties: { constructor: { type: 'string', 'x-mcp-header': 'Made' } } };
-    expect(checkParameterHeaders(inherited, {}, {})).toBeUndefined();
+    expect(check(inherited, {}, {})).toBeUndefined();
   });
 });
 

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { freePort } from '../../bench/gateway/free-port.ts';
 import { startCountingServer } from '../support/counting-server.ts';
-import { freePort } from '../support/free-port.ts';
 import { startGatewayProcess } from '../support/gateway-process.ts';
 import { pollUntil } from '../support/poll-until.ts';
 import { modernRequest } from '../support/running-edge.ts';

@@ -1,9 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { startBothEras } from '../support/both-eras.ts';
 import { cancelledCalls } from '../support/conformance/fixture-tools.ts';
-import { startLegacyFixture } from '../support/conformance/legacy-server.ts';
-import { startModernFixture } from '../support/conformance/modern-server.ts';
 import { pollUntil } from '../support/poll-until.ts';
-import { adminToken, type RunningGateway, startRunningGateway } from '../support/running-gateway.ts';
+import { adminToken, type RunningGateway } from '../support/running-gateway.ts';
 import { connectLegacyPeer, connectModernPeer, type Peer } from '../support/sdk-peers.ts';
 
 const clients = [
@@ -11,28 +10,16 @@ const clients = [
   { client: 'a 2026-07-28 client', connect: connectModernPeer },
 ];
 const servers = [
-  { server: 'a 2025-11-25 server', name: 'legacy', start: startLegacyFixture },
-  { server: 'a 2026-07-28 server', name: 'modern', start: startModernFixture },
+  { server: 'a 2025-11-25 server', name: 'legacy' },
+  { server: 'a 2026-07-28 server', name: 'modern' },
 ];
 
 let gateway: RunningGateway;
-const fixtures: { close(): Promise<void> }[] = [];
+let close: () => Promise<void>;
 beforeAll(async () => {
-  gateway = await startRunningGateway();
-  for (const { name, start } of servers) {
-    const fixture = await start();
-    fixtures.push(fixture);
-    await gateway.apply(
-      { kind: 'McpServer', metadata: { name }, spec: { url: fixture.url } },
-      { kind: 'Toolset', metadata: { name }, spec: { servers: [{ name }], naming: 'plain' } },
-    );
-    await gateway.ready(name);
-  }
+  ({ gateway, close } = await startBothEras());
 });
-afterAll(async () => {
-  await gateway.close();
-  for (const fixture of fixtures) await fixture.close();
-});
+afterAll(() => close());
 
 const cells = clients.flatMap(({ client, connect }) =>
   servers.map(({ server, name }) => ({ cell: `${client}, ${server}`, connect, name })),

@@ -1,21 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { JsonObject, Reply } from '../../gateway/mcp/message.ts';
-import { applyResources } from '../../store/resources.ts';
-import { startLegacyFixture } from '../support/conformance/legacy-server.ts';
-import { startModernFixture } from '../support/conformance/modern-server.ts';
-import { pollUntil } from '../support/poll-until.ts';
-import { startTestDatabase } from '../support/postgres.ts';
-import { parsed } from '../support/running-gateway.ts';
-import {
-  askable,
-  errorOf,
-  hearing,
-  legacyClient,
-  personOf,
-  resultOf,
-  type SurfaceReplica,
-  startSurfaceReplica,
-} from '../support/surface-replica.ts';
+import { startFixtureReplicas } from '../support/fixture-replicas.ts';
+import { askable, errorOf, hearing, legacyClient, personOf, resultOf, type SurfaceReplica } from '../support/surface-replica.ts';
 
 const answers: Record<string, JsonObject> = {
   'elicitation/create': { action: 'accept', content: { name: 'Alice', ok: true, color: 'blue', response: 'yes' } },
@@ -24,35 +10,13 @@ const answers: Record<string, JsonObject> = {
 };
 const answer = ({ method }: { method: string }): Reply => ({ kind: 'result', result: answers[method] ?? {} });
 
-let replicas: SurfaceReplica[];
-const closing: (() => Promise<unknown>)[] = [];
-
+let fixtures: Awaited<ReturnType<typeof startFixtureReplicas>>;
 beforeAll(async () => {
-  const database = await startTestDatabase();
-  const fixtures = { legacy: await startLegacyFixture(), modern: await startModernFixture() };
-  const first = await startSurfaceReplica(database.url);
-  await applyResources(
-    first.database,
-    parsed(
-      { kind: 'Project', metadata: { name: 'default' }, spec: {} },
-      ...Object.entries(fixtures).flatMap(([name, { url }]) => [
-        { kind: 'McpServer', metadata: { name }, spec: { url } },
-        { kind: 'Toolset', metadata: { name }, spec: { servers: [{ name }], naming: 'plain' } },
-      ]),
-    ),
-  );
-  await pollUntil(async () => first.context.declared().list('Toolset').length === 2 || undefined, 'the toolsets');
-  await first.look('legacy', 'modern');
-  const second = await startSurfaceReplica(database.url);
-  await second.look('legacy', 'modern');
-  replicas = [first, second];
-  closing.push(first.close, second.close, fixtures.legacy.close, fixtures.modern.close, database.close);
+  fixtures = await startFixtureReplicas();
 });
-afterAll(async () => {
-  for (const close of closing) await close();
-});
+afterAll(() => fixtures.close());
 
-const replica = (index = 0): SurfaceReplica => replicas[index] as SurfaceReplica;
+const replica = (index = 0): SurfaceReplica => fixtures.replicas[index] as SurfaceReplica;
 const textOf = (reply: Reply): string => ((resultOf(reply).content as { text: string }[])[0]?.text ?? '') as string;
 
 /** Makes the rounds as a modern client does: answers, and calls again, each time at the next replica. */

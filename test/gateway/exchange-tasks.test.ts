@@ -1,45 +1,17 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { JsonObject, Reply } from '../../gateway/mcp/message.ts';
-import { applyResources } from '../../store/resources.ts';
-import { startLegacyFixture } from '../support/conformance/legacy-server.ts';
-import { startModernFixture } from '../support/conformance/modern-server.ts';
+import { startFixtureReplicas } from '../support/fixture-replicas.ts';
 import { pollUntil } from '../support/poll-until.ts';
-import { startTestDatabase } from '../support/postgres.ts';
-import { parsed } from '../support/running-gateway.ts';
 import { askable, errorOf, personOf, resultOf, type SurfaceReplica, startSurfaceReplica, withTasks } from '../support/surface-replica.ts';
 
-let replicas: SurfaceReplica[];
-let databaseUrl: string;
-const closing: (() => Promise<unknown>)[] = [];
-
+let fixtures: Awaited<ReturnType<typeof startFixtureReplicas>>;
 beforeAll(async () => {
-  const database = await startTestDatabase();
-  databaseUrl = database.url;
-  const fixtures = { legacy: await startLegacyFixture(), modern: await startModernFixture() };
-  const first = await startSurfaceReplica(database.url);
-  await applyResources(
-    first.database,
-    parsed(
-      { kind: 'Project', metadata: { name: 'default' }, spec: {} },
-      ...Object.entries(fixtures).flatMap(([name, { url }]) => [
-        { kind: 'McpServer', metadata: { name }, spec: { url } },
-        { kind: 'Toolset', metadata: { name }, spec: { servers: [{ name }], naming: 'plain' } },
-      ]),
-    ),
-  );
-  await pollUntil(async () => first.context.declared().list('Toolset').length === 2 || undefined, 'the toolsets');
-  await first.look('legacy', 'modern');
-  const second = await startSurfaceReplica(database.url);
-  await second.look('legacy', 'modern');
-  replicas = [first, second];
-  closing.push(first.close, second.close, fixtures.legacy.close, fixtures.modern.close, database.close);
+  fixtures = await startFixtureReplicas();
 });
-afterAll(async () => {
-  for (const close of closing) await close();
-});
+afterAll(() => fixtures.close());
 
-const replica = (index = 0): SurfaceReplica => replicas[index] as SurfaceReplica;
+const replica = (index = 0): SurfaceReplica => fixtures.replicas[index] as SurfaceReplica;
 const create = async (toolset: string, name: string, args: JsonObject = {}, rest: JsonObject = {}): Promise<JsonObject> =>
   resultOf(await replica().call(name, args, { toolset, capabilities: withTasks, rest }));
 const handle = (toolset: string, method: string, params: JsonObject, at = 0, capabilities = withTasks): Promise<Reply> =>
@@ -160,7 +132,7 @@ test('methods of older tasks are unknown', async () => {
 });
 
 test('a task whose replica is gone has failed, unless the outcome of its call was committed', async () => {
-  const third = await startSurfaceReplica(databaseUrl);
+  const third = await startSurfaceReplica(fixtures.databaseUrl);
   await third.look('legacy', 'modern');
   const lost = resultOf(await third.call('slow_compute', { seconds: 60 }, { toolset: 'legacy', capabilities: withTasks }));
   const parked = resultOf(await third.call('test_input_required_result_elicitation', {}, { toolset: 'legacy' }));

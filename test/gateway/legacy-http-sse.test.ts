@@ -6,25 +6,14 @@ import {
   ToolListChangedNotificationSchema,
 } from '@modelcontextprotocol/sdk/types.js';
 import { sql } from 'drizzle-orm';
-import { afterEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { callOf, getFrom, postTo, request, SseReader, startLegacyClient } from '../support/legacy-client.ts';
 import { pollUntil } from '../support/poll-until.ts';
-import { type LegacyReplica, startFakeSurface, startLegacyReplica } from '../support/running-legacy.ts';
+import { type LegacyReplica, startFakeSurface, useLegacyReplicas } from '../support/running-legacy.ts';
 import { useTestDatabase } from '../support/store-database.ts';
 
 const { url, database } = useTestDatabase();
-const replicas: LegacyReplica[] = [];
-const start = async (options: Partial<Parameters<typeof startLegacyReplica>[0]> = {}): Promise<LegacyReplica> => {
-  const replica = await startLegacyReplica({ databaseUrl: url(), ...options });
-  replicas.push(replica);
-  return replica;
-};
-afterEach(async () => {
-  for (const replica of replicas.splice(0)) {
-    expect(replica.failures).toEqual([]);
-    await replica.close();
-  }
-});
+const start = useLegacyReplicas(url);
 
 /** Opens the stream of an old client. @returns where it sends its messages, at any replica */
 const open = async (replica: LegacyReplica, headers: Record<string, string> = {}) => {

@@ -1,23 +1,12 @@
-import { afterEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { ClientRequest } from '../../gateway/mcp/client-request.ts';
 import { callOf, postTo, request, SseReader, startLegacyClient } from '../support/legacy-client.ts';
 import { pollUntil } from '../support/poll-until.ts';
-import { type Handler, type LegacyReplica, startFakeSurface, startLegacyReplica } from '../support/running-legacy.ts';
+import { type Handler, startFakeSurface, useLegacyReplicas } from '../support/running-legacy.ts';
 import { useTestDatabase } from '../support/store-database.ts';
 
 const { url } = useTestDatabase();
-const replicas: LegacyReplica[] = [];
-const start = async (options: Partial<Parameters<typeof startLegacyReplica>[0]> = {}): Promise<LegacyReplica> => {
-  const replica = await startLegacyReplica({ databaseUrl: url(), ...options });
-  replicas.push(replica);
-  return replica;
-};
-afterEach(async () => {
-  for (const replica of replicas.splice(0)) {
-    expect(replica.failures).toEqual([]);
-    await replica.close();
-  }
-});
+const start = useLegacyReplicas(url);
 const notification = (method: string, params: object = {}) => ({ jsonrpc: '2.0', method, params });
 /** Waits until it is aborted, and answers as the surface would. */
 const untilAborted: Handler = ({ signal }) =>

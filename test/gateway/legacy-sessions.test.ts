@@ -1,23 +1,12 @@
 import { sql } from 'drizzle-orm';
-import { afterEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { callOf, getFrom, postTo, request, startLegacyClient } from '../support/legacy-client.ts';
 import { pollUntil } from '../support/poll-until.ts';
-import { type LegacyReplica, startFakeSurface, startLegacyReplica } from '../support/running-legacy.ts';
+import { startFakeSurface, useLegacyReplicas } from '../support/running-legacy.ts';
 import { useTestDatabase } from '../support/store-database.ts';
 
 const { url, database } = useTestDatabase();
-const replicas: LegacyReplica[] = [];
-const start = async (options: Partial<Parameters<typeof startLegacyReplica>[0]> = {}): Promise<LegacyReplica> => {
-  const replica = await startLegacyReplica({ databaseUrl: url(), ...options });
-  replicas.push(replica);
-  return replica;
-};
-afterEach(async () => {
-  for (const replica of replicas.splice(0)) {
-    expect(replica.failures).toEqual([]);
-    await replica.close();
-  }
-});
+const start = useLegacyReplicas(url);
 const initialize = (params: object = {}) =>
   request(1, 'initialize', { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'c', version: '1' }, ...params });
 

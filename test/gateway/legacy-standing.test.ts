@@ -4,23 +4,15 @@ import type { ClientRequest, ClientSession } from '../../gateway/mcp/client-requ
 import type { Question, Reply } from '../../gateway/mcp/message.ts';
 import { callOf, type LegacyClient, request, SseReader, startLegacyClient } from '../support/legacy-client.ts';
 import { pollUntil } from '../support/poll-until.ts';
-import { type LegacyReplica, startFakeSurface, startLegacyReplica } from '../support/running-legacy.ts';
+import { type LegacyReplica, startFakeSurface, useLegacyReplicas } from '../support/running-legacy.ts';
 import { useTestDatabase } from '../support/store-database.ts';
 
 const { url, database } = useTestDatabase();
-const replicas: LegacyReplica[] = [];
+const start = useLegacyReplicas(url);
 const readers: SseReader[] = [];
-const start = async (options: Partial<Parameters<typeof startLegacyReplica>[0]> = {}): Promise<LegacyReplica> => {
-  const replica = await startLegacyReplica({ databaseUrl: url(), ...options });
-  replicas.push(replica);
-  return replica;
-};
+// readers go first: what is begun last is ended first
 afterEach(async () => {
   for (const reader of readers.splice(0)) await reader.cancel().catch(() => undefined);
-  for (const replica of replicas.splice(0)) {
-    expect(replica.failures).toEqual([]);
-    await replica.close();
-  }
 });
 
 /** Opens a session's stream. */

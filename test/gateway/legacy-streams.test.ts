@@ -1,25 +1,14 @@
 import { sql } from 'drizzle-orm';
-import { afterEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { ClientRequest } from '../../gateway/mcp/client-request.ts';
 import type { Reply } from '../../gateway/mcp/message.ts';
 import { callOf, getFrom, postTo, SseReader, startLegacyClient } from '../support/legacy-client.ts';
 import { pollUntil } from '../support/poll-until.ts';
-import { type LegacyReplica, startFakeSurface, startLegacyReplica } from '../support/running-legacy.ts';
+import { startFakeSurface, useLegacyReplicas } from '../support/running-legacy.ts';
 import { useTestDatabase } from '../support/store-database.ts';
 
 const { url, database } = useTestDatabase();
-const replicas: LegacyReplica[] = [];
-const start = async (options: Partial<Parameters<typeof startLegacyReplica>[0]> = {}): Promise<LegacyReplica> => {
-  const replica = await startLegacyReplica({ databaseUrl: url(), ...options });
-  replicas.push(replica);
-  return replica;
-};
-afterEach(async () => {
-  for (const replica of replicas.splice(0)) {
-    expect(replica.failures).toEqual([]);
-    await replica.close();
-  }
-});
+const start = useLegacyReplicas(url);
 
 const progress = (count: number) => ({ method: 'notifications/progress', params: { progressToken: 't', progress: count } });
 const done: Reply = { kind: 'result', result: { content: [] } };
@@ -165,7 +154,7 @@ describe('a stream that was broken off', () => {
     });
 
     test('exactly once, however often it breaks while a lot is said', async () => {
-      const { puppet, client, to } = await startBoth({ lookMs: 50, recentLength: 2000 });
+      const { puppet, client, first, to } = await startBoth({ lookMs: 50, recentLength: 2000 });
       const last = 400;
       const answering = client.post(callOf(7, 'puppet'));
       const saying = (async () => {
@@ -189,7 +178,7 @@ describe('a stream that was broken off', () => {
           if (count > most) break;
         }
         await reader.cancel();
-        if (seen.at(-1) !== 'end') answer = await client.get(place, turn % 2 === 0 ? to : replicas[0]);
+        if (seen.at(-1) !== 'end') answer = await client.get(place, turn % 2 === 0 ? to : first);
       }
       await saying;
       expect(seen).toEqual([...Array.from({ length: last }, (_, index) => index + 1), 'end']);

@@ -3,9 +3,9 @@ import { createServer as createHttpServer, type IncomingMessage, type ServerResp
 import { createServer, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, expect, test } from 'vitest';
+import { freePort } from '../../bench/gateway/free-port.ts';
 import { createPlainSender } from '../../gateway/upstream/plain-sender.ts';
 import type { HttpFlight, HttpRequest, HttpSender } from '../../gateway/upstream/send-http.ts';
-import { freePort } from '../support/free-port.ts';
 
 const cleanups: (() => unknown)[] = [];
 afterEach(async () => {

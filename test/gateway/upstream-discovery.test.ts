@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { freePort } from '../../bench/gateway/free-port.ts';
 import { findResource } from '../../store/resources.ts';
-import { freePort } from '../support/free-port.ts';
 import { pollUntil } from '../support/poll-until.ts';
 import { startRawMcpServer } from '../support/raw-mcp-server.ts';
 import { type RunningGateway, startRunningGateway } from '../support/running-gateway.ts';

@@ -46,7 +46,7 @@ describe.each(['legacy', 'modern'] as const)('a %s server', (era) => {
       expect.arrayContaining(['tool/greet', 'prompt/test_simple_prompt', 'template/test://template/{id}/data']),
     );
     await harness.refresh();
-    const pinned = harness.declared().toolsOf({ org: 'default', project: 'default' }, era);
+    const pinned = harness.declared().definitionsOf({ org: 'default', project: 'default' }, era, 'tool');
     expect(pinned.find(({ name }) => name === 'greet')?.approvedHash).toBe(connection.offered.get('tool/greet'));
     expect(pool.factsOf(server)).toMatchObject({ era, capabilities: connection.capabilities });
     expect(pool.healthOf(server)).toBe('closed');

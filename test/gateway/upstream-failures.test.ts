@@ -2,11 +2,11 @@ import { once } from 'node:events';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { freePort } from '../../bench/gateway/free-port.ts';
 import type { Notification } from '../../gateway/mcp/message.ts';
 import { ResultTooLarge } from '../../gateway/upstream/result-too-large.ts';
-import { freePort } from '../support/free-port.ts';
 import { pollUntil } from '../support/poll-until.ts';
-import { discovered, type RawAnswer, type RawMcpServer, startRawMcpServer, writeEvents } from '../support/raw-mcp-server.ts';
+import { discovered, hugeAnswer, type RawAnswer, type RawMcpServer, startRawMcpServer, writeEvents } from '../support/raw-mcp-server.ts';
 import { anyone, callText, startUpstreamHarness, toolCall, type UpstreamHarness } from '../support/upstream-harness.ts';
 
 const mebibyte = 1024 * 1024;
@@ -128,20 +128,9 @@ describe('a call that gets no answer', () => {
 
 describe('an answer', () => {
   test.each(['application/json', 'text/event-stream'])('of 200 MB as %s is cut off', async (contentType) => {
-    const chunk = Buffer.alloc(mebibyte, 'x');
-    const isJson = contentType === 'application/json';
-    let written = 0;
-    const parts = function* (id: unknown) {
-      yield Buffer.from(`${isJson ? '' : 'data: '}{"jsonrpc":"2.0","id":${id},"result":{"content":[{"type":"text","text":"`);
-      for (written = 0; written < 200; written += 1) yield chunk;
-      yield Buffer.from(`"}]}}${isJson ? '' : '\n\n'}`);
-    };
+    const huge = hugeAnswer(contentType);
     const { connection } = await connect({
-      'tools/call': async ({ id }, { response }) => {
-        response.writeHead(200, { 'content-type': contentType });
-        await pipeline(Readable.from(parts(id)), response).catch(() => undefined);
-        return undefined;
-      },
+      'tools/call': huge.answer,
     });
     const inUse = () => {
       const { heapUsed, external } = process.memoryUsage();
@@ -154,7 +143,7 @@ describe('an answer', () => {
     }, 2);
     await expect(connection.request(toolCall('act'))).rejects.toBeInstanceOf(ResultTooLarge);
     clearInterval(watch);
-    expect(written).toBeLessThan(60);
+    expect(huge.state.written).toBeLessThan(60);
     // twice the limit, and the test's own server counts too
     expect(peak / mebibyte).toBeLessThan(64);
   });

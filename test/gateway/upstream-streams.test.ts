@@ -13,8 +13,8 @@ import {
   SubscribeRequestSchema,
 } from '@modelcontextprotocol/sdk/types.js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { freePort } from '../../bench/gateway/free-port.ts';
 import type { Notification, Question, Reply } from '../../gateway/mcp/message.ts';
-import { freePort } from '../support/free-port.ts';
 import { pollUntil } from '../support/poll-until.ts';
 import { discovered, type RawAnswer, startRawMcpServer, writeEvents } from '../support/raw-mcp-server.ts';
 import { anyone, callerNamed, callText, startUpstreamHarness, toolCall, type UpstreamHarness } from '../support/upstream-harness.ts';

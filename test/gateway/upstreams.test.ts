@@ -1,13 +1,11 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { deleteDefinitions } from '../../store/definitions.ts';
 import { deleteResource, findResource } from '../../store/resources.ts';
 import { type HostHarness, isAlive, startTestHost, supportFolder } from '../runtime/support/host-harness.ts';
 import { pollUntil } from '../support/poll-until.ts';
-import { type RawMcpServer, startRawMcpServer } from '../support/raw-mcp-server.ts';
+import { hugeAnswer, type RawMcpServer, startRawMcpServer } from '../support/raw-mcp-server.ts';
 import { adminToken, type RunningGateway, startRunningGateway } from '../support/running-gateway.ts';
 
 const tenancy = { org: 'default', project: 'default' };
@@ -156,23 +154,12 @@ describe('a server that is applied anew', () => {
 
 describe('an answer', () => {
   test.each(['application/json', 'text/event-stream'])('of 200 MB as %s is cut off, and the call is settled', async (contentType) => {
-    const chunk = Buffer.alloc(mebibyte, 'x');
-    const isJson = contentType === 'application/json';
-    let written = 0;
-    const parts = function* (id: unknown) {
-      yield Buffer.from(`${isJson ? '' : 'data: '}{"jsonrpc":"2.0","id":${id},"result":{"content":[{"type":"text","text":"`);
-      for (written = 0; written < 200; written += 1) yield chunk;
-      yield Buffer.from(`"}]}}${isJson ? '' : '\n\n'}`);
-    };
-    const huge = await startRaw({
-      'tools/call': async ({ id }, { response }) => {
-        response.writeHead(200, { 'content-type': contentType });
-        await pipeline(Readable.from(parts(id)), response).catch(() => undefined);
-        return undefined;
-      },
+    const huge = hugeAnswer(contentType);
+    const server = await startRaw({
+      'tools/call': huge.answer,
     });
-    const name = isJson ? 'huge' : 'huge-events';
-    await declare(name, { url: huge.url });
+    const name = contentType === 'application/json' ? 'huge' : 'huge-events';
+    await declare(name, { url: server.url });
     await gateway.ready(name);
     const inUse = () => {
       const { heapUsed, external } = process.memoryUsage();
@@ -190,10 +177,10 @@ describe('an answer', () => {
       isError: true,
       content: [{ text: expect.stringMatching(/ran, and its result is over the limit/) }],
     });
-    expect(written).toBeLessThan(60);
+    expect(huge.state.written).toBeLessThan(60);
     // the test's own server counts too
     expect(peak / mebibyte).toBeLessThan(100);
     expect((await call(name, 'act', {}, operationId)).result).toEqual(answer.result);
-    expect(huge.countOf('tools/call')).toBe(1);
+    expect(server.countOf('tools/call')).toBe(1);
   });
 });

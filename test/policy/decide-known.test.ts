@@ -1,11 +1,10 @@
-import { isAuthorized } from '@cedar-policy/cedar-wasm/nodejs';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { assemblePolicies, type ProjectPolicies } from '../../policy/assemble-policies.ts';
-import { cedarSchema } from '../../policy/cedar-schema.ts';
+import type { ProjectPolicies } from '../../policy/assemble-policies.ts';
 import type { KnownRequest } from '../../policy/decision-cache.ts';
 import { createPolicyEngine } from '../../policy/engine.ts';
 import { agentEntities, entityUid, personEntities, projectEntities, toolEntities } from '../../policy/entities.ts';
+import { askCedar } from '../support/ask-cedar.ts';
 
 const tenancy = { org: 'default', project: 'default' };
 const surroundings = (frozen = false) => ({
@@ -64,21 +63,8 @@ const engineWith = (policies: ProjectPolicies) => {
   return engine;
 };
 
-/** Cedar by itself: every policy, every entity, nothing remembered. */
-const cedarAlone = (policies: ProjectPolicies, { principal, action, resource, surroundings: around, context }: KnownRequest) => {
-  const assembled = assemblePolicies(tenancy, policies);
-  if (!assembled.ok) throw new Error(JSON.stringify(assembled.issues));
-  const entities = [...around.entities, ...principal.entities, ...resource.entities];
-  const answer = isAuthorized({
-    principal: principal.uid,
-    action: { type: 'Quarterdeck::Action', id: action },
-    resource: resource.uid,
-    context,
-    entities: [...new Map(entities.map((entity) => [JSON.stringify(entity.uid), entity])).values()],
-    policies: assembled.set,
-    schema: cedarSchema,
-    validateRequest: true,
-  });
+const cedarAlone = (policies: ProjectPolicies, asked: KnownRequest) => {
+  const answer = askCedar(tenancy, policies, asked);
   if (answer.type === 'failure') return { effect: 'deny', isError: true, policies: [] };
   const { decision, diagnostics } = answer.response;
   const isError = diagnostics.errors.length > 0;

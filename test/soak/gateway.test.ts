@@ -5,7 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Agent, request } from 'undici';
 import { expect, test } from 'vitest';
-import { freePort } from '../support/free-port.ts';
+import { freePort } from '../../bench/gateway/free-port.ts';
 import { startGatewayProcess } from '../support/gateway-process.ts';
 import { adminToken, startRunningGateway } from '../support/running-gateway.ts';
 

@@ -7,12 +7,12 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestProject } from 'vitest/node';
+import { freePort } from '../../bench/gateway/free-port.ts';
 import { type Command, spawnCommand } from '../../cli/up/command.ts';
 import { makeLastWill } from '../../cli/up/last-will.ts';
 import { ensureDatabase, initialisePostgres, postgresCommand, postgresUrl, waitForPostgres } from '../../cli/up/postgres.ts';
 import { temporalCommand, waitForTemporal } from '../../cli/up/temporal.ts';
 import { migrateDatabase } from '../../store/database.ts';
-import { freePort } from './free-port.ts';
 import { templateDatabase } from './template-database.ts';
 
 declare module 'vitest' {

@@ -1,5 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 
 export type RawMessage = { id?: number | string; method: string; params?: Record<string, unknown> };
 type Http = { request: IncomingMessage; response: ServerResponse };
@@ -29,6 +31,26 @@ export const discovered = (changes: object = {}) => ({
     ...changes,
   },
 });
+
+const mebibyte = 1024 * 1024;
+
+/** Answers a call with 200 MB of text, as far as it is read. `written` is how many MiB were handed over in the last answer. */
+export const hugeAnswer = (contentType: string) => {
+  const chunk = Buffer.alloc(mebibyte, 'x');
+  const isJson = contentType === 'application/json';
+  const state = { written: 0 };
+  const parts = function* (id: unknown) {
+    yield Buffer.from(`${isJson ? '' : 'data: '}{"jsonrpc":"2.0","id":${id},"result":{"content":[{"type":"text","text":"`);
+    for (state.written = 0; state.written < 200; state.written += 1) yield chunk;
+    yield Buffer.from(`"}]}}${isJson ? '' : '\n\n'}`);
+  };
+  const answer: RawAnswer = async ({ id }, { response }) => {
+    response.writeHead(200, { 'content-type': contentType });
+    await pipeline(Readable.from(parts(id)), response).catch(() => undefined);
+    return undefined;
+  };
+  return { state, answer };
+};
 
 /** Answers as a stream of events, of which the last need not be the reply. */
 export const writeEvents = (response: ServerResponse, ...messages: (object | string)[]): void => {

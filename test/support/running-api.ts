@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import pino from 'pino';
+import { freePort } from '../../bench/gateway/free-port.ts';
 import type { ApiAction, ApiProfile, FleetKey, TemporalPort } from '../../control/api/api-dependencies.ts';
 import { startApi } from '../../control/api/start-api.ts';
 import { PlatformError } from '../../schema/errors.ts';
@@ -11,7 +12,6 @@ import { createContentStore } from '../../store/contents.ts';
 import { closeDatabase, openDatabase } from '../../store/database.ts';
 import { replacePersonToken, seedPeople } from '../../store/people.ts';
 import { deriveContentKeys } from '../../store/secrets/seal.ts';
-import { freePort } from './free-port.ts';
 import { startTestDatabase } from './postgres.ts';
 
 export const adminToken = 'test-admin-token-0123456789';

@@ -1,3 +1,4 @@
+import { freePort } from '../../bench/gateway/free-port.ts';
 import { createRouter } from '../../gateway/create-router.ts';
 import type { LegacyEdge } from '../../gateway/edge/legacy-edge.ts';
 import type { AnswerTiming } from '../../gateway/edge/modern-answer.ts';
@@ -10,7 +11,6 @@ import type { Principal } from '../../gateway/principal.ts';
 import type { Surface } from '../../gateway/surface/surface.ts';
 import { PlatformError } from '../../schema/errors.ts';
 import { createLogger } from '../../telemetry/logger.ts';
-import { freePort } from './free-port.ts';
 
 export const edgeToken = 'qd_edge';
 const person: Principal = { kind: 'person', org: 'default', id: 'admin', groups: [], roles: [], disabled: false, stamp: 'test' };

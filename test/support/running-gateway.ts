@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { exportJWK, generateKeyPair, SignJWT } from 'jose';
+import { freePort } from '../../bench/gateway/free-port.ts';
 import type { GatewayConfig } from '../../gateway/gateway-config.ts';
 import { startGateway } from '../../gateway/start-gateway.ts';
 import { AuditQuerySchema } from '../../schema/audit-event.ts';
@@ -14,7 +15,6 @@ import { closeDatabase, openDatabase } from '../../store/database.ts';
 import { replacePersonToken, seedPeople } from '../../store/people.ts';
 import { applyResources } from '../../store/resources.ts';
 import { insertRun, moveRun, type RunSnapshot } from '../../store/runs.ts';
-import { freePort } from './free-port.ts';
 import { pollUntil } from './poll-until.ts';
 import { startTestDatabase } from './postgres.ts';
 

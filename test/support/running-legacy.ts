@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import pg from 'pg';
+import { afterEach, expect } from 'vitest';
 import { createLegacyEdge } from '../../gateway/legacy/create-legacy-edge.ts';
 import type { LegacyLimits } from '../../gateway/legacy/legacy-limits.ts';
 import type { ClientRequest } from '../../gateway/mcp/client-request.ts';
@@ -158,3 +159,19 @@ export const startLegacyReplica = async ({
   };
 };
 export type LegacyReplica = Awaited<ReturnType<typeof startLegacyReplica>>;
+
+/** Lets a test file start replicas on one database; each is closed after the test that started it, and must not have failed inside. */
+export const useLegacyReplicas = (databaseUrl: () => string) => {
+  const replicas: LegacyReplica[] = [];
+  afterEach(async () => {
+    for (const replica of replicas.splice(0)) {
+      expect(replica.failures).toEqual([]);
+      await replica.close();
+    }
+  });
+  return async (options: Partial<Parameters<typeof startLegacyReplica>[0]> = {}): Promise<LegacyReplica> => {
+    const replica = await startLegacyReplica({ databaseUrl: databaseUrl(), ...options });
+    replicas.push(replica);
+    return replica;
+  };
+};

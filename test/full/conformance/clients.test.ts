@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startDriver } from '../../support/conformance/drive-gateway.ts';
+import { failuresIn } from '../../support/conformance/fixture-front.ts';
 import { runScenarios, scenariosOf } from '../../support/conformance/run-scenarios.ts';
 import { type RunningGateway, startRunningGateway } from '../../support/running-gateway.ts';
 import { baseline } from './baseline.ts';
@@ -27,9 +28,7 @@ describe.each(revisions)('conformance: the gateway as a client of a server of $r
   test.each(scenarios)('%s', async (scenario) => {
     const parameters = ['--command', `${process.execPath} ${driver}`, '--scenario', scenario, '--spec-version', revision];
     const checks = (await runScenarios('client', parameters, { CONFORMANCE_DRIVER: asked.url })).get(scenario);
-    const failures = (checks ?? [{ id: 'report', status: 'FAILURE' as const, errorMessage: 'the scenario left no report' }])
-      .filter(({ status }) => status === 'FAILURE' || status === 'WARNING')
-      .map(({ id, errorMessage }) => `${id}: ${errorMessage}`);
+    const failures = failuresIn(checks);
     const known = baseline.find((entry) => entry.cell === `client of ${revision}` && entry.scenario === scenario);
     if (known) expect(failures, `passes; take it out of the baseline (${known.reason})`).not.toEqual([]);
     else expect(failures).toEqual([]);

@@ -1,9 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { failuresIn, startFixtureFront } from '../../support/conformance/fixture-front.ts';
 import { startLegacyFixture } from '../../support/conformance/legacy-server.ts';
 import { startModernFixture } from '../../support/conformance/modern-server.ts';
 import { type Check, runScenarios, scenariosOf } from '../../support/conformance/run-scenarios.ts';
-import { startTokenFront } from '../../support/conformance/token-front.ts';
-import { adminToken, startRunningGateway } from '../../support/running-gateway.ts';
 import { baseline } from './baseline.ts';
 
 /** A revision that clients speak, in front of a server of one era. */
@@ -55,32 +54,17 @@ const cells: Cell[] = [
 
 describe.each(cells)('conformance: $name', ({ name, startServer, parameters, scenarios }) => {
   let found = new Map<string, Check[]>();
-  const closing: (() => Promise<void>)[] = [];
+  let front: Awaited<ReturnType<typeof startFixtureFront>>;
 
   beforeAll(async () => {
-    const server = await startServer();
-    closing.push(server.close);
-    const gateway = await startRunningGateway();
-    closing.unshift(gateway.close);
-    await gateway.apply(
-      { kind: 'McpServer', metadata: { name: 'fixture' }, spec: { url: server.url } },
-      { kind: 'Toolset', metadata: { name: 'fixture' }, spec: { servers: [{ name: 'fixture' }], naming: 'plain' } },
-    );
-    await gateway.ready('fixture');
-    const front = await startTokenFront(`${gateway.publicUrl}/mcp/fixture`, adminToken);
-    closing.unshift(front.close);
+    front = await startFixtureFront(startServer);
     found = await runScenarios('server', ['--url', front.url, ...parameters]);
   }, 170_000);
-  afterAll(async () => {
-    for (const close of closing) await close();
-  });
+  afterAll(() => front.close());
 
   test.each(scenarios)('%s', (scenario) => {
-    const checks = found.get(scenario);
     const known = baseline.find((entry) => entry.cell === name && entry.scenario === scenario);
-    const failures = (checks ?? [{ id: 'report', status: 'FAILURE', errorMessage: 'the scenario left no report' } satisfies Check])
-      .filter(({ status }) => status === 'FAILURE' || status === 'WARNING')
-      .map(({ id, errorMessage }) => `${id}: ${errorMessage}`);
+    const failures = failuresIn(found.get(scenario));
     if (known) expect(failures, `passes; take it out of the baseline (${known.reason})`).not.toEqual([]);
     else expect(failures).toEqual([]);
   });

@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { freePort } from '../../../bench/gateway/free-port.ts';
 import { startHost } from '../../../runtime/host/start-host.ts';
-import { freePort } from '../../support/free-port.ts';
 import { type RunningGateway, startRunningGateway } from '../../support/running-gateway.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'quarterdeck-caged-'));
