@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { AccessBindingSpecSchema, PolicySetSpecSchema } from './resources/access.ts';
 import { AgentRoleSpecSchema } from './resources/agent-role.ts';
 import { FleetSpecSchema } from './resources/fleet.ts';
+import { IdentityProviderSpecSchema, OAuthClientSpecSchema } from './resources/identity-provider.ts';
 import { McpServerSpecSchema } from './resources/mcp-server.ts';
 import { apiVersion, MetadataSchema, type Status, StatusSchema } from './resources/metadata.ts';
 import { ModelSpecSchema, ProviderSpecSchema } from './resources/model.ts';
@@ -22,6 +23,8 @@ export const resourceSchemas = {
   Fleet: declare('Fleet', FleetSpecSchema),
   AccessBinding: declare('AccessBinding', AccessBindingSpecSchema),
   PolicySet: declare('PolicySet', PolicySetSpecSchema),
+  IdentityProvider: declare('IdentityProvider', IdentityProviderSpecSchema),
+  OAuthClient: declare('OAuthClient', OAuthClientSpecSchema),
 } as const;
 
 export type Kind = keyof typeof resourceSchemas;

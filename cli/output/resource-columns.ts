@@ -57,6 +57,10 @@ export const columnsOf = (resource: StoredResource): [head: string, cell: string
     }
     case 'PolicySet':
       return [['DESCRIPTION', resource.spec.description ?? '']];
+    case 'IdentityProvider':
+      return [['ISSUER', resource.spec.issuer]];
+    case 'OAuthClient':
+      return [['REDIRECTS', resource.spec.redirectUris.join(',')]];
   }
 };
 

@@ -10,7 +10,17 @@ import { recordChange } from './record-change.ts';
 import type { DocumentIssue } from './render-error.ts';
 
 /** Kinds that are usable as soon as what they mention is there; of the others the gateway says when they are ready. */
-const plainKinds: ReadonlySet<Kind> = new Set(['Project', 'Provider', 'Model', 'AgentRole', 'Fleet', 'AccessBinding', 'PolicySet']);
+const plainKinds: ReadonlySet<Kind> = new Set([
+  'Project',
+  'Provider',
+  'Model',
+  'AgentRole',
+  'Fleet',
+  'AccessBinding',
+  'PolicySet',
+  'IdentityProvider',
+  'OAuthClient',
+]);
 
 type Change = { kind: Kind; org: string; project: string; name: string; action: ApplyAction };
 export type AppliedResource = Change & { generation: number };

@@ -40,6 +40,8 @@ export const referencesOf = (resource: Resource): ResourceReference[] => {
     case 'McpServer':
     case 'Provider':
     case 'PolicySet':
+    case 'IdentityProvider':
+    case 'OAuthClient':
       return [];
   }
 };
