@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import { and, eq, gt, isNull, or } from 'drizzle-orm';
-import { orgs, people, personTokens } from '../schema/tables/tables.ts';
+import { and, eq, gt, inArray, isNull, or, sql } from 'drizzle-orm';
+import { issuerRecords, orgs, people, personTokens } from '../schema/tables/tables.ts';
 import { type Database, guarded } from './database.ts';
 
 /** A person as policies see them. */
@@ -65,3 +65,61 @@ export const findPerson = (database: Database, org: string, id: string): Promise
       .where(and(eq(people.org, org), eq(people.id, id)));
     return row ? { org: row.org, id: row.id, groups: row.groups, roles: row.roles, disabled: row.disabled } : undefined;
   });
+
+/** Finds whose login a token is of, by its `sid`, and until when; undefined when it was ended, has expired, or the person is disabled. */
+export const findPersonBySession = (
+  database: Database,
+  sessionId: string,
+  now: Date,
+): Promise<(Person & { expiresAt: Date | null }) | undefined> =>
+  guarded(async () => {
+    const [row] = await database
+      .select({
+        org: people.org,
+        id: people.id,
+        groups: people.groups,
+        roles: people.roles,
+        disabled: people.disabled,
+        stamp: sql<string>`'login'`,
+        expiresAt: issuerRecords.expiresAt,
+      })
+      .from(issuerRecords)
+      .innerJoin(
+        people,
+        and(
+          eq(people.org, sql`split_part(${issuerRecords.account}, '/', 1)`),
+          eq(people.id, sql`split_part(${issuerRecords.account}, '/', 2)`),
+        ),
+      )
+      .where(
+        and(
+          eq(issuerRecords.model, 'Grant'),
+          eq(issuerRecords.id, sessionId),
+          or(isNull(issuerRecords.expiresAt), gt(issuerRecords.expiresAt, now)),
+        ),
+      );
+    return row && !row.disabled ? row : undefined;
+  });
+
+/** Says that an issuer names these people by their own ids, so that a login there is theirs. */
+export const linkPeople = (database: Database, org: string, issuer: string, ids: readonly string[]): Promise<void> =>
+  guarded(async () => {
+    await database
+      .update(people)
+      .set({ issuer, subject: sql`${people.id}` })
+      .where(and(eq(people.org, org), inArray(people.id, [...ids])));
+  });
+
+/** Shuts a person out or lets them in again; their logins end with it. @returns whether there is such a person */
+export const setPersonDisabled = (database: Database, org: string, id: string, disabled: boolean): Promise<boolean> =>
+  guarded(() =>
+    database.transaction(async (transaction) => {
+      const changed = await transaction
+        .update(people)
+        .set({ disabled })
+        .where(and(eq(people.org, org), eq(people.id, id)))
+        .returning({ id: people.id });
+      if (disabled) await transaction.delete(issuerRecords).where(eq(issuerRecords.account, `${org}/${id}`));
+      return changed.length > 0;
+    }),
+  );

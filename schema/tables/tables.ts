@@ -1,4 +1,4 @@
-export { orgs, people, personTokens } from './identity.ts';
+export { issuerRecords, orgs, people, personTokens } from './identity.ts';
 export { mcpAnswers, mcpSessions, mcpStreamEvents, mcpStreams, mcpTasks, mcpUpstreamSessions } from './mcp.ts';
 export { auditEvents, contents, operations } from './records.ts';
 export { definitionSights, definitions, resources } from './resources.ts';
