@@ -1,9 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { type Endpoint, parseEndpoint } from '../schema/mcp-endpoint.ts';
 import { answerUnauthenticated, resourceMetadata } from './auth/challenge.ts';
 import type { EdgeRequest } from './edge/legacy-edge.ts';
 import type { GatewayContext } from './gateway-context.ts';
 import { createRequestGuard } from './guard-request.ts';
-import { type Endpoint, parseEndpoint } from './mcp/endpoint.ts';
 import { passThrough } from './pass-through.ts';
 import type { Principal } from './principal.ts';
 

@@ -6,7 +6,7 @@ import { createOperationStore } from '../store/operations.ts';
 import { deriveContentKeys } from '../store/secrets/seal.ts';
 import { createLogger } from '../telemetry/logger.ts';
 import { createAuthenticator } from './auth/authenticate.ts';
-import { createRunTokenVerifier } from './auth/verify-run-token.ts';
+import { createAccessTokenVerifier } from './auth/verify-access-token.ts';
 import { createRouter } from './create-router.ts';
 import { createMcpEdge } from './edge/serve-mcp.ts';
 import { followDeclared } from './follow-declared.ts';
@@ -46,7 +46,7 @@ export const startGateway = async (config: GatewayConfig): Promise<{ port: numbe
     authenticate: createAuthenticator({
       database,
       profile: config.profile,
-      verifyRunToken: createRunTokenVerifier({ issuerUrl: config.issuerUrl, jwksUri: config.jwksUri }),
+      verifyAccessToken: createAccessTokenVerifier({ issuerUrl: config.issuerUrl, jwksUri: config.jwksUri }),
       now,
     }),
     logger,

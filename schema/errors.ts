@@ -34,6 +34,7 @@ export const errorKinds = {
   result_invalid: { status: 502, retryable: false, title: 'The result is not what the tool promises' },
   result_too_large: { status: 502, retryable: false, title: 'The result is too large' },
   run_ended: { status: 409, retryable: false, title: 'The run has ended' },
+  scope_insufficient: { status: 403, retryable: false, title: 'The token has not the scope that is needed' },
   secret_unavailable: { status: 503, retryable: true, title: 'A referenced secret cannot be read' },
   server_unavailable: { status: 503, retryable: true, title: 'The MCP server does not answer' },
   session_unknown: { status: 404, retryable: false, title: 'There is no such session' },

@@ -727,7 +727,7 @@ export const acceptance: readonly AcceptanceEntry[] = [
     id: 'SEC-9',
     clause: 'a',
     text: 'A privileged actor nested in a token decides nothing: only the outermost actor is read.',
-    test: 'test/gateway/verify-run-token.test.ts › sees the outermost actor alone: a privileged one nested in it is not in the claims',
+    test: 'test/gateway/verify-access-token.test.ts › sees the outermost actor alone: a privileged one nested in it is not in the claims',
   },
   {
     id: 'SEC-13',

@@ -16,6 +16,7 @@ export type UpOptions = {
   readyFile?: string;
   profile: Profile;
   allowUncaged: boolean;
+  allowClientRegistration: boolean;
 };
 
 /** @throws {CliError} usage, for what is no port */
@@ -32,7 +33,8 @@ export const withPlatformOptions = (command: Command): Command =>
     .option('--resources <dir>', 'folder with resources that are applied now and at each change')
     .option('--ready-file <file>', 'written when everything serves: addresses and tokens as JSON, for you alone')
     .addOption(new Option('--profile <profile>', 'what is seeded and allowed').choices(['dev', 'solo', 'production']).default('solo'))
-    .option('--allow-uncaged', 'run MCP servers as bare processes where no cage can be had', false);
+    .option('--allow-uncaged', 'run MCP servers as bare processes where no cage can be had', false)
+    .option('--allow-client-registration', 'let clients that nobody knows register themselves for logins (RFC 7591)', false);
 
 /** What `startPlatform` is told, from the command line before the environment. */
 export const platformOptionsFrom = (options: UpOptions, onLine: (text: string) => void) => {
@@ -43,6 +45,7 @@ export const platformOptionsFrom = (options: UpOptions, onLine: (text: string) =
     port: options.port,
     profile: options.profile,
     allowUncaged: options.allowUncaged,
+    allowClientRegistration: options.allowClientRegistration,
     resourcesDirectory: absolute(options.resources),
     readyFile: absolute(options.readyFile),
     config,

@@ -1,4 +1,5 @@
 import type { ApiConfig } from '../../control/api/api-dependencies.ts';
+import type { DevIdpConfig } from '../../control/dev-idp/dev-idp-config.ts';
 import type { IssuerConfig } from '../../control/issuer/issuer-config.ts';
 import type { GatewayConfig } from '../../gateway/gateway-config.ts';
 import type { HostConfig } from '../../runtime/host/host-config.ts';
@@ -11,6 +12,8 @@ export type ControlConfig = TemporalAddress & {
   /** 32 bytes in base64. */
   contentKey: string;
   issuer: IssuerConfig;
+  /** The login provider of this machine; absent in the profile `production`. */
+  devIdp?: DevIdpConfig;
   api: ApiConfig;
 };
 

@@ -10,6 +10,8 @@ export type PlatformOptions = {
   profile: Profile;
   /** Whether MCP servers may run as bare processes where no cage can be had; never in the profile `production`. */
   allowUncaged: boolean;
+  /** Whether clients that nobody knows may register themselves (RFC 7591); not unless it is asked for. */
+  allowClientRegistration?: boolean | undefined;
   /** Folder with resources that are applied at the start and whenever a file in it changes. */
   resourcesDirectory?: string | undefined;
   /** A further place for the ready file. */

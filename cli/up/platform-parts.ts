@@ -7,10 +7,12 @@ import type { Keys } from './keys.ts';
 import { logFileOf } from './log-file.ts';
 import { nodePart } from './node-part.ts';
 import type { Part } from './part.ts';
+import { peopleConfigs } from './people-config.ts';
 import type { PlatformOptions } from './platform-options.ts';
 import type { Ports } from './ports.ts';
 import { type PostgresPlace, postgresCommand, postgresUrl, waitForPostgres } from './postgres.ts';
 import { addressesOf } from './ready-file.ts';
+import { issuerUrlOf } from './seed.ts';
 import { serverPart } from './server-part.ts';
 import { keepTemporalFolder, prepareTemporalFolder, temporalCommand, waitForTemporal } from './temporal.ts';
 
@@ -55,9 +57,12 @@ export const temporalPart = ({ folder, ports, options }: Pick<PartsContext, 'fol
   });
 
 /** What each of our processes is told; a key goes to those alone that need it. */
-const configsOf = ({ folder, ports, keys, options, databaseUrl, temporalAddress }: PartsContext): ProcessConfigs => {
+const configsOf = (context: PartsContext): ProcessConfigs => {
+  const { folder, ports, keys, options, databaseUrl, temporalAddress } = context;
   const { url, apiUrl } = addressesOf(ports);
-  const issuerUrl = `http://127.0.0.1:${ports.issuer}`;
+  const issuerUrl = issuerUrlOf(ports);
+  const jwksUri = `${issuerUrl}/jwks`;
+  const { people, devIdp } = peopleConfigs(context);
   const { internal, contentKey, gatewayKey, signingKeys } = keys;
   const { profile, config } = options;
   const temporal = { temporalAddress, temporalNamespace: config.temporalNamespace };
@@ -72,15 +77,17 @@ const configsOf = ({ folder, ports, keys, options, databaseUrl, temporalAddress 
         resourceBase: url,
         signingKeys,
         workerClient: { id: workerClientId, secret: internal.workerClientSecret },
+        people,
       },
-      api: { port: ports.api, publicUrl: apiUrl, gatewayUrl: url, dataDirectory: folder.root, profile },
+      ...(devIdp ? { devIdp } : {}),
+      api: { port: ports.api, publicUrl: apiUrl, gatewayUrl: url, issuer: { issuerUrl, jwksUri }, dataDirectory: folder.root, profile },
     },
     gateway: {
       port: ports.gateway,
       publicUrl: url,
       databaseUrl,
       issuerUrl,
-      jwksUri: `${issuerUrl}/jwks`,
+      jwksUri,
       apiUrl,
       hostUrl: `http://127.0.0.1:${ports.host}`,
       hostKey: internal.gatewayToHost,

@@ -12,6 +12,7 @@ export const portOffsets = {
   'local-model': 4,
   postgres: 5,
   temporal: 6,
+  'dev-idp': 7,
   metrics: 9,
 } as const;
 export type Listener = keyof typeof portOffsets;

@@ -14,7 +14,7 @@ import { processParts } from './platform-parts.ts';
 import { checkPorts, type Listener, type Ports, portOffsets, portsFrom } from './ports.ts';
 import { findPostgresPrograms } from './postgres.ts';
 import { addressesOf, type ReadyFile } from './ready-file.ts';
-import { seed } from './seed.ts';
+import { devIdpUrl, seed } from './seed.ts';
 import { startServers } from './start-servers.ts';
 import { startTogether } from './start-together.ts';
 import { stopLeftovers } from './stop-leftovers.ts';
@@ -93,7 +93,7 @@ export const startPlatform = async (options: PlatformOptions): Promise<Platform>
     undo.add(parts.stop);
     undo.add(keepLogsSmall(folder.logs));
     const { databaseUrl, temporalAddress } = await startServers({ folder, ports, keys, options, parts });
-    const tokens = await seed(databaseUrl, profile, keys.internal.personTokens);
+    const tokens = await seed(databaseUrl, profile, keys.internal.personTokens, devIdpUrl(ports));
     const context = { folder, ports, keys, options, databaseUrl, temporalAddress };
     await startTogether(
       processParts(context).map((part) => (until: AbortSignal) => parts.start(part, until)),

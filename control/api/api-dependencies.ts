@@ -39,9 +39,17 @@ export type ApiProfile = 'dev' | 'solo' | 'production';
 /**
  * @property publicUrl - origin under which the api is reached, e.g. `http://127.0.0.1:7421`
  * @property gatewayUrl - origin of the gateway, which passes `/api/*` through; its Host and Origin are accepted too
+ * @property issuer - whose access tokens are taken; absent where nobody logs in
  * @property dataDirectory - absolute path; runs write to `runs/ID/output` in it unless they name another folder
  */
-export type ApiConfig = { port: number; publicUrl: string; gatewayUrl: string; dataDirectory: string; profile: ApiProfile };
+export type ApiConfig = {
+  port: number;
+  publicUrl: string;
+  gatewayUrl: string;
+  dataDirectory: string;
+  profile: ApiProfile;
+  issuer?: { issuerUrl: string; jwksUri: string };
+};
 
 export type ApiDependencies = {
   database: Database;

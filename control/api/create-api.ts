@@ -4,7 +4,7 @@ import { AuditQuerySchema } from '../../schema/audit-event.ts';
 import { PlatformError } from '../../schema/errors.ts';
 import { queryAudit } from '../../store/audit.ts';
 import type { ApiConfig, ApiDependencies, ApiEnvironment } from './api-dependencies.ts';
-import { authenticate } from './authenticate.ts';
+import { apiResourceOf, authenticate } from './authenticate.ts';
 import { guardRequests, nameRequest } from './guard-requests.ts';
 import { createPermit } from './permit.ts';
 import { pinRoutes } from './pin-routes.ts';
@@ -20,7 +20,7 @@ export const createApi = (config: ApiConfig, dependencies: ApiDependencies): Hon
   const { database, logger } = dependencies;
   const permit = createPermit(dependencies);
   const api = new Hono<ApiEnvironment>();
-  api.onError(createErrorRenderer(logger));
+  api.onError(createErrorRenderer(logger, config.publicUrl));
   api.notFound((context) => {
     throw new PlatformError('not_found', `There is nothing at ${context.req.method} ${context.req.path}.`);
   });
@@ -30,8 +30,22 @@ export const createApi = (config: ApiConfig, dependencies: ApiDependencies): Hon
   api.get('/', (context) => context.json({ name: 'quarterdeck', api: '/api/v1alpha1', health: '/api/healthz' }));
   api.get('/api/healthz', (context) => context.json({ status: 'ok' }));
 
+  if (config.issuer) {
+    const { issuerUrl } = config.issuer;
+    // RFC 9728 §3.1: the well-known part stands before the path of the resource
+    api.get('/.well-known/oauth-protected-resource/api', (context) =>
+      context.json({
+        resource: apiResourceOf(config.publicUrl),
+        authorization_servers: [issuerUrl],
+        bearer_methods_supported: ['header'],
+        scopes_supported: ['api'],
+        resource_name: 'Quarterdeck api',
+      }),
+    );
+  }
+
   const versioned = new Hono<ApiEnvironment>();
-  versioned.use(authenticate(dependencies, config.profile));
+  versioned.use(authenticate(dependencies, config));
   versioned.use(
     bodyLimit({
       maxSize: maxBodyBytes,

@@ -10,19 +10,27 @@ export type DocumentIssue = { document: number; path: (string | number)[]; messa
 
 /** Renders problem details (RFC 9457); `issues` are an extension member of a refused apply. */
 export const renderProblem = (context: Context<ApiEnvironment>, error: PlatformError, issues?: DocumentIssue[]): Response => {
-  if (error.code === 'not_authenticated' || error.code === 'token_refused')
-    context.header('www-authenticate', 'Bearer realm="quarterdeck"');
   const problem = { ...problemDetails(error, context.get('requestId')), ...(issues && { issues }) };
   return context.body(JSON.stringify(problem), error.status as ContentfulStatusCode, { 'content-type': 'application/problem+json' });
 };
 
+/** What a caller without a good token is told (RFC 6750 §3, RFC 9728 §5.1); undefined where the token is not what is wrong. */
+const challengeFor = ({ code }: PlatformError, publicUrl: string): string | undefined => {
+  const where = `resource_metadata="${publicUrl}/.well-known/oauth-protected-resource/api", scope="api"`;
+  if (code === 'not_authenticated') return `Bearer realm="quarterdeck", ${where}`;
+  if (code === 'token_refused') return `Bearer realm="quarterdeck", error="invalid_token", ${where}`;
+  return code === 'scope_insufficient' ? `Bearer realm="quarterdeck", error="insufficient_scope", ${where}` : undefined;
+};
+
 /** Renders whatever was thrown, once; causes go to the log alone. */
 export const createErrorRenderer =
-  (logger: Logger) =>
+  (logger: Logger, publicUrl: string) =>
   (thrown: unknown, context: Context<ApiEnvironment>): Response => {
     const error = toPlatformError(thrown);
     const facts = { requestId: context.get('requestId'), code: error.code, method: context.req.method, route: context.req.path };
     if (error.status >= 500) logger.error({ ...facts, cause: describeCause(error.cause ?? error) }, 'request failed');
     else logger.info(facts, 'request refused');
+    const challenge = challengeFor(error, publicUrl);
+    if (challenge) context.header('www-authenticate', challenge);
     return renderProblem(context, error);
   };

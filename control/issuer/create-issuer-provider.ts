@@ -1,16 +1,30 @@
 import { randomBytes } from 'node:crypto';
 import { type Configuration, errors, Provider } from 'oidc-provider';
-import { runTokenLifetimeSeconds } from './decide-run-token.ts';
+import { runTokenLifetimeSeconds } from '../../schema/access-token.ts';
 import { tokenExchangeGrant } from './exchange-run-token.ts';
 import type { IssuerConfig } from './issuer-config.ts';
+import type { peopleFeatures } from './people-features.ts';
 import { createStatelessAdapter } from './stateless-adapter.ts';
 
+/** A token of an agent run brings its claims; a person's says whose login it came from, so that it ends with that. */
+const extraClaims: Configuration['extraTokenClaims'] = (_context, token) => {
+  if (token.extra !== undefined || token.kind !== 'AccessToken') return token.extra;
+  const { accountId, grantId } = token as { accountId?: string; grantId?: string };
+  return accountId === undefined ? undefined : { org: accountId.split('/')[0], sid: grantId };
+};
+
 /**
- * Builds the authorization server with everything off that the run-token exchange does not need: no interactions, no sessions, no
- * registration, introspection, revocation or userinfo, and one client. Each default that the library marks for development alone
- * is given here, so that it prints no warning.
+ * Builds the authorization server. Without people everything is off that the run-token exchange does not need: no interactions, no
+ * sessions, no registration, introspection, revocation or userinfo, and one client. Each default that the library marks for development
+ * alone is given here, so that it prints no warning.
  */
-export const createIssuerProvider = ({ issuerUrl, signingKeys, workerClient }: IssuerConfig): Provider => {
+export const createIssuerProvider = (
+  { issuerUrl, signingKeys, workerClient }: IssuerConfig,
+  forPeople?: ReturnType<typeof peopleFeatures>,
+): Provider => {
+  const { features, clients = [], ttl, cookieKeys, ...rest } = forPeople ?? {};
+  const isSecure = issuerUrl.startsWith('https:');
+  const cookie = { httpOnly: true, sameSite: 'lax' as const, secure: isSecure, signed: true };
   const configuration: Configuration = {
     adapter: createStatelessAdapter,
     clients: [
@@ -22,14 +36,25 @@ export const createIssuerProvider = ({ issuerUrl, signingKeys, workerClient }: I
         redirect_uris: [],
         token_endpoint_auth_method: 'client_secret_basic',
       },
+      ...clients,
     ],
-    clientAuthMethods: ['client_secret_basic'],
+    clientAuthMethods: forPeople ? ['none', 'client_secret_basic', 'client_secret_post'] : ['client_secret_basic'],
     clientBasedCORS: () => false,
     clientDefaults: { id_token_signed_response_alg: 'ES256' },
-    // no cookie is ever set; the keys are there so that none could be forged
-    cookies: { keys: [randomBytes(32).toString('base64url')] },
+    // without people no cookie is ever set; the keys are there so that none could be forged
+    cookies: {
+      keys: cookieKeys ?? [randomBytes(32).toString('base64url')],
+      // other programs on this machine may set cookies for its address; a name of ours is not theirs by chance
+      names: {
+        session: isSecure ? '__Host-quarterdeck_session' : 'quarterdeck_session',
+        interaction: 'quarterdeck_interaction',
+        resume: 'quarterdeck_resume',
+      },
+      long: cookie,
+      short: cookie,
+    },
     enabledJWA: { idTokenSigningAlgValues: ['ES256'] },
-    extraTokenClaims: (_context, token) => token.extra,
+    extraTokenClaims: extraClaims,
     features: {
       devInteractions: { enabled: false },
       dPoP: { enabled: false },
@@ -41,6 +66,7 @@ export const createIssuerProvider = ({ issuerUrl, signingKeys, workerClient }: I
       revocation: { enabled: false },
       rpInitiatedLogout: { enabled: false },
       userinfo: { enabled: false },
+      ...features,
     },
     findAccount: async () => undefined,
     jwks: { keys: signingKeys },
@@ -54,7 +80,8 @@ export const createIssuerProvider = ({ issuerUrl, signingKeys, workerClient }: I
     responseTypes: [],
     scopes: ['mcp', 'models'],
     subjectTypes: ['public'],
-    ttl: { AccessToken: runTokenLifetimeSeconds },
+    ttl: { ...ttl, AccessToken: (_context, token) => token.resourceServer?.accessTokenTTL ?? runTokenLifetimeSeconds },
+    ...rest,
   };
   return new Provider(issuerUrl, configuration);
 };

@@ -1,7 +1,5 @@
+import { runTokenLifetimeSeconds } from '../../schema/access-token.ts';
 import type { AgentForToken } from './issuer-config.ts';
-
-/** Longest life of a token of an agent run, in seconds. */
-export const runTokenLifetimeSeconds = 300;
 
 /** `mcp` opens the agent's toolset, `models` the model endpoint; a token opens one of them. */
 export type RunTokenScope = 'mcp' | 'models';

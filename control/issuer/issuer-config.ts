@@ -1,4 +1,5 @@
 import type { JWK } from 'jose';
+import type { PeopleConfig } from './people-config.ts';
 
 /** What the issuer needs to start; it arrives over IPC, for it holds keys and a secret. */
 export type IssuerConfig = {
@@ -11,9 +12,11 @@ export type IssuerConfig = {
   /** Private ES256 keys with a `kid` each. The first one signs; the others are published alone, so that older tokens still verify. */
   signingKeys: JWK[];
   workerClient: WorkerClient;
+  /** Absent where nobody logs in: then the issuer keeps no state. */
+  people?: PeopleConfig;
 };
 
-/** The only OAuth client: the worker. It authenticates by `client_secret_basic`. */
+/** The client that asks for agents: the worker. It authenticates by `client_secret_basic`. */
 export type WorkerClient = {
   id: string;
   /** At least 32 characters, random. */

@@ -4,24 +4,40 @@ import type { AddressInfo } from 'node:net';
 import type { JWK } from 'jose';
 import type { Provider } from 'oidc-provider';
 import { PlatformError } from '../../schema/errors.ts';
+import type { Database } from '../../store/database.ts';
+import { sweepIssuerRecords } from '../../store/issuer-records.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import { createIssuerProvider } from './create-issuer-provider.ts';
 import { registerRunTokenExchange } from './exchange-run-token.ts';
 import { guardRequests } from './guard-requests.ts';
+import { createGuardedFetch, type GuardedFetch } from './guarded-fetch.ts';
+import { interactionRoutes } from './interaction-routes.ts';
 import type { AgentDirectory, IssuerConfig } from './issuer-config.ts';
+import { peopleFeatures } from './people-features.ts';
+import { createUpstreamLogin } from './upstream-login.ts';
 
 const closeGraceMs = 2_000;
+const sweepIntervalMs = 10 * 60_000;
 
-const checkConfig = ({ issuerUrl, resourceBase, signingKeys, workerClient }: IssuerConfig): { currentKid: string } => {
+const checkConfig = ({ issuerUrl, resourceBase, signingKeys, workerClient, people }: IssuerConfig): { currentKid: string } => {
   const wrong = (what: string) => new PlatformError('input_invalid', `The issuer cannot start: ${what}.`);
   if (new URL(issuerUrl).origin !== issuerUrl) throw wrong('issuerUrl has to be an origin, without a path or a slash at the end');
   if (new URL(resourceBase).href.replace(/\/$/, '') !== resourceBase)
     throw wrong('resourceBase has to be a plain URL without a slash at the end');
   if (workerClient.secret.length < 32) throw wrong('the secret of the worker has fewer than 32 characters');
+  if (people && people.cookieKey.length < 32) throw wrong('the key of its cookies has fewer than 32 characters');
   const isUsable = (key: JWK) => key.kty === 'EC' && key.crv === 'P-256' && key.d !== undefined && key.kid !== undefined;
   const currentKid = signingKeys[0]?.kid;
   if (currentKid === undefined || !signingKeys.every(isUsable)) throw wrong('it needs private P-256 signing keys, each with a kid');
   return { currentKid };
+};
+
+export type IssuerDependencies = {
+  agents: AgentDirectory;
+  clock?: (() => Date) | undefined;
+  database?: Database;
+  guardedFetch?: GuardedFetch;
+  logger: Logger;
 };
 
 /** Refusals reach the log with their detail; requests, which hold secrets, do not. */
@@ -38,20 +54,33 @@ const logOutcomes = (provider: Provider, logger: Logger): void => {
 };
 
 /**
- * Starts the embedded issuer on 127.0.0.1: token exchange for agent runs at `/token`, keys at `/jwks`, RFC 8414 metadata at the root.
- * It is the only holder of signing keys, and stores nothing.
+ * Starts the issuer on 127.0.0.1: token exchange for agent runs at `/token`, keys at `/jwks`, RFC 8414 metadata at the root; and, where
+ * the configuration has people, their logins at `/auth`. It is the only holder of signing keys. Without people it stores nothing.
  * @param dependencies.agents - looks up the agent that a token is asked for
+ * @param dependencies.database - where logins are kept; needed for people
+ * @param dependencies.guardedFetch - fetches the documents of clients; one that never leaves the public internet by default
  * @param dependencies.clock - time of `iat` and `exp`; the machine's by default
  * @returns the port it listens on, and `close`, which ends within two seconds
  * @throws {PlatformError} `port_taken`, `input_invalid` for a configuration it cannot work with
  */
 export const startIssuer = async (
   config: IssuerConfig,
-  { agents, clock = () => new Date(), logger }: { agents: AgentDirectory; clock?: () => Date; logger: Logger },
+  { agents, clock = () => new Date(), database, guardedFetch, logger }: IssuerDependencies,
 ): Promise<{ port: number; close(): Promise<void> }> => {
   const { currentKid } = checkConfig(config);
-  const provider = createIssuerProvider(config);
-  provider.use(guardRequests(config.issuerUrl));
+  const { issuerUrl, resourceBase, people } = config;
+  const isForPeople = people !== undefined && database !== undefined;
+  const fetchDocument = guardedFetch ?? createGuardedFetch({ allowsLoopback: people?.allowsLoopbackClients ?? false });
+  const provider = createIssuerProvider(
+    config,
+    isForPeople ? peopleFeatures(config, { people, database, guardedFetch: fetchDocument }) : undefined,
+  );
+  provider.use(guardRequests({ issuerUrl, people: isForPeople ? { ...people, resourceBase } : undefined }));
+  if (isForPeople) {
+    const login = createUpstreamLogin({ database, issuerUrl, people });
+    provider.use(interactionRoutes({ provider, database, login, people, issuerUrl, logger }));
+  }
+  const sweep = isForPeople ? setInterval(() => void sweepIssuerRecords(database).catch(() => undefined), sweepIntervalMs) : undefined;
   registerRunTokenExchange(provider, { ...config, currentKid }, { agents, clock, logger });
   logOutcomes(provider, logger);
 
@@ -67,6 +96,7 @@ export const startIssuer = async (
   return {
     port: (server.address() as AddressInfo).port,
     close: async () => {
+      clearInterval(sweep);
       const closed = once(server, 'close');
       server.close();
       server.closeIdleConnections();

@@ -1,13 +1,14 @@
 import { hash } from 'node:crypto';
+import { type AccessScope, hasScope, type PersonTokenClaims, type RunTokenClaims } from '../../schema/access-token.ts';
 import { PlatformError } from '../../schema/errors.ts';
 import { findAgentWithRun } from '../../store/agents.ts';
 import type { Database } from '../../store/database.ts';
-import { findPersonByToken } from '../../store/people.ts';
+import { findPersonBySession, findPersonByToken } from '../../store/people.ts';
 import type { AgentPrincipal, PersonPrincipal, Principal } from '../principal.ts';
 import { createBelievedFacts } from './believed-facts.ts';
-import type { RunTokenClaims, RunTokenVerifier } from './verify-run-token.ts';
+import { type AccessTokenClaims, type AccessTokenVerifier, isRunToken } from './verify-access-token.ts';
 
-/** How long a person's token, and what an agent's row says, are believed: a token that is taken back ends within 5 s (case 30). */
+/** How long a person's token or login, and what an agent's row says, are believed: a token that is taken back ends within 5 s (case 30). */
 const believedMs = 2000;
 /** Short, because a token may be made right after it was tried. */
 const absentMs = 250;
@@ -51,6 +52,25 @@ const lookForPerson = async (
   return { fact: { kind: 'person', ...person }, ...(tokenExpiresAt ? { until: tokenExpiresAt.getTime() } : {}) };
 };
 
+const lookForLogin = async (
+  database: Database,
+  sessionId: string,
+  now: () => number,
+): Promise<{ fact: PersonPrincipal; until?: number } | undefined> => {
+  const found = await findPersonBySession(database, sessionId, new Date(now()));
+  if (!found) return undefined;
+  const { expiresAt, ...person } = found;
+  return { fact: { kind: 'person', ...person }, ...(expiresAt ? { until: expiresAt.getTime() } : {}) };
+};
+
+const ofLogin = (person: PersonPrincipal | undefined, { sub, scope }: PersonTokenClaims, needed: AccessScope): PersonPrincipal => {
+  if (!person) throw new PlatformError('token_refused', 'The login of this token has ended; log in again.');
+  if (`${person.org}/${person.id}` !== sub) throw new PlatformError('token_refused', 'The token does not belong to this login.');
+  if (!hasScope(scope, needed))
+    throw new PlatformError('scope_insufficient', `The access token does not have the scope \`${needed}\`; ask the issuer for it.`);
+  return person;
+};
+
 const ofClaims = (agent: AgentPrincipal | undefined, claims: RunTokenClaims): AgentPrincipal => {
   if (!agent) throw new PlatformError('token_refused', 'The agent run of this token has ended.');
   if (agent.org !== claims.org || agent.project !== claims.project || `${agent.org}/${agent.person}` !== claims.sub)
@@ -64,29 +84,38 @@ const known = (person: PersonPrincipal | undefined): PersonPrincipal => {
 };
 
 /**
- * Turns a bearer token into who calls. A run's token must be for exactly this audience (RFC 8707); a person's own token of the
- * installation is good at each endpoint, and refused in the profile `production`.
+ * Turns a bearer token into who calls. A token of the issuer must be for exactly this audience (RFC 8707): that of a run stands for its
+ * agent, that of a login for its person. A person's own token of the installation is good at each endpoint, and refused in the profile
+ * `production`.
  * The principal is frozen, and the same object as long as nothing about it changes.
  * @returns a promise only where the issuer's keys or the database have to be asked
- * @throws {PlatformError} `not_authenticated`, `token_refused`, `server_unavailable`, `store_unavailable`; at once or by the promise
+ * @throws {PlatformError} `not_authenticated`, `token_refused`, `scope_insufficient`, `server_unavailable`, `store_unavailable`; at once or by the promise
  */
 export const createAuthenticator = ({
   database,
   profile,
-  verifyRunToken,
+  verifyAccessToken,
   now,
 }: {
   database: Database;
   profile: string;
-  verifyRunToken: RunTokenVerifier;
+  verifyAccessToken: AccessTokenVerifier;
   now: () => number;
 }) => {
   const agents = createBelievedFacts({ look: (agentId) => lookForAgent(database, agentId), believedMs, absentMs, now });
   const people = createBelievedFacts({ look: (token) => lookForPerson(database, token, now), believedMs, absentMs, now });
 
+  const logins = createBelievedFacts({ look: (sessionId) => lookForLogin(database, sessionId, now), believedMs, absentMs, now });
+
   const agentOf = (claims: RunTokenClaims): AgentPrincipal | Promise<AgentPrincipal> => {
     const agent = agents(claims.act.sub);
     return agent instanceof Promise ? agent.then((found) => ofClaims(found, claims)) : ofClaims(agent, claims);
+  };
+
+  const personOf = (claims: PersonTokenClaims, audience: string): PersonPrincipal | Promise<PersonPrincipal> => {
+    const needed = audience.endsWith('/v1') ? 'models' : 'mcp';
+    const person = logins(claims.sid);
+    return person instanceof Promise ? person.then((found) => ofLogin(found, claims, needed)) : ofLogin(person, claims, needed);
   };
 
   return (authorization: string | undefined, audience: string): Principal | Promise<Principal> => {
@@ -96,7 +125,8 @@ export const createAuthenticator = ({
       const person = profile === 'production' ? undefined : people(hash('sha256', token, 'base64'), token);
       return person instanceof Promise ? person.then(known) : known(person);
     }
-    const claims = verifyRunToken(token, audience);
-    return claims instanceof Promise ? claims.then(agentOf) : agentOf(claims);
+    const claims = verifyAccessToken(token, audience);
+    const principalOf = (verified: AccessTokenClaims) => (isRunToken(verified) ? agentOf(verified) : personOf(verified, audience));
+    return claims instanceof Promise ? claims.then(principalOf) : principalOf(claims);
   };
 };

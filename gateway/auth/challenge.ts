@@ -13,18 +13,24 @@ export const resourceMetadata = ({ resource, issuerUrl, scope }: { resource: str
   resource_name: 'Quarterdeck',
 });
 
-/** The value of `WWW-Authenticate` for a refused or missing token (RFC 6750 §3, RFC 9728 §5.1). */
+/** Error codes of RFC 6750 §3.1. */
+const challengeErrors: Readonly<Record<string, string>> = { token_refused: 'invalid_token', scope_insufficient: 'insufficient_scope' };
+
+/** Whether an answer tells the caller which token to bring. */
+export const isChallenged = (error: PlatformError): boolean => error.status === 401 || error.code === 'scope_insufficient';
+
+/** The value of `WWW-Authenticate` for a refused, missing or too narrow token (RFC 6750 §3, RFC 9728 §5.1). */
 export const challengeFor = (
   error: PlatformError,
   { publicUrl, path, scope }: { publicUrl: string; path: string; scope: string },
 ): string => {
   const parts = [`resource_metadata="${resourceMetadataUrl(publicUrl, path)}"`, `scope="${scope}"`];
-  if (error.code === 'token_refused')
-    parts.unshift('error="invalid_token"', `error_description="${error.detail.replaceAll(/["\\]/g, "'")}"`);
+  const code = challengeErrors[error.code];
+  if (code) parts.unshift(`error="${code}"`, `error_description="${error.detail.replaceAll(/["\\]/g, "'")}"`);
   return `Bearer ${parts.join(', ')}`;
 };
 
-/** Answers a failed authentication of an MCP endpoint: 401 with a challenge, or the status of what is not there. */
+/** Answers a failed authentication of an MCP endpoint: 401 or 403 with a challenge, or the status of what is not there. */
 export const answerUnauthenticated = (
   response: ServerResponse,
   error: unknown,
@@ -32,10 +38,10 @@ export const answerUnauthenticated = (
 ): void => {
   const status = isPlatformError(error) ? error.status : 500;
   const headers: Record<string, string> = { 'content-type': 'application/json', 'cache-control': 'no-store' };
-  if (isPlatformError(error) && status === 401) headers['www-authenticate'] = challengeFor(error, where);
+  if (isPlatformError(error) && isChallenged(error)) headers['www-authenticate'] = challengeFor(error, where);
   if (isPlatformError(error) && error.isRetryable) headers['retry-after'] = '2';
   const body = isPlatformError(error)
-    ? { error: status === 401 ? 'invalid_token' : error.code, error_description: error.detail }
+    ? { error: challengeErrors[error.code] ?? (status === 401 ? 'invalid_token' : error.code), error_description: error.detail }
     : { error: 'internal', error_description: 'The request failed inside Quarterdeck; the log has the cause.' };
   response.writeHead(status, headers).end(JSON.stringify(body));
 };

@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Endpoint } from '../mcp/endpoint.ts';
+import type { Endpoint } from '../../schema/mcp-endpoint.ts';
 import type { Principal } from '../principal.ts';
 
 /** One HTTP request of an authenticated caller at one endpoint, and where its answer goes. */

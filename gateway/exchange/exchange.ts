@@ -1,5 +1,5 @@
+import type { Endpoint } from '../../schema/mcp-endpoint.ts';
 import type { ClientRequest } from '../mcp/client-request.ts';
-import type { Endpoint } from '../mcp/endpoint.ts';
 import type { Reply } from '../mcp/message.ts';
 import type { Principal } from '../principal.ts';
 import type { ListKind, Surface } from '../surface/surface.ts';

@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { PlatformError } from '../../schema/errors.ts';
+import type { Endpoint } from '../../schema/mcp-endpoint.ts';
 import type { McpBus } from '../../store/mcp-bus.ts';
 import type { McpSessionRow, McpSessionStore } from '../../store/mcp-sessions.ts';
 import type { GatewayContext } from '../gateway-context.ts';
 import type { ClientFacts, ClientSession } from '../mcp/client-request.ts';
-import type { Endpoint } from '../mcp/endpoint.ts';
 import { type Principal, principalName } from '../principal.ts';
 import { createUseNotes } from './create-use-notes.ts';
 import type { LegacyLimits } from './legacy-limits.ts';

@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import type { PlatformError } from '../../schema/errors.ts';
-import { challengeFor } from '../auth/challenge.ts';
+import { challengeFor, isChallenged } from '../auth/challenge.ts';
 
 const typeOf = (status: number): string => {
   if (status === 401) return 'authentication_error';
@@ -42,7 +42,7 @@ export const answerError = (
     // clients of this dialect try every 429 and 5xx again unless they are told
     'x-should-retry': String(error.isRetryable),
   };
-  if (error.status === 401) headers['www-authenticate'] = challengeFor(error, { publicUrl, path: '/v1', scope: 'models' });
+  if (isChallenged(error)) headers['www-authenticate'] = challengeFor(error, { publicUrl, path: '/v1', scope: 'models' });
   if (error.isRetryable) headers['retry-after'] = Number(error.facts.retryAfterSeconds ?? 2);
   if (decisionId !== undefined) headers['x-quarterdeck-decision'] = decisionId;
   if (closes) headers.connection = 'close';

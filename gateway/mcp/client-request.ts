@@ -1,7 +1,7 @@
 import type { Tenancy } from '../../schema/ids.ts';
+import type { Endpoint } from '../../schema/mcp-endpoint.ts';
 import type { Era, LogLevel } from '../../schema/mcp-revisions.ts';
 import type { Principal } from '../principal.ts';
-import type { Endpoint } from './endpoint.ts';
 import type { JsonObject, Notification, Question, Reply, RequestId } from './message.ts';
 
 /** What a client said of itself: per request in the modern era, at `initialize` in the legacy one. */

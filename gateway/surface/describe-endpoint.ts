@@ -1,6 +1,6 @@
+import type { Endpoint } from '../../schema/mcp-endpoint.ts';
 import { type Era, tasksExtension } from '../../schema/mcp-revisions.ts';
 import type { GatewayContext } from '../gateway-context.ts';
-import type { Endpoint } from '../mcp/endpoint.ts';
 import { gatewayInfo } from '../mcp/gateway-info.ts';
 import { isObject, type JsonObject } from '../mcp/message.ts';
 import type { Principal } from '../principal.ts';

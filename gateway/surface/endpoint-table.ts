@@ -1,7 +1,7 @@
 import { PlatformError } from '../../schema/errors.ts';
 import type { Tenancy } from '../../schema/ids.ts';
+import type { Endpoint } from '../../schema/mcp-endpoint.ts';
 import type { Declared } from '../../store/declared.ts';
-import type { Endpoint } from '../mcp/endpoint.ts';
 import type { Principal } from '../principal.ts';
 import type { Exposed, Source } from './exposed.ts';
 import { maxNameLength, tableOfToolset } from './toolset-table.ts';

@@ -1,7 +1,7 @@
+import type { Endpoint } from '../../schema/mcp-endpoint.ts';
 import type { DefinitionKind } from '../../store/definitions.ts';
 import { type Decision, newDecisionId } from '../decide.ts';
 import type { GatewayContext } from '../gateway-context.ts';
-import type { Endpoint } from '../mcp/endpoint.ts';
 import type { Principal } from '../principal.ts';
 import { decideListing } from './decide-listing.ts';
 import { type EndpointTable, requiredTable } from './endpoint-table.ts';

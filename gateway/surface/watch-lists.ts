@@ -1,5 +1,5 @@
+import type { Endpoint } from '../../schema/mcp-endpoint.ts';
 import type { GatewayContext } from '../gateway-context.ts';
-import type { Endpoint } from '../mcp/endpoint.ts';
 import type { RunOfServer } from '../mcp/launch-of.ts';
 import type { Principal } from '../principal.ts';
 import type { McpServer, UpstreamPool } from '../upstream/upstream-pool.ts';

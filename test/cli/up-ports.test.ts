@@ -16,6 +16,7 @@ test('puts the listeners where the design says', () => {
     'local-model': 7424,
     postgres: 7425,
     temporal: 7426,
+    'dev-idp': 7427,
     metrics: 7429,
   });
 });

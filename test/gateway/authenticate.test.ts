@@ -1,7 +1,7 @@
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { createAuthenticator } from '../../gateway/auth/authenticate.ts';
-import type { RunTokenClaims } from '../../gateway/auth/verify-run-token.ts';
 import type { Principal } from '../../gateway/principal.ts';
+import type { RunTokenClaims } from '../../schema/access-token.ts';
 import { endAgent } from '../../store/agents.ts';
 import { replacePersonToken, seedPeople } from '../../store/people.ts';
 import { insertRunningAgent, insertRunningRun, useTestDatabase } from '../support/store-database.ts';
@@ -21,8 +21,8 @@ beforeEach(async () => {
   now = Date.now();
   await database().$client.query('update people set disabled = false');
   await give(token);
-  // a run's token stands for its agent here: verify-run-token.test.ts has the rest
-  authenticate = createAuthenticator({ database: database(), profile: 'dev', verifyRunToken: claimsOf, now: () => now });
+  // a run's token stands for its agent here: verify-access-token.test.ts has the rest
+  authenticate = createAuthenticator({ database: database(), profile: 'dev', verifyAccessToken: claimsOf, now: () => now });
 });
 
 describe('a person’s token', () => {
@@ -76,7 +76,7 @@ describe('a person’s token', () => {
   });
 
   test('is not taken in production, nor anything that is no bearer token', async () => {
-    authenticate = createAuthenticator({ database: database(), profile: 'production', verifyRunToken: claimsOf, now: () => now });
+    authenticate = createAuthenticator({ database: database(), profile: 'production', verifyAccessToken: claimsOf, now: () => now });
     await expect(ask(token)).rejects.toMatchObject(refused);
     expect(() => authenticate(undefined, 'x')).toThrow(expect.objectContaining({ code: 'not_authenticated' }));
     expect(() => authenticate('Basic abc', 'x')).toThrow(expect.objectContaining({ code: 'not_authenticated' }));
@@ -104,8 +104,8 @@ describe('an agent run’s token', () => {
     const run = await insertRunningRun(database(), 'run_foreign');
     const agentId = await insertRunningAgent(database(), run);
     for (const change of [{ org: 'other' }, { project: 'other' }, { sub: 'default/mallory' }]) {
-      const verifyRunToken = () => ({ ...claimsOf(agentId), ...change });
-      authenticate = createAuthenticator({ database: database(), profile: 'dev', verifyRunToken, now: () => now });
+      const verifyAccessToken = () => ({ ...claimsOf(agentId), ...change });
+      authenticate = createAuthenticator({ database: database(), profile: 'dev', verifyAccessToken, now: () => now });
       await expect(ask(agentId)).rejects.toMatchObject(refused);
     }
   });

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { Writable } from 'node:stream';
 import pino from 'pino';
 import { createAuthenticator } from '../../gateway/auth/authenticate.ts';
-import { createRunTokenVerifier } from '../../gateway/auth/verify-run-token.ts';
+import { createAccessTokenVerifier } from '../../gateway/auth/verify-access-token.ts';
 import type { GatewayConfig } from '../../gateway/gateway-config.ts';
 import type { GatewayContext } from '../../gateway/gateway-context.ts';
 import { createModelHandler } from '../../gateway/llm/handle-models.ts';
@@ -45,7 +45,7 @@ export const startRunningModels = async ({ stallMs, ...overrides }: Partial<Gate
     authenticate: createAuthenticator({
       database,
       profile: config.profile,
-      verifyRunToken: createRunTokenVerifier({ issuerUrl: config.issuerUrl, jwksUri: config.jwksUri }),
+      verifyAccessToken: createAccessTokenVerifier({ issuerUrl: config.issuerUrl, jwksUri: config.jwksUri }),
       now: Date.now,
     }),
     logger,

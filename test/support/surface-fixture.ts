@@ -2,7 +2,6 @@ import { createHash } from 'node:crypto';
 import pino from 'pino';
 import type { GatewayContext } from '../../gateway/gateway-context.ts';
 import type { ClientRequest } from '../../gateway/mcp/client-request.ts';
-import { type Endpoint, parseEndpoint } from '../../gateway/mcp/endpoint.ts';
 import type { JsonObject, Notification, Reply } from '../../gateway/mcp/message.ts';
 import type { PersonPrincipal, Principal } from '../../gateway/principal.ts';
 import type { Connection, UpstreamRequest } from '../../gateway/upstream/upstream.ts';
@@ -10,6 +9,7 @@ import type { McpServer, ServerFacts, UpstreamPool } from '../../gateway/upstrea
 import { createPolicyEngine } from '../../policy/engine.ts';
 import type { NewAuditEvent } from '../../schema/audit-event.ts';
 import { PlatformError } from '../../schema/errors.ts';
+import { type Endpoint, parseEndpoint } from '../../schema/mcp-endpoint.ts';
 import type { Era } from '../../schema/mcp-revisions.ts';
 import type { Resource, StoredResource } from '../../schema/resource.ts';
 import { type Declared, declaredFrom, projectPolicies } from '../../store/declared.ts';

@@ -2,13 +2,13 @@ import { createHmac, createPublicKey } from 'node:crypto';
 import { base64url, exportJWK, generateKeyPair, importJWK, type JWK, type JWTPayload, SignJWT } from 'jose';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { makeSigningKey } from '../../control/issuer/make-signing-key.ts';
-import { createRunTokenVerifier, type RunTokenClaims } from '../../gateway/auth/verify-run-token.ts';
+import { type AccessTokenClaims, createAccessTokenVerifier } from '../../gateway/auth/verify-access-token.ts';
 import { agentId, modelsUrl, type RunningIssuer, resourceBase, startRunningIssuer, toolsetUrl } from '../support/running-issuer.ts';
 
 const start = new Date('2026-10-01T12:00:00Z');
 let now = start;
 let issuer: RunningIssuer;
-let verify: (token: string, audience: string) => Promise<RunTokenClaims>;
+let verify: (token: string, audience: string) => Promise<AccessTokenClaims>;
 let keyRequests = 0;
 
 const countedFetch = (url: string, options: RequestInit) => {
@@ -16,8 +16,8 @@ const countedFetch = (url: string, options: RequestInit) => {
   return fetch(url, options);
 };
 /** A verifier whose answers are promises, remembered ones too. */
-const verifierOf = (options: Parameters<typeof createRunTokenVerifier>[0]) => {
-  const check = createRunTokenVerifier(options);
+const verifierOf = (options: Parameters<typeof createAccessTokenVerifier>[0]) => {
+  const check = createAccessTokenVerifier(options);
   return async (token: string, audience: string) => check(token, audience);
 };
 const newVerifier = ({ jwksUri = issuer.jwksUri }: { jwksUri?: string } = {}) =>
@@ -82,7 +82,7 @@ test('accepts the issuer’s own token for its audience and returns its claims, 
 });
 
 test('answers for a token that it knows without a promise', async () => {
-  const check = createRunTokenVerifier({ issuerUrl: issuer.issuerUrl, jwksUri: issuer.jwksUri, clock: () => now });
+  const check = createAccessTokenVerifier({ issuerUrl: issuer.issuerUrl, jwksUri: issuer.jwksUri, clock: () => now });
   const token = await issuer.mint();
   const first = await check(token, toolsetUrl);
   expect(check(token, toolsetUrl)).toBe(first);

@@ -1,4 +1,4 @@
-import { defaultTenancy, NameSchema, type Tenancy } from '../../schema/ids.ts';
+import { defaultTenancy, NameSchema, type Tenancy } from './ids.ts';
 
 /** One virtual server: a toolset, or everything that the caller may use. `path` is canonical, and with the public URL its audience. */
 export type Endpoint = { kind: 'toolset'; tenancy: Tenancy; toolset: string; path: string } | { kind: 'everything'; path: string };

@@ -1,9 +1,14 @@
 import { hash } from 'node:crypto';
 import { createLocalJWKSet, createRemoteJWKSet, customFetch, type FetchImplementation, type JWTVerifyGetKey, jwtVerify } from 'jose';
-import { z } from 'zod';
+import {
+  type PersonTokenClaims,
+  PersonTokenClaimsSchema,
+  personTokenLifetimeSeconds,
+  type RunTokenClaims,
+  RunTokenClaimsSchema,
+} from '../../schema/access-token.ts';
 import { isPlatformError, PlatformError } from '../../schema/errors.ts';
 
-const longestLifetimeSeconds = 300;
 const clockSkewSeconds = 30;
 const longestTokenLength = 4_096;
 const cachedTokens = 10_000;
@@ -11,36 +16,14 @@ const keysMaxAgeMs = 60_000;
 const keysCooldownMs = 5_000;
 const keysTimeoutMs = 3_000;
 
-const name = z.string().min(1).max(512);
+/** Claims of a token that is good: of an agent run, or of a person. */
+export type AccessTokenClaims = RunTokenClaims | PersonTokenClaims;
 
-/** Claims of a token of an agent run, in the spelling of RFC 9068 and RFC 8693. */
-const RunTokenClaimsSchema = z
-  .object({
-    iss: name,
-    /** Exactly one: a list would let a token that is good elsewhere be good here. */
-    aud: name,
-    /** The person the run is for, `org/person`. */
-    sub: name,
-    /** The agent that acts. An `act` inside it is history and is cut off here, so that nothing can decide on it (RFC 8693 §4.1). */
-    act: z.object({ sub: name }).readonly(),
-    client_id: name,
-    jti: name,
-    iat: z.int(),
-    exp: z.int(),
-    org: name,
-    project: name,
-    fleet: name,
-    run: name,
-    role: name,
-    scope: z.enum(['mcp', 'models']),
-  })
-  .refine((claims) => claims.exp - claims.iat <= longestLifetimeSeconds)
-  .refine((claims) => claims.sub.startsWith(`${claims.org}/`))
-  .readonly();
-export type RunTokenClaims = z.infer<typeof RunTokenClaimsSchema>;
+/** Which of the two it is: only an agent's token says who acts. */
+export const isRunToken = (claims: AccessTokenClaims): claims is RunTokenClaims => claims.act !== undefined;
 
 /** A token that is remembered is judged at once; a refusal always comes by a promise. */
-export type RunTokenVerifier = (token: string, audience: string) => RunTokenClaims | Promise<RunTokenClaims>;
+export type AccessTokenVerifier = (token: string, audience: string) => AccessTokenClaims | Promise<AccessTokenClaims>;
 
 /** Codes of `jose` that are about the token; any other failure of a key look-up means that the issuer gave no usable answer. */
 const keyAnswers: ReadonlySet<unknown> = new Set(['ERR_JWKS_NO_MATCHING_KEY', 'ERR_JWKS_MULTIPLE_MATCHING_KEYS', 'ERR_JOSE_NOT_SUPPORTED']);
@@ -77,11 +60,11 @@ const refusalOf = (error: unknown): PlatformError => {
   if (factOf(error, 'code') === 'ERR_JWT_EXPIRED') return refused('it has expired; ask the issuer for a new one', error);
   if (factOf(error, 'claim') === 'aud') return refused(foreignAudience, error);
   if (factOf(error, 'claim') === 'iss') return refused('it comes from another issuer', error);
-  return refused('it is not a valid token of an agent run', error);
+  return refused('it is not a valid token of an agent run or a person', error);
 };
 
 /**
- * Makes the check of tokens that the issuer minted for agent runs (RFC 9068, ES256, `typ: at+jwt`).
+ * Makes the check of tokens that the issuer minted for agent runs and for people (RFC 9068, ES256, `typ: at+jwt`).
  * A token that passed is remembered by its hash until `exp`, the 10,000 used last; its audience is compared on every call.
  * @param options.issuerUrl - the only accepted `iss`
  * @param options.jwksUri - where the issuer publishes its keys
@@ -90,7 +73,7 @@ const refusalOf = (error: unknown): PlatformError => {
  * @returns `(token, audience)` → frozen claims; `audience` is the canonical URL of the server that was called
  * @throws {PlatformError} `token_refused`; `server_unavailable` (retryable) when the key is not known and the issuer does not answer
  */
-export const createRunTokenVerifier = ({
+export const createAccessTokenVerifier = ({
   issuerUrl,
   jwksUri,
   clock = () => new Date(),
@@ -100,17 +83,17 @@ export const createRunTokenVerifier = ({
   jwksUri: string;
   clock?: () => Date;
   fetchJwks?: FetchImplementation;
-}): RunTokenVerifier => {
+}): AccessTokenVerifier => {
   const keySource = createKeySource(jwksUri, fetchJwks);
-  const verified = new Map<string, RunTokenClaims>();
+  const verified = new Map<string, AccessTokenClaims>();
 
-  const verify = async (token: string, audience: string): Promise<RunTokenClaims> => {
+  const verify = async (token: string, audience: string): Promise<AccessTokenClaims> => {
     const expected = { algorithms: ['ES256'], typ: 'at+jwt', issuer: issuerUrl, audience, clockTolerance: clockSkewSeconds };
-    const { payload } = await jwtVerify(token, keySource, { ...expected, currentDate: clock(), maxTokenAge: longestLifetimeSeconds });
-    return RunTokenClaimsSchema.parse(payload);
+    const { payload } = await jwtVerify(token, keySource, { ...expected, currentDate: clock(), maxTokenAge: personTokenLifetimeSeconds });
+    return payload.act === undefined ? PersonTokenClaimsSchema.parse(payload) : RunTokenClaimsSchema.parse(payload);
   };
 
-  const remember = (key: string, claims: RunTokenClaims): RunTokenClaims => {
+  const remember = (key: string, claims: AccessTokenClaims): AccessTokenClaims => {
     // taken out and put back at the end: a Map keeps that order, so the first entry is the one used longest ago
     verified.delete(key);
     verified.set(key, claims);

@@ -1,0 +1,58 @@
+import { createRemoteJWKSet, jwtVerify } from 'jose';
+import { hasScope, PersonTokenClaimsSchema, personTokenLifetimeSeconds } from '../../schema/access-token.ts';
+import { PlatformError } from '../../schema/errors.ts';
+import type { Database } from '../../store/database.ts';
+import { findPersonBySession, type Person } from '../../store/people.ts';
+
+const clockSkewSeconds = 30;
+const keysTimeoutMs = 3_000;
+
+/** Whether it looks like a token of the issuer: three parts; the installation's own have one. */
+export const isAccessToken = (token: string): boolean => token.split('.').length === 3;
+
+/** Codes of `jose` that are about the issuer and not about the token. */
+const isUnavailable = (error: unknown): boolean =>
+  ['ERR_JWKS_TIMEOUT', 'ERR_JOSE_GENERIC'].includes(String((error as { code?: unknown } | null)?.code)) || error instanceof TypeError;
+
+/**
+ * Makes the check of access tokens of people (RFC 9068) whose audience is the api. The login is looked up each time, so that one which was
+ * ended, or whose person was disabled, is refused at once.
+ * @param options.issuer - its URL, and where it publishes its keys
+ * @param options.audience - the api as a protected resource
+ * @throws {PlatformError} `token_refused`, `scope_insufficient`; `server_unavailable` (retryable) when the issuer does not answer
+ */
+export const createPersonTokenVerifier = ({
+  database,
+  issuer: { issuerUrl, jwksUri },
+  audience,
+  clock,
+}: {
+  database: Database;
+  issuer: { issuerUrl: string; jwksUri: string };
+  audience: string;
+  clock: () => Date;
+}) => {
+  const keys = createRemoteJWKSet(new URL(jwksUri), { timeoutDuration: keysTimeoutMs });
+  const refused = (cause?: unknown) =>
+    new PlatformError('token_refused', 'The access token is not one for this api, has expired, or its login has ended; log in again.', {
+      cause,
+    });
+
+  return async (token: string): Promise<Person> => {
+    const expected = { algorithms: ['ES256'], typ: 'at+jwt', issuer: issuerUrl, audience, clockTolerance: clockSkewSeconds };
+    const { payload } = await jwtVerify(token, keys, { ...expected, currentDate: clock(), maxTokenAge: personTokenLifetimeSeconds }).catch(
+      (cause: unknown) => {
+        if (isUnavailable(cause)) throw new PlatformError('server_unavailable', 'The token issuer does not answer; try again.', { cause });
+        throw refused(cause);
+      },
+    );
+    const claims = PersonTokenClaimsSchema.safeParse(payload);
+    if (!claims.success) throw refused(claims.error);
+    const person = await findPersonBySession(database, claims.data.sid, clock());
+    if (!person || `${person.org}/${person.id}` !== claims.data.sub) throw refused();
+    if (!hasScope(claims.data.scope, 'api'))
+      throw new PlatformError('scope_insufficient', 'The access token does not have the scope `api`; ask the issuer for it.');
+    const { expiresAt: _end, ...found } = person;
+    return found;
+  };
+};

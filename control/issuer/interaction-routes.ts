@@ -1,0 +1,199 @@
+import { createHmac, timingSafeEqual } from 'node:crypto';
+import { errors, type Provider } from 'oidc-provider';
+import { isPlatformError } from '../../schema/errors.ts';
+import type { Database } from '../../store/database.ts';
+import { consumeIssuerRecord, findIssuerRecord, putIssuerRecord } from '../../store/issuer-records.ts';
+import type { Logger } from '../../telemetry/logger.ts';
+import { type ConsentFacts, choosePage, consentPage, messagePage, pageHeaders } from './pages.ts';
+import { commandLineClientId, lifetimes, type PeopleConfig } from './people-config.ts';
+import { readForm } from './read-form.ts';
+import { LoginFailed, type UpstreamLogin } from './upstream-login.ts';
+
+type Middleware = Parameters<Provider['use']>[0];
+type Context = Parameters<Middleware>[0];
+type Interaction = Awaited<ReturnType<Provider['interactionDetails']>>;
+
+const outcomeModel = 'UpstreamOutcome';
+const loopbackHosts: ReadonlySet<string> = new Set(['127.0.0.1', '[::1]', 'localhost']);
+
+const answer = (context: Context, status: number, html: string, formTargets: readonly string[] = []): void => {
+  context.status = status;
+  context.set(pageHeaders(formTargets));
+  context.body = html;
+};
+
+/** Where a form may lead beyond us, as a source of a content security policy. */
+const formTargetOf = (redirectUri: string): string => {
+  const { protocol, origin } = new URL(redirectUri);
+  return origin === 'null' ? protocol : origin;
+};
+
+const redirect = (context: Context, location: string): void => {
+  context.status = 303;
+  context.set('cache-control', 'no-store');
+  context.set('location', location);
+  context.body = '';
+};
+
+type Details = { missingOIDCScope?: string[]; missingResourceScopes?: Record<string, string[]> };
+
+/**
+ * The pages between a client's request and its answer: which login provider, the way there and back, and whether the client may act for
+ * the person. Everything is bound to the browser that began it, by cookies of the library's own and of ours.
+ */
+export const interactionRoutes = ({
+  provider,
+  database,
+  login,
+  people,
+  issuerUrl,
+  logger,
+}: {
+  provider: Provider;
+  database: Database;
+  login: UpstreamLogin;
+  people: PeopleConfig;
+  issuerUrl: string;
+  logger: Logger;
+}): Middleware => {
+  const isSecure = issuerUrl.startsWith('https:');
+  const formToken = (uid: string): string => createHmac('sha256', people.cookieKey).update(`consent/${uid}`).digest('base64url');
+
+  const resume = async (context: Context, result: Parameters<Provider['interactionResult']>[2]): Promise<void> =>
+    redirect(context, await provider.interactionResult(context.req, context.res, result, { mergeWithLastSubmission: true }));
+
+  const startLogin = async (context: Context, interaction: Interaction, key: string): Promise<void> => {
+    const anew = ['login_prompt', 'max_age'].some((reason) => interaction.prompt.reasons.includes(reason));
+    const { url, cookieName, cookie } = await login.begin(key, interaction.uid, { anew });
+    const age = lifetimes.interaction;
+    context.set(
+      'set-cookie',
+      `${cookieName}=${cookie}; Path=/login/callback; Max-Age=${age}; HttpOnly; SameSite=Lax${isSecure ? '; Secure' : ''}`,
+    );
+    redirect(context, url);
+  };
+
+  const showLogin = async (context: Context, interaction: Interaction): Promise<void> => {
+    const providers = await login.providers();
+    const [only] = providers;
+    if (only && providers.length === 1) return startLogin(context, interaction, only.key);
+    if (!only)
+      return answer(
+        context,
+        503,
+        messagePage('Nobody can log in yet', 'No IdentityProvider is declared here. An administrator applies one; then begin again.'),
+      );
+    const here = `/interaction/${interaction.uid}/login`;
+    answer(context, 200, choosePage(providers.map(({ key, title }) => ({ title, href: `${here}?at=${encodeURIComponent(key)}` }))));
+  };
+
+  const consentFacts = async (interaction: Interaction): Promise<ConsentFacts> => {
+    const clientId = String(interaction.params.client_id);
+    const redirectUri = String(interaction.params.redirect_uri);
+    const client = await provider.Client.find(clientId);
+    const { missingResourceScopes = {} } = interaction.prompt.details as Details;
+    const asked = [interaction.params.resource ?? []].flat().map(String);
+    const wants = asked.map((resource) => {
+      const scopes = missingResourceScopes[resource]?.join(', ') ?? 'what you allowed before';
+      return `${resource} (${scopes})`;
+    });
+    const { hostname } = new URL(redirectUri);
+    return {
+      clientId,
+      clientName: client?.clientName ?? clientId,
+      person: interaction.session?.accountId ?? '',
+      redirectUri,
+      wants: wants.length > 0 ? wants : ['your name here'],
+      isLocal: loopbackHosts.has(hostname) || new URL(redirectUri).origin === 'null',
+      isSelfDeclared: clientId !== commandLineClientId && !/^[a-z0-9-]+\/[a-z0-9-]+\/[a-z0-9-]+$/.test(clientId),
+      action: `/interaction/${interaction.uid}/consent`,
+      token: formToken(interaction.uid),
+    };
+  };
+
+  const showConsent = async (context: Context, interaction: Interaction): Promise<void> => {
+    const facts = await consentFacts(interaction);
+    answer(context, 200, consentPage(facts), [formTargetOf(facts.redirectUri)]);
+  };
+
+  const takeConsent = async (context: Context, interaction: Interaction): Promise<void> => {
+    const form = await readForm(context.req);
+    const given = Buffer.from(form.get('token') ?? '');
+    const expected = Buffer.from(formToken(interaction.uid));
+    // a page at another port of this host is the same site to a browser, so its cookies come along; Origin and the token do not
+    const isOwn =
+      (context.get('origin') || issuerUrl) === issuerUrl && given.length === expected.length && timingSafeEqual(given, expected);
+    if (!isOwn || interaction.prompt.name !== 'consent')
+      return answer(context, 403, messagePage('That was not your answer', 'The form did not come from this page. Begin again.'));
+    if (form.get('answer') !== 'allow') {
+      const refusal = { error: 'access_denied', error_description: 'the person said no' };
+      return redirect(context, await provider.interactionResult(context.req, context.res, refusal, { mergeWithLastSubmission: false }));
+    }
+    const { missingOIDCScope, missingResourceScopes = {} } = interaction.prompt.details as Details;
+    const accountId = interaction.session?.accountId;
+    if (accountId === undefined) throw new errors.SessionNotFound('nobody is logged in');
+    const known = interaction.grantId === undefined ? undefined : await provider.Grant.find(interaction.grantId);
+    const grant = known ?? new provider.Grant({ accountId, clientId: String(interaction.params.client_id) });
+    if (missingOIDCScope) grant.addOIDCScope(missingOIDCScope.join(' '));
+    for (const [resource, scopes] of Object.entries(missingResourceScopes)) grant.addResourceScope(resource, scopes.join(' '));
+    await resume(context, { consent: { grantId: await grant.save() } });
+  };
+
+  /** Goes on with the login that came back for this interaction. */
+  const takeLogin = async (context: Context, interaction: Interaction): Promise<void> => {
+    const chosen = new URLSearchParams(context.querystring).get('at');
+    if (chosen !== null) return startLogin(context, interaction, chosen);
+    const outcome = await findIssuerRecord(database, outcomeModel, { value: interaction.uid });
+    const isFirst = outcome !== undefined && (await consumeIssuerRecord(database, outcomeModel, interaction.uid));
+    if (!isFirst || typeof outcome.account !== 'string') throw new LoginFailed('This login is over. Begin again.', 'no outcome');
+    await resume(context, { login: { accountId: outcome.account, remember: true, ts: Math.floor(Date.now() / 1000) } });
+  };
+
+  const finishLogin = async (context: Context): Promise<void> => {
+    // the address as the library of the relying party compares it: ours, whatever the request calls itself
+    const currentUrl = new URL(`${issuerUrl}/login/callback?${context.querystring}`);
+    const { interaction, account, key } = await login.finish(currentUrl, (name) => context.cookies.get(name, { signed: false }));
+    await putIssuerRecord(database, outcomeModel, interaction, { account }, lifetimes.interaction);
+    logger.info({ event: 'person-logged-in', account, provider: key }, 'a person logged in');
+    redirect(context, `/interaction/${interaction}/login`);
+  };
+
+  const route = async (context: Context): Promise<void> => {
+    if (context.path === '/login/callback' && context.method === 'GET') return finishLogin(context);
+    const [, , uid, action = ''] = context.path.split('/');
+    const interaction = await provider.interactionDetails(context.req, context.res);
+    if (interaction.uid !== uid) throw new errors.SessionNotFound('another interaction');
+    const { name } = interaction.prompt;
+    if (context.method === 'POST' && action === 'consent') return takeConsent(context, interaction);
+    if (context.method === 'GET' && action === 'login' && name === 'login') return takeLogin(context, interaction);
+    if (context.method === 'GET' && action === '' && name === 'login') return showLogin(context, interaction);
+    if (context.method === 'GET' && action === '' && name === 'consent') return showConsent(context, interaction);
+    answer(context, 404, messagePage('There is nothing here', 'Begin again at the client that sent you.'));
+  };
+
+  /** What a person is told of a failure; what a foreign issuer said of it goes to the log alone. */
+  const describeFailure = (error: unknown): { status: number; title: string; message: string } => {
+    if (error instanceof LoginFailed) {
+      logger.warn({ event: 'login-failed', detail: error.detail }, 'a login failed');
+      return { status: 400, title: 'The login failed', message: error.message };
+    }
+    if (error instanceof errors.SessionNotFound)
+      return { status: 400, title: 'This login is over', message: 'It took too long, or began in another browser. Begin again.' };
+    if (isPlatformError(error)) {
+      logger.warn({ event: 'login-refused', code: error.code, detail: error.detail }, 'a login was refused');
+      return { status: error.status, title: 'You were not let in', message: error.detail };
+    }
+    logger.error({ event: 'login-broke', err: error }, 'a login broke');
+    return { status: 500, title: 'Something failed inside', message: 'The log of Quarterdeck has the cause. Try again.' };
+  };
+
+  return async (context, next) => {
+    if (!context.path.startsWith('/interaction/') && context.path !== '/login/callback') return next();
+    try {
+      await route(context);
+    } catch (error) {
+      const { status, title, message } = describeFailure(error);
+      answer(context, status, messagePage(title, message));
+    }
+  };
+};

@@ -1,0 +1,107 @@
+import { type Configuration, errors } from 'oidc-provider';
+import { accessScopes, personTokenLifetimeSeconds, readResource } from '../../schema/access-token.ts';
+import type { Database } from '../../store/database.ts';
+import { findPerson } from '../../store/people.ts';
+import { createClientFinder } from './create-client-finder.ts';
+import type { GuardedFetch } from './guarded-fetch.ts';
+import type { IssuerConfig } from './issuer-config.ts';
+import { commandLineClientId, lifetimes, type PeopleConfig } from './people-config.ts';
+import { createPostgresAdapter } from './postgres-adapter.ts';
+
+/** The revision of the draft that is implemented; the library wants it acknowledged. */
+const metadataDocumentDraft = 'draft-02';
+
+const commandLineClient = {
+  client_id: commandLineClientId,
+  client_name: 'Quarterdeck on the command line',
+  application_type: 'native' as const,
+  // any port of the loopback address (RFC 8252 §7.3)
+  redirect_uris: ['http://127.0.0.1/callback', 'http://[::1]/callback'],
+  response_types: ['code' as const],
+  grant_types: ['authorization_code', 'refresh_token'],
+  token_endpoint_auth_method: 'none' as const,
+};
+
+/** `org/person`, as a subject names them. */
+const splitAccount = (account: string): { org: string; id: string } | undefined => {
+  const [org, id, ...rest] = account.split('/');
+  return org && id && rest.length === 0 ? { org, id } : undefined;
+};
+
+/**
+ * What the authorization server does for people: authorization code with PKCE by S256 alone, tokens for one resource each, refresh
+ * tokens that are used once (a second use ends all that came from the login), revocation, logout.
+ * @see https://www.rfc-editor.org/rfc/rfc9700 for why each of these
+ */
+export const peopleFeatures = (
+  { resourceBase, signingKeys }: Pick<IssuerConfig, 'resourceBase' | 'signingKeys'>,
+  { people, database, guardedFetch }: { people: PeopleConfig; database: Database; guardedFetch: GuardedFetch },
+) => {
+  const { apiResource, allowsRegistration } = people;
+  const kid = signingKeys[0]?.kid;
+
+  const features = {
+    clientIdMetadataDocument: { enabled: true, ack: metadataDocumentDraft },
+    registration: { enabled: allowsRegistration, initialAccessToken: false },
+    resourceIndicators: {
+      enabled: true,
+      // a token without an audience would be good anywhere, so the client has to say where it goes (RFC 8707 §2)
+      defaultResource: (_context: unknown, _client: unknown, oneOf?: readonly string[]): readonly string[] => {
+        if (oneOf !== undefined) return oneOf;
+        throw new errors.InvalidTarget('name the resource that the token is for');
+      },
+      getResourceServerInfo: (_context: unknown, resource: string) => {
+        const found = readResource(resource, { gatewayUrl: resourceBase, apiResource });
+        if (found === undefined) throw new errors.InvalidTarget('no protected resource of this installation has that URL');
+        return {
+          audience: found.audience,
+          scope: found.scope,
+          accessTokenTTL: personTokenLifetimeSeconds,
+          accessTokenFormat: 'jwt' as const,
+          jwt: { sign: { alg: 'ES256' as const, ...(kid === undefined ? {} : { kid }) } },
+        };
+      },
+      useGrantedResource: () => true,
+    },
+    revocation: {
+      enabled: true,
+      // somebody else's token is left alone, and nobody is told whether there is one (RFC 7009 §2.1)
+      allowedPolicy: (_context: unknown, client: { clientId: string }, token: { clientId?: string | undefined }) =>
+        token.clientId === client.clientId,
+    },
+    rpInitiatedLogout: { enabled: true },
+  };
+
+  return {
+    adapter: createPostgresAdapter(database, createClientFinder(database, people.secrets)),
+    clients: [commandLineClient],
+    features,
+    cookieKeys: [people.cookieKey],
+    fetch: guardedFetch,
+    findAccount: async (_context: unknown, subject: string) => {
+      const names = splitAccount(subject);
+      const person = names && (await findPerson(database, names.org, names.id));
+      if (!person || person.disabled) return undefined;
+      return { accountId: subject, claims: async () => ({ sub: subject }) };
+    },
+    interactions: { url: (_context: unknown, interaction: { uid: string }) => `/interaction/${interaction.uid}` },
+    issueRefreshToken: async (_context: unknown, client: { grantTypeAllowed(type: string): boolean }) =>
+      client.grantTypeAllowed('refresh_token'),
+    pkce: { required: () => true },
+    responseTypes: ['code' as const],
+    rotateRefreshToken: true,
+    scopes: ['openid'],
+    ttl: {
+      AuthorizationCode: lifetimes.code,
+      Grant: lifetimes.login,
+      IdToken: lifetimes.interaction,
+      Interaction: lifetimes.interaction,
+      // one that is rotated does not outlive the login, which its grant ends
+      RefreshToken: lifetimes.login,
+      Session: lifetimes.login,
+    },
+  } satisfies Partial<Configuration> & { cookieKeys: string[]; fetch: GuardedFetch };
+};
+
+/** Scopes that the metadata names. */
+export const publishedScopes = ['openid', ...accessScopes];

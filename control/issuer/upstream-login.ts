@@ -1,0 +1,177 @@
+import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+import {
+  allowInsecureRequests,
+  authorizationCodeGrant,
+  buildAuthorizationUrl,
+  type Configuration,
+  calculatePKCECodeChallenge,
+  discovery,
+  fetchUserInfo,
+  None,
+  randomNonce,
+  randomPKCECodeVerifier,
+  randomState,
+} from 'openid-client';
+import { z } from 'zod';
+import type { Database } from '../../store/database.ts';
+import { consumeIssuerRecord, findIssuerRecord, putIssuerRecord } from '../../store/issuer-records.ts';
+import { recordLogin } from '../../store/record-login.ts';
+import { lifetimes, type PeopleConfig } from './people-config.ts';
+import { readLogin } from './read-login.ts';
+import { listProviders, type UpstreamProvider } from './upstream-providers.ts';
+
+const model = 'UpstreamLogin';
+const configurationMaxAgeMs = 300_000;
+const answerWithinSeconds = 10;
+
+/** A login that did not come about. `detail` is for the log: what a foreign issuer says is not shown to people (RFC 9207 §2.4). */
+export class LoginFailed extends Error {
+  readonly detail: string;
+  constructor(message: string, detail: unknown) {
+    super(message);
+    this.detail = detail instanceof Error ? `${detail.name}: ${detail.message}` : String(detail);
+  }
+}
+
+/** What is remembered of a login under way, under its `state`. */
+const AttemptSchema = z.object({
+  interaction: z.string(),
+  provider: z.string(),
+  nonce: z.string(),
+  verifier: z.string(),
+  /** SHA-256 of the cookie of the browser that began it. */
+  browser: z.string(),
+});
+
+const digestOf = (text: string): Buffer => createHash('sha256').update(text).digest();
+
+/** One cookie for each login under way, so that two tabs do not disturb each other. */
+export const attemptCookieName = (state: string): string => `quarterdeck_login_${digestOf(state).toString('hex').slice(0, 12)}`;
+
+/**
+ * Logs people in at their company's issuer (authorization code with PKCE, state and nonce; the answer has to name its issuer where that
+ * promises to, RFC 9207).
+ */
+export const createUpstreamLogin = ({ database, issuerUrl, people }: { database: Database; issuerUrl: string; people: PeopleConfig }) => {
+  const callbackUrl = `${issuerUrl}/login/callback`;
+  const configurations = new Map<string, { version: string; until: number; configuration: Promise<Configuration> }>();
+
+  const discover = async ({ spec, clientSecret }: UpstreamProvider): Promise<Configuration> => {
+    const secret = await clientSecret();
+    const isPlain = new URL(spec.issuer).protocol === 'http:'; // declared for this machine alone
+    return discovery(new URL(spec.issuer), spec.clientId, secret, secret === undefined ? None() : undefined, {
+      timeout: answerWithinSeconds,
+      ...(isPlain ? { execute: [allowInsecureRequests] } : {}),
+    });
+  };
+
+  const configurationOf = (provider: UpstreamProvider): Promise<Configuration> => {
+    const known = configurations.get(provider.key);
+    if (known && known.version === provider.version && known.until > Date.now()) return known.configuration;
+    const configuration = discover(provider);
+    configurations.set(provider.key, { version: provider.version, until: Date.now() + configurationMaxAgeMs, configuration });
+    configuration.catch(() => configurations.delete(provider.key));
+    return configuration;
+  };
+
+  const providers = (): Promise<UpstreamProvider[]> => listProviders(database, people);
+
+  /**
+   * Begins a login.
+   * @param interaction - what waits for it
+   * @param options.anew - asks the issuer not to take an earlier login for this one
+   * @returns where the browser goes, and the cookie that it has to bring back
+   */
+  const begin = async (providerKey: string, interaction: string, { anew }: { anew: boolean }) => {
+    const provider = (await providers()).find(({ key }) => key === providerKey);
+    if (provider === undefined) throw new LoginFailed('There is no such place to log in.', 'unknown provider');
+    const configuration = await configurationOf(provider).catch((error: unknown) => {
+      throw new LoginFailed(`${provider.title} does not answer as a login provider does. Try again, or tell an administrator.`, error);
+    });
+    const [state, nonce, verifier, cookie] = [
+      randomState(),
+      randomNonce(),
+      randomPKCECodeVerifier(),
+      randomBytes(32).toString('base64url'),
+    ];
+    const attempt: z.infer<typeof AttemptSchema> = {
+      interaction,
+      provider: providerKey,
+      nonce,
+      verifier,
+      browser: digestOf(cookie).toString('base64url'),
+    };
+    await putIssuerRecord(database, model, state, attempt, lifetimes.interaction);
+    const url = buildAuthorizationUrl(configuration, {
+      redirect_uri: callbackUrl,
+      scope: provider.spec.scopes.join(' '),
+      state,
+      nonce,
+      code_challenge: await calculatePKCECodeChallenge(verifier),
+      code_challenge_method: 'S256',
+      ...(anew ? { prompt: 'login', max_age: '0' } : {}),
+    });
+    return { url: url.href, cookieName: attemptCookieName(state), cookie };
+  };
+
+  /** Takes the attempt that a `state` belongs to: once, and only for the browser that began it. */
+  const takeAttempt = async (state: string, cookie: string | undefined) => {
+    const failed = (detail: string) => new LoginFailed('This login was not begun here, or is over. Begin again.', detail);
+    const found = AttemptSchema.safeParse(await findIssuerRecord(database, model, { value: state }));
+    if (!found.success) throw failed('unknown state');
+    // somebody else's state: their code would log this person in as them
+    if (cookie === undefined || !timingSafeEqual(digestOf(cookie), Buffer.from(found.data.browser, 'base64url')))
+      throw failed('the state belongs to another browser');
+    if (!(await consumeIssuerRecord(database, model, state))) throw failed('the state was used already');
+    return found.data;
+  };
+
+  const claimsFrom = async (configuration: Configuration, currentUrl: URL, state: string, attempt: z.infer<typeof AttemptSchema>) => {
+    const tokens = await authorizationCodeGrant(configuration, currentUrl, {
+      expectedState: state,
+      expectedNonce: attempt.nonce,
+      pkceCodeVerifier: attempt.verifier,
+      idTokenExpected: true,
+    });
+    const idToken = tokens.claims();
+    if (idToken === undefined) throw new Error('there is no ID token');
+    const userinfo =
+      configuration.serverMetadata().userinfo_endpoint === undefined
+        ? {}
+        : await fetchUserInfo(configuration, tokens.access_token, idToken.sub);
+    return { idToken, claims: { ...userinfo, ...idToken } };
+  };
+
+  /**
+   * Ends a login with what the issuer answered.
+   * @param currentUrl - as the browser called it, under our own origin
+   * @param cookieOf - reads a cookie of that browser
+   * @returns the interaction that waited, and the account, `org/person`
+   * @throws {LoginFailed}
+   */
+  const finish = async (currentUrl: URL, cookieOf: (name: string) => string | undefined) => {
+    const states = currentUrl.searchParams.getAll('state');
+    const state = states[0];
+    if (state === undefined || states.length > 1)
+      throw new LoginFailed('This login was not begun here, or is over. Begin again.', 'no state');
+    const attempt = await takeAttempt(state, cookieOf(attemptCookieName(state)));
+    const provider = (await providers()).find(({ key }) => key === attempt.provider);
+    if (provider === undefined) throw new LoginFailed('The place you logged in at is not trusted any more.', 'provider gone');
+    const refused = (detail: unknown) => new LoginFailed(`${provider.title} did not confirm who you are. Begin again.`, detail);
+    const { idToken, claims } = await configurationOf(provider)
+      .then((configuration) => claimsFrom(configuration, currentUrl, state, attempt))
+      .catch((error: unknown) => {
+        throw refused(error);
+      });
+    const { clientId, audiences } = provider.spec;
+    const foreign = [idToken.aud].flat().find((audience) => audience !== clientId && !audiences.includes(audience));
+    if (foreign !== undefined) throw refused('the ID token names an audience that is not allowed');
+    const read = readLogin(provider.org, provider.spec, claims);
+    if (!read.ok) throw refused(read.reason);
+    const id = await recordLogin(database, read.login);
+    return { interaction: attempt.interaction, account: `${provider.org}/${id}`, key: provider.key };
+  };
+
+  return { providers, begin, finish };
+};
+export type UpstreamLogin = ReturnType<typeof createUpstreamLogin>;

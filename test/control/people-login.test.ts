@@ -1,0 +1,182 @@
+import { decodeJwt, decodeProtectedHeader } from 'jose';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createBrowser } from '../support/browser.ts';
+import { startCountingServer } from '../support/counting-server.ts';
+import { type RunningPeople, startRunningPeople } from '../support/running-people.ts';
+
+let people: RunningPeople;
+let server: Awaited<ReturnType<typeof startCountingServer>>;
+let toolsetUrl: string;
+
+beforeAll(async () => {
+  server = await startCountingServer();
+  people = await startRunningPeople();
+  await people.gateway.apply(
+    { kind: 'McpServer', metadata: { name: 'counting' }, spec: { url: server.url, timeoutSeconds: 5 } },
+    { kind: 'Toolset', metadata: { name: 'counting' }, spec: { servers: [{ name: 'counting' }], naming: 'plain' } },
+    { kind: 'Toolset', metadata: { name: 'narrow' }, spec: { servers: [{ name: 'counting', tools: ['look'] }], naming: 'plain' } },
+    { kind: 'AccessBinding', metadata: { name: 'engineers' }, spec: { subjects: [{ group: 'engineering' }], toolsets: ['counting'] } },
+    { kind: 'AccessBinding', metadata: { name: 'sellers' }, spec: { subjects: [{ group: 'sales' }], toolsets: ['narrow'] } },
+  );
+  await people.gateway.ready('counting');
+  toolsetUrl = `${people.gateway.publicUrl}/mcp/counting`;
+});
+afterAll(async () => {
+  await people.close();
+  await server.close();
+});
+
+const rowOf = async (subject: string) =>
+  (await people.database.$client.query('select * from people where subject = $1', [subject])).rows[0];
+
+describe('a person', () => {
+  test('logs in at the company, gets the tools of their groups, and calls one', async () => {
+    const { access_token: token, expires_in, scope } = await people.logIn('ada', toolsetUrl);
+    expect({ expires_in, scope }).toEqual({ expires_in: 600, scope: 'mcp' });
+    const list = await people.call('/mcp/counting', token);
+    expect(list.text).toContain('"look"');
+    expect(list.text).toContain('"act"');
+    const called = await people.call('/mcp/counting', token, 'tools/call', { name: 'look', arguments: { path: '/ok/a' } });
+    expect(called.status).toBe(200);
+    expect(called.text).toContain('result');
+    const row = await people.gateway.auditRow(({ action, tool }) => action === 'callTool' && tool === 'look');
+    expect(row).toMatchObject({ person: (await rowOf('u-0001')).id, stamp: 'login' });
+  });
+
+  test('gets an access token of RFC 9068 for exactly one virtual server', async () => {
+    const { access_token: token } = await people.logIn('ada', toolsetUrl);
+    expect(decodeProtectedHeader(token)).toEqual({ alg: 'ES256', typ: 'at+jwt', kid: people.signingKeys[0]?.kid });
+    const { id } = await rowOf('u-0001');
+    expect(decodeJwt(token)).toEqual({
+      iss: people.issuerUrl,
+      aud: `${people.gateway.publicUrl}/mcp/default/default/counting`,
+      sub: `default/${id}`,
+      org: 'default',
+      sid: expect.any(String),
+      client_id: 'quarterdeck-cli',
+      scope: 'mcp',
+      jti: expect.any(String),
+      iat: expect.any(Number),
+      exp: expect.any(Number),
+    });
+  });
+
+  test('comes into being at the first login, under an id nobody can choose; groups are those of the newest one', async () => {
+    await people.logIn('bob', toolsetUrl);
+    const first = await rowOf('u-0002');
+    expect(first).toMatchObject({ org: 'default', issuer: people.company.issuer, groups: ['sales'], roles: [], email: 'bob@example.test' });
+    expect(first.id).toMatch(/^bob-[0-9a-f]{16}$/);
+    const bob = people.company.people.bob;
+    if (bob) bob.teams = ['sales', 'engineering'];
+    await people.logIn('bob', toolsetUrl);
+    expect(await rowOf('u-0002')).toMatchObject({ id: first.id, groups: ['engineering', 'sales'] });
+    if (bob) bob.teams = ['sales'];
+    await people.logIn('bob', toolsetUrl);
+    // a group that is no name a binding could mention is left out, not bent into one
+    await people.logIn('ada', toolsetUrl);
+    expect((await rowOf('u-0001')).groups).toEqual(['engineering']);
+  });
+
+  test('of another group sees nothing of that toolset, and what is theirs elsewhere', async () => {
+    const { access_token: token } = await people.logIn('bob', toolsetUrl);
+    expect((await people.call('/mcp/counting', token)).text).not.toContain('"look"');
+    const narrow = await people.logIn('bob', `${people.gateway.publicUrl}/mcp/narrow`);
+    const list = await people.call('/mcp/narrow', narrow.access_token);
+    expect(list.text).toContain('"look"');
+    expect(list.text).not.toContain('"act"');
+  });
+
+  test('is asked once whether a client may act for them, and is told its name, what for, and where the answer goes', async () => {
+    const browser = createBrowser();
+    const page = await people.passLogin(browser, people.request(toolsetUrl).url, 'ada');
+    expect(page.html).toContain('Quarterdeck on the command line');
+    expect(page.html).toContain(toolsetUrl);
+    expect(page.html).toContain('http://127.0.0.1:5/callback');
+    expect(page.headers.get('content-security-policy')).toMatch(/default-src 'none'.*frame-ancestors 'none'/);
+    const end = await browser.submit(page, { answer: 'deny' }, (url) => url.startsWith('http://127.0.0.1:5/'));
+    expect(new URL(end.url).searchParams.get('error')).toBe('access_denied');
+  });
+
+  test('uses the api with a token for it', async () => {
+    const { access_token: token } = await people.logIn('ada', people.apiResource);
+    const { status, body } = await people.askApi('/whoami', token);
+    expect({ status, body }).toMatchObject({ status: 200, body: { org: 'default', groups: ['engineering'], stamp: 'login' } });
+    const throughGateway = await fetch(`${people.gateway.publicUrl}/api/v1alpha1/whoami`, {
+      headers: { authorization: `Bearer ${token}` },
+    });
+    expect(throughGateway.status).toBe(200);
+  });
+
+  test('one login has tokens for several resources, one at a time', async () => {
+    const modelsUrl = `${people.gateway.publicUrl}/v1`;
+    const begun = people.request([people.apiResource, modelsUrl], { scope: 'api models' });
+    const { body } = await people.redeem(begun, await people.authorize(begun, 'ada'), { resource: people.apiResource });
+    expect(decodeJwt(body.access_token)).toMatchObject({ aud: people.apiResource, scope: 'api' });
+    const refresh = { grant_type: 'refresh_token', refresh_token: body.refresh_token, client_id: 'quarterdeck-cli' };
+    const models = await people.token({ ...refresh, resource: modelsUrl });
+    expect(decodeJwt(models.body.access_token)).toMatchObject({ aud: modelsUrl, scope: 'models' });
+    const answer = await fetch(`${people.gateway.publicUrl}/v1/models`, {
+      headers: { authorization: `Bearer ${models.body.access_token}` },
+    });
+    expect(answer.status).toBe(200);
+    const foreign = await people.token({ ...refresh, refresh_token: models.body.refresh_token, resource: toolsetUrl });
+    expect(foreign).toMatchObject({ status: 400, body: { error: 'invalid_target' } });
+  });
+});
+
+describe('the end of a login', () => {
+  test('a refresh token is good once; its second use ends the whole login', async () => {
+    const { access_token: token, refresh_token: refresh } = await people.logIn('ada', toolsetUrl);
+    const ask = (value: string) => people.token({ grant_type: 'refresh_token', refresh_token: value, client_id: 'quarterdeck-cli' });
+    const second = await ask(refresh);
+    expect(second.status).toBe(200);
+    expect((await people.call('/mcp/counting', second.body.access_token)).status).toBe(200);
+    expect(await ask(refresh)).toMatchObject({ status: 400, body: { error: 'invalid_grant' } });
+    expect(await ask(second.body.refresh_token)).toMatchObject({ status: 400, body: { error: 'invalid_grant' } });
+    await expect.poll(async () => (await people.call('/mcp/counting', token)).status, { timeout: 5000 }).toBe(401);
+  });
+
+  test('of many uses of one refresh token at the same moment at most one gets tokens', async () => {
+    const { refresh_token: refresh } = await people.logIn('ada', toolsetUrl);
+    const form = { grant_type: 'refresh_token', refresh_token: refresh, client_id: 'quarterdeck-cli' };
+    const answers = await Promise.all(Array.from({ length: 8 }, () => people.token(form)));
+    expect(answers.filter(({ status }) => status === 200).length).toBeLessThanOrEqual(1);
+  });
+
+  test('a login that is revoked is refused everywhere within five seconds', async () => {
+    const begun = people.request([people.apiResource, toolsetUrl], { scope: 'api mcp' });
+    const { body } = await people.redeem(begun, await people.authorize(begun, 'ada'), { resource: people.apiResource });
+    const refresh = { grant_type: 'refresh_token', client_id: 'quarterdeck-cli' };
+    const mcp = await people.token({ ...refresh, refresh_token: body.refresh_token, resource: toolsetUrl });
+    expect((await people.call('/mcp/counting', mcp.body.access_token)).status).toBe(200);
+    const revoked = await fetch(`${people.issuerUrl}/token/revocation`, {
+      method: 'POST',
+      body: new URLSearchParams({ token: mcp.body.refresh_token, client_id: 'quarterdeck-cli' }),
+    });
+    expect(revoked.status).toBe(200);
+    expect((await people.askApi('/whoami', body.access_token)).status).toBe(401);
+    await expect.poll(async () => (await people.call('/mcp/counting', mcp.body.access_token)).status, { timeout: 5000 }).toBe(401);
+    expect((await people.token({ ...refresh, refresh_token: mcp.body.refresh_token })).status).toBe(400);
+  });
+
+  test('a person who is disabled is refused everywhere within five seconds, and does not get in again', async () => {
+    const { access_token: token, refresh_token } = await people.logIn('bob', `${people.gateway.publicUrl}/mcp/narrow`);
+    expect((await people.call('/mcp/narrow', token)).status).toBe(200);
+    await people.database.$client.query(`update people set disabled = true where subject = 'u-0002'`);
+    await expect.poll(async () => (await people.call('/mcp/narrow', token)).status, { timeout: 5000 }).toBe(401);
+    expect((await people.token({ grant_type: 'refresh_token', refresh_token, client_id: 'quarterdeck-cli' })).status).toBe(400);
+    const page = await people.passLogin(createBrowser(), people.request(toolsetUrl).url, 'bob');
+    expect(page).toMatchObject({ status: 403, html: expect.stringContaining('shut out') });
+    await people.database.$client.query(`update people set disabled = false where subject = 'u-0002'`);
+  });
+
+  test('the table of the issuer holds no value that lets anybody in', async () => {
+    const browser = createBrowser();
+    const { refresh_token: refresh } = await people.logIn('ada', toolsetUrl, browser);
+    const { rows } = await people.database.$client.query('select id, payload::text as payload from issuer_records');
+    const dump = rows.map(({ id, payload }) => `${id} ${payload}`).join('\n');
+    const session = browser.cookies().find(({ name }) => name === 'quarterdeck_session')?.value;
+    expect(session).toBeDefined();
+    for (const value of [refresh, session ?? '']) expect(dump).not.toContain(value);
+  });
+});

@@ -1,0 +1,87 @@
+import { generateKeyPairSync } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import { type JWK, Provider } from 'oidc-provider';
+import { freePort } from '../../bench/gateway/free-port.ts';
+
+export type Employee = { sub: string; email: string; name: string; teams: string[] };
+
+export const employees: Readonly<Record<string, Employee>> = {
+  ada: { sub: 'u-0001', email: 'Ada.Lovelace@example.test', name: 'Ada Lovelace', teams: ['engineering', 'Not A Name'] },
+  bob: { sub: 'u-0002', email: 'bob@example.test', name: 'Bob', teams: ['sales'] },
+};
+
+export const companyClient = { id: 'quarterdeck-at-company', secret: 'the-company-client-secret-0123456789' };
+
+/**
+ * A company's identity provider that is not ours in any setting: RS256, `client_secret_basic`, claims in userinfo alone, groups by another
+ * name, cookies by other names, PKCE left to the client. Its login page takes any employee's name and no password.
+ */
+export const startCompanyIdp = async (redirectUri: string) => {
+  const port = await freePort();
+  const issuer = `http://127.0.0.1:${port}`;
+  const people = structuredClone(employees) as Record<string, Employee>;
+  const key = {
+    ...(generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey.export({ format: 'jwk' }) as JWK),
+    alg: 'RS256',
+    use: 'sig',
+    kid: 'company-1',
+  };
+  const bySubject = (sub: string) => Object.values(people).find((employee) => employee.sub === sub);
+  const provider = new Provider(issuer, {
+    claims: { openid: ['sub'], profile: ['name', 'teams'], email: ['email'] },
+    clients: [
+      {
+        client_id: companyClient.id,
+        client_secret: companyClient.secret,
+        redirect_uris: [redirectUri],
+        response_types: ['code'],
+        grant_types: ['authorization_code'],
+        token_endpoint_auth_method: 'client_secret_basic',
+      },
+    ],
+    cookies: { keys: ['company'], names: { session: 'company_session', interaction: 'company_interaction', resume: 'company_resume' } },
+    features: { devInteractions: { enabled: false } },
+    findAccount: async (_context, sub) => {
+      const employee = bySubject(sub);
+      return employee && { accountId: sub, claims: async () => ({ ...employee }) };
+    },
+    interactions: { url: (_context, { uid }) => `/interaction/${uid}` },
+    jwks: { keys: [key] },
+    loadExistingGrant: async ({ oidc }) => {
+      const grant = new oidc.provider.Grant({ accountId: oidc.session?.accountId ?? '', clientId: oidc.client?.clientId ?? '' });
+      grant.addOIDCScope('openid profile email');
+      await grant.save();
+      return grant;
+    },
+    scopes: ['openid', 'profile', 'email'],
+  });
+  const authorizations: URLSearchParams[] = [];
+  provider.use(async (context, next) => {
+    if (context.path === '/auth') authorizations.push(new URLSearchParams(context.querystring));
+    if (!context.path.startsWith('/interaction/')) return next();
+    const chosen = new URLSearchParams(context.querystring).get('employee');
+    if (chosen === null) {
+      context.type = 'html';
+      context.body = '<form method="get"><input name="employee"><button>Log in</button></form>';
+      return;
+    }
+    const accountId = people[chosen]?.sub ?? 'nobody';
+    context.status = 303;
+    context.set('location', await provider.interactionResult(context.req, context.res, { login: { accountId } }));
+    context.body = '';
+  });
+  const server = createServer(provider.callback()).listen(port, '127.0.0.1');
+  await once(server, 'listening');
+  return {
+    issuer,
+    people,
+    /** What was asked for, newest last. */
+    authorizations,
+    close: async () => {
+      server.close();
+      server.closeAllConnections();
+    },
+  };
+};
+export type CompanyIdp = Awaited<ReturnType<typeof startCompanyIdp>>;
