@@ -22,6 +22,9 @@ const commandLineClient = {
   token_endpoint_auth_method: 'none' as const,
 };
 
+/** All scopes there are; which of them a token has is decided by its resource. */
+export const publishedScopes = ['openid', ...accessScopes];
+
 /** `org/person`, as a subject names them. */
 const splitAccount = (account: string): { org: string; id: string } | undefined => {
   const [org, id, ...rest] = account.split('/');
@@ -90,7 +93,7 @@ export const peopleFeatures = (
     pkce: { required: () => true },
     responseTypes: ['code' as const],
     rotateRefreshToken: true,
-    scopes: ['openid'],
+    scopes: publishedScopes,
     ttl: {
       AuthorizationCode: lifetimes.code,
       Grant: lifetimes.login,
@@ -102,6 +105,3 @@ export const peopleFeatures = (
     },
   } satisfies Partial<Configuration> & { cookieKeys: string[]; fetch: GuardedFetch };
 };
-
-/** Scopes that the metadata names. */
-export const publishedScopes = ['openid', ...accessScopes];

@@ -1,9 +1,10 @@
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { createAuthenticator } from '../../gateway/auth/authenticate.ts';
 import type { Principal } from '../../gateway/principal.ts';
-import type { RunTokenClaims } from '../../schema/access-token.ts';
+import type { PersonTokenClaims, RunTokenClaims } from '../../schema/access-token.ts';
 import { endAgent } from '../../store/agents.ts';
-import { replacePersonToken, seedPeople } from '../../store/people.ts';
+import { deleteIssuerRecord, putIssuerRecord } from '../../store/issuer-records.ts';
+import { replacePersonToken, seedPeople, setPersonDisabled } from '../../store/people.ts';
 import { insertRunningAgent, insertRunningRun, useTestDatabase } from '../support/store-database.ts';
 
 const { database } = useTestDatabase();
@@ -85,6 +86,49 @@ describe('a person’s token', () => {
   test('is asked for once by many calls at the same time', async () => {
     const people = await Promise.all(Array.from({ length: 20 }, () => ask(token)));
     expect(new Set(people).size).toBe(1);
+  });
+});
+
+describe('a token of a login', () => {
+  const audience = 'http://gateway/mcp/default/default/tools';
+  const login = { sid: 'grant-1', sub: 'default/ada', org: 'default', scope: 'mcp', aud: audience } as PersonTokenClaims;
+  const asking = (claims: PersonTokenClaims) =>
+    createAuthenticator({ database: database(), profile: 'production', verifyAccessToken: () => claims, now: () => now });
+  beforeEach(() => putIssuerRecord(database(), 'Grant', 'grant-1', { accountId: 'default/ada' }, 3600));
+
+  test('stands for its person, in production too; the login is looked up once in two seconds, and not waited for when it is known', async () => {
+    const check = asking(login);
+    const person = await check('Bearer x', audience);
+    expect(person).toMatchObject({ kind: 'person', id: 'ada', groups: ['engineers'], stamp: 'login' });
+    now += 1999;
+    expect(check('Bearer x', audience)).toBe(person);
+    now += 1;
+    expect(check('Bearer x', audience)).toBeInstanceOf(Promise);
+  });
+
+  test('ends within two seconds with its login, and with its person', async () => {
+    const check = asking(login);
+    await check('Bearer x', audience);
+    await deleteIssuerRecord(database(), 'Grant', 'grant-1');
+    now += 2000;
+    await expect(check('Bearer x', audience)).rejects.toMatchObject(refused);
+    await putIssuerRecord(database(), 'Grant', 'grant-1', { accountId: 'default/ada' }, 3600);
+    now += 2000;
+    await check('Bearer x', audience);
+    expect(await setPersonDisabled(database(), 'default', 'ada', true)).toBe(true);
+    now += 2000;
+    await expect(check('Bearer x', audience)).rejects.toMatchObject(refused);
+    // letting them in again does not bring the login back
+    await setPersonDisabled(database(), 'default', 'ada', false);
+    now += 2000;
+    await expect(check('Bearer x', audience)).rejects.toMatchObject(refused);
+  });
+
+  test('needs the scope of what is called, and belongs to its person alone', async () => {
+    await expect(asking({ ...login, scope: 'models' })('Bearer x', audience)).rejects.toMatchObject({ code: 'scope_insufficient' });
+    await expect(asking({ ...login, scope: 'mcpx' })('Bearer x', audience)).rejects.toMatchObject({ code: 'scope_insufficient' });
+    await expect(asking(login)('Bearer x', 'http://gateway/v1')).rejects.toMatchObject({ code: 'scope_insufficient' });
+    await expect(asking({ ...login, sub: 'default/admin' })('Bearer x', audience)).rejects.toMatchObject(refused);
   });
 });
 
