@@ -24,6 +24,8 @@ const EnvironmentSchema = z.object({
   QUARTERDECK_DATA: given(z.string()),
   /** Where programs keep data of a user. Default: `~/.local/share`. */
   XDG_DATA_HOME: given(z.string()),
+  /** Where programs keep settings of a user, logins among them. Default: `~/.config`. */
+  XDG_CONFIG_HOME: given(z.string()),
   /** Any value: output has no colours. Default: colours on a terminal. */
   NO_COLOR: given(z.string()),
   /** Least severe log record that is kept. Default: `info`. */
@@ -42,6 +44,8 @@ export type Config = {
   url: string | undefined;
   token: string | undefined;
   dataDirectory: string;
+  /** Folder of the logins of this user. */
+  configDirectory: string;
   colours: boolean;
   logLevel: (typeof logLevels)[number];
   pipIndexUrl: string | undefined;
@@ -70,6 +74,7 @@ export const readConfig = (environment: Readonly<Record<string, string | undefin
     url: values.QUARTERDECK_URL?.replace(/\/$/, ''),
     token: values.QUARTERDECK_TOKEN,
     dataDirectory: values.QUARTERDECK_DATA ?? join(values.XDG_DATA_HOME ?? join(homedir(), '.local', 'share'), 'quarterdeck'),
+    configDirectory: join(values.XDG_CONFIG_HOME ?? join(homedir(), '.config'), 'quarterdeck'),
     colours: values.NO_COLOR === undefined,
     logLevel: values.LOG_LEVEL ?? 'info',
     pipIndexUrl: values.PIP_INDEX_URL,

@@ -1,7 +1,7 @@
 import type { DocumentIssue } from '../../control/api/render-error.ts';
 import { CliError } from '../output/cli-error.ts';
 import { exitCodeOf } from '../output/render-error.ts';
-import { noPlatform, type Platform } from './find-platform.ts';
+import { noPlatform } from './find-platform.ts';
 
 const answerWithinMs = 60_000;
 
@@ -25,7 +25,7 @@ const nextStepOf = (code: string): string | undefined => {
     case 'not_permitted':
       return 'ask who may change the policies; `quarterdeck audit query --decision deny` shows the refusal';
     case 'token_refused':
-      return 'take the token of the running platform; its tokens change with each start';
+      return 'log in again with `quarterdeck login`, or take the token of the running platform';
     case 'store_unavailable':
       return 'try again in a few seconds; `quarterdeck status` shows what is down';
     case 'internal':
@@ -43,15 +43,19 @@ const isConnectionLost = (error: unknown): boolean => {
 
 export type ApiClient = ReturnType<typeof createApiClient>;
 
-/** Talks to the api as one person. Answers are trusted: they come from the same release. */
-export const createApiClient = ({ apiUrl, token, place }: Platform) => {
+/**
+ * Talks to the api as one person. Answers are trusted: they come from the same release.
+ * @param options.token - asked before each request: one that was good may have ended meanwhile
+ */
+export const createApiClient = ({ apiUrl, token, place }: { apiUrl: string; token: () => Promise<string>; place: string }) => {
   const request = async <T>(method: string, path: string, body?: unknown): Promise<T> => {
+    const bearer = await token();
     let response: Response;
     let text: string;
     try {
       response = await fetch(`${apiUrl}/api/v1alpha1${path}`, {
         method,
-        headers: { authorization: `Bearer ${token}`, ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
+        headers: { authorization: `Bearer ${bearer}`, ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
         signal: AbortSignal.timeout(answerWithinMs),
         redirect: 'error', // a token goes where it was meant to go

@@ -15,16 +15,17 @@ type Completion = {
  * @throws {CliError} with what the gateway says: refused by policy, no such alias, provider away
  */
 export const callModel = async (
-  { modelsUrl, token, place }: Pick<Platform, 'modelsUrl' | 'token' | 'place'>,
+  { modelsUrl, tokenFor, place }: Pick<Platform, 'modelsUrl' | 'tokenFor' | 'place'>,
   alias: string,
   prompt: string,
   maxTokens: number,
 ): Promise<{ text: string; inputTokens: number; outputTokens: number; body: unknown }> => {
+  const bearer = await tokenFor(modelsUrl);
   let response: Response;
   try {
     response = await fetch(`${modelsUrl}/chat/completions`, {
       method: 'POST',
-      headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+      headers: { authorization: `Bearer ${bearer}`, 'content-type': 'application/json' },
       body: JSON.stringify({ model: alias, messages: [{ role: 'user', content: prompt }], max_tokens: maxTokens }),
       signal: AbortSignal.timeout(answerWithinMs),
       redirect: 'error',

@@ -25,5 +25,6 @@ export const openSession = ({ org, project, ...options }: ConnectionOptions): Se
       throw usageError(`--${option} ${value} is not a name of lower-case letters, digits and hyphens`);
   const config = readConfig();
   const platform = findPlatform(config, options);
-  return { config, platform, api: createApiClient(platform), tenancy: { org, project }, path: `/${org}/${project}` };
+  const api = createApiClient({ ...platform, token: () => platform.tokenFor(platform.apiResource) });
+  return { config, platform, api, tenancy: { org, project }, path: `/${org}/${project}` };
 };

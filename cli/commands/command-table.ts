@@ -39,6 +39,24 @@ export const commandTable: readonly CommandEntry[] = [
     register: async (program) => (await import('./doctor.ts')).registerDoctor(program),
   },
   {
+    name: 'login',
+    group: platform,
+    summary: 'log in with your browser',
+    register: async (program) => program.addCommand((await import('./login.ts')).loginCommand()),
+  },
+  {
+    name: 'logout',
+    group: platform,
+    summary: 'end your login',
+    register: async (program) => program.addCommand((await import('./logout.ts')).logoutCommand()),
+  },
+  {
+    name: 'token',
+    group: platform,
+    summary: 'print a token of yours, for one resource',
+    register: async (program) => program.addCommand((await import('./token.ts')).tokenCommand()),
+  },
+  {
     name: 'whoami',
     group: platform,
     summary: 'show who you are to the platform',

@@ -1,4 +1,4 @@
-import { findPlatform } from '../client/find-platform.ts';
+import { findPlatform, type Platform } from '../client/find-platform.ts';
 import { type ConnectionOptions, connectedCommand, openSession } from '../client/session.ts';
 import { readConfig } from '../config.ts';
 import { endpointUrl } from '../mcp/endpoint-url.ts';
@@ -7,13 +7,15 @@ import { say } from '../output/talk.ts';
 
 const bridge = async (toolset: string | undefined, options: ConnectionOptions): Promise<void> => {
   const { tenancy, platform: first } = openSession(options);
-  const firstAddress = { url: endpointUrl(first, tenancy, toolset), token: first.token };
-  let known = firstAddress;
-  const findAddress = () => {
+  const addressAt = async (platform: Platform) => {
+    const url = endpointUrl(platform, tenancy, toolset);
+    return { url, token: await platform.tokenFor(url) };
+  };
+  let known = await addressAt(first);
+  const findAddress = async () => {
     try {
-      // a platform that was stopped and started has another token, and may have another port
-      const platform = findPlatform(readConfig(), options);
-      known = { url: endpointUrl(platform, tenancy, toolset), token: platform.token };
+      // a platform that was stopped and started has another token, and may have another port; a login's token is renewed
+      known = await addressAt(findPlatform(readConfig(), options));
     } catch {
       // it is being started: what was known is tried until there is something newer
     }

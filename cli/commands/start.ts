@@ -38,7 +38,7 @@ const runSurvey = async (
   { documents, fleet }: Survey,
   request: { inputs: Record<string, string>; outputDirectory?: string; colours: boolean; command: string },
 ): Promise<RunProgress | undefined> => {
-  const api = createApiClient({ ...ready, token: ready.adminToken ?? '', place: ready.apiUrl });
+  const api = createApiClient({ ...ready, token: async () => ready.adminToken ?? '', place: ready.apiUrl });
   const results = await applyDocuments(api, documents);
   say(`Declared ${results.length} resources of examples/survey.`);
   const { org, project, name } = fleet.metadata;

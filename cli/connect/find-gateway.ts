@@ -9,11 +9,16 @@ import { readReadyFile } from '../up/ready-file.ts';
  * @param data - data folder that the user named
  * @throws {CliError} when none runs there
  */
-export const findGateway = (config: Config, data: string | undefined): { mcpUrl: string } => {
+export const findGateway = (config: Config, data: string | undefined): { mcpUrl: string } => ({
+  mcpUrl: `${findGatewayUrl(config, data)}/mcp`,
+});
+
+/** The same as an origin. @throws {CliError} when none runs there */
+export const findGatewayUrl = (config: Config, data: string | undefined): string => {
   const folder = dataFolderAt(data === undefined ? config.dataDirectory : absolutePath(config, data));
   const ready = readReadyFile(folder.readyFile);
   const url = data === undefined ? config.url : undefined;
-  if (ready && (url === undefined || url === ready.url || url === ready.apiUrl)) return { mcpUrl: ready.mcpUrl };
+  if (ready && (url === undefined || url === ready.url || url === ready.apiUrl)) return ready.url;
   if (url === undefined) throw noPlatform(folder.root);
-  return { mcpUrl: `${url}/mcp` };
+  return url;
 };

@@ -21,7 +21,10 @@ export const clientError = (thrown: unknown, place: string): CliError => {
   }
   const isRefused = SdkHttpError.isInstance(thrown) && [401, 403, 404].includes(thrown.status);
   if (UnauthorizedError.isInstance(thrown) || (isRefused && thrown.status === 401))
-    return new CliError('The platform does not accept the token', { code: 'token_refused', next: 'set QUARTERDECK_TOKEN to yours' });
+    return new CliError('The platform does not accept the token', {
+      code: 'token_refused',
+      next: 'log in again with `quarterdeck login`, or set QUARTERDECK_TOKEN to yours',
+    });
   if (isRefused) return new CliError('There is no such toolset, or not for you', { code: 'not_found', next: 'quarterdeck get toolsets' });
   if (SdkError.isInstance(thrown) && thrown.code === SdkErrorCode.RequestTimeout)
     return new CliError('There was no answer in time', {

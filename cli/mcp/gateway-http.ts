@@ -27,7 +27,7 @@ const isJson = (headers: HttpAnswer['headers']): boolean => String(headers['cont
  * Sends HTTP requests to one endpoint of the gateway, without a time limit of its own: a call may take as long as it takes.
  * @param findAddress - asked before each request: a platform that was started anew may have another token
  */
-export const createGatewayHttp = (findAddress: () => GatewayAddress) => {
+export const createGatewayHttp = (findAddress: () => GatewayAddress | Promise<GatewayAddress>) => {
   const agent = new Agent({ headersTimeout: 0, bodyTimeout: 0, connect: { timeout: 5000 } });
 
   const sendTo = async (
@@ -64,10 +64,10 @@ export const createGatewayHttp = (findAddress: () => GatewayAddress) => {
     headers: Record<string, string>,
     { body, signal }: { body?: string; signal: AbortSignal },
   ): Promise<HttpAnswer> => {
-    const address = findAddress();
+    const address = await findAddress();
     const answer = await sendTo(address, { method, headers, body, signal });
     if (answer.status !== 401) return answer;
-    const newer = findAddress();
+    const newer = await findAddress();
     return newer.token === address.token && newer.url === address.url ? answer : sendTo(newer, { method, headers, body, signal });
   };
 

@@ -30,8 +30,10 @@ export const withClient = async <T>(
   client.setNotificationHandler('notifications/message', ({ params }) => {
     say(plainText(`${params.level}: ${typeof params.data === 'string' ? params.data : JSON.stringify(params.data)}`));
   });
-  const transport = new StreamableHTTPClientTransport(new URL(endpointUrl(platform, tenancy, toolset)), {
-    requestInit: { headers: { authorization: `Bearer ${platform.token}` }, redirect: 'error' },
+  const url = endpointUrl(platform, tenancy, toolset);
+  const token = await platform.tokenFor(url);
+  const transport = new StreamableHTTPClientTransport(new URL(url), {
+    requestInit: { headers: { authorization: `Bearer ${token}` }, redirect: 'error' },
   });
   try {
     await client.connect(transport);

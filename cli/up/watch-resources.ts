@@ -29,7 +29,7 @@ export const watchResources = async ({
   token: string;
   onLine(text: string): void;
 }): Promise<() => void> => {
-  const api = createApiClient({ ...ready, token, place: ready.apiUrl });
+  const api = createApiClient({ ...ready, token: async () => token, place: ready.apiUrl });
   const closing = new AbortController();
 
   const apply = async (): Promise<void> => {

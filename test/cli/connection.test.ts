@@ -82,7 +82,7 @@ test('never sends the token of the data folder to an address of the environment'
   const { code, stderr } = await runCli(['whoami'], { env: { QUARTERDECK_URL: strangerUrl, QUARTERDECK_DATA: data } });
   expect({ code, stderr }).toEqual({
     code: 1,
-    stderr: `Error: There is no token for the platform at ${strangerUrl}. Next: set QUARTERDECK_TOKEN to yours\n`,
+    stderr: `Error: There is no token for the platform at ${strangerUrl}. Next: log in with \`quarterdeck login\`, or set QUARTERDECK_TOKEN to yours\n`,
   });
   expect(overheard).toEqual([]);
 });

@@ -1,0 +1,134 @@
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { decodeJwt } from 'jose';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { createBrowser } from '../support/browser.ts';
+import { startCountingServer } from '../support/counting-server.ts';
+import { pollUntil } from '../support/poll-until.ts';
+import { runCli, startCli } from '../support/run-cli.ts';
+import { type RunningPeople, startRunningPeople } from '../support/running-people.ts';
+
+let people: RunningPeople;
+let server: Awaited<ReturnType<typeof startCountingServer>>;
+let folder: string;
+let env: Record<string, string>;
+let toolsetUrl: string;
+
+beforeAll(async () => {
+  server = await startCountingServer();
+  people = await startRunningPeople();
+  await people.gateway.apply(
+    { kind: 'McpServer', metadata: { name: 'counting' }, spec: { url: server.url, timeoutSeconds: 5 } },
+    { kind: 'Toolset', metadata: { name: 'counting' }, spec: { servers: [{ name: 'counting' }], naming: 'plain' } },
+    { kind: 'AccessBinding', metadata: { name: 'engineers' }, spec: { subjects: [{ group: 'engineering' }], toolsets: ['counting'] } },
+  );
+  await people.gateway.ready('counting');
+  folder = mkdtempSync(join(tmpdir(), 'quarterdeck-login-'));
+  env = { QUARTERDECK_URL: people.gateway.publicUrl, XDG_CONFIG_HOME: folder, QUARTERDECK_DATA: join(folder, 'none') };
+  toolsetUrl = `${people.gateway.publicUrl}/mcp/counting`;
+});
+afterAll(async () => {
+  await people.close();
+  await server.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+const credentials = () => join(folder, 'quarterdeck', 'credentials.json');
+
+/** Runs `login` and plays the person at the browser, who answers what they are asked. */
+const logIn = async (args: string[] = [], answer = 'allow') => {
+  const cli = startCli(['login', ...args], { env });
+  const address = await pollUntil(() => /^ {2}(http\S+)$/m.exec(cli.text.stderr)?.[1], 'the address');
+  const browser = createBrowser();
+  const page = await people.passLogin(browser, address, 'ada');
+  await browser.submit(page, { answer });
+  return { ...(await cli.ended), address };
+};
+
+test('without a login a command says how to get one', async () => {
+  const { code, stderr } = await runCli(['whoami'], { env });
+  expect(code).toBe(1);
+  expect(stderr).toContain('quarterdeck login');
+});
+
+test('login by the browser; then commands act as that person, and what is kept is for them alone', async () => {
+  const { code, stdout, stderr, address } = await logIn();
+  expect({ code, stdout }).toMatchObject({
+    code: 0,
+    stdout: expect.stringMatching(/^logged in as default\/ada-lovelace-[0-9a-f]{16} at http/),
+  });
+  expect(new URL(address).searchParams.get('redirect_uri')).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/callback$/);
+  expect(`${stdout}${stderr}`).not.toMatch(/eyJ/);
+  expect(statSync(credentials()).mode & 0o777).toBe(0o600);
+  expect(statSync(join(folder, 'quarterdeck')).mode & 0o777).toBe(0o700);
+  const who = await runCli(['whoami', '-o', 'json'], { env });
+  expect(JSON.parse(who.stdout)).toMatchObject({ groups: ['engineering'], stamp: 'login' });
+});
+
+test('token prints one token for one resource, and renews what has run out', async () => {
+  const api = (await runCli(['token'], { env })).stdout.trim();
+  expect(decodeJwt(api)).toMatchObject({ aud: people.apiResource, scope: 'api' });
+  const everything = (await runCli(['token', '--resource', `${people.gateway.publicUrl}/mcp`], { env })).stdout.trim();
+  expect((await people.call('/mcp', everything)).text).toContain('counting__look');
+  expect((await runCli(['token', '--resource', `${people.gateway.publicUrl}/mcp`], { env })).stdout.trim()).toBe(everything);
+  const kept = JSON.parse(readFileSync(credentials(), 'utf8'));
+  for (const token of Object.values(kept.logins[0].tokens) as { expiresAt: number }[]) token.expiresAt = Date.now() - 1;
+  writeFileSync(credentials(), JSON.stringify(kept), { mode: 0o600 });
+  // four at once, and the refresh token is good once
+  const together = await Promise.all(Array.from({ length: 4 }, () => runCli(['token'], { env })));
+  expect(together.map(({ code }) => code)).toEqual([0, 0, 0, 0]);
+  expect(new Set(together.map(({ stdout }) => stdout)).size).toBe(1);
+  expect(together[0]?.stdout.trim()).not.toBe(api);
+});
+
+test('a toolset needs a login for it, and the command says so; then its tools can be called', async () => {
+  const { code, stderr } = await runCli(['mcp', 'ls', 'counting'], { env });
+  expect(code).not.toBe(0);
+  expect(stderr).toContain(`quarterdeck login --resource ${toolsetUrl}`);
+  await logIn(['--resource', toolsetUrl]);
+  const called = await runCli(['mcp', 'call', 'look', '--toolset', 'counting', 'path=/ok/a'], { env });
+  expect(called.stdout).toContain('of look');
+});
+
+test('whoever says no in the browser is not logged in, and what was kept before stays', async () => {
+  const { code, stderr } = await logIn([], 'deny');
+  expect({ code, stderr }).toMatchObject({ code: 4, stderr: expect.stringContaining('did not let') });
+  expect((await runCli(['whoami', '-o', 'name'], { env })).code).toBe(0);
+});
+
+test('an issuer that the platform does not name gets nothing', async () => {
+  const { code, stderr } = await runCli(['login', '--issuer', people.company.issuer, '--wait', '5'], { env });
+  expect(code).toBe(1);
+  expect(stderr).toContain('issues no tokens for the platform');
+});
+
+test('the answer is taken from the browser alone: who knocks at the port without the state gets nowhere', async () => {
+  const cli = startCli(['login', '--wait', '20'], { env });
+  const address = await pollUntil(() => /^ {2}(http\S+)$/m.exec(cli.text.stderr)?.[1], 'the address');
+  const redirect = new URL(address).searchParams.get('redirect_uri') ?? '';
+  expect((await fetch(`${redirect}?code=stolen&state=guessed`)).status).toBe(404);
+  expect((await fetch(`${redirect}?code=stolen`)).status).toBe(404);
+  expect(cli.child.exitCode).toBeNull();
+  cli.child.kill();
+  await cli.ended;
+});
+
+test('logout ends the login at the issuer and here', async () => {
+  const token = (await runCli(['token', '--resource', toolsetUrl], { env })).stdout.trim();
+  expect((await people.call('/mcp/counting', token)).status).toBe(200);
+  expect((await runCli(['logout'], { env })).stdout).toContain('logged out');
+  await expect.poll(async () => (await people.call('/mcp/counting', token)).status, { timeout: 5000 }).toBe(401);
+  expect(JSON.parse(readFileSync(credentials(), 'utf8'))).toEqual({ logins: [] });
+  expect((await runCli(['logout'], { env })).stdout).toContain('not logged in');
+  expect((await runCli(['whoami'], { env })).code).toBe(1);
+});
+
+test('a file that is damaged is named, and left as it is', async () => {
+  mkdirSync(join(folder, 'quarterdeck'), { recursive: true });
+  writeFileSync(credentials(), '{ half');
+  const { code, stderr } = await runCli(['whoami'], { env });
+  expect(code).toBe(1);
+  expect(stderr).toContain(credentials());
+  expect(readFileSync(credentials(), 'utf8')).toBe('{ half');
+});
