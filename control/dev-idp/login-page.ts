@@ -10,7 +10,8 @@ export const loginHeaders: Readonly<Record<string, string>> = {
   'cache-control': 'no-store',
   'content-security-policy': `default-src 'none'; style-src ${styleHash}; base-uri 'none'; frame-ancestors 'none'`,
   'x-frame-options': 'DENY',
-  'referrer-policy': 'no-referrer',
+  // with `no-referrer` a browser sends the form with `Origin: null`, which is no page's of ours
+  'referrer-policy': 'same-origin',
 };
 
 /** @param uid - of the interaction: letters, digits, `-` and `_` alone */

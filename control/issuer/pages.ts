@@ -24,7 +24,8 @@ export const pageHeaders = (formTargets: readonly string[] = []): Record<string,
   'cache-control': 'no-store',
   'content-security-policy': `default-src 'none'; style-src ${styleHash}; base-uri 'none'; frame-ancestors 'none'; form-action ${["'self'", ...formTargets].join(' ')}`,
   'x-frame-options': 'DENY',
-  'referrer-policy': 'no-referrer',
+  // with `no-referrer` a browser sends the form with `Origin: null`, which is no page's of ours
+  'referrer-policy': 'same-origin',
   'x-content-type-options': 'nosniff',
 });
 

@@ -5,6 +5,7 @@
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ensureBubblewrap } from './bubblewrap.mjs';
+import { ensureChromium } from './chromium.mjs';
 import { ensureDependencies } from './dependencies.mjs';
 import { ensurePip } from './pip.mjs';
 import { SetupError, say } from './talk.mjs';
@@ -28,7 +29,7 @@ const temporalIfItCanBeHad = async () => {
 const stepsFor = {
   start: [dependencies, ensureTemporal, ensureBubblewrap, ensurePip],
   test: [dependencies, ensureTemporal],
-  full: [dependencies, ensureTemporal, ensureBubblewrap, ensurePip],
+  full: [dependencies, ensureTemporal, ensureBubblewrap, ensureChromium, ensurePip],
   qd: [dependencies, temporalIfItCanBeHad],
   check: [dependencies],
 };
