@@ -74,6 +74,49 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/full/gateway/accept-backends.test.ts › a server that is killed is said not to be ready within a minute though nobody calls it, and to be ready when it is back',
   },
   {
+    id: 'P9',
+    clause: 'a',
+    text: 'No token, and one for another audience, are answered 401 with the address of the resource metadata.',
+    test: 'test/control/people-attacks.test.ts › a token › for a sibling virtual server, the models or the api, and none at all, is refused with the address of the metadata; no server is called',
+  },
+  {
+    id: 'P9',
+    clause: 'b',
+    text: 'A token that has expired or is of another issuer is answered so too.',
+    test: 'test/control/people-attacks.test.ts › a token › is refused when it is expired, from the future, too long-lived, of another issuer, of many audiences, of nobody’s login',
+  },
+  {
+    id: 'P9',
+    clause: 'c',
+    text: 'A good one passes.',
+    test: 'test/control/people-login.test.ts › a person › logs in at the company, gets the tools of their groups, and calls one',
+  },
+  {
+    id: 'P11',
+    clause: 'a',
+    text: 'A client that registers itself (RFC 7591) lets a person sign in at a company’s identity provider.',
+    test: 'test/control/people-clients.test.ts › a client that nobody here wrote finds the way from a 401 to a tool › by registering itself, where that was switched on',
+  },
+  {
+    id: 'P11',
+    clause: 'b',
+    text: 'So does one that is known by a metadata document at its own address.',
+    test: 'test/control/people-clients.test.ts › a client that nobody here wrote finds the way from a 401 to a tool › by a document at its own address, whose name is shown as its own claim',
+  },
+  {
+    id: 'P11',
+    clause: 'c',
+    text: 'Tokens are renewed without asking the person.',
+    test: 'test/cli/login.test.ts › token prints one token for one resource, and renews what has run out',
+  },
+  {
+    id: 'P11',
+    clause: 'd',
+    text: 'A login that is revoked is answered 401.',
+    threshold: '≤ 5 s',
+    test: 'test/control/people-login.test.ts › the end of a login › a login that is revoked is refused everywhere within five seconds',
+  },
+  {
     id: 'P17',
     clause: 'a',
     text: 'A condition on an argument decides over a call.',
@@ -676,6 +719,12 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/gateway/mcp-tools.test.ts › who may do what › the inbound token never reaches the server behind',
   },
   {
+    id: 'GW-24',
+    clause: 'c',
+    text: 'A token without the scope is answered 403, and the challenge names the scope.',
+    test: 'test/control/people-attacks.test.ts › a token › without the scope is refused with 403, and the challenge names the scope',
+  },
+  {
     id: 'GW-25',
     clause: 'a',
     text: 'A tool whose description changed after its approval is hidden and denied until a person approves it again.',
@@ -716,6 +765,12 @@ export const acceptance: readonly AcceptanceEntry[] = [
     clause: 'a',
     text: 'A token for a sibling virtual server is refused with the address of the metadata, and the upstream sees nothing.',
     test: 'test/gateway/mcp-tools.test.ts › who may do what › a token for another virtual server is refused, and the server behind hears nothing',
+  },
+  {
+    id: 'SEC-1',
+    clause: 'b',
+    text: 'So is a person’s token from a login, for a sibling, the models or the api.',
+    test: 'test/control/people-attacks.test.ts › a token › for a sibling virtual server, the models or the api, and none at all, is refused with the address of the metadata; no server is called',
   },
   {
     id: 'SEC-5',

@@ -222,11 +222,19 @@ describe('a token', () => {
     new SignJWT(claims)
       .setProtectedHeader({ alg: 'ES256', typ: 'at+jwt', kid: people.signingKeys[0]?.kid ?? '', ...header })
       .sign(await importJWK(key ?? {}, 'ES256'));
-  const status = async (candidate: string, path = '/mcp/counting') => (await people.call(path, candidate)).status;
+  /** The status of a call; a refusal has to say where tokens come from. */
+  const status = async (candidate: string) => {
+    const answer = await people.call('/mcp/counting', candidate);
+    if (answer.status === 401) expect(answer.challenge).toContain('resource_metadata=');
+    return answer.status;
+  };
   const at = (offsetSeconds: number) => Math.floor(Date.now() / 1000) + offsetSeconds;
 
-  test('for a sibling virtual server, the models or the api is refused with the address of the metadata; no server is called', async () => {
+  test('for a sibling virtual server, the models or the api, and none at all, is refused with the address of the metadata; no server is called', async () => {
     const before = server.calls.length;
+    const none = await fetch(toolsetUrl, { method: 'POST', body: '{}' });
+    expect(none.status).toBe(401);
+    expect(none.headers.get('www-authenticate')).toContain('resource_metadata=');
     for (const resource of ['/mcp/sibling', '/mcp', '/v1'].map((path) => `${people.gateway.publicUrl}${path}`).concat(people.apiResource)) {
       const other = await people.logIn('ada', resource);
       const answer = await people.call('/mcp/counting', other.access_token, 'tools/call', { name: 'look', arguments: {} });
