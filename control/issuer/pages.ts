@@ -41,6 +41,14 @@ export const choosePage = (choices: readonly { title: string; href: string }[]):
     `<p>Where do you log in?</p>${choices.map(({ title, href }) => `<a class="button" href="${escapeHtml(href)}">${escapeHtml(title)}</a>`).join('')}`,
   );
 
+/** @param form - the library's own, with its hidden fields */
+export const logoutPage = (form: string): string =>
+  page(
+    'Log out of Quarterdeck?',
+    `<p>All clients that act for you by this login stop.</p>${form}` +
+      '<button class="yes" form="op.logoutForm" name="logout" value="yes">Log out</button><button form="op.logoutForm">Stay logged in</button>',
+  );
+
 export type ConsentFacts = {
   clientName: string;
   clientId: string;

@@ -1,10 +1,11 @@
-import { type Configuration, errors } from 'oidc-provider';
+import { type Configuration, errors, type KoaContextWithOIDC } from 'oidc-provider';
 import { accessScopes, personTokenLifetimeSeconds, readResource } from '../../schema/access-token.ts';
 import type { Database } from '../../store/database.ts';
 import { findPerson } from '../../store/people.ts';
 import { createClientFinder } from './create-client-finder.ts';
 import type { GuardedFetch } from './guarded-fetch.ts';
 import type { IssuerConfig } from './issuer-config.ts';
+import { logoutPage, messagePage, pageHeaders } from './pages.ts';
 import { commandLineClientId, lifetimes, type PeopleConfig } from './people-config.ts';
 import { createPostgresAdapter } from './postgres-adapter.ts';
 
@@ -72,7 +73,17 @@ export const peopleFeatures = (
       allowedPolicy: (_context: unknown, client: { clientId: string }, token: { clientId?: string | undefined }) =>
         token.clientId === client.clientId,
     },
-    rpInitiatedLogout: { enabled: true },
+    rpInitiatedLogout: {
+      enabled: true,
+      logoutSource: (context: KoaContextWithOIDC, form: string) => {
+        context.set(pageHeaders());
+        context.body = logoutPage(form);
+      },
+      postLogoutSuccessSource: (context: KoaContextWithOIDC) => {
+        context.set(pageHeaders());
+        context.body = messagePage('You are logged out', 'Your tokens are refused everywhere within five seconds.');
+      },
+    },
   };
 
   return {
@@ -92,6 +103,15 @@ export const peopleFeatures = (
       client.grantTypeAllowed('refresh_token'),
     pkce: { required: () => true },
     responseTypes: ['code' as const],
+    renderError: (context: KoaContextWithOIDC, out: { error: string; error_description?: string | undefined }) => {
+      if (context.accepts('json', 'html') !== 'html') {
+        context.type = 'json';
+        context.body = out;
+        return;
+      }
+      context.set(pageHeaders());
+      context.body = messagePage('The request cannot be answered', out.error_description ?? out.error);
+    },
     rotateRefreshToken: true,
     scopes: publishedScopes,
     ttl: {

@@ -159,6 +159,19 @@ describe('the end of a login', () => {
     expect((await people.token({ ...refresh, refresh_token: mcp.body.refresh_token })).status).toBe(400);
   });
 
+  test('a person who logs out in the browser is logged out everywhere, and is asked again', async () => {
+    const browser = createBrowser();
+    const { access_token: token } = await people.logIn('ada', toolsetUrl, browser);
+    expect((await people.call('/mcp/counting', token)).status).toBe(200);
+    const page = await browser.open(`${people.issuerUrl}/session/end`);
+    expect(page.html).toContain('Log out');
+    const end = await browser.submit(page, { logout: 'yes' });
+    expect(end.html).toContain('You are logged out');
+    await expect.poll(async () => (await people.call('/mcp/counting', token)).status, { timeout: 5000 }).toBe(401);
+    const again = await browser.open(people.request(toolsetUrl).url, (url) => url.startsWith(people.company.issuer));
+    expect(again.url.startsWith(people.company.issuer)).toBe(true);
+  });
+
   test('a person who is disabled is refused everywhere within five seconds, and does not get in again', async () => {
     const { access_token: token, refresh_token } = await people.logIn('bob', `${people.gateway.publicUrl}/mcp/narrow`);
     expect((await people.call('/mcp/narrow', token)).status).toBe(200);

@@ -20,18 +20,23 @@ export const scenariosOf = (revision: string, leg: 'server' | 'client'): string[
   return [...requirements[leg], ...unscored];
 };
 
-/** Runs the conformance program, which nobody here wrote, and reads what it found. A scenario that left no report is absent. */
+/**
+ * Runs the conformance program, which nobody here wrote, and reads what it found. A scenario that left no report is absent.
+ * @param onOutput - hears what the program says meanwhile, such as the address that a person has to open
+ */
 export const runScenarios = async (
-  mode: 'server' | 'client',
+  mode: 'server' | 'client' | 'authorization',
   parameters: string[],
   environment: Record<string, string> = {},
+  onOutput?: (text: string) => void,
 ): Promise<Map<string, Check[]>> => {
   const folder = await mkdtemp(join(tmpdir(), 'quarterdeck-conformance-'));
   try {
     const child = spawn(process.execPath, [program, mode, ...parameters, '--output-dir', folder], {
-      stdio: 'ignore',
+      stdio: ['ignore', onOutput ? 'pipe' : 'ignore', 'ignore'],
       env: { ...process.env, ...environment },
     });
+    child.stdout?.setEncoding('utf8').on('data', (text: string) => onOutput?.(text));
     await new Promise((resolve, reject) => child.once('exit', resolve).once('error', reject));
     const prefix = mode === 'server' ? 'server-' : '';
     return new Map(
