@@ -40,7 +40,7 @@ export const createIssuerProvider = (
     ],
     clientAuthMethods: forPeople ? ['none', 'client_secret_basic', 'client_secret_post'] : ['client_secret_basic'],
     clientBasedCORS: () => false,
-    clientDefaults: { id_token_signed_response_alg: 'ES256' },
+    clientDefaults: { id_token_signed_response_alg: 'ES256', ...(forPeople ? { token_endpoint_auth_method: 'none' as const } : {}) },
     // without people no cookie is ever set; the keys are there so that none could be forged
     cookies: {
       keys: cookieKeys ?? [randomBytes(32).toString('base64url')],

@@ -96,6 +96,9 @@ export const registerRunTokenExchange = (
     }
   };
   const exchange = async (context: TokenEndpointGrantContext): Promise<void> => {
+    // clients of people may write any grant type into their own metadata
+    if (context.oidc.client?.clientId !== config.workerClient.id)
+      throw new errors.UnauthorizedClient('this grant is the worker’s alone', 'another client asked for an agent’s token');
     const request = parseRequest(context.oidc.body);
     const agent = await lookUp(request.agentId);
     const conditions = { resourceBase: config.resourceBase, workerTier: config.workerClient.trustTier, now: clock() };

@@ -1,6 +1,7 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import { errors, type Provider } from 'oidc-provider';
 import { isPlatformError } from '../../schema/errors.ts';
+import { isLoopbackName } from '../../schema/redirect-uri.ts';
 import type { Database } from '../../store/database.ts';
 import { consumeIssuerRecord, findIssuerRecord, putIssuerRecord } from '../../store/issuer-records.ts';
 import type { Logger } from '../../telemetry/logger.ts';
@@ -14,7 +15,6 @@ type Context = Parameters<Middleware>[0];
 type Interaction = Awaited<ReturnType<Provider['interactionDetails']>>;
 
 const outcomeModel = 'UpstreamOutcome';
-const loopbackHosts: ReadonlySet<string> = new Set(['127.0.0.1', '[::1]', 'localhost']);
 
 const answer = (context: Context, status: number, html: string, formTargets: readonly string[] = []): void => {
   context.status = status;
@@ -104,7 +104,7 @@ export const interactionRoutes = ({
       person: interaction.session?.accountId ?? '',
       redirectUri,
       wants: wants.length > 0 ? wants : ['your name here'],
-      isLocal: loopbackHosts.has(hostname) || new URL(redirectUri).origin === 'null',
+      isLocal: isLoopbackName(hostname) || new URL(redirectUri).origin === 'null',
       isSelfDeclared: clientId !== commandLineClientId && !/^[a-z0-9-]+\/[a-z0-9-]+\/[a-z0-9-]+$/.test(clientId),
       action: `/interaction/${interaction.uid}/consent`,
       token: formToken(interaction.uid),

@@ -8,6 +8,7 @@ import type { IssuerConfig } from './issuer-config.ts';
 import { logoutPage, messagePage, pageHeaders } from './pages.ts';
 import { commandLineClientId, lifetimes, type PeopleConfig } from './people-config.ts';
 import { createPostgresAdapter } from './postgres-adapter.ts';
+import { faultOfClient } from './self-declared-client.ts';
 
 /** The revision of the draft that is implemented; the library wants it acknowledged. */
 const metadataDocumentDraft = 'draft-02';
@@ -45,7 +46,14 @@ export const peopleFeatures = (
   const kid = signingKeys[0]?.kid;
 
   const features = {
-    clientIdMetadataDocument: { enabled: true, ack: metadataDocumentDraft },
+    clientIdMetadataDocument: {
+      enabled: true,
+      ack: metadataDocumentDraft,
+      allowClient: (
+        _context: unknown,
+        client: { redirectUris?: readonly string[] | undefined; grantTypes?: readonly string[] | undefined },
+      ) => faultOfClient({ redirectUris: client.redirectUris ?? [], grantTypes: client.grantTypes ?? [], secret: undefined }) === undefined,
+    },
     registration: { enabled: allowsRegistration, initialAccessToken: false },
     resourceIndicators: {
       enabled: true,

@@ -1,10 +1,13 @@
 import { createHmac } from 'node:crypto';
 import { base64url, decodeJwt, importJWK, type JWK, type JWTPayload, SignJWT } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { agentRunTokenType, tokenExchangeGrant } from '../../control/issuer/exchange-run-token.ts';
 import { makeSigningKey } from '../../control/issuer/make-signing-key.ts';
+import { putIssuerRecord } from '../../store/issuer-records.ts';
 import { createBrowser } from '../support/browser.ts';
 import { startCompanyIdp } from '../support/company-idp.ts';
 import { startCountingServer } from '../support/counting-server.ts';
+import { agentId } from '../support/running-issuer.ts';
 import { companyProvider, type RunningPeople, startRunningPeople } from '../support/running-people.ts';
 
 let people: RunningPeople;
@@ -159,6 +162,34 @@ describe('the authorization endpoint', () => {
       base,
     ])
       expect(await errorOf({}, foreign), foreign).toBe('invalid_target');
+  });
+
+  test('gives an agent’s token to no client of people, though one be allowed the grant', async () => {
+    const clientId = 'registered-by-mistake';
+    await putIssuerRecord(
+      people.database,
+      'Client',
+      clientId,
+      {
+        client_id: clientId,
+        redirect_uris: ['http://127.0.0.1/callback'],
+        application_type: 'native',
+        response_types: [],
+        grant_types: [tokenExchangeGrant],
+        token_endpoint_auth_method: 'none',
+      },
+      undefined,
+    );
+    const exchange = {
+      grant_type: tokenExchangeGrant,
+      subject_token_type: agentRunTokenType,
+      subject_token: agentId,
+      resource: `${people.gateway.publicUrl}/mcp/default/default/files`,
+    };
+    expect(await people.token({ ...exchange, client_id: clientId })).toMatchObject({ status: 400, body: { error: 'unauthorized_client' } });
+    expect((await people.token({ ...exchange, client_id: 'quarterdeck-cli' })).status).toBe(400);
+    const worker = Buffer.from('worker:test-secret-of-the-worker-0123456789').toString('base64');
+    expect((await people.token(exchange, { authorization: `Basic ${worker}` })).status).toBe(200);
   });
 
   test('gives no token without a code: no implicit, no password, no client credentials', async () => {

@@ -1,5 +1,6 @@
 import { Client, type OAuthClientProvider, StreamableHTTPClientTransport, UnauthorizedError } from '@modelcontextprotocol/client';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { tokenExchangeGrant } from '../../control/issuer/exchange-run-token.ts';
 import { createGuardedFetch, isPublicAddress } from '../../control/issuer/guarded-fetch.ts';
 import { createBrowser } from '../support/browser.ts';
 import { startCountingServer } from '../support/counting-server.ts';
@@ -29,6 +30,12 @@ beforeAll(async () => {
     const path = request.url ?? '';
     if (path === '/moved.json') return void response.writeHead(302, { location: '/client.json' }).end();
     if (path === '/slow.json') return;
+    if (path === '/plain-http.json')
+      return void response.end(
+        JSON.stringify({ ...documentOf(path), application_type: 'web', redirect_uris: ['http://evil.example.test/cb'] }),
+      );
+    if (path === '/grants.json')
+      return void response.end(JSON.stringify({ ...documentOf(path), grant_types: ['authorization_code', tokenExchangeGrant] }));
     const text = JSON.stringify(path === '/other.json' ? documentOf('/client.json') : documentOf(path));
     response.setHeader('content-type', 'application/json').end(path === '/huge.json' ? text.padEnd(200_000) : text);
   });
@@ -138,6 +145,33 @@ describe('a client that nobody here wrote finds the way from a 401 to a tool', (
   });
 });
 
+test('a client that registers itself is a public one, and lives at https or on this machine', async () => {
+  const register = async (metadata: object) => {
+    const answer = await fetch(`${people.issuerUrl}/reg`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(metadata),
+    });
+    // biome-ignore lint/suspicious/noExplicitAny: answers are looked at field by field
+    return { status: answer.status, body: (await answer.json()) as any };
+  };
+  const plain = await register({ redirect_uris: ['http://localhost:3000/callback'], token_endpoint_auth_method: 'none' });
+  expect(plain).toMatchObject({ status: 201, body: { token_endpoint_auth_method: 'none' } });
+  expect(plain.body).not.toHaveProperty('client_secret');
+  for (const metadata of [
+    { redirect_uris: ['javascript:alert(1)'] },
+    { redirect_uris: ['data:text/html,x'] },
+    { redirect_uris: ['http://evil.example.test/callback'] },
+    { redirect_uris: [redirectUrl], grant_types: ['urn:ietf:params:oauth:grant-type:token-exchange'], response_types: [] },
+  ])
+    expect((await register({ token_endpoint_auth_method: 'none', ...metadata })).status, JSON.stringify(metadata)).toBe(400);
+  for (const method of [{}, { token_endpoint_auth_method: 'client_secret_basic' }])
+    expect(await register({ redirect_uris: [redirectUrl], ...method })).toMatchObject({
+      status: 400,
+      body: { error_description: expect.stringContaining('has to be none') },
+    });
+});
+
 test('what a client needs is found from the challenge: the resource’s metadata, then that of the authorization server', async () => {
   const refused = await people.call('/mcp/counting', 'not-a-token');
   expect(refused.status).toBe(401);
@@ -186,6 +220,17 @@ describe('the document of a client', () => {
     for (const url of [`https://${at}/a#b`, `https://user@${at}/a`, `https://${at}/a/../b`, `https://${at}/%2e%2e/b`, `http://${at}/a`])
       expect(await ask(url), url).toEqual({ status: 400, isAsked: false });
     expect(documents.paths.length).toBe(before);
+  });
+
+  test('is refused when it would send people to an address that anybody on the way can read', async () => {
+    const begun = people.request(toolsetUrl, {
+      client_id: `${documents.url}/plain-http.json`,
+      redirect_uri: 'http://evil.example.test/cb',
+    });
+    const page = await createBrowser().open(begun.url, (url) => url.includes('evil'));
+    expect(page).toMatchObject({ status: 400, url: begun.url });
+    // nor may it have the grant of the worker
+    expect(await ask(`${documents.url}/grants.json`)).toEqual({ status: 400, isAsked: false });
   });
 
   test('redirect addresses are compared to the letter', async () => {

@@ -40,9 +40,24 @@ test('an IdentityProvider is refused by name where it is not safe or not known',
 
 test('an OAuthClient says where people are sent back to: https, this machine, or a scheme of its own', () => {
   const client = (uri: string) => issuesOf('OAuthClient', { redirectUris: [uri] });
-  for (const uri of ['https://app.example.test/callback', 'http://127.0.0.1/callback', 'http://localhost:3000/cb', 'com.example.app:/cb'])
+  for (const uri of [
+    'https://app.example.test/callback',
+    'http://127.0.0.1/callback',
+    'http://localhost:3000/cb',
+    'com.example.app:/cb',
+    'editor://vendor.plugin/oauth',
+  ])
     expect(client(uri)).toEqual([]);
-  for (const uri of ['http://app.example.test/cb', 'javascript:alert(1)', 'data:text/html,x', 'https://app.example.test/cb#x', '/callback'])
+  for (const uri of [
+    'javascript://x/%0aalert(1)',
+    'file:///etc/passwd',
+    'app:callback',
+    'http://app.example.test/cb',
+    'javascript:alert(1)',
+    'data:text/html,x',
+    'https://app.example.test/cb#x',
+    '/callback',
+  ])
     expect(client(uri)[0]).toMatch(/^spec\.redirectUris\.0: expected/);
 });
 

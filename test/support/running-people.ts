@@ -13,6 +13,7 @@ import { type Browser, createBrowser, type Page } from './browser.ts';
 import { companyClient, startCompanyIdp } from './company-idp.ts';
 import { recordingTemporal } from './running-api.ts';
 import { startRunningGateway } from './running-gateway.ts';
+import { agentId, runningAgent } from './running-issuer.ts';
 
 const secretVariable = 'COMPANY_CLIENT_SECRET';
 
@@ -72,7 +73,7 @@ export const startRunningPeople = async (options: { people?: Partial<PeopleConfi
       people,
     },
     {
-      agents: { findForToken: async () => undefined },
+      agents: { findForToken: async (id) => (id === agentId ? runningAgent : undefined) },
       database,
       ...(options.guardedFetch ? { guardedFetch: options.guardedFetch } : {}),
       logger,
