@@ -22,9 +22,9 @@ forbid (principal is Quarterdeck::Agent, action in [Quarterdeck::Action::"listPr
 forbid (principal is Quarterdeck::Agent, action in [Quarterdeck::Action::"listResource", Quarterdeck::Action::"readResource"], resource) unless { principal.project == resource.project };`,
   'platform/same-project-model': `@advice("An agent uses models of its own project only.")
 forbid (principal is Quarterdeck::Agent, action in [Quarterdeck::Action::"listModel", Quarterdeck::Action::"invokeModel"], resource) unless { principal.project == resource.project };`,
-  'platform/administrators-name-issuers': `@advice("Who may log in, and with which clients, is an administrator's to declare: an issuer can name anybody.")
+  'platform/administrators-name-issuers': `@advice("Who may log in, where and with which clients, is an administrator's to say: an issuer can name anybody.")
 forbid (principal, action in [Quarterdeck::Action::"applyResource", Quarterdeck::Action::"deleteResource"], resource is Quarterdeck::Declared)
-when { ["IdentityProvider", "OAuthClient"].contains(resource.kind) } unless { principal in Quarterdeck::Role::"administrator" };`,
+when { ["IdentityProvider", "OAuthClient", "Person"].contains(resource.kind) } unless { principal in Quarterdeck::Role::"administrator" };`,
   'platform/pinned-definition': `@advice("The tool's definition is not the approved one; a person has to look at the change (\`quarterdeck server pins diff\`) and accept it.")
 forbid (principal, action in [Quarterdeck::Action::"listTool", Quarterdeck::Action::"callTool"], resource)
 unless { resource.approvedHash != "" && resource.approvedHash == resource.currentHash };`,

@@ -110,6 +110,21 @@ export const linkPeople = (database: Database, org: string, issuer: string, ids:
       .where(and(eq(people.org, org), inArray(people.id, [...ids])));
   });
 
+/** A person as administrators are shown them. */
+export type ListedPerson = Omit<Person, 'stamp'> & {
+  issuer: string | null;
+  email: string | null;
+  name: string | null;
+  lastLoginAt: Date | null;
+};
+
+export const listPeople = (database: Database, org: string): Promise<ListedPerson[]> =>
+  guarded(async () => {
+    const { id, groups, roles, disabled, issuer, email, name, lastLoginAt } = people;
+    const shown = { org: people.org, id, groups, roles, disabled, issuer, email, name, lastLoginAt };
+    return database.select(shown).from(people).where(eq(people.org, org)).orderBy(people.id);
+  });
+
 /** Shuts a person out or lets them in again; their logins end with it. @returns whether there is such a person */
 export const setPersonDisabled = (database: Database, org: string, id: string, disabled: boolean): Promise<boolean> =>
   guarded(() =>

@@ -63,6 +63,12 @@ export const commandTable: readonly CommandEntry[] = [
     register: async (program) => program.addCommand((await import('./whoami.ts')).whoamiCommand()),
   },
   {
+    name: 'people',
+    group: platform,
+    summary: 'who has logged in; shut a person out',
+    register: async (program) => program.addCommand((await import('./people.ts')).peopleCommand()),
+  },
+  {
     name: 'apply',
     group: resources,
     summary: 'declare resources: files, folders, stdin',

@@ -6,6 +6,7 @@ import { queryAudit } from '../../store/audit.ts';
 import type { ApiConfig, ApiDependencies, ApiEnvironment } from './api-dependencies.ts';
 import { apiResourceOf, authenticate } from './authenticate.ts';
 import { guardRequests, nameRequest } from './guard-requests.ts';
+import { peopleRoutes } from './people-routes.ts';
 import { createPermit } from './permit.ts';
 import { pinRoutes } from './pin-routes.ts';
 import { readQuery, tenancyOf } from './read-request.ts';
@@ -65,6 +66,7 @@ export const createApi = (config: ApiConfig, dependencies: ApiDependencies): Hon
     return context.json({ events: await queryAudit(database, tenancy, query) });
   });
   versioned.route('/', resourceRoutes({ ...dependencies, permit }));
+  versioned.route('/', peopleRoutes({ database, permit }));
   versioned.route('/', pinRoutes({ database, permit }));
   versioned.route('/', runRoutes(config, { ...dependencies, permit }));
   api.route('/api/v1alpha1', versioned);

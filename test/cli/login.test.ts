@@ -7,6 +7,7 @@ import { createBrowser } from '../support/browser.ts';
 import { startCountingServer } from '../support/counting-server.ts';
 import { pollUntil } from '../support/poll-until.ts';
 import { runCli, startCli } from '../support/run-cli.ts';
+import { adminToken } from '../support/running-gateway.ts';
 import { type RunningPeople, startRunningPeople } from '../support/running-people.ts';
 
 let people: RunningPeople;
@@ -66,7 +67,7 @@ test('login by the browser; then commands act as that person, and what is kept i
   expect(JSON.parse(who.stdout)).toMatchObject({ groups: ['engineering'], stamp: 'login' });
 });
 
-test('token prints one token for one resource, and renews what has run out', async () => {
+test('token prints one token for one resource, and renews what has run out', { timeout: 90_000 }, async () => {
   const api = (await runCli(['token'], { env })).stdout.trim();
   expect(decodeJwt(api)).toMatchObject({ aud: people.apiResource, scope: 'api' });
   const everything = (await runCli(['token', '--resource', `${people.gateway.publicUrl}/mcp`], { env })).stdout.trim();
@@ -82,7 +83,7 @@ test('token prints one token for one resource, and renews what has run out', asy
   expect(together[0]?.stdout.trim()).not.toBe(api);
 });
 
-test('a toolset needs a login for it, and the command says so; then its tools can be called', async () => {
+test('a toolset needs a login for it, and the command says so; then its tools can be called', { timeout: 90_000 }, async () => {
   const { code, stderr } = await runCli(['mcp', 'ls', 'counting'], { env });
   expect(code).not.toBe(0);
   expect(stderr).toContain(`quarterdeck login --resource ${toolsetUrl}`);
@@ -114,7 +115,31 @@ test('the answer is taken from the browser alone: who knocks at the port without
   await cli.ended;
 });
 
-test('logout ends the login at the issuer and here', async () => {
+// each command is a process of its own, which takes a second or two on a busy machine
+test('an administrator shuts a person out, and lets them in again', { timeout: 90_000 }, async () => {
+  const { id } = JSON.parse((await runCli(['whoami', '-o', 'json'], { env })).stdout);
+  const admin = { ...env, QUARTERDECK_TOKEN: adminToken };
+  const listed = JSON.parse((await runCli(['people', 'ls', '-o', 'json'], { env: admin })).stdout);
+  expect(listed.people).toContainEqual(
+    expect.objectContaining({ id, groups: ['engineering'], issuer: people.company.issuer, disabled: false }),
+  );
+  const token = (await runCli(['token', '--resource', toolsetUrl], { env })).stdout.trim();
+  expect((await people.call('/mcp/counting', token)).status).toBe(200);
+  expect((await runCli(['people', 'disable', id], { env: admin })).stdout).toContain('shut out');
+  await expect.poll(async () => (await people.call('/mcp/counting', token)).status, { timeout: 5000 }).toBe(401);
+  expect((await runCli(['whoami'], { env })).stderr).toContain('quarterdeck login');
+  expect((await runCli(['people', 'enable', id], { env: admin })).code).toBe(0);
+  await logIn(['--resource', toolsetUrl]);
+  expect((await runCli(['whoami', '-o', 'name'], { env })).stdout.trim()).toBe(id);
+});
+
+test('nobody shuts themselves out, or somebody who is not there', async () => {
+  const admin = { ...env, QUARTERDECK_TOKEN: adminToken };
+  expect((await runCli(['people', 'disable', 'admin'], { env: admin })).stderr).toContain('cannot shut yourself out');
+  expect((await runCli(['people', 'disable', 'nobody'], { env: admin })).stderr).toContain('There is no person nobody');
+});
+
+test('logout ends the login at the issuer and here', { timeout: 90_000 }, async () => {
   const token = (await runCli(['token', '--resource', toolsetUrl], { env })).stdout.trim();
   expect((await people.call('/mcp/counting', token)).status).toBe(200);
   expect((await runCli(['logout'], { env })).stdout).toContain('logged out');

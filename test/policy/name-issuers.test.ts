@@ -28,7 +28,7 @@ const refused = { effect: 'deny', policies: ['platform/administrators-name-issue
 
 test('who may log in is an administrator’s to declare, whatever a project lets its people apply', () => {
   expect(decide('Toolset', 'applyResource', [])).toMatchObject({ effect: 'allow' });
-  for (const kind of ['IdentityProvider', 'OAuthClient'])
+  for (const kind of ['IdentityProvider', 'OAuthClient', 'Person'])
     for (const action of ['applyResource', 'deleteResource']) {
       expect(decide(kind, action, [])).toEqual(refused);
       expect(decide(kind, action, ['administrator'])).toMatchObject({ effect: 'allow' });
