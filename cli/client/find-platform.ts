@@ -1,6 +1,5 @@
 import type { Config } from '../config.ts';
 import { findLogin } from '../login/credentials.ts';
-import { freshToken } from '../login/fresh-token.ts';
 import { CliError, usageError } from '../output/cli-error.ts';
 import { dataFolderAt } from '../up/data-folder.ts';
 import { readReadyFile } from '../up/ready-file.ts';
@@ -54,7 +53,12 @@ export const findPlatform = (config: Config, { data, as }: PlatformOptions): Pla
   const given = as === undefined && data === undefined ? config.token : undefined;
   const login = as === undefined && given === undefined ? findLogin(config, addresses.url) : undefined;
   if (login !== undefined)
-    return { ...addresses, apiResource: login.apiResource, tokenFor: (resource) => freshToken(config, login.url, resource) };
+    return {
+      ...addresses,
+      apiResource: login.apiResource,
+      // loaded where there is a login: commands start quickly
+      tokenFor: async (resource) => (await import('../login/fresh-token.ts')).freshToken(config, login.url, resource),
+    };
   const token = given ?? (isOwn ? person : undefined);
   if (token !== undefined) return { ...addresses, apiResource, tokenFor: async () => token };
   if (as !== undefined)

@@ -6,6 +6,8 @@ import { findPersonBySession, type Person } from '../../store/people.ts';
 
 const clockSkewSeconds = 30;
 const keysTimeoutMs = 3_000;
+/** For so long an unknown key is not asked for again. */
+const keysCooldownMs = 5_000;
 
 /** Whether it looks like a token of the issuer: three parts; the installation's own have one. */
 export const isAccessToken = (token: string): boolean => token.split('.').length === 3;
@@ -32,7 +34,7 @@ export const createPersonTokenVerifier = ({
   audience: string;
   clock: () => Date;
 }) => {
-  const keys = createRemoteJWKSet(new URL(jwksUri), { timeoutDuration: keysTimeoutMs });
+  const keys = createRemoteJWKSet(new URL(jwksUri), { timeoutDuration: keysTimeoutMs, cooldownDuration: keysCooldownMs });
   const refused = (cause?: unknown) =>
     new PlatformError('token_refused', 'The access token is not one for this api, has expired, or its login has ended; log in again.', {
       cause,
