@@ -10,12 +10,12 @@ import { createRunTokenVerifier } from './auth/verify-run-token.ts';
 import { createRouter } from './create-router.ts';
 import { createMcpEdge } from './edge/serve-mcp.ts';
 import { followDeclared } from './follow-declared.ts';
+import { openListener } from './front/open-listener.ts';
 import type { GatewayConfig } from './gateway-config.ts';
 import type { GatewayContext } from './gateway-context.ts';
 import { keepInstanceLock } from './keep-instance-lock.ts';
 import { createLegacyEdge } from './legacy/create-legacy-edge.ts';
 import { createModelHandler } from './llm/handle-models.ts';
-import { openListener } from './open-listener.ts';
 import { createSurface } from './surface/create-surface.ts';
 import { createUpstreamPool } from './upstream/create-upstream-pool.ts';
 import { createServerDiscovery } from './upstream/discover-servers.ts';
@@ -62,7 +62,7 @@ export const startGateway = async (config: GatewayConfig): Promise<{ port: numbe
   const edge = createMcpEdge({ context, surface, legacy });
   const listener = await openListener({
     port: config.port,
-    handle: createRouter({ context, edge, handleModels: createModelHandler(context) }),
+    ...createRouter({ context, edge, handleModels: createModelHandler(context) }),
     logger,
     noticeMs: config.drain?.noticeMs ?? 0,
     drainMs: config.drain?.longestMs ?? 5000,

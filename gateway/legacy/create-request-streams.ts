@@ -1,4 +1,3 @@
-import type { ServerResponse } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import { PlatformError } from '../../schema/errors.ts';
 import type { McpBus } from '../../store/mcp-bus.ts';
@@ -6,6 +5,7 @@ import { createMcpStreamWriter } from '../../store/mcp-stream-writer.ts';
 import type { McpStreamRow, McpStreamStore } from '../../store/mcp-streams.ts';
 import { SseWriter } from '../edge/sse-writer.ts';
 import { rpcErrorOf } from '../exchange/error-reply.ts';
+import type { HttpAnswer } from '../front/http-exchange.ts';
 import type { GatewayContext } from '../gateway-context.ts';
 import type { RequestId } from '../mcp/message.ts';
 import { createBell } from './create-bell.ts';
@@ -15,7 +15,7 @@ import { RequestStream } from './request-stream.ts';
 import { type EventPage, sendEvents } from './send-events.ts';
 
 /** A reader that goes on behind an event. `isPrimed`: it takes an event without data, which tells it where it is. */
-export type Resumption = { stream: string; sequence: number; owner: string; isPrimed: boolean; response: ServerResponse };
+export type Resumption = { stream: string; sequence: number; owner: string; isPrimed: boolean; response: HttpAnswer };
 
 const pageSize = 64;
 

@@ -3,10 +3,10 @@ import { createRouter } from '../../gateway/create-router.ts';
 import type { LegacyEdge } from '../../gateway/edge/legacy-edge.ts';
 import type { AnswerTiming } from '../../gateway/edge/modern-answer.ts';
 import { createMcpEdge } from '../../gateway/edge/serve-mcp.ts';
+import { openListener } from '../../gateway/front/open-listener.ts';
 import type { GatewayContext } from '../../gateway/gateway-context.ts';
 import type { ClientRequest } from '../../gateway/mcp/client-request.ts';
 import type { JsonObject, Reply } from '../../gateway/mcp/message.ts';
-import { openListener } from '../../gateway/open-listener.ts';
 import type { Principal } from '../../gateway/principal.ts';
 import type { Surface } from '../../gateway/surface/surface.ts';
 import { PlatformError } from '../../schema/errors.ts';
@@ -97,7 +97,7 @@ export const startRunningEdge = async ({
   } as unknown as GatewayContext;
   const edge = createMcpEdge({ context, surface, legacy, ...(timing ? { timing } : {}) });
   const router = createRouter({ context, edge, handleModels: async () => false });
-  const listener = await openListener({ port, handle: router, logger, noticeMs: 0, drainMs: 2000, ...drain });
+  const listener = await openListener({ port, ...router, logger, noticeMs: 0, drainMs: 2000, ...drain });
   return {
     port,
     url: `${publicUrl}/mcp/echo`,
