@@ -1,4 +1,5 @@
 import { and, eq, gt, inArray, lte } from 'drizzle-orm';
+import { parseExactly } from '../schema/exact-json.ts';
 import { mcpTasks } from '../schema/tables/tables.ts';
 import { type Database, type Executor, guarded } from './database.ts';
 import { isInstanceGone } from './mcp-streams.ts';
@@ -47,7 +48,7 @@ export const createMcpTaskStore = ({
   const taskOf = (row: typeof mcpTasks.$inferSelect): McpTask => ({
     ...row,
     status: row.status as McpTaskStatus,
-    content: row.content ? (JSON.parse(unseal(keys, row.content, contextOf(row.id)).toString()) as McpTaskContent) : {},
+    content: row.content ? (parseExactly(unseal(keys, row.content, contextOf(row.id)).toString()) as McpTaskContent) : {},
   });
   const expiryOf = ({ createdAt, ttlMs }: Pick<McpTask, 'createdAt' | 'ttlMs'>): Date => new Date(createdAt.getTime() + ttlMs);
   const owned = (executor: Executor, id: string, { principal, endpoint }: McpTaskOwner, now: Date) =>

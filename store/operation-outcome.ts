@@ -1,4 +1,5 @@
 import { and, eq } from 'drizzle-orm';
+import { parseExactly } from '../schema/exact-json.ts';
 import type { Tenancy } from '../schema/ids.ts';
 import { operations } from '../schema/tables/tables.ts';
 import { type Database, guarded } from './database.ts';
@@ -15,5 +16,5 @@ export const readOperationOutcome = (
       .select({ outcome: operations.outcome })
       .from(operations)
       .where(and(eq(operations.org, org), eq(operations.project, project), eq(operations.id, id), eq(operations.state, 'settled')));
-    return row?.outcome ? JSON.parse(unseal(keys, row.outcome, `${org}/${project}/operation/${id}`).toString()) : undefined;
+    return row?.outcome ? parseExactly(unseal(keys, row.outcome, `${org}/${project}/operation/${id}`).toString()) : undefined;
   });

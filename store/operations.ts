@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { and, eq, sql } from 'drizzle-orm';
 import type { NewAuditEvent } from '../schema/audit-event.ts';
+import { parseExactly } from '../schema/exact-json.ts';
 import type { Tenancy } from '../schema/ids.ts';
 import { operations } from '../schema/tables/tables.ts';
 import { appendAudit } from './audit.ts';
@@ -74,7 +75,7 @@ export const createOperationStore = (database: Database, keys: ContentKeys, inst
         if (!row) return undefined;
         if (row.principal !== principal || row.target !== target || row.argumentsDigest !== argumentsDigest) return { kind: 'conflict' };
         if (row.state === 'settled' && row.outcome)
-          return { kind: 'settled', outcome: JSON.parse(unseal(keys, row.outcome, contextOf(identity)).toString()) };
+          return { kind: 'settled', outcome: parseExactly(unseal(keys, row.outcome, contextOf(identity)).toString()) };
         if (row.state === 'unknown') return { kind: 'unknown' };
         if (row.gatewayInstance === instance) return doubtful.delete(contextOf(identity)) ? { kind: 'started' } : { kind: 'in-progress' };
         const lock = await transaction.execute<{ free: boolean }>(

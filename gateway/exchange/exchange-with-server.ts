@@ -12,7 +12,7 @@ import { answerServer } from './ask-client.ts';
 import { cleanReply } from './clean-result.ts';
 import { inputRequired, urlsRequired } from './input-required.ts';
 import { passNotifications, progressTokenOf } from './pass-notifications.ts';
-import { withoutHopMeta } from './translate-question.ts';
+import { passedMeta, withoutHopMeta } from './translate-question.ts';
 
 export type ServerExchange = {
   gateway: GatewayContext;
@@ -83,7 +83,7 @@ const failureOf = ({ server, name }: ServerExchange, error: unknown): unknown =>
  */
 export const exchangeWithServer = async (exchange: ServerExchange): Promise<Reply> => {
   const { pool, request, server, connection, method, params, name, meta, parameterHeaders, timeouts } = exchange;
-  const { _meta: passed } = withoutHopMeta({ _meta: request.params._meta }) as { _meta?: JsonObject };
+  const passed = passedMeta(request.params._meta);
   let reply: Reply;
   try {
     reply = await connection.request({

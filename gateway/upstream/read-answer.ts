@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http';
+import { parseExactly } from '../../schema/exact-json.ts';
 import { isObject, type JsonObject } from '../mcp/message.ts';
 import { createMessageQueue } from './message-queue.ts';
 import { createEventReader, type ServerEvent } from './read-events.ts';
@@ -79,7 +80,7 @@ export const readAnswer = (sender: HttpSender, request: HttpRequest, parts: Answ
   };
   const parse = (text: string): boolean => {
     try {
-      give(JSON.parse(text));
+      give(parseExactly(text));
       return true;
     } catch (cause) {
       end({ kind: 'unusable', cause });
