@@ -4,6 +4,7 @@ import type { GatewayContext } from '../gateway-context.ts';
 import type { ClientRequest, Round } from '../mcp/client-request.ts';
 import { isObject, type JsonObject, type Reply } from '../mcp/message.ts';
 import { callerOf } from '../surface/caller-of.ts';
+import { RefusedByStatus } from '../upstream/refusal.ts';
 import { ResultTooLarge } from '../upstream/result-too-large.ts';
 import type { Connection } from '../upstream/upstream.ts';
 import { UpstreamLost } from '../upstream/upstream-lost.ts';
@@ -70,7 +71,7 @@ const failureOf = ({ server, name }: ServerExchange, error: unknown): unknown =>
   const how = reason === 'deadline' ? 'gave no answer in time' : 'gave no answer';
   return new PlatformError('server_unavailable', `${what} ${how}${name === undefined ? '' : ` to ${name}`}; try again in a few seconds.`, {
     cause: error,
-    facts: { wasSent, reason },
+    facts: { wasSent, reason, ...(error.cause instanceof RefusedByStatus && error.cause.isSentBack ? { isSentBack: true } : {}) },
   });
 };
 

@@ -286,6 +286,23 @@ describe('a server that is lost in the middle of a call', () => {
     await auditRow((row) => row.tool === own && row.outcome === 'unknown');
   });
 
+  test.each([401, 404, 413, 429, 503])(
+    'a bare %i may be a proxy’s word after the effect: only what reads is asked for again',
+    async (status) => {
+      for (const toolset of ['legacy', 'modern'] as const) {
+        onCall[toolset] = (_message, { response }) => void response.writeHead(status).end('<html>');
+        expect(errorOf(await replica.call('act', {}, { toolset }))).toMatchObject({ data: { code: 'operation_unknown' } });
+        expect(seen[toolset]).toHaveLength(1);
+        const named = { toolset, idempotencyKey: `refused-${toolset}-${status}` };
+        for (let tries = 0; tries < 2; tries += 1)
+          expect(errorOf(await replica.call('act', {}, named))).toMatchObject({ data: { code: 'operation_unknown' } });
+        expect(seen[toolset]).toHaveLength(2);
+        expect(errorOf(await replica.call('see', {}, { toolset }))).toMatchObject({ data: { code: 'server_unavailable' } });
+        expect(seen[toolset]).toHaveLength(status === 503 ? 3 : 4);
+      }
+    },
+  );
+
   test('silence ends a call at the idle deadline, and only its server hears of it', async () => {
     let isTakenBack = false;
     onCall.modern = (_message, { response }) => {
