@@ -8,12 +8,17 @@ import { type ContentKeys, seal, unseal } from './secrets/seal.ts';
 export type McpTaskStatus = 'working' | 'input_required' | 'completed' | 'failed' | 'cancelled';
 type Json = Record<string, unknown>;
 
+/** As `policy/argument-facts.ts` has them. */
+type ArgumentFacts = { paths: string[]; roots: string[]; urls: string[]; hosts: string[]; canonical: boolean; bytes: number };
+
 /** What a task holds of content. */
 export type McpTaskContent = {
   /** Questions by key that the client has not answered yet. */
   inputRequests?: Json;
   result?: Json;
   error?: { code: number; message: string; data?: unknown };
+  /** The tool under the name that the client called, and what policy saw of the call: it is asked again before anything is handed over. */
+  asked?: { tool: string; server: string; isolation: number; facts: ArgumentFacts };
   /** A task that a server keeps itself: its own id of it, and the tool under the name that the client called. */
   upstream?: { server: string; taskId: string; tool: string };
 };

@@ -81,7 +81,7 @@ export const createExchange = ({
   const find = (id: string, owner: McpTaskOwner): Promise<McpTask | undefined> => findTask(context, store, id, owner, outcomeOf);
 
   const serverTasks = createServerTasks({ gateway: context, pool, store, directory });
-  const tasks = createTaskHandler({ calls, findTask: find, serverTasks });
+  const tasks = createTaskHandler({ gateway: context, calls, findTask: find, serverTasks });
   const hub = createResourceHub({ pool, logger });
   const subscribe = (request: ClientRequest, uri: string, onUpdate: (uri: string) => void) =>
     subscribeResource({ gateway: context, hub, directory }, request, uri, onUpdate);
@@ -93,7 +93,7 @@ export const createExchange = ({
   sweeping.unref();
 
   return {
-    serve: createServe({ gateway: context, keys, calls, findTask: find, serverTasks, momentMs: timing.momentMs }),
+    serve: createServe({ gateway: context, keys, calls, findTask: find, serverTasks, directory, momentMs: timing.momentMs }),
     handleTask: (request) => orErrorReply(logger, () => tasks.handle(request)),
     listen: (request) =>
       orErrorReply(logger, () =>

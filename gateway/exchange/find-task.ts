@@ -29,7 +29,8 @@ export const findTask = async (
   if (!task || hasEnded(task) || task.content.upstream) return task;
   return store.endLost(id, owner, new Date(now()), async (open) => {
     const outcome = await outcomeOf(open);
-    if (outcome?.kind === 'result') return { status: 'completed', content: { result: outcome.result } };
-    return { status: 'failed', content: { error: outcome?.error ?? rpcErrorOf(lost(open)) } };
+    const asked = open.content.asked ? { asked: open.content.asked } : {};
+    if (outcome?.kind === 'result') return { status: 'completed', content: { ...asked, result: outcome.result } };
+    return { status: 'failed', content: { ...asked, error: outcome?.error ?? rpcErrorOf(lost(open)) } };
   });
 };

@@ -1,5 +1,6 @@
 import type { Tenancy } from '../../schema/ids.ts';
 import type { Era, LogLevel } from '../../schema/mcp-revisions.ts';
+import type { McpTaskContent } from '../../store/mcp-tasks.ts';
 import type { Principal } from '../principal.ts';
 import type { Endpoint } from './endpoint.ts';
 import type { JsonObject, Notification, Question, Reply, RequestId } from './message.ts';
@@ -59,8 +60,11 @@ export type ClientRequest = {
   logLevel: LogLevel | undefined;
   /** A later round of a request that needed input, as its sealed `requestState` says; set by `exchange.serve`, never by the edge. */
   round?: Round;
-  /** Where a request may go on after its answer: a tool call says here which operation it is, so that its outcome can be found. Set by `exchange.serve`. */
-  standing?: { operation?: Tenancy & { id: string } };
+  /**
+   * Where a request may go on after its answer: a tool call says here which operation it is, so that its outcome can be found, and what it
+   * was allowed for, so that it can be decided again. Set by `exchange.serve`.
+   */
+  standing?: { operation?: Tenancy & { id: string }; asked?: NonNullable<McpTaskContent['asked']> };
   /** Aborted when the request is to end: modern, when the connection is lost; legacy, by `notifications/cancelled`. */
   signal: AbortSignal;
   /** Progress and log messages of this request, in the order they are to be sent. Resolves when the reader can take more. */
