@@ -1,6 +1,6 @@
 import { PlatformError } from '../../schema/errors.ts';
 import { operationIdMeta } from '../../schema/workflow-contract.ts';
-import { mayReadAgain, wasNotSent } from '../exchange/again-if-unsent.ts';
+import { mayReadAgain, maySendAgain } from '../exchange/again-if-unsent.ts';
 import { exchangeWithServer } from '../exchange/exchange-with-server.ts';
 import type { Reply } from '../mcp/message.ts';
 import { callerOf } from '../surface/caller-of.ts';
@@ -45,7 +45,7 @@ export const forward: ToolCallStep = async (call) => {
   const { gateway, pool, request, operationId } = call;
   const outlivesCaller = !isReadOnly(call) && call.isNamedOperation;
   const signal = outlivesCaller ? never : request.signal;
-  const mayGoAgain = isReadOnly(call) ? mayReadAgain : wasNotSent;
+  const mayGoAgain = isReadOnly(call) ? mayReadAgain : maySendAgain;
   const parameterHeaders = unknownParameterHeaders(call);
   const send = async (connection: Connection): Promise<Reply> => {
     const exchange = { gateway, pool, request, server, connection, operationId, signal, timeouts: callTimeouts(server) };

@@ -36,7 +36,7 @@ export type HttpSender = {
 };
 
 /** At most so many requests are made of one server at a time; more wait in line, and their deadlines with them. */
-const mostConnections = 256;
+export const mostConnections = 512;
 
 /**
  * Sends HTTP requests to one origin, over connections of its own: a server that hangs takes none from another. Nothing is tried again, and

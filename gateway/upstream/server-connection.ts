@@ -1,3 +1,4 @@
+import { PlatformError } from '../../schema/errors.ts';
 import type { Era } from '../../schema/mcp-revisions.ts';
 import type { ResolvedPath } from '../../schema/server-launch.ts';
 import type { JsonObject, Notification, Reply } from '../mcp/message.ts';
@@ -7,6 +8,11 @@ import type { ServerTable } from './server-table.ts';
 import { isFault, isUnreachable } from './unavailable.ts';
 import type { CallerOfServer, Connection, UpstreamRequest } from './upstream.ts';
 import { UpstreamLost } from './upstream-lost.ts';
+
+/** What begins something; whatever follows on it is never refused for want of room. */
+const begins: ReadonlySet<string> = new Set(['tools/call', 'prompts/get', 'resources/read', 'completion/complete']);
+/** Calls end all the time: the next try is worth it soon. */
+const retryInMs = 1000;
 
 /** An open server as one caller has it; made for each call, so it is a class: see the note in flight.ts. */
 export class ServerConnection implements Connection {
@@ -41,11 +47,25 @@ export class ServerConnection implements Connection {
     this.#isForgotten = true;
   }
 
+  assertRoom(): void {
+    const { shares, callsUnderWay, place } = this.#entry;
+    const principal = this.#caller?.principal;
+    if (principal === undefined || shares.hasRoom(principal, callsUnderWay)) return;
+    throw new PlatformError(
+      'calls_exhausted',
+      `You have too many calls under way at the MCP server ${place.server.metadata.name}; wait until some of them have ended.`,
+      { facts: { wasSent: false, retryInMs } },
+    );
+  }
+
   async request(request: UpstreamRequest): Promise<Reply> {
     const entry = this.#entry;
     const { breaker } = entry.health;
     if (this.#isForgotten || (entry.end !== undefined && entry.callsUnderWay === 0)) throw new UpstreamLost(false);
     if (breaker.state() === 'open') throw new UpstreamLost(false, undefined, 'breaker');
+    const principal = this.#caller?.principal;
+    if (begins.has(request.method)) this.assertRoom();
+    if (principal !== undefined) entry.shares.begin(principal);
     entry.callsUnderWay += 1;
     try {
       const reply = await entry.open.send(this.#caller, request);
@@ -56,7 +76,7 @@ export class ServerConnection implements Connection {
       else if (isFault(error)) breaker.failed({ isUnreachable: isUnreachable(error) });
       throw error;
     } finally {
-      this.#table.callEnded(entry);
+      this.#table.callEnded(entry, principal);
     }
   }
 

@@ -145,6 +145,7 @@ export const createSurfaceFixture = (servers: Record<string, PretendServer>, ...
           declared.definitionsOf(server.metadata, name, kind).map((pin) => [`${kind}/${pin.name}`, pin.currentHash] as const),
         ),
       ),
+      assertRoom: () => undefined,
       request: async (request) => {
         asked.push({ server: name, request });
         if (request.method === 'resources/list') {
