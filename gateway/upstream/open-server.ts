@@ -44,6 +44,8 @@ export type OpenServer = {
   readonly resolvePaths?: (paths: string[]) => Promise<ResolvedPath[]>;
   /** Id of the host's instance behind it. */
   readonly instanceId?: string;
+  /** Whether anything at all came from the server since then, by `performance.now()`. */
+  heardSince(at: number): boolean;
   /** Starts it if it is ours and was stopped, and compares what it offers. @throws {PlatformError} */
   lookAgain(): ReturnType<Inspection['look']>;
   /** @param caller - undefined: the gateway's own session */
@@ -162,6 +164,7 @@ export const openServer = async ({
     inspection: opened.inspection,
     feed: changes,
     ...(launch ? { resolvePaths: (paths: string[]) => host.resolvePaths(launch.id, paths), instanceId: launch.id } : {}),
+    heardSince: (at) => sender.heardAt >= at,
     lookAgain: async () => {
       if (launch) await host.ensure(launch);
       try {

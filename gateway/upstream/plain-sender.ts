@@ -151,6 +151,7 @@ export const createPlainSender = (
   };
 
   return {
+    heardAt: Number.NEGATIVE_INFINITY,
     send: (request, reader) => {
       if (isClosed) return refuse(reader, closing());
       try {

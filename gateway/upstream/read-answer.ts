@@ -150,12 +150,14 @@ export const readAnswer = (sender: HttpSender, request: HttpRequest, parts: Answ
       answer.wasSent = true;
     },
     onStart: (status, headers) => {
+      sender.heardAt = performance.now();
       const early = parts.onStart?.(status, headers);
       if (early) return end(early);
       if (Number(headers['content-length'] ?? 0) > maxAnswerBytes && status < 300) return end({ kind: 'too-large' });
       body = readerOf(status, headers);
     },
     onData: (chunk) => {
+      sender.heardAt = performance.now();
       if (!isOver) body?.push(chunk);
     },
     onEnd: () => {

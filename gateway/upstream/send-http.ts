@@ -30,6 +30,8 @@ export type HttpFlight = {
 };
 
 export type HttpSender = {
+  /** When anything last came from the server, by `performance.now()`; whoever reads an answer writes it down. */
+  heardAt: number;
   send(request: HttpRequest, reader: HttpReader): HttpFlight;
   /** Breaks what is still under way. */
   close(): Promise<void>;
@@ -97,6 +99,7 @@ export const createHttpSender = (origin: string, { connectTimeoutMs }: { connect
   };
 
   return {
+    heardAt: Number.NEGATIVE_INFINITY,
     send,
     close: async () => {
       await Promise.all([shared.destroy(), standing?.destroy()]);

@@ -5,7 +5,7 @@ import type { JsonObject, Notification, Reply } from '../mcp/message.ts';
 import { ResultTooLarge } from './result-too-large.ts';
 import type { ReadyEntry } from './server-entry.ts';
 import type { ServerTable } from './server-table.ts';
-import { isFault, isUnreachable } from './unavailable.ts';
+import { isDeadline, isFault, isUnreachable } from './unavailable.ts';
 import type { CallerOfServer, Connection, UpstreamRequest } from './upstream.ts';
 import { UpstreamLost } from './upstream-lost.ts';
 
@@ -67,13 +67,15 @@ export class ServerConnection implements Connection {
     if (begins.has(request.method)) this.assertRoom();
     if (principal !== undefined) entry.shares.begin(principal);
     entry.callsUnderWay += 1;
+    const startedAt = performance.now();
     try {
       const reply = await entry.open.send(this.#caller, request);
       breaker.succeeded();
       return reply;
     } catch (error) {
       if (error instanceof ResultTooLarge) breaker.succeeded();
-      else if (isFault(error)) breaker.failed({ isUnreachable: isUnreachable(error) });
+      else if (isFault(error) && !(isDeadline(error) && entry.open.heardSince(startedAt)))
+        breaker.failed({ isUnreachable: isUnreachable(error) });
       throw error;
     } finally {
       this.#table.callEnded(entry, principal);

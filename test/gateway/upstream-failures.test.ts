@@ -316,6 +316,32 @@ describe('a server that does not answer', () => {
     await pollUntil(() => changes.includes('notifications/tools/list_changed') || undefined, 'that who listens is told');
   });
 
+  test('is one from which nothing comes: calls that run into their deadline while it speaks say nothing against it', async () => {
+    const timers: NodeJS.Timeout[] = [];
+    const { connection, pool, declared } = await connect({
+      'tools/call': ({ id, params }, { response }) => {
+        let done = 0;
+        if (JSON.stringify(params).includes('chatty')) timers.push(setInterval(() => writeEvents(response, progress(id, done++)), 20));
+        return undefined;
+      },
+    });
+    const times = { idleTimeoutMs: 150, totalTimeoutMs: 300, wantsProgress: true, onNotification: () => undefined };
+    const lose = (kind: string, calls: number) =>
+      Promise.all(
+        Array.from({ length: calls }, () =>
+          expect(connection.request(toolCall('act', { kind }, times))).rejects.toMatchObject({ reason: 'deadline' }),
+        ),
+      );
+    await lose('chatty', 6);
+    expect(pool.healthOf(declared)).toBe('closed');
+    await Promise.all([lose('chatty', 1), lose('silent', 6)]);
+    expect(pool.healthOf(declared)).toBe('closed');
+    for (const timer of timers) clearInterval(timer);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    await lose('silent', 5);
+    expect(pool.healthOf(declared)).toBe('open');
+  });
+
   test('does so for one caller at a time while it is tried', async () => {
     const { pool, declared, server } = await start({ initialize: (_message, { response }) => void response.destroy() });
     for (let attempts = 0; attempts < 5; attempts += 1) await pool.connect(declared, anyone).catch(() => undefined);
