@@ -1,6 +1,7 @@
 import { createMcpAnswerStore } from '../../store/mcp-answers.ts';
 import { createMcpBus, type McpBus } from '../../store/mcp-bus.ts';
 import { createMcpTaskStore, type McpTask, type McpTaskOwner } from '../../store/mcp-tasks.ts';
+import { createUsedRoundStore } from '../../store/mcp-used-rounds.ts';
 import { readOperationOutcome } from '../../store/operation-outcome.ts';
 import { deriveContentKeys } from '../../store/secrets/seal.ts';
 import type { GatewayContext } from '../gateway-context.ts';
@@ -54,6 +55,7 @@ export const createExchange = ({
   const keys = deriveContentKeys(config.resultKey, 'mcp-state');
   const operationKeys = deriveContentKeys(config.resultKey, 'operations');
   const store = createMcpTaskStore({ database, keys, instance, maxPerPrincipal: limits.kept });
+  const rounds = createUsedRoundStore(database);
   const drains = new Set<() => void>();
   let bus: McpBus | undefined;
 
@@ -88,12 +90,15 @@ export const createExchange = ({
   const sessions = createSessionSubscriptions(subscribe);
 
   const sweeping = setInterval(() => {
-    store.removeExpired(new Date(now())).catch((error) => logger.warn({ err: error }, 'old tasks could not be deleted; trying again'));
+    const at = new Date(now());
+    Promise.all([store.removeExpired(at), rounds.removeExpired(at)]).catch((error) =>
+      logger.warn({ err: error }, 'old tasks and rounds could not be deleted; trying again'),
+    );
   }, sweepMs);
   sweeping.unref();
 
   return {
-    serve: createServe({ gateway: context, keys, calls, findTask: find, serverTasks, directory, momentMs: timing.momentMs }),
+    serve: createServe({ gateway: context, keys, calls, findTask: find, serverTasks, directory, rounds, momentMs: timing.momentMs }),
     handleTask: (request) => orErrorReply(logger, () => tasks.handle(request)),
     listen: (request) =>
       orErrorReply(logger, () =>

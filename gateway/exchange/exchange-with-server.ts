@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { PlatformError } from '../../schema/errors.ts';
 import { qualifiedName } from '../../schema/ids.ts';
 import type { GatewayContext } from '../gateway-context.ts';
@@ -13,6 +14,7 @@ import { answerServer } from './ask-client.ts';
 import { cleanReply } from './clean-result.ts';
 import { inputRequired, urlsRequired } from './input-required.ts';
 import { passNotifications, progressTokenOf } from './pass-notifications.ts';
+import { stateLifetimeMs } from './request-state.ts';
 import { passedMeta, withoutHopMeta } from './translate-question.ts';
 
 export type ServerExchange = {
@@ -53,7 +55,9 @@ const roundParams = ({ request, server, connection }: ServerExchange): JsonObjec
   };
 };
 
-const nextRound = ({ request: { round }, server, operationId }: ServerExchange, state: unknown): Round => ({
+const nextRound = ({ gateway, request: { round }, server, operationId }: ServerExchange, state: unknown): Round => ({
+  id: randomUUID(),
+  expiresAt: gateway.now() + stateLifetimeMs,
   number: (round?.number ?? 0) + 1,
   server: serverKeyOf(server),
   ...(typeof state === 'string' ? { state } : {}),

@@ -1,4 +1,5 @@
 import type { McpTask, McpTaskOwner } from '../../store/mcp-tasks.ts';
+import type { UsedRoundStore } from '../../store/mcp-used-rounds.ts';
 import type { ContentKeys } from '../../store/secrets/seal.ts';
 import type { GatewayContext } from '../gateway-context.ts';
 import type { ClientRequest } from '../mcp/client-request.ts';
@@ -17,6 +18,7 @@ import { isServerTask, type ServerTasks } from './server-tasks.ts';
 import type { StandingCall } from './standing-call.ts';
 import { ownerOf, type StandingCalls } from './standing-calls.ts';
 import { createdTask } from './task-view.ts';
+import { useRound } from './use-round.ts';
 
 const handedOver = (): boolean => true;
 const keptHere = (): boolean => false;
@@ -33,6 +35,7 @@ export const createServe = ({
   findTask,
   serverTasks,
   directory,
+  rounds,
   momentMs,
 }: {
   gateway: GatewayContext;
@@ -41,6 +44,7 @@ export const createServe = ({
   findTask: (id: string, owner: McpTaskOwner) => Promise<McpTask | undefined>;
   serverTasks: ServerTasks;
   directory: Pick<ResourceDirectory, 'locate'>;
+  rounds: UsedRoundStore;
   momentMs: number;
 }) => {
   const { logger, now } = gateway;
@@ -111,6 +115,7 @@ export const createServe = ({
       if (request.params.requestState !== undefined) {
         const state = openState(keys, request, now());
         if ('call' in state) return await join(request, state.call);
+        await useRound(gateway, rounds, request, state.round);
         current = { ...request, round: state.round };
       }
       return mayStand(request) ? await stand(current, work) : await shown(request, await toTheEnd(current, work, handedOver));

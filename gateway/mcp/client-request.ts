@@ -28,6 +28,10 @@ export type ClientSession = {
 
 /** What was agreed with a server in earlier rounds of a request (MRTR). */
 export type Round = {
+  /** The same however often the client is told of it. Absent in what earlier releases wrote down. */
+  id?: string;
+  /** Milliseconds since the epoch: nobody goes on with it later. */
+  expiresAt?: number;
   /** 1 is the first retry. */
   number: number;
   /** Name of the server that asked, with its tenancy. */

@@ -403,6 +403,39 @@ describe('rounds of an operation', () => {
     expect(errorOf(await replica.call('act', {}, { ...asked, rest: other }))).toMatchObject({ data: { code: 'operation_conflict' } });
   });
 
+  test('each is gone on with by one operation and with one set of answers, however often its state was handed out', async () => {
+    let rounds = 0;
+    const inputRequests = { ok: { method: 'elicitation/create', params: { message: '?', requestedSchema: object({}) } } };
+    onCall.modern = ({ params }) => {
+      if (!params?.inputResponses) return { result: { resultType: 'input_required', inputRequests, requestState: 'mine' } };
+      rounds += 1;
+      return { result: { ...done, resultType: 'complete' } };
+    };
+    const asked = { toolset: 'modern', idempotencyKey: 'once-1' };
+    const first = resultOf(await replica.call('act', {}, asked));
+    const again = resultOf(await replica.call('act', {}, asked));
+    expect(again.requestState).not.toBe(first.requestState);
+    const go = (requestState: unknown, idempotencyKey: string, action = 'accept', tool = 'act') =>
+      replica.call(tool, {}, { toolset: 'modern', idempotencyKey, rest: { inputResponses: { ok: { action } }, requestState } });
+    const racing = await Promise.all(['once-2', 'once-3', 'once-4'].map((key) => go(first.requestState, key)));
+    expect(racing.filter(({ kind }) => kind === 'result')).toHaveLength(1);
+    expect(racing.filter(({ kind }) => kind === 'error').map((reply) => errorOf(reply).code)).toEqual([-32602, -32602]);
+    const winner = `once-${racing.findIndex(({ kind }) => kind === 'result') + 2}`;
+    for (const state of [first.requestState, again.requestState]) {
+      expect(errorOf(await go(state, 'once-5'))).toMatchObject({ code: -32602, data: { code: 'request_invalid' } });
+      expect(resultOf(await go(state, winner))).toMatchObject(done);
+    }
+    expect(errorOf(await go(first.requestState, winner, 'decline'))).toMatchObject({ data: { code: 'operation_conflict' } });
+    expect(rounds).toBe(1);
+
+    // what only reads has no row of its own to be found by
+    const reading = resultOf(await replica.call('see', {}, { toolset: 'modern' }));
+    for (let attempt = 0; attempt < 2; attempt += 1)
+      expect(resultOf(await go(reading.requestState, 'read-1', 'accept', 'see'))).toMatchObject(done);
+    expect(errorOf(await go(reading.requestState, 'read-2', 'accept', 'see'))).toMatchObject({ code: -32602 });
+    expect(errorOf(await go(reading.requestState, 'read-1', 'cancel', 'see'))).toMatchObject({ data: { code: 'operation_conflict' } });
+  });
+
   test('a server that never has enough is left after ten of them', async () => {
     let rounds = 0;
     onCall.modern = () => {
