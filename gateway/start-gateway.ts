@@ -6,6 +6,7 @@ import { createOperationStore } from '../store/operations.ts';
 import { deriveContentKeys } from '../store/secrets/seal.ts';
 import { createLogger } from '../telemetry/logger.ts';
 import { createAuthenticator } from './auth/authenticate.ts';
+import { createStreamGuard } from './auth/create-stream-guard.ts';
 import { createRunTokenVerifier } from './auth/verify-run-token.ts';
 import { createRouter } from './create-router.ts';
 import { createMcpEdge } from './edge/serve-mcp.ts';
@@ -58,8 +59,10 @@ export const startGateway = async (config: GatewayConfig): Promise<{ port: numbe
   view.onDeclared(() => void discovery.discover());
   await view.begin();
   const surface = createSurface({ context, pool });
-  const legacy = createLegacyEdge({ context, surface });
-  const edge = createMcpEdge({ context, surface, legacy });
+  const streams = createStreamGuard({ context, checkMs: config.streamCheckMs });
+  const watchStream = streams.watch;
+  const legacy = createLegacyEdge({ context, surface, watchStream });
+  const edge = createMcpEdge({ context, surface, legacy, watchStream });
   const listener = await openListener({
     port: config.port,
     ...createRouter({ context, edge, handleModels: createModelHandler(context) }),
@@ -72,6 +75,7 @@ export const startGateway = async (config: GatewayConfig): Promise<{ port: numbe
     port: listener.port,
     close: async () => {
       await listener.close(async () => void (await Promise.all([surface.drain(), legacy.close()])));
+      await streams.close();
       await discovery.close();
       await pool.close();
       await view.close();

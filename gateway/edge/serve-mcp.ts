@@ -1,4 +1,5 @@
 import { isModernVersion } from '../../schema/mcp-revisions.ts';
+import type { WatchStream } from '../auth/create-stream-guard.ts';
 import type { GatewayContext } from '../gateway-context.ts';
 import { isObject, rpcCodes } from '../mcp/message.ts';
 import type { Surface } from '../surface/surface.ts';
@@ -31,14 +32,17 @@ export const createMcpEdge = ({
   context,
   surface,
   legacy,
+  watchStream,
   timing,
 }: {
   context: Pick<GatewayContext, 'logger'>;
   surface: Surface;
   legacy: LegacyEdge;
+  /** For streams that stand. */
+  watchStream: WatchStream;
   timing?: AnswerTiming;
 }) => {
-  const serveModern = createModernEdge({ surface, logger: context.logger, ...(timing ? { timing } : {}) });
+  const serveModern = createModernEdge({ surface, logger: context.logger, watchStream, ...(timing ? { timing } : {}) });
   const invalid = (from: EdgeRequest, id: string | number | null, reason: string, code: number = rpcCodes.invalidRequest): void =>
     refuse(from.response, 400, id, { code, message: `${code === rpcCodes.parse ? 'Parse error' : 'Invalid request'}: ${reason}.` });
 

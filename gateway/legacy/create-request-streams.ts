@@ -14,8 +14,18 @@ import type { LegacyLimits } from './legacy-limits.ts';
 import { RequestStream } from './request-stream.ts';
 import { type EventPage, sendEvents } from './send-events.ts';
 
-/** A reader that goes on behind an event. `isPrimed`: it takes an event without data, which tells it where it is. */
-export type Resumption = { stream: string; sequence: number; owner: string; isPrimed: boolean; response: HttpAnswer };
+/**
+ * A reader that goes on behind an event. `isPrimed`: it takes an event without data, which tells it where it is; `watch` calls `end` when
+ * it may read no longer.
+ */
+export type Resumption = {
+  stream: string;
+  sequence: number;
+  owner: string;
+  isPrimed: boolean;
+  response: HttpAnswer;
+  watch(end: () => void): void;
+};
 
 const pageSize = 64;
 
@@ -80,8 +90,9 @@ export const createRequestStreams = ({
     return { events, isComplete: hasEnded && events.length < pageSize };
   };
 
-  const begin = ({ response, isPrimed, stream, sequence }: Resumption): SseWriter => {
+  const begin = ({ response, isPrimed, stream, sequence, watch }: Resumption): SseWriter => {
     const writer = new SseWriter(response);
+    watch(() => writer.end());
     if (isPrimed) void writer.send('', { id: eventId(stream, sequence) });
     else writer.comment();
     return writer;
