@@ -75,9 +75,9 @@ export const createExchange = ({
     onListening: () => undefined,
   });
 
-  const outcomeOf = async ({ org, project, operationId }: McpTask): Promise<Reply | undefined> => {
+  const outcomeOf = async ({ org, project, principal, operationId }: McpTask): Promise<Reply | undefined> => {
     const outcome =
-      operationId === null ? undefined : await readOperationOutcome(database, operationKeys, { org, project, id: operationId });
+      operationId === null ? undefined : await readOperationOutcome(database, operationKeys, { org, project, principal, id: operationId });
     return outcome === undefined ? undefined : outcomeFound(outcome);
   };
   const find = (id: string, owner: McpTaskOwner): Promise<McpTask | undefined> => findTask(context, store, id, owner, outcomeOf);

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { isPlatformError, PlatformError, toPlatformError } from '../../schema/errors.ts';
+import { operationText } from '../../store/operation-outcome.ts';
 import type { OperationIdentity } from '../../store/operations.ts';
 import type { Reply } from '../mcp/message.ts';
 import { principalName } from '../principal.ts';
@@ -80,8 +81,7 @@ const begin = async (call: ToolCall, identity: OperationIdentity, next: () => Pr
   }
 };
 
-const isSame = (a: OperationIdentity, b: OperationIdentity): boolean =>
-  a.principal === b.principal && a.target === b.target && a.argumentsDigest === b.argumentsDigest;
+const isSame = (a: OperationIdentity, b: OperationIdentity): boolean => a.target === b.target && a.argumentsDigest === b.argumentsDigest;
 
 /**
  * Commits the intent of a call that may have an effect before it is forwarded, and its outcome after. A retry with the same
@@ -106,7 +106,7 @@ export const intend: ToolCallStep = (call, next) => {
   const { standing } = call.request;
   if (standing) standing.operation = { ...tool.tenancy, id: call.operationId };
   if (!call.isNamedOperation) return begin(call, identity, next);
-  const key = `${identity.org}/${identity.project}/${identity.id}`;
+  const key = operationText(identity);
   const running = underWay.get(key);
   if (running) {
     call.isReplay = true;
