@@ -53,6 +53,7 @@ type Answer = (
   http: Parameters<NonNullable<RawMcpServer['answers'][string]>>[1],
 ) => unknown;
 const onCall: Record<'legacy' | 'modern', Answer | undefined> = { legacy: undefined, modern: undefined };
+let onTaskResult: Answer | undefined;
 const done = { content: [{ type: 'text', text: 'done' }] };
 
 const recording =
@@ -73,7 +74,9 @@ const startLegacy = () =>
     }),
     'tools/list': () => ({ result: { tools: [...tools, longTool] } }),
     'tools/call': recording('legacy', (message, http) => (onCall.legacy ? onCall.legacy(message, http) : { result: done })),
-    'tasks/result': recording('legacy', () => ({ result: { content: [{ type: 'text', text: 'researched' }] } })),
+    'tasks/result': recording('legacy', (message, http) =>
+      onTaskResult ? onTaskResult(message, http) : { result: { content: [{ type: 'text', text: 'researched' }] } },
+    ),
   });
 
 const unsupported = { error: { code: -32601, message: 'Method not found' } };
@@ -145,6 +148,7 @@ beforeEach(() => {
   seen.modern = [];
   onCall.legacy = undefined;
   onCall.modern = undefined;
+  onTaskResult = undefined;
 });
 
 const auditRow = (matches: (row: Awaited<ReturnType<typeof queryAudit>>[number]) => boolean) =>
@@ -517,5 +521,19 @@ describe('tasks that a server keeps itself', () => {
     expect(resultOf(await replica.call('research', {}, { toolset: 'legacy', ...plain }))).toMatchObject(result);
     expect(resultOf(await replica.call('research', {}, { toolset: 'legacy', capabilities: withTasks }))).toMatchObject(result);
     expect(errorOf(await replica.call('research', {}, { toolset: 'legacy', capabilities: askable }))).toMatchObject({ code: -32021 });
+  });
+
+  test('such a tool has run when only the request for its result was not read: it is not called again', async () => {
+    onCall.legacy = () => ({ result: { task: { taskId: 't', status: 'working' } } });
+    onTaskResult = (_message, { response }) => {
+      const error = { code: -32000, message: 'Bad Request: no valid session' };
+      response.writeHead(400, { 'content-type': 'application/json' }).end(JSON.stringify({ jsonrpc: '2.0', id: null, error }));
+    };
+    for (const asked of [plain, { capabilities: withTasks }]) {
+      seen.legacy = [];
+      const error = errorOf(await replica.call('research', {}, { toolset: 'legacy', ...asked }));
+      expect(error).toMatchObject({ data: { code: 'operation_unknown' } });
+      expect(seen.legacy.map(({ message }) => message.method)).toEqual(['tools/call', 'tasks/result']);
+    }
   });
 });
