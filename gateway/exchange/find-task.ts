@@ -4,6 +4,9 @@ import type { GatewayContext } from '../gateway-context.ts';
 import type { Reply } from '../mcp/message.ts';
 import { rpcErrorOf } from './error-reply.ts';
 
+/** What everybody is told of a task that is not theirs, not there, or of a tool that they have no more. */
+export const taskNotFound = (): PlatformError => new PlatformError('request_invalid', 'Failed to retrieve task: Task not found');
+
 const lost = ({ operationId }: McpTask): PlatformError =>
   operationId === null
     ? new PlatformError('replica_lost', 'The replica of the gateway that ran the call is gone; what became of the call is not known.')

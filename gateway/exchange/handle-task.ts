@@ -5,6 +5,7 @@ import type { ClientRequest } from '../mcp/client-request.ts';
 import { isObject, type JsonObject, type Reply, rpcCodes } from '../mcp/message.ts';
 import { argumentRefused } from '../surface/refuse.ts';
 import { RpcRefusal } from './error-reply.ts';
+import { taskNotFound } from './find-task.ts';
 import { mayStillUse } from './may-still-use.ts';
 import { declaresTasks, missingTasks } from './missing-capabilities.ts';
 import type { ServerTasks } from './server-tasks.ts';
@@ -33,19 +34,18 @@ export const createTaskHandler = ({
   findTask: (id: string, owner: McpTaskOwner) => Promise<McpTask | undefined>;
   serverTasks: ServerTasks;
 }) => {
-  const notFound = (): PlatformError => new PlatformError('request_invalid', 'Failed to retrieve task: Task not found');
   const required = async (request: ClientRequest, id: string): Promise<McpTask> => {
     const task = await findTask(id, ownerOf(request));
-    if (!task) throw notFound();
+    if (!task) throw taskNotFound();
     return task;
   };
 
   /** The refusal of what the caller may not do any more; a call that never came to its decision has nothing to keep back. */
   const refusalOf = (request: ClientRequest, { asked, result, inputRequests }: McpTaskContent): PlatformError | undefined => {
-    if (!asked) return result || Object.keys(inputRequests ?? {}).length > 0 ? notFound() : undefined;
+    if (!asked) return result || Object.keys(inputRequests ?? {}).length > 0 ? taskNotFound() : undefined;
     const still = mayStillUse(gateway, request, asked);
     if (still.ok) return undefined;
-    return still.reason === 'unknown' ? notFound() : argumentRefused(asked.tool, still.decision);
+    return still.reason === 'unknown' ? taskNotFound() : argumentRefused(asked.tool, still.decision);
   };
   const assertStill = (request: ClientRequest, content: McpTaskContent): void => {
     const refusal = refusalOf(request, content);

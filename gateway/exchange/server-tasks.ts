@@ -13,6 +13,7 @@ import { presentToolResult } from '../tool-call/present-tool-result.ts';
 import type { McpServer, UpstreamPool } from '../upstream/upstream-pool.ts';
 import { askClient } from './ask-client.ts';
 import { exchangeWithServer, serverKeyOf } from './exchange-with-server.ts';
+import { taskNotFound } from './find-task.ts';
 import { questionsFor } from './input-required.ts';
 import type { ToolUse } from './may-still-use.ts';
 import { ownerOf } from './standing-calls.ts';
@@ -49,11 +50,9 @@ export const createServerTasks = ({
   store: McpTaskStore;
   directory: Pick<ResourceDirectory, 'expose'>;
 }) => {
-  const gone = (): PlatformError => new PlatformError('request_invalid', 'Failed to retrieve task: Task not found');
-
   const toolOf = (request: ClientRequest, upstream: { server: string; tool: string }) => {
     const { item } = viewOf(gateway, request.principal, request.endpoint).find('tool', upstream.tool);
-    if (!item || serverKeyOf(item.server) !== upstream.server) throw gone();
+    if (!item || serverKeyOf(item.server) !== upstream.server) throw taskNotFound();
     return item;
   };
 
@@ -63,7 +62,7 @@ export const createServerTasks = ({
       .declared()
       .list('McpServer')
       .find((each) => serverKeyOf(each) === upstream.server);
-    if (!server) throw gone();
+    if (!server) throw taskNotFound();
     return server;
   };
 
@@ -164,14 +163,14 @@ export const createServerTasks = ({
 
     /** `tasks/get` of a task that a server keeps. */
     get: async (request: ClientRequest, { id, content: { upstream } }: McpTask): Promise<Reply> => {
-      if (!upstream) throw gone();
+      if (!upstream) throw taskNotFound();
       const reply = await look(request, upstream);
       return reply.kind === 'error' ? reply : { kind: 'result', result: { ...reply.result, taskId: id } };
     },
 
     /** `tasks/update` and `tasks/cancel` of a task that a server keeps. */
     pass: async (request: ClientRequest, { content: { upstream } }: McpTask): Promise<Reply> => {
-      if (!upstream) throw gone();
+      if (!upstream) throw taskNotFound();
       const isAnswer = request.method === 'tasks/update';
       const server = isAnswer ? toolOf(request, upstream).server : serverOf(upstream);
       const inputResponses = isAnswer ? { inputResponses: objectAt(request.params, 'inputResponses') } : {};

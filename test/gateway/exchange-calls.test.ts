@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { type JsonObject, objectAt, type Reply } from '../../gateway/mcp/message.ts';
 import { AuditQuerySchema } from '../../schema/audit-event.ts';
 import { queryAudit } from '../../store/audit.ts';
-import { applyResources } from '../../store/resources.ts';
+import { applyResources, deleteResource } from '../../store/resources.ts';
 import { pollUntil } from '../support/poll-until.ts';
 import { startTestDatabase } from '../support/postgres.ts';
 import { type RawMcpServer, startRawMcpServer } from '../support/raw-mcp-server.ts';
@@ -493,6 +493,34 @@ describe('tasks that a server keeps itself', () => {
     expect(resultOf(await handle('tasks/get', { taskId }))).toMatchObject({ taskId, status: 'completed', result: done });
     expect(resultOf(await handle('tasks/cancel', { taskId }))).toEqual({});
     expect(lastAt('modern').message.method).toBe('tasks/cancel');
+  });
+
+  test('can be taken back there though their tool may not be used any more, and are told no more', async () => {
+    onCall.modern = () => ({ result: taskAtServer });
+    onTask = () => ({ result: { ...taskAtServer, resultType: 'complete' } });
+    const { taskId } = resultOf(await replica.call('act', { path: '/kept' }, { toolset: 'modern', capabilities: withTasks }));
+    const cedar =
+      'forbid (principal, action == Quarterdeck::Action::"callTool", resource) when { context.arguments.paths.contains("/kept") };';
+    const forbid = { kind: 'PolicySet', metadata: { name: 'later' }, spec: { cedar } };
+    const none = { ...forbid, spec: { cedar: 'forbid (principal, action == Quarterdeck::Action::"callTool", resource);' } };
+    for (const [policy, code] of [
+      [forbid, 'argument_refused'],
+      [none, 'request_invalid'],
+    ] as const) {
+      await applyResources(replica.database, parsed(policy));
+      const refused = () => handle('tasks/get', { taskId });
+      await pollUntil(async () => {
+        const reply = await refused();
+        return (reply.kind === 'error' && objectAt({ data: reply.error.data }, 'data').code === code) || undefined;
+      }, 'the policy');
+      const before = seen.modern.length;
+      expect(errorOf(await handle('tasks/update', { taskId, inputResponses: {} }))).toMatchObject({ data: { code } });
+      expect(seen.modern).toHaveLength(before);
+      expect(resultOf(await handle('tasks/cancel', { taskId }))).toEqual({});
+      expect(lastAt('modern').message).toMatchObject({ method: 'tasks/cancel', params: { taskId: 'upstream-1' } });
+    }
+    await deleteResource(replica.database, { org: 'default', project: 'default', kind: 'PolicySet', name: 'later' });
+    await pollUntil(async () => (await handle('tasks/get', { taskId })).kind === 'result' || undefined, 'it back');
   });
 
   test('are waited for where the client knows none, with what they ask put to it', async () => {
