@@ -550,6 +550,21 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/gateway/accept-edge.test.ts › an event id means nothing to the modern era: the request is answered as any other',
   },
   {
+    id: 'GW-16',
+    clause: 'a',
+    text: 'Ten thousand idle legacy sessions and as many listen streams leave the gateway small.',
+    threshold: '≤ 600 MB',
+    test: 'test/full/gateway/accept-idle-weight.test.ts › 10,000 idle sessions and 10,000 listen streams weigh at most 600 MB, and the heap is back within a tenth when they have ended',
+  },
+  // b, what calls take beside them (p99 +≤ 20 %), is a speed: `quarterdeck bench gateway` prints it, and no test claims it.
+  {
+    id: 'GW-16',
+    clause: 'c',
+    text: 'When they have ended, the heap is what it was before.',
+    threshold: '≤ 10 % more',
+    test: 'test/full/gateway/accept-idle-weight.test.ts › 10,000 idle sessions and 10,000 listen streams weigh at most 600 MB, and the heap is back within a tenth when they have ended',
+  },
+  {
     id: 'GW-17',
     clause: 'a',
     text: 'After `kill -9` of a replica its sealed legacy sessions go on at another one without `initialize`.',

@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { type AddressInfo, createServer as createSocketServer, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from '../../telemetry/logger.ts';
+import { PassingMap } from '../passing-map.ts';
 import type { HttpAnswer, ShortRequest } from './http-exchange.ts';
 import type { ShortAnswer } from './short-answer.ts';
 import { ShortConnection } from './short-connection.ts';
@@ -39,7 +40,8 @@ export const openListener = async ({
   noticeMs,
   drainMs,
 }: RequestHandlers & { port: number; logger: Logger; noticeMs: number; drainMs: number }) => {
-  const open = new Set<ServerResponse>();
+  const open = new PassingMap<number, ServerResponse>();
+  let opened = 0;
   const short = new Set<ShortConnection>();
   let isDraining = false;
   let isClosed = false;
@@ -63,11 +65,13 @@ export const openListener = async ({
   };
 
   const http = createServer((request, response) => {
-    open.add(response);
+    opened += 1;
+    const number = opened;
+    open.set(number, response);
     // makes Node send `connection: close`: the client's next request goes where it is taken
     if (isDraining) response.shouldKeepAlive = false;
     response.once('close', () => {
-      open.delete(response);
+      open.delete(number);
       // the head of a stream was sent when the connection was still to be kept
       if (isClosed) http.closeIdleConnections();
     });
@@ -106,7 +110,7 @@ export const openListener = async ({
   await once(server, 'listening');
 
   const keepNone = (): void => {
-    for (const response of open) response.shouldKeepAlive = false;
+    for (const response of open.values()) response.shouldKeepAlive = false;
     for (const { answer } of short) if (answer) answer.shouldKeepAlive = false;
   };
 

@@ -3,6 +3,7 @@ import { isPlatformError, PlatformError, toPlatformError } from '../../schema/er
 import { operationText } from '../../store/operation-outcome.ts';
 import type { OperationIdentity } from '../../store/operations.ts';
 import type { Reply } from '../mcp/message.ts';
+import { PassingMap } from '../passing-map.ts';
 import { principalName } from '../principal.ts';
 import { outcomeFound } from './outcome-found.ts';
 import { auditEventOf, outcomeOf } from './record.ts';
@@ -13,7 +14,7 @@ const settleAttempts = 3000;
 const settleDelayMs = 200;
 
 /** Operations under way in this process: a retry that comes while the first is still running waits for the same answer. */
-const underWay = new Map<string, { identity: OperationIdentity; outcome: Promise<Reply> }>();
+const underWay = new PassingMap<string, { identity: OperationIdentity; outcome: Promise<Reply> }>();
 
 const unknownOutcome = (call: ToolCall): PlatformError =>
   new PlatformError(
