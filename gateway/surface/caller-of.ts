@@ -19,7 +19,12 @@ const straysTo =
   };
 
 /** Whose connection a request goes through: what a server holds for one legacy session, or one modern principal, meets no other. */
-export const callerOf = ({ principal, session, client, logLevel }: Omit<ClientRequest, 'notify' | 'ask'>): CallerOfServer => {
+export const callerOf = ({
+  principal,
+  session,
+  client,
+  logLevel,
+}: Omit<ClientRequest, 'method' | 'params' | 'notify' | 'ask'>): CallerOfServer => {
   const run = runOf(principal);
   const name = principalName(principal);
   return {

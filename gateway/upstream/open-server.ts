@@ -50,6 +50,7 @@ export type OpenServer = {
   lookAgain(): ReturnType<Inspection['look']>;
   /** @param caller - undefined: the gateway's own session */
   send(caller: CallerOfServer | undefined, request: UpstreamRequest): Promise<Reply>;
+  /** Tells the server what concerns this caller alone; nobody where the caller has no session of its own. */
   notify(caller: CallerOfServer, notification: Notification): void;
   sweep(): Promise<void>;
   forgetKey(sessionKey: string): void;
@@ -182,7 +183,7 @@ export const openServer = async ({
       const prepared = greeted.way === 'modern' ? withHeaders(request, opened.inspection) : withoutQuestions(request, caller);
       return sessions.of(caller).send(prepared, options);
     },
-    notify: (caller, notification) => sessions.of(caller).notify(notification),
+    notify: (caller, notification) => sessions.ownOf(caller)?.notify(notification),
     sweep: sessions.sweep,
     forgetKey: sessions.forgetKey,
     close: async ({ atServer = true } = {}) => {

@@ -1,7 +1,7 @@
 import { PlatformError } from '../../schema/errors.ts';
 import type { Era } from '../../schema/mcp-revisions.ts';
 import type { ResolvedPath } from '../../schema/server-launch.ts';
-import type { JsonObject, Notification, Reply } from '../mcp/message.ts';
+import type { JsonObject, Reply } from '../mcp/message.ts';
 import { ResultTooLarge } from './result-too-large.ts';
 import type { ReadyEntry } from './server-entry.ts';
 import type { ServerTable } from './server-table.ts';
@@ -80,9 +80,5 @@ export class ServerConnection implements Connection {
     } finally {
       this.#table.callEnded(entry, principal);
     }
-  }
-
-  notify(notification: Notification): void {
-    if (this.#caller) this.#entry.open.notify(this.#caller, notification);
   }
 }

@@ -62,5 +62,4 @@ export type Connection = {
    * @throws {ResultTooLarge} (result-too-large.ts) when it ran and its answer is over the limit
    */
   request(request: UpstreamRequest): Promise<Reply>;
-  notify(notification: Notification): void;
 };

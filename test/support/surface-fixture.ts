@@ -154,7 +154,6 @@ export const createSurfaceFixture = (servers: Record<string, PretendServer>, ...
         }
         return (await pretend.answer?.(request)) ?? { kind: 'result', result: {} };
       },
-      notify: () => undefined,
     };
   };
 
@@ -162,6 +161,7 @@ export const createSurfaceFixture = (servers: Record<string, PretendServer>, ...
     connect,
     look: connect,
     forget: () => undefined,
+    tell: () => undefined,
     listen: async (server, _run, filter, onNotification) => {
       ears.set(server.metadata.name, onNotification);
       return { accepted: filter, close: () => void ears.delete(server.metadata.name) };
