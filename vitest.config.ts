@@ -1,8 +1,9 @@
 import { defineConfig } from 'vitest/config';
 
 /**
- * Two suites. `quick` needs only Node, what npm brings, and Temporal; `full` needs bubblewrap, apt or the tiny model. The npm scripts
- * `test` and `test:full` run one each and leave its report in `test-results/`, from which the status tables are computed.
+ * Two suites that a change must pass, and two that are run for themselves. `quick` needs only Node, what npm brings, and Temporal; `full`
+ * needs bubblewrap, apt or the tiny model; `soak` and `fuzz` need time. The npm scripts `test`, `test:full`, `soak` and `fuzz` run one each
+ * and leave its report in `test-results/`, from which the status tables are computed.
  */
 export default defineConfig({
   test: {

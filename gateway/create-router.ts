@@ -2,6 +2,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type Endpoint, parseEndpoint } from '../schema/mcp-endpoint.ts';
 import { answerUnauthenticated, resourceMetadata } from './auth/challenge.ts';
 import type { EdgeRequest } from './edge/legacy-edge.ts';
+import type { HttpAnswer, HttpRequest } from './front/http-exchange.ts';
+import type { RequestHandlers } from './front/open-listener.ts';
 import type { GatewayContext } from './gateway-context.ts';
 import { createRequestGuard } from './guard-request.ts';
 import { passThrough } from './pass-through.ts';
@@ -16,11 +18,11 @@ type Place =
   | { kind: 'other'; pathname: string }
   | { kind: 'nowhere' };
 
-const answerJson = (response: ServerResponse, status: number, body: unknown): void => {
+const answerJson = (response: HttpAnswer, status: number, body: unknown): void => {
   response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
 };
 
-const notFound = (response: ServerResponse, detail: string): void =>
+const notFound = (response: HttpAnswer, detail: string): void =>
   answerJson(response, 404, { error: 'not_found', error_description: detail });
 
 /**
@@ -36,7 +38,7 @@ export const createRouter = ({
   context: GatewayContext;
   edge: { serve(request: EdgeRequest): Promise<void> };
   handleModels: (request: IncomingMessage, response: ServerResponse) => Promise<boolean>;
-}) => {
+}): RequestHandlers => {
   const { config, logger } = context;
   const guard = createRequestGuard(config.publicUrl);
   const places = new Map<string, Place>();
@@ -64,8 +66,8 @@ export const createRouter = ({
 
   const handleMcp = async (
     { pathname, endpoint, audience }: Extract<Place, { kind: 'mcp' }>,
-    request: IncomingMessage,
-    response: ServerResponse,
+    request: HttpRequest,
+    response: HttpAnswer,
   ): Promise<void> => {
     let principal: Principal;
     try {
@@ -96,11 +98,20 @@ export const createRouter = ({
     notFound(response, 'Tools are at /mcp, models at /v1, the api at /api.');
   };
 
-  return (request: IncomingMessage, response: ServerResponse): void | Promise<void> => {
-    if (!guard(request, response)) return;
-    const place = placeOf(request.url ?? '/');
-    if (place.kind === 'mcp') return handleMcp(place, request, response);
-    if (place.kind === 'other') return handleOther(place.pathname, request, response);
-    notFound(response, 'There is nothing at this path; toolsets are at /mcp/{toolset}.');
+  const nothing = (response: HttpAnswer): void => notFound(response, 'There is nothing at this path; toolsets are at /mcp/{toolset}.');
+
+  return {
+    handle: (request, response) => {
+      if (!guard(request, response)) return;
+      const place = placeOf(request.url ?? '/');
+      if (place.kind === 'mcp') return handleMcp(place, request, response);
+      if (place.kind === 'other') return handleOther(place.pathname, request, response);
+      nothing(response);
+    },
+    handleShort: (request, answer) => {
+      if (!guard(request, answer)) return;
+      const place = placeOf(request.url);
+      return place.kind === 'mcp' ? handleMcp(place, request, answer) : nothing(answer);
+    },
   };
 };

@@ -19,6 +19,8 @@ export type GatewayConfig = {
   environment: Readonly<Record<string, string | undefined>>;
   /** The installation's data folder: no secret reference may lead into it. */
   privateDirectory?: string;
+  /** How often the callers of open streams are authenticated again (10,000 ms). */
+  streamCheckMs?: number;
   /** How a stop goes: for how long calls are taken after readiness is off (0 ms), and how long running ones may take to end (5,000 ms). */
   drain?: { noticeMs?: number; longestMs?: number };
 };

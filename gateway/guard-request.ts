@@ -1,4 +1,4 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { HttpAnswer, HttpRequest } from './front/http-exchange.ts';
 
 const loopbackNames = ['localhost', '127.0.0.1', '[::1]'];
 
@@ -7,7 +7,7 @@ const loopbackNames = ['localhost', '127.0.0.1', '[::1]'];
  * must Origin where there is one.
  * @returns a function that answers 403 and says false for such a request
  */
-export const createRequestGuard = (publicUrl: string): ((request: IncomingMessage, response: ServerResponse) => boolean) => {
+export const createRequestGuard = (publicUrl: string): ((request: HttpRequest, response: HttpAnswer) => boolean) => {
   const { host: publicHost, port } = new URL(publicUrl);
   const hosts = new Set([publicHost, ...loopbackNames.map((name) => (port === '' ? name : `${name}:${port}`))]);
   const isOurs = (host: string): boolean => hosts.has(host) || hosts.has(host.toLowerCase());

@@ -6,16 +6,17 @@ import { createOperationStore } from '../store/operations.ts';
 import { deriveContentKeys } from '../store/secrets/seal.ts';
 import { createLogger } from '../telemetry/logger.ts';
 import { createAuthenticator } from './auth/authenticate.ts';
+import { createStreamGuard } from './auth/create-stream-guard.ts';
 import { createAccessTokenVerifier } from './auth/verify-access-token.ts';
 import { createRouter } from './create-router.ts';
 import { createMcpEdge } from './edge/serve-mcp.ts';
 import { followDeclared } from './follow-declared.ts';
+import { openListener } from './front/open-listener.ts';
 import type { GatewayConfig } from './gateway-config.ts';
 import type { GatewayContext } from './gateway-context.ts';
 import { keepInstanceLock } from './keep-instance-lock.ts';
 import { createLegacyEdge } from './legacy/create-legacy-edge.ts';
 import { createModelHandler } from './llm/handle-models.ts';
-import { openListener } from './open-listener.ts';
 import { createSurface } from './surface/create-surface.ts';
 import { createUpstreamPool } from './upstream/create-upstream-pool.ts';
 import { createServerDiscovery } from './upstream/discover-servers.ts';
@@ -58,11 +59,13 @@ export const startGateway = async (config: GatewayConfig): Promise<{ port: numbe
   view.onDeclared(() => void discovery.discover());
   await view.begin();
   const surface = createSurface({ context, pool });
-  const legacy = createLegacyEdge({ context, surface });
-  const edge = createMcpEdge({ context, surface, legacy });
+  const streams = createStreamGuard({ context, checkMs: config.streamCheckMs });
+  const watchStream = streams.watch;
+  const legacy = createLegacyEdge({ context, surface, watchStream });
+  const edge = createMcpEdge({ context, surface, legacy, watchStream });
   const listener = await openListener({
     port: config.port,
-    handle: createRouter({ context, edge, handleModels: createModelHandler(context) }),
+    ...createRouter({ context, edge, handleModels: createModelHandler(context) }),
     logger,
     noticeMs: config.drain?.noticeMs ?? 0,
     drainMs: config.drain?.longestMs ?? 5000,
@@ -72,6 +75,7 @@ export const startGateway = async (config: GatewayConfig): Promise<{ port: numbe
     port: listener.port,
     close: async () => {
       await listener.close(async () => void (await Promise.all([surface.drain(), legacy.close()])));
+      await streams.close();
       await discovery.close();
       await pool.close();
       await view.close();

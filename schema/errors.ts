@@ -5,6 +5,7 @@ export type ErrorKind = { status: number; retryable: boolean; title: string };
 export const errorKinds = {
   argument_refused: { status: 403, retryable: false, title: 'A policy refuses this argument' },
   budget_exhausted: { status: 429, retryable: false, title: 'A limit of the agent is reached' },
+  calls_exhausted: { status: 429, retryable: true, title: 'The caller has too many calls under way' },
   capacity_reached: { status: 503, retryable: true, title: 'There is no room for more' },
   client_unreachable: { status: 409, retryable: false, title: 'The client cannot be asked' },
   conflict: { status: 409, retryable: false, title: 'The thing changed or is in use' },

@@ -1,4 +1,5 @@
 import { and, eq, gt, inArray, lte } from 'drizzle-orm';
+import { parseExactly } from '../schema/exact-json.ts';
 import { mcpTasks } from '../schema/tables/tables.ts';
 import { type Database, type Executor, guarded } from './database.ts';
 import { isInstanceGone } from './mcp-streams.ts';
@@ -7,12 +8,17 @@ import { type ContentKeys, seal, unseal } from './secrets/seal.ts';
 export type McpTaskStatus = 'working' | 'input_required' | 'completed' | 'failed' | 'cancelled';
 type Json = Record<string, unknown>;
 
+/** As `policy/argument-facts.ts` has them. */
+type ArgumentFacts = { paths: string[]; roots: string[]; urls: string[]; hosts: string[]; canonical: boolean; bytes: number };
+
 /** What a task holds of content. */
 export type McpTaskContent = {
   /** Questions by key that the client has not answered yet. */
   inputRequests?: Json;
   result?: Json;
   error?: { code: number; message: string; data?: unknown };
+  /** The tool under the name that the client called, and what policy saw of the call: it is asked again before anything is handed over. */
+  asked?: { tool: string; server: string; isolation: number; facts: ArgumentFacts };
   /** A task that a server keeps itself: its own id of it, and the tool under the name that the client called. */
   upstream?: { server: string; taskId: string; tool: string };
 };
@@ -47,7 +53,7 @@ export const createMcpTaskStore = ({
   const taskOf = (row: typeof mcpTasks.$inferSelect): McpTask => ({
     ...row,
     status: row.status as McpTaskStatus,
-    content: row.content ? (JSON.parse(unseal(keys, row.content, contextOf(row.id)).toString()) as McpTaskContent) : {},
+    content: row.content ? (parseExactly(unseal(keys, row.content, contextOf(row.id)).toString()) as McpTaskContent) : {},
   });
   const expiryOf = ({ createdAt, ttlMs }: Pick<McpTask, 'createdAt' | 'ttlMs'>): Date => new Date(createdAt.getTime() + ttlMs);
   const owned = (executor: Executor, id: string, { principal, endpoint }: McpTaskOwner, now: Date) =>

@@ -4,10 +4,9 @@ import { auditColumns, auditFields, auditJson, auditValues } from './audit-rows.
 import { type Database, guarded, writerOf } from './database.ts';
 import { createGroupCommit } from './group-commit.ts';
 
-type Key = { org: string; project: string; id: string };
+type Key = { org: string; project: string; principal: string; id: string };
 /** An operation that is put down; it takes effect only where there is none of its id. */
 export type Beginning = Key & {
-  principal: string;
   target: string;
   argumentsDigest: string;
   gatewayInstance: string;
@@ -19,9 +18,10 @@ export type Ending = Key & { to: 'settled' | 'unknown' | 'released'; outcome: st
 /** What is committed together with its audit row; some changes are the row alone. */
 export type OperationChange = { event: NewAuditEvent; beginning?: Beginning; ending?: Ending };
 
-const keyFields = 'org text, project text, id text';
-const sameKey = (left: string, right: string): string =>
-  ['org', 'project', 'id'].map((name) => `${left}.${name} = ${right}.${name}`).join(' and ');
+const keyNames = ['org', 'project', 'principal', 'id'];
+const key = keyNames.join(', ');
+const keyFields = keyNames.map((name) => `${name} text`).join(', ');
+const sameKey = (left: string, right: string): string => keyNames.map((name) => `${left}.${name} = ${right}.${name}`).join(' and ');
 
 /**
  * Everything in one statement, so in one round trip and one commit. Its parts look at the same moment and touch different operations.
@@ -29,14 +29,14 @@ const sameKey = (left: string, right: string): string =>
  */
 const commitChanges = `
 with beginning as materialized (
-  select * from jsonb_to_recordset($1::jsonb) as b(n int, ${keyFields}, principal text, target text, "argumentsDigest" text, "gatewayInstance" text, state text)
+  select * from jsonb_to_recordset($1::jsonb) as b(n int, ${keyFields}, target text, "argumentsDigest" text, "gatewayInstance" text, state text)
 ), begun as (
-  insert into operations (org, project, id, principal, target, arguments_digest, state, gateway_instance)
-  select org, project, id, principal, target, "argumentsDigest", state, "gatewayInstance" from beginning order by org, project, id
+  insert into operations (${key}, target, arguments_digest, state, gateway_instance)
+  select ${key}, target, "argumentsDigest", state, "gatewayInstance" from beginning order by ${key}
   on conflict do nothing
-  returning org, project, id
+  returning ${key}
 ), started as materialized (
-  select n from beginning join begun using (org, project, id)
+  select n from beginning join begun using (${key})
 ), ending as materialized (
   select * from jsonb_to_recordset($2::jsonb) as e(${keyFields}, "to" text, outcome text)
 ), ended as (
@@ -84,10 +84,10 @@ const inRounds = (changes: readonly OperationChange[]): number[][] => {
   const rounds: number[][] = [];
   const seen = new Map<string, number>();
   for (const [index, { beginning, ending }] of changes.entries()) {
-    const { org, project, id } = beginning ?? ending ?? {};
-    const key = `${org}/${project}/${id}`;
-    const round = id === undefined ? 0 : (seen.get(key) ?? 0);
-    seen.set(key, round + 1);
+    const { org, project, principal, id } = beginning ?? ending ?? {};
+    const name = `${org}/${project}/${principal}/${id}`;
+    const round = id === undefined ? 0 : (seen.get(name) ?? 0);
+    seen.set(name, round + 1);
     rounds[round] = [...(rounds[round] ?? []), index];
   }
   return rounds;

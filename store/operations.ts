@@ -1,16 +1,14 @@
 import { createHash } from 'node:crypto';
-import { and, eq, sql } from 'drizzle-orm';
+import { sql } from 'drizzle-orm';
 import type { NewAuditEvent } from '../schema/audit-event.ts';
-import type { Tenancy } from '../schema/ids.ts';
 import { operations } from '../schema/tables/tables.ts';
 import { appendAudit } from './audit.ts';
 import { type Database, guarded } from './database.ts';
 import { type Beginning, createOperationCommits, type Ending, type Writer } from './operation-commits.ts';
-import { type ContentKeys, seal, unseal } from './secrets/seal.ts';
+import { isOperation, type OperationKey, openOutcome, operationText, sealOutcome } from './operation-outcome.ts';
+import type { ContentKeys } from './secrets/seal.ts';
 
-type Key = Tenancy & { id: string };
-export type OperationIdentity = Key & {
-  principal: string;
+export type OperationIdentity = OperationKey & {
   target: string;
   argumentsDigest: string;
   /**
@@ -24,7 +22,7 @@ export type OperationStart =
   | { kind: 'settled'; outcome: unknown }
   | { kind: 'in-progress' }
   | { kind: 'unknown' }
-  /** The id was used for another call: another caller, tool or arguments. */
+  /** Its principal used the id for another call: another tool, or other arguments. */
   | { kind: 'conflict' };
 
 /** The advisory lock that an instance of the gateway holds as long as it lives; Postgres frees it with the connection. */
@@ -53,35 +51,32 @@ export const createOperationStore = (database: Database, keys: ContentKeys, inst
   const commit = createOperationCommits(database, writer);
   /** Intents of ours of which nobody can say whether they were committed, because the database went away: their calls were not made. */
   const doubtful = new Set<string>();
-  const at = ({ org, project, id }: Key) => and(eq(operations.org, org), eq(operations.project, project), eq(operations.id, id));
-  const keyOf = ({ org, project, id }: Key): Key => ({ org, project, id });
-  const beginningOf = ({ principal, target, argumentsDigest, ...key }: OperationIdentity, state: Beginning['state']): Beginning => ({
+  const keyOf = ({ org, project, principal, id }: OperationKey): OperationKey => ({ org, project, principal, id });
+  const beginningOf = ({ target, argumentsDigest, ...key }: OperationIdentity, state: Beginning['state']): Beginning => ({
     ...keyOf(key),
-    principal,
     target,
     argumentsDigest,
     gatewayInstance: instance,
     state,
   });
-  const contextOf = ({ org, project, id }: Key): string => `${org}/${project}/operation/${id}`;
 
   /** What became of an operation that was begun before; undefined where it was released in the meantime. */
   const findEarlier = (identity: OperationIdentity, intent: NewAuditEvent): Promise<OperationStart | undefined> =>
     guarded(() =>
       database.transaction(async (transaction): Promise<OperationStart | undefined> => {
-        const { principal, target, argumentsDigest } = identity;
-        const [row] = await transaction.select().from(operations).where(at(identity)).for('update');
+        const { target, argumentsDigest } = identity;
+        const [row] = await transaction.select().from(operations).where(isOperation(identity)).for('update');
         if (!row) return undefined;
-        if (row.principal !== principal || row.target !== target || row.argumentsDigest !== argumentsDigest) return { kind: 'conflict' };
-        if (row.state === 'settled' && row.outcome)
-          return { kind: 'settled', outcome: JSON.parse(unseal(keys, row.outcome, contextOf(identity)).toString()) };
+        if (row.target !== target || row.argumentsDigest !== argumentsDigest) return { kind: 'conflict' };
+        if (row.state === 'settled' && row.outcome) return { kind: 'settled', outcome: openOutcome(keys, identity, row.outcome) };
         if (row.state === 'unknown') return { kind: 'unknown' };
-        if (row.gatewayInstance === instance) return doubtful.delete(contextOf(identity)) ? { kind: 'started' } : { kind: 'in-progress' };
+        if (row.gatewayInstance === instance)
+          return doubtful.delete(operationText(identity)) ? { kind: 'started' } : { kind: 'in-progress' };
         const lock = await transaction.execute<{ free: boolean }>(
           sql`select pg_try_advisory_xact_lock(${lockKeyOf(row.gatewayInstance)}::bigint) as free`,
         );
         if (!lock.rows[0]?.free) return { kind: 'in-progress' };
-        await transaction.update(operations).set({ state: 'unknown' }).where(at(identity));
+        await transaction.update(operations).set({ state: 'unknown' }).where(isOperation(identity));
         await appendAudit(transaction, [{ ...intent, kind: 'outcome', outcome: 'unknown', errorCode: 'operation_unknown' }]);
         return { kind: 'unknown' };
       }),
@@ -99,7 +94,7 @@ export const createOperationStore = (database: Database, keys: ContentKeys, inst
     const beginning = beginningOf(identity, 'intent');
     for (;;) {
       const isStarted = await commit({ beginning, event: intent }).catch((error: unknown) => {
-        doubtful.add(contextOf(identity));
+        doubtful.add(operationText(identity));
         throw error;
       });
       if (isStarted) return { kind: 'started' };
@@ -116,8 +111,8 @@ export const createOperationStore = (database: Database, keys: ContentKeys, inst
     begin,
     /** Commits the outcome and its audit row. An outcome that comes after the operation was called unknown still counts. */
     settle: (identity: OperationIdentity, outcome: unknown, event: NewAuditEvent): Promise<void> => {
-      const sealOutcome = () => seal(keys, Buffer.from(JSON.stringify(outcome)), contextOf(identity)).toString('base64');
-      return end(identity, 'settled', identity.isNamed === false ? null : sealOutcome(), event);
+      const sealed = identity.isNamed === false ? null : sealOutcome(keys, identity, outcome).toString('base64');
+      return end(identity, 'settled', sealed, event);
     },
     /**
      * Commits that nobody knows what became of the call: it was sent, and no answer came. The refusal tells the caller the id, so from

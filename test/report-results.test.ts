@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { judgeClauses, summarizeFamilies } from './support/acceptance-status.ts';
-import { readOutcomes, readSuiteResults } from './support/report-results.ts';
+import { hasReport, readOutcomes, readSuiteResults } from './support/report-results.ts';
 import { renderPage, replaceBetweenMarkers } from './support/status-tables.ts';
 
 let root: string;
@@ -83,6 +83,13 @@ test('takes a clause as proven only when its test ran and passed', () => {
     proven: 1,
   });
   expect(renderPage(clauses)).toContain('| GW-1 c | what gone promises \\| more |  | test/a.test.ts › group › gone | not run |');
+});
+
+test('counts what a suite for itself proves, where it has left a report', () => {
+  const claims = [{ id: 'GW-5', clause: 'c', text: 'for long', test: 'test/a.fuzz.ts › group › long', suite: 'fuzz' as const }];
+  expect([hasReport(root, 'fuzz'), judgeClauses(claims, readOutcomes(root))[0]?.outcome]).toEqual([false, 'not run']);
+  report('fuzz', { success: true, testResults: [file('test/a.fuzz.ts', 'passed', [['long', 'passed']])] });
+  expect([hasReport(root, 'fuzz'), judgeClauses(claims, readOutcomes(root))[0]?.outcome]).toEqual([true, 'passed']);
 });
 
 test('writes the table between the markers and leaves the rest of the document alone', () => {

@@ -114,6 +114,10 @@ const list = async ({ url, headers, meta, seconds }: HttpTarget & { meta: object
   return { ...size, medianMs: quantile(durations, 0.5) };
 };
 
+const legacyVersion = '2025-11-25';
+/** What a request of each session that was begun says of it. */
+const sessions: Record<string, string>[] = [];
+
 /** Begins sessions as a client of 2025-11-25 does, and leaves them idle. @returns how many there are */
 const openSessions = async ({ url, headers, count }: HttpTarget & { count: number }): Promise<number> => {
   const post = async (body: object, more: Record<string, string> = {}) => {
@@ -126,21 +130,35 @@ const openSessions = async ({ url, headers, count }: HttpTarget & { count: numbe
     await answer.body.dump();
     return answer;
   };
-  let begun = 0;
   let left = count;
   const worker = async (): Promise<void> => {
     while (left > 0) {
       left -= 1;
-      const params = { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'bench', version: '1' } };
+      const params = { protocolVersion: legacyVersion, capabilities: {}, clientInfo: { name: 'bench', version: '1' } };
       const { statusCode, headers: answered } = await post({ id: 1, method: 'initialize', params });
       const session = answered['mcp-session-id'];
       if (statusCode !== 200 || typeof session !== 'string') continue;
-      await post({ method: 'notifications/initialized' }, { 'mcp-session-id': session, 'mcp-protocol-version': '2025-11-25' });
-      begun += 1;
+      const ofSession = { 'mcp-session-id': session, 'mcp-protocol-version': legacyVersion };
+      await post({ method: 'notifications/initialized' }, ofSession);
+      sessions.push(ofSession);
     }
   };
   await Promise.all(Array.from({ length: 32 }, worker));
-  return begun;
+  return sessions.length;
+};
+
+/** Ends all sessions as their clients would. @returns how many of them the server took for ended */
+const endSessions = async ({ url, headers }: HttpTarget): Promise<number> => {
+  let ended = 0;
+  const worker = async (): Promise<void> => {
+    for (let session = sessions.pop(); session !== undefined; session = sessions.pop()) {
+      const { statusCode, body } = await request(url, { dispatcher: keptAlive, method: 'DELETE', headers: { ...headers, ...session } });
+      await body.dump();
+      if (statusCode < 300) ended += 1;
+    }
+  };
+  await Promise.all(Array.from({ length: 32 }, worker));
+  return ended;
 };
 
 const streams = new Set<Socket>();
@@ -170,6 +188,7 @@ answerParent({
   run,
   list,
   openSessions,
+  endSessions,
   openStreams,
   /** How many of them the server has not closed. */
   countStreams: () => streams.size,

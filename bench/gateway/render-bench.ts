@@ -32,6 +32,7 @@ export const flatResult = (result: BenchResult): Record<string, unknown> => {
     listRatioToDirect: lists?.ratioToDirect,
     listRatioToUnfiltered: lists?.ratioToUnfiltered,
     idleMegabytes: memory?.withMegabytes,
+    idleP99Ratio: memory?.p99Ratio,
     suspect: isSuspect(result),
     errors: cells.reduce((sum, { errors }) => sum + errors, 0),
     ...machine,
@@ -87,7 +88,8 @@ export const renderBench = (result: BenchResult): string => {
     ...(memory
       ? [
           `memory: ${memory.beforeMegabytes} MB, with ${memory.sessions} idle sessions and ${memory.streams} listen streams ` +
-            `${memory.withMegabytes} MB, after them ${memory.afterMegabytes} MB; p99 of calls ${memory.p99Ms} ms, then ${memory.p99WithMs} ms`,
+            `${memory.withMegabytes} MB, after them ${memory.afterMegabytes} MB; p99 of calls ${memory.p99WithMs} ms ` +
+            `beside them and ${memory.p99Ms} ms without (${memory.p99Ratio})`,
         ]
       : []),
     `one fdatasync ${fdatasyncMs.toFixed(2)} ms, synchronous_commit ${synchronousCommit}, ${processors} processors, Node ${node}`,

@@ -113,7 +113,7 @@ export const runGatewayBench = async (places: BenchPlaces, plan: BenchPlan, onLi
     }
     if (plan.memory) {
       onLine(`memory with ${plan.memory.sessions} sessions and ${plan.memory.streams} streams …`);
-      result.memory = await measureMemory(stage, { ...plan.memory, seconds: plan.seconds });
+      result.memory = await measureMemory(stage, { ...plan.memory, rounds: plan.rounds, seconds: plan.seconds });
     }
     return result;
   } finally {

@@ -1,5 +1,5 @@
-import type { ServerResponse } from 'node:http';
 import { isPlatformError, type PlatformError } from '../../schema/errors.ts';
+import type { HttpAnswer } from '../front/http-exchange.ts';
 
 /** Where the metadata of a protected resource stands (RFC 9728 §3.1): the well-known part is put in front of its path. */
 export const resourceMetadataUrl = (publicUrl: string, path: string): string => `${publicUrl}/.well-known/oauth-protected-resource${path}`;
@@ -32,7 +32,7 @@ export const challengeFor = (
 
 /** Answers a failed authentication of an MCP endpoint: 401 or 403 with a challenge, or the status of what is not there. */
 export const answerUnauthenticated = (
-  response: ServerResponse,
+  response: HttpAnswer,
   error: unknown,
   where: { publicUrl: string; path: string; scope: string },
 ): void => {

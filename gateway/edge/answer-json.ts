@@ -1,6 +1,6 @@
-import type { ServerResponse } from 'node:http';
+import type { HttpAnswer } from '../front/http-exchange.ts';
+import { writeTogether } from '../front/write-together.ts';
 import { type RequestId, type RpcError, rpcCodes } from '../mcp/message.ts';
-import { writeTogether } from '../write-together.ts';
 import { PacedWriter } from './paced-writer.ts';
 
 /** A small answer leaves in one write; a larger one at its reader's pace. */
@@ -8,7 +8,7 @@ const smallLength = 65_536;
 
 /** Answers with a JSON text. */
 export const answerJsonText = (
-  response: ServerResponse,
+  response: HttpAnswer,
   status: number,
   text: string,
   { headers, stallMs }: { headers?: Record<string, string>; stallMs?: number | undefined } = {},
@@ -36,7 +36,7 @@ export const statusOfError = (error: RpcError): number => statuses.get(error.cod
 
 /** Refuses what came before it reached a method. */
 export const refuse = (
-  response: ServerResponse,
+  response: HttpAnswer,
   status: number,
   id: RequestId | null,
   error: RpcError,

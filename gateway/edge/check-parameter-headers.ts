@@ -1,3 +1,4 @@
+import { isExactNumber, textOfExactNumber } from '../../schema/exact-json.ts';
 import { type RpcError, rpcCodes } from '../mcp/message.ts';
 import { argumentAt, type ParameterHeader } from '../surface/parameter-headers.ts';
 import { decodeHeaderValue } from './decode-header-value.ts';
@@ -5,10 +6,12 @@ import { decodeHeaderValue } from './decode-header-value.ts';
 const decimal = /^-?\d+(\.\d+)?$/;
 
 /** Integers are compared as numbers: `42.0` is 42. */
-const saysTheSame = (text: string, value: unknown): boolean =>
-  typeof value === 'number'
+const saysTheSame = (text: string, value: unknown): boolean => {
+  if (isExactNumber(value)) return text === textOfExactNumber(value);
+  return typeof value === 'number'
     ? decimal.test(text) && Number(text) === value
     : ['string', 'boolean'].includes(typeof value) && text === String(value);
+};
 
 /**
  * Compares the headers `Mcp-Param-*` of a modern client's `tools/call` with the arguments, where the tool's schema names them

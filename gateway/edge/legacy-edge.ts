@@ -1,9 +1,9 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Endpoint } from '../../schema/mcp-endpoint.ts';
+import type { HttpAnswer, HttpRequest } from '../front/http-exchange.ts';
 import type { Principal } from '../principal.ts';
 
 /** One HTTP request of an authenticated caller at one endpoint, and where its answer goes. */
-export type EdgeRequest = { principal: Principal; endpoint: Endpoint; request: IncomingMessage; response: ServerResponse };
+export type EdgeRequest = { principal: Principal; endpoint: Endpoint; request: HttpRequest; response: HttpAnswer };
 
 /** What serves clients of the revisions that begin with `initialize`. Its functions answer whatever happens, and do not throw. */
 export type LegacyEdge = {

@@ -1,4 +1,4 @@
-import type { ServerResponse } from 'node:http';
+import type { HttpAnswer } from '../front/http-exchange.ts';
 import type { Notification, Reply, RequestId } from '../mcp/message.ts';
 import type { AcceptedAnswers } from './accepted-answers.ts';
 import { answerJsonText, errorText, statusOfError } from './answer-json.ts';
@@ -17,7 +17,7 @@ const done = Promise.resolve();
  * that reads no streams gets the JSON object alone.
  */
 export class ModernAnswer {
-  readonly #response: ServerResponse;
+  readonly #response: HttpAnswer;
   readonly #id: RequestId;
   readonly #accepted: AcceptedAnswers;
   readonly #timing: AnswerTiming;
@@ -25,7 +25,7 @@ export class ModernAnswer {
   #stream: SseWriter | undefined;
   #isDone = false;
 
-  constructor(response: ServerResponse, id: RequestId, accepted: AcceptedAnswers, timing: AnswerTiming) {
+  constructor(response: HttpAnswer, id: RequestId, accepted: AcceptedAnswers, timing: AnswerTiming) {
     this.#response = response;
     this.#id = id;
     this.#accepted = accepted;

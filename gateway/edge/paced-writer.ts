@@ -1,4 +1,4 @@
-import type { ServerResponse } from 'node:http';
+import type { HttpAnswer } from '../front/http-exchange.ts';
 
 /** What may wait for a reader, beside one message that is larger. */
 const mostWaitingBytes = 1_048_576;
@@ -13,7 +13,7 @@ const soon = (): Promise<void> => new Promise((resolve) => setImmediate(resolve)
  * 1 MiB waits because the writer did not await. The response's head has been written by the owner.
  */
 export class PacedWriter {
-  readonly #response: ServerResponse;
+  readonly #response: HttpAnswer;
   readonly #stallMs: number;
   #waiting: (string | Buffer)[] = [];
   #waitingBytes = 0;
@@ -24,7 +24,7 @@ export class PacedWriter {
   #drained: PromiseWithResolvers<void> | undefined;
 
   /** @param options.stallMs - how long a reader may take to read one piece */
-  constructor(response: ServerResponse, { stallMs = 30_000 }: { stallMs?: number } = {}) {
+  constructor(response: HttpAnswer, { stallMs = 30_000 }: { stallMs?: number } = {}) {
     this.#response = response;
     this.#stallMs = stallMs;
     response.on('drain', this.#onDrain).once('close', this.#onClose);

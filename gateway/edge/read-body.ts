@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import type { HttpRequest } from '../front/http-exchange.ts';
 
 export type BodyReading = { kind: 'body'; bytes: Buffer } | { kind: 'too-large' } | { kind: 'gone' };
 
@@ -6,10 +7,10 @@ export const mostBodyBytes = 4 * 1024 * 1024;
 /** Of a refused body so much is read and thrown away, so that its sender comes to see the answer. */
 const mostDiscardedBytes = 16 * 1024 * 1024;
 
-const announcedBytes = (request: IncomingMessage): number => Number(request.headers['content-length'] ?? 0);
+const announcedBytes = ({ headers }: HttpRequest): number => Number(headers['content-length'] ?? 0);
 
 /** Whether more of a refused body is still to come than is worth waiting for: its connection is closed then. */
-export const leavesTooMuch = (request: IncomingMessage): boolean => announcedBytes(request) > mostDiscardedBytes;
+export const leavesTooMuch = (request: HttpRequest): boolean => announcedBytes(request) > mostDiscardedBytes;
 
 const discard = (request: IncomingMessage): void => {
   let discarded = 0;
@@ -21,11 +22,7 @@ const discard = (request: IncomingMessage): void => {
     });
 };
 
-/**
- * Reads a whole body of at most 4 MiB. A larger one is given up as soon as that is known; what is left of it is thrown away while the
- * caller answers, so that the connection can be used again. `gone`: the client left before the end.
- */
-export const readBody = (request: IncomingMessage): Promise<BodyReading> =>
+const receive = (request: IncomingMessage): Promise<BodyReading> =>
   new Promise((resolve) => {
     if (announcedBytes(request) > mostBodyBytes) {
       if (!leavesTooMuch(request)) discard(request);
@@ -55,3 +52,10 @@ export const readBody = (request: IncomingMessage): Promise<BodyReading> =>
     request.on('data', onData).on('end', onEnd).on('error', onGone).on('close', onGone);
     if (request.destroyed) onGone();
   });
+
+/**
+ * Reads a whole body of at most 4 MiB; at once where the request brought it along. A larger one is given up as soon as that is known; what
+ * is left of it is thrown away while the caller answers, so that the connection can be used again. `gone`: the client left before the end.
+ */
+export const readBody = (request: HttpRequest): BodyReading | Promise<BodyReading> =>
+  'body' in request ? { kind: 'body', bytes: request.body } : receive(request);

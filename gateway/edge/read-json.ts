@@ -1,4 +1,5 @@
 import { isUtf8 } from 'node:buffer';
+import { isExactNumber, parseExactly } from '../../schema/exact-json.ts';
 import { scanJson } from '../llm/scan-json.ts';
 import { rpcCodes } from '../mcp/message.ts';
 
@@ -35,6 +36,7 @@ const countWrittenKeys = (text: string): number => {
 /** How many keys a parsed value has in all; infinitely many where it is nested too deep. */
 const countKeys = (value: object, depth: number): number => {
   if (depth > deepest) return Number.POSITIVE_INFINITY;
+  if (isExactNumber(value)) return 0;
   let keys = 0;
   if (Array.isArray(value)) {
     for (const item of value) if (typeof item === 'object' && item !== null) keys += countKeys(item, depth + 1);
@@ -59,7 +61,7 @@ export const readJson = (body: Buffer): JsonReading => {
   const text = body.toString('utf8');
   let value: unknown;
   try {
-    value = JSON.parse(text);
+    value = parseExactly(text);
   } catch {
     return { ok: false, code: rpcCodes.parse, reason: 'it is not JSON' };
   }

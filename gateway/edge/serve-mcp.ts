@@ -1,4 +1,5 @@
 import { isModernVersion } from '../../schema/mcp-revisions.ts';
+import type { WatchStream } from '../auth/create-stream-guard.ts';
 import type { GatewayContext } from '../gateway-context.ts';
 import { isObject, rpcCodes } from '../mcp/message.ts';
 import type { Surface } from '../surface/surface.ts';
@@ -31,14 +32,17 @@ export const createMcpEdge = ({
   context,
   surface,
   legacy,
+  watchStream,
   timing,
 }: {
   context: Pick<GatewayContext, 'logger'>;
   surface: Surface;
   legacy: LegacyEdge;
+  /** For streams that stand. */
+  watchStream: WatchStream;
   timing?: AnswerTiming;
 }) => {
-  const serveModern = createModernEdge({ surface, logger: context.logger, ...(timing ? { timing } : {}) });
+  const serveModern = createModernEdge({ surface, logger: context.logger, watchStream, ...(timing ? { timing } : {}) });
   const invalid = (from: EdgeRequest, id: string | number | null, reason: string, code: number = rpcCodes.invalidRequest): void =>
     refuse(from.response, 400, id, { code, message: `${code === rpcCodes.parse ? 'Parse error' : 'Invalid request'}: ${reason}.` });
 
@@ -54,7 +58,8 @@ export const createMcpEdge = ({
     const { 'content-type': contentType, 'content-encoding': encoding = 'identity' } = request.headers;
     if (!isJson(contentType) || encoding !== 'identity')
       return refuse(response, 415, null, { code: rpcCodes.invalidRequest, message: 'Send application/json, not compressed.' });
-    const body = await readBody(request);
+    const reading = readBody(request);
+    const body = reading instanceof Promise ? await reading : reading;
     if (body.kind === 'gone') return void response.destroy();
     if (body.kind === 'too-large')
       return refuse(
@@ -68,13 +73,13 @@ export const createMcpEdge = ({
         },
         leavesTooMuch(request) ? { connection: 'close' } : {},
       );
-    const reading = readJson(body.bytes);
-    if (!reading.ok) return invalid(from, null, reading.reason, reading.code);
-    if (Array.isArray(reading.value)) return serveBatch(from, reading.value);
-    const message = checkMessage(reading.value);
+    const json = readJson(body.bytes);
+    if (!json.ok) return invalid(from, null, json.reason, json.code);
+    if (Array.isArray(json.value)) return serveBatch(from, json.value);
+    const message = checkMessage(json.value);
     if (message.kind === 'invalid') return invalid(from, message.id, message.reason);
     const choice = chooseEra(message, versionOf(from));
-    if (choice.era === 'legacy') return legacy.post({ ...from, message: reading.value });
+    if (choice.era === 'legacy') return legacy.post({ ...from, message: json.value });
     // a response never belongs to the modern era
     if (choice.era === 'modern' && message.kind !== 'response') return serveModern(from, message);
     if (choice.era === 'neither') refuse(response, 400, message.kind === 'request' ? message.id : null, choice.error);

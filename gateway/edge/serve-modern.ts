@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { knownVersions } from '../../schema/mcp-revisions.ts';
 import type { Logger } from '../../telemetry/logger.ts';
+import type { WatchStream } from '../auth/create-stream-guard.ts';
 import type { ClientRequest } from '../mcp/client-request.ts';
 import { type JsonObject, type RequestId, rpcCodes } from '../mcp/message.ts';
 import type { Surface } from '../surface/surface.ts';
@@ -35,7 +36,17 @@ const parameterHeadersIn = (headers: IncomingHttpHeaders): Readonly<Record<strin
  * @returns a function that answers one message; it does not throw
  * @see https://modelcontextprotocol.io/specification/2026-07-28/basic/transports/streamable-http
  */
-export const createModernEdge = ({ surface, logger, timing = {} }: { surface: Surface; logger: Logger; timing?: AnswerTiming }) => {
+export const createModernEdge = ({
+  surface,
+  logger,
+  watchStream,
+  timing = {},
+}: {
+  surface: Surface;
+  logger: Logger;
+  watchStream: WatchStream;
+  timing?: AnswerTiming;
+}) => {
   const discover = ({ principal, endpoint, response }: EdgeRequest, id: RequestId): void => {
     const { capabilities, serverInfo, instructions } = surface.describe(principal, endpoint, 'modern');
     const result: JsonObject = { supportedVersions: knownVersions, capabilities, ttlMs: describedMs, cacheScope: 'private' };
@@ -74,7 +85,10 @@ export const createModernEdge = ({ surface, logger, timing = {} }: { surface: Su
         answer.stop();
         return discover(from, id);
       }
-      if (listens) answer.open();
+      if (listens) {
+        answer.open();
+        watchStream(from, () => leaving.abort());
+      }
       const asked: ClientRequest = {
         id,
         method,

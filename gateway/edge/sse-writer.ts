@@ -1,4 +1,4 @@
-import type { ServerResponse } from 'node:http';
+import type { HttpAnswer } from '../front/http-exchange.ts';
 import { PacedWriter } from './paced-writer.ts';
 
 /** Proxies are told not to hold events back, and not to change them (compression would hold them too). */
@@ -21,7 +21,7 @@ export class SseWriter {
   readonly #keepAlive: NodeJS.Timeout;
 
   /** Writes the head with status 200; it leaves with the first event or comment. */
-  constructor(response: ServerResponse, { keepAliveMs = 15_000, stallMs = 30_000 }: SseTiming = {}, headers: Record<string, string> = {}) {
+  constructor(response: HttpAnswer, { keepAliveMs = 15_000, stallMs = 30_000 }: SseTiming = {}, headers: Record<string, string> = {}) {
     response.writeHead(200, { ...streamHeaders, ...headers });
     this.#writer = new PacedWriter(response, { stallMs });
     this.#keepAlive = setInterval(() => this.comment(), keepAliveMs);

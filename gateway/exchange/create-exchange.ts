@@ -1,6 +1,7 @@
 import { createMcpAnswerStore } from '../../store/mcp-answers.ts';
 import { createMcpBus, type McpBus } from '../../store/mcp-bus.ts';
 import { createMcpTaskStore, type McpTask, type McpTaskOwner } from '../../store/mcp-tasks.ts';
+import { createUsedRoundStore } from '../../store/mcp-used-rounds.ts';
 import { readOperationOutcome } from '../../store/operation-outcome.ts';
 import { deriveContentKeys } from '../../store/secrets/seal.ts';
 import type { GatewayContext } from '../gateway-context.ts';
@@ -54,6 +55,7 @@ export const createExchange = ({
   const keys = deriveContentKeys(config.resultKey, 'mcp-state');
   const operationKeys = deriveContentKeys(config.resultKey, 'operations');
   const store = createMcpTaskStore({ database, keys, instance, maxPerPrincipal: limits.kept });
+  const rounds = createUsedRoundStore(database);
   const drains = new Set<() => void>();
   let bus: McpBus | undefined;
 
@@ -73,27 +75,30 @@ export const createExchange = ({
     onListening: () => undefined,
   });
 
-  const outcomeOf = async ({ org, project, operationId }: McpTask): Promise<Reply | undefined> => {
+  const outcomeOf = async ({ org, project, principal, operationId }: McpTask): Promise<Reply | undefined> => {
     const outcome =
-      operationId === null ? undefined : await readOperationOutcome(database, operationKeys, { org, project, id: operationId });
+      operationId === null ? undefined : await readOperationOutcome(database, operationKeys, { org, project, principal, id: operationId });
     return outcome === undefined ? undefined : outcomeFound(outcome);
   };
   const find = (id: string, owner: McpTaskOwner): Promise<McpTask | undefined> => findTask(context, store, id, owner, outcomeOf);
 
   const serverTasks = createServerTasks({ gateway: context, pool, store, directory });
-  const tasks = createTaskHandler({ calls, findTask: find, serverTasks });
+  const tasks = createTaskHandler({ gateway: context, calls, findTask: find, serverTasks });
   const hub = createResourceHub({ pool, logger });
   const subscribe = (request: ClientRequest, uri: string, onUpdate: (uri: string) => void) =>
     subscribeResource({ gateway: context, hub, directory }, request, uri, onUpdate);
   const sessions = createSessionSubscriptions(subscribe);
 
   const sweeping = setInterval(() => {
-    store.removeExpired(new Date(now())).catch((error) => logger.warn({ err: error }, 'old tasks could not be deleted; trying again'));
+    const at = new Date(now());
+    Promise.all([store.removeExpired(at), rounds.removeExpired(at)]).catch((error) =>
+      logger.warn({ err: error }, 'old tasks and rounds could not be deleted; trying again'),
+    );
   }, sweepMs);
   sweeping.unref();
 
   return {
-    serve: createServe({ gateway: context, keys, calls, findTask: find, serverTasks, momentMs: timing.momentMs }),
+    serve: createServe({ gateway: context, keys, calls, findTask: find, serverTasks, directory, rounds, momentMs: timing.momentMs }),
     handleTask: (request) => orErrorReply(logger, () => tasks.handle(request)),
     listen: (request) =>
       orErrorReply(logger, () =>

@@ -1,9 +1,11 @@
+import { randomUUID } from 'node:crypto';
 import { PlatformError } from '../../schema/errors.ts';
 import { qualifiedName } from '../../schema/ids.ts';
 import type { GatewayContext } from '../gateway-context.ts';
 import type { ClientRequest, Round } from '../mcp/client-request.ts';
 import { isObject, type JsonObject, type Reply } from '../mcp/message.ts';
 import { callerOf } from '../surface/caller-of.ts';
+import { RefusedByStatus } from '../upstream/refusal.ts';
 import { ResultTooLarge } from '../upstream/result-too-large.ts';
 import type { Connection } from '../upstream/upstream.ts';
 import { UpstreamLost } from '../upstream/upstream-lost.ts';
@@ -12,7 +14,8 @@ import { answerServer } from './ask-client.ts';
 import { cleanReply } from './clean-result.ts';
 import { inputRequired, urlsRequired } from './input-required.ts';
 import { passNotifications, progressTokenOf } from './pass-notifications.ts';
-import { withoutHopMeta } from './translate-question.ts';
+import { stateLifetimeMs } from './request-state.ts';
+import { passedMeta, withoutHopMeta } from './translate-question.ts';
 
 export type ServerExchange = {
   gateway: GatewayContext;
@@ -52,7 +55,9 @@ const roundParams = ({ request, server, connection }: ServerExchange): JsonObjec
   };
 };
 
-const nextRound = ({ request: { round }, server, operationId }: ServerExchange, state: unknown): Round => ({
+const nextRound = ({ gateway, request: { round }, server, operationId }: ServerExchange, state: unknown): Round => ({
+  id: randomUUID(),
+  expiresAt: gateway.now() + stateLifetimeMs,
   number: (round?.number ?? 0) + 1,
   server: serverKeyOf(server),
   ...(typeof state === 'string' ? { state } : {}),
@@ -70,7 +75,7 @@ const failureOf = ({ server, name }: ServerExchange, error: unknown): unknown =>
   const how = reason === 'deadline' ? 'gave no answer in time' : 'gave no answer';
   return new PlatformError('server_unavailable', `${what} ${how}${name === undefined ? '' : ` to ${name}`}; try again in a few seconds.`, {
     cause: error,
-    facts: { wasSent, reason },
+    facts: { wasSent, reason, ...(error.cause instanceof RefusedByStatus && error.cause.isSentBack ? { isSentBack: true } : {}) },
   });
 };
 
@@ -83,7 +88,7 @@ const failureOf = ({ server, name }: ServerExchange, error: unknown): unknown =>
  */
 export const exchangeWithServer = async (exchange: ServerExchange): Promise<Reply> => {
   const { pool, request, server, connection, method, params, name, meta, parameterHeaders, timeouts } = exchange;
-  const { _meta: passed } = withoutHopMeta({ _meta: request.params._meta }) as { _meta?: JsonObject };
+  const passed = passedMeta(request.params._meta);
   let reply: Reply;
   try {
     reply = await connection.request({

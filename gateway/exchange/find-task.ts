@@ -4,6 +4,9 @@ import type { GatewayContext } from '../gateway-context.ts';
 import type { Reply } from '../mcp/message.ts';
 import { rpcErrorOf } from './error-reply.ts';
 
+/** What everybody is told of a task that is not theirs, not there, or of a tool that they have no more. */
+export const taskNotFound = (): PlatformError => new PlatformError('request_invalid', 'Failed to retrieve task: Task not found');
+
 const lost = ({ operationId }: McpTask): PlatformError =>
   operationId === null
     ? new PlatformError('replica_lost', 'The replica of the gateway that ran the call is gone; what became of the call is not known.')
@@ -29,7 +32,8 @@ export const findTask = async (
   if (!task || hasEnded(task) || task.content.upstream) return task;
   return store.endLost(id, owner, new Date(now()), async (open) => {
     const outcome = await outcomeOf(open);
-    if (outcome?.kind === 'result') return { status: 'completed', content: { result: outcome.result } };
-    return { status: 'failed', content: { error: outcome?.error ?? rpcErrorOf(lost(open)) } };
+    const asked = open.content.asked ? { asked: open.content.asked } : {};
+    if (outcome?.kind === 'result') return { status: 'completed', content: { ...asked, result: outcome.result } };
+    return { status: 'failed', content: { ...asked, error: outcome?.error ?? rpcErrorOf(lost(open)) } };
   });
 };

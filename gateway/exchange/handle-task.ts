@@ -1,12 +1,16 @@
 import { PlatformError } from '../../schema/errors.ts';
-import { hasEnded, type McpTask, type McpTaskOwner } from '../../store/mcp-tasks.ts';
+import { hasEnded, type McpTask, type McpTaskContent, type McpTaskOwner } from '../../store/mcp-tasks.ts';
+import type { GatewayContext } from '../gateway-context.ts';
 import type { ClientRequest } from '../mcp/client-request.ts';
 import { isObject, type JsonObject, type Reply, rpcCodes } from '../mcp/message.ts';
+import { argumentRefused } from '../surface/refuse.ts';
 import { RpcRefusal } from './error-reply.ts';
+import { taskNotFound } from './find-task.ts';
+import { mayStillUse } from './may-still-use.ts';
 import { declaresTasks, missingTasks } from './missing-capabilities.ts';
 import type { ServerTasks } from './server-tasks.ts';
 import { ownerOf, type StandingCalls } from './standing-calls.ts';
-import { detailedTask } from './task-view.ts';
+import { detailedTask, type TaskSnapshot } from './task-view.ts';
 
 const done: Reply = { kind: 'result', result: {} };
 
@@ -15,30 +19,52 @@ const methodNotFound = (method: string): RpcRefusal =>
 
 /**
  * Makes what answers `tasks/get`, `tasks/update` and `tasks/cancel`, at whichever replica they come in. A task of somebody else is
- * answered exactly as one that there is not.
+ * answered exactly as one that there is not, and so is one of a tool that its caller has no more. What the tool may no longer be used for
+ * is neither told nor answered; to take it back is always allowed.
  * @see https://modelcontextprotocol.io/extensions/tasks/overview
  */
 export const createTaskHandler = ({
+  gateway,
   calls,
   findTask,
   serverTasks,
 }: {
+  gateway: GatewayContext;
   calls: StandingCalls;
   findTask: (id: string, owner: McpTaskOwner) => Promise<McpTask | undefined>;
   serverTasks: ServerTasks;
 }) => {
   const required = async (request: ClientRequest, id: string): Promise<McpTask> => {
     const task = await findTask(id, ownerOf(request));
-    if (!task) throw new PlatformError('request_invalid', 'Failed to retrieve task: Task not found');
+    if (!task) throw taskNotFound();
     return task;
+  };
+
+  /** The refusal of what the caller may not do any more; a call that never came to its decision has nothing to keep back. */
+  const refusalOf = (request: ClientRequest, { asked, result, inputRequests }: McpTaskContent): PlatformError | undefined => {
+    if (!asked) return result || Object.keys(inputRequests ?? {}).length > 0 ? taskNotFound() : undefined;
+    const still = mayStillUse(gateway, request, asked);
+    if (still.ok) return undefined;
+    return still.reason === 'unknown' ? taskNotFound() : argumentRefused(asked.tool, still.decision);
+  };
+  const assertStill = (request: ClientRequest, content: McpTaskContent): void => {
+    const refusal = refusalOf(request, content);
+    if (refusal) throw refusal;
+  };
+  /** A task of ours as its owner may see it now. */
+  const shown = (request: ClientRequest, task: TaskSnapshot): JsonObject => {
+    assertStill(request, task.content);
+    return detailedTask(task);
   };
 
   const get = async (request: ClientRequest, id: string): Promise<Reply> => {
     const call = calls.find(id, ownerOf(request));
     const snapshot = call && calls.snapshot(call);
-    if (snapshot) return { kind: 'result', result: detailedTask(snapshot) };
+    if (snapshot) return { kind: 'result', result: shown(request, snapshot) };
     const task = await required(request, id);
-    return task.content.upstream ? serverTasks.get(request, task) : { kind: 'result', result: detailedTask(task) };
+    if (!task.content.upstream) return { kind: 'result', result: shown(request, task) };
+    assertStill(request, task.content);
+    return serverTasks.get(request, task);
   };
 
   const update = async (request: ClientRequest, id: string): Promise<Reply> => {
@@ -46,10 +72,12 @@ export const createTaskHandler = ({
     if (!isObject(inputResponses)) throw new PlatformError('request_invalid', 'Invalid params: `inputResponses` is missing or no object.');
     const call = calls.find(id, ownerOf(request));
     if (call) {
+      assertStill(request, call.content);
       call.answer(inputResponses);
       return done;
     }
     const task = await required(request, id);
+    assertStill(request, task.content);
     if (task.content.upstream) return serverTasks.pass(request, task);
     // only what was asked: anything else would lie about until it is swept
     const asked = Object.keys(task.content.inputRequests ?? {}).filter((key) => isObject(inputResponses[key]));
@@ -84,13 +112,11 @@ export const createTaskHandler = ({
       throw methodNotFound(method);
     },
 
-    /** A task of ours as `notifications/tasks` tells it; undefined for others, also for those that a server keeps. */
+    /** A task of ours as `notifications/tasks` tells it; undefined for others, for those that a server keeps, and for what may not be told any more. */
     taskOf: async (request: ClientRequest, id: string): Promise<JsonObject | undefined> => {
       const call = calls.find(id, ownerOf(request));
-      const snapshot = call && calls.snapshot(call);
-      if (snapshot) return detailedTask(snapshot);
-      const task = await findTask(id, ownerOf(request));
-      return task && !task.content.upstream ? detailedTask(task) : undefined;
+      const task = (call && calls.snapshot(call)) ?? (await findTask(id, ownerOf(request)));
+      return task && !task.content.upstream && !refusalOf(request, task.content) ? detailedTask(task) : undefined;
     },
   };
 };

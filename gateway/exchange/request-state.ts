@@ -18,9 +18,14 @@ const contextOf = ({ principal, endpoint, method, params }: ClientRequest): stri
   return `mcp-state\n${principalName(principal)}\n${endpoint.path}\n${method}\n${digest}`;
 };
 
+/** A round that is told of once more does not last longer by that. */
+const expiryOf = (state: RequestState): number | undefined => ('round' in state ? state.round.expiresAt : undefined);
+
 /** Seals a state with the request that it belongs to and its expiry. @returns the `requestState` for the client */
 export const sealState = (keys: ContentKeys, request: ClientRequest, state: RequestState, now: number): string =>
-  seal(keys, Buffer.from(JSON.stringify({ ...state, expiresAt: now + stateLifetimeMs })), contextOf(request)).toString('base64url');
+  seal(keys, Buffer.from(JSON.stringify({ ...state, expiresAt: expiryOf(state) ?? now + stateLifetimeMs })), contextOf(request)).toString(
+    'base64url',
+  );
 
 /**
  * Opens the `requestState` of a retry. Altered, late, or from another caller or request: the answer is the same.

@@ -1,12 +1,16 @@
 import type { McpTask, McpTaskOwner } from '../../store/mcp-tasks.ts';
+import type { UsedRoundStore } from '../../store/mcp-used-rounds.ts';
 import type { ContentKeys } from '../../store/secrets/seal.ts';
 import type { GatewayContext } from '../gateway-context.ts';
 import type { ClientRequest } from '../mcp/client-request.ts';
 import type { JsonObject, Reply } from '../mcp/message.ts';
+import type { ResourceDirectory } from '../surface/resource-directory.ts';
 import { afterSending } from './again-if-unsent.ts';
+import { assertStillAllowed } from './assert-still-allowed.ts';
 import { orErrorReply } from './error-reply.ts';
 import { isInputRequired } from './input-required.ts';
 import { joinDistant } from './join-distant.ts';
+import type { ToolUse } from './may-still-use.ts';
 import { canBeAsked, declaresTasks } from './missing-capabilities.ts';
 import { openState, type RequestState, sealState } from './request-state.ts';
 import { inRounds, type Work } from './rounds.ts';
@@ -14,6 +18,7 @@ import { isServerTask, type ServerTasks } from './server-tasks.ts';
 import type { StandingCall } from './standing-call.ts';
 import { ownerOf, type StandingCalls } from './standing-calls.ts';
 import { createdTask } from './task-view.ts';
+import { useRound } from './use-round.ts';
 
 const handedOver = (): boolean => true;
 const keptHere = (): boolean => false;
@@ -29,13 +34,17 @@ export const createServe = ({
   calls,
   findTask,
   serverTasks,
+  directory,
+  rounds,
   momentMs,
 }: {
-  gateway: Pick<GatewayContext, 'logger' | 'now'>;
+  gateway: GatewayContext;
   keys: ContentKeys;
   calls: StandingCalls;
   findTask: (id: string, owner: McpTaskOwner) => Promise<McpTask | undefined>;
   serverTasks: ServerTasks;
+  directory: Pick<ResourceDirectory, 'locate'>;
+  rounds: UsedRoundStore;
   momentMs: number;
 }) => {
   const { logger, now } = gateway;
@@ -50,11 +59,11 @@ export const createServe = ({
   });
 
   /** What is kept inside the gateway of a round or a server's task, as the client may have it. */
-  const shown = async (request: ClientRequest, reply: Reply): Promise<Reply> => {
+  const shown = async (request: ClientRequest, reply: Reply, asked?: ToolUse): Promise<Reply> => {
     if (reply.kind === 'error') return reply;
     const { result } = reply;
     if (isInputRequired(result)) return inputNeeded(request, result.inputRequests, { round: result.round });
-    return isServerTask(result) ? orErrorReply(logger, () => serverTasks.adopt(request, result)) : reply;
+    return isServerTask(result) ? orErrorReply(logger, () => serverTasks.adopt(request, result, asked)) : reply;
   };
 
   /** Works to the end, for a client that leaves the rounds, and the server's tasks, to us. */
@@ -69,7 +78,7 @@ export const createServe = ({
 
   const nextOf = async (call: StandingCall, request: ClientRequest): Promise<Reply> => {
     const word = await call.next(request);
-    if (word.kind === 'ended') return shown(request, word.reply);
+    if (word.kind === 'ended') return shown(request, word.reply, call.standing.asked);
     if (word.kind === 'questions') return inputNeeded(request, call.content.inputRequests ?? {}, { call: call.id });
     const snapshot = calls.snapshot(call);
     return snapshot ? { kind: 'result', result: createdTask(snapshot) } : nextOf(call, request);
@@ -79,6 +88,7 @@ export const createServe = ({
   const join = async (request: ClientRequest, id: string): Promise<Reply> => {
     const owner = ownerOf(request);
     const call = calls.find(id, owner);
+    await assertStillAllowed({ gateway, directory }, request, call ? call.standing.asked : (await findTask(id, owner))?.content.asked);
     if (call) {
       call.answer(request.params.inputResponses);
       return nextOf(call, request);
@@ -105,6 +115,7 @@ export const createServe = ({
       if (request.params.requestState !== undefined) {
         const state = openState(keys, request, now());
         if ('call' in state) return await join(request, state.call);
+        await useRound(gateway, rounds, request, state.round);
         current = { ...request, round: state.round };
       }
       return mayStand(request) ? await stand(current, work) : await shown(request, await toTheEnd(current, work, handedOver));

@@ -13,7 +13,9 @@ import { presentToolResult } from '../tool-call/present-tool-result.ts';
 import type { McpServer, UpstreamPool } from '../upstream/upstream-pool.ts';
 import { askClient } from './ask-client.ts';
 import { exchangeWithServer, serverKeyOf } from './exchange-with-server.ts';
+import { taskNotFound } from './find-task.ts';
 import { questionsFor } from './input-required.ts';
+import type { ToolUse } from './may-still-use.ts';
 import { ownerOf } from './standing-calls.ts';
 import { withoutHopMeta } from './translate-question.ts';
 
@@ -48,12 +50,20 @@ export const createServerTasks = ({
   store: McpTaskStore;
   directory: Pick<ResourceDirectory, 'expose'>;
 }) => {
-  const gone = (): PlatformError => new PlatformError('request_invalid', 'Failed to retrieve task: Task not found');
-
   const toolOf = (request: ClientRequest, upstream: { server: string; tool: string }) => {
     const { item } = viewOf(gateway, request.principal, request.endpoint).find('tool', upstream.tool);
-    if (!item || serverKeyOf(item.server) !== upstream.server) throw gone();
+    if (!item || serverKeyOf(item.server) !== upstream.server) throw taskNotFound();
     return item;
+  };
+
+  /** Where a task runs, whether its tool is still there or not: it may always be taken back. */
+  const serverOf = (upstream: { server: string }): McpServer => {
+    const server = gateway
+      .declared()
+      .list('McpServer')
+      .find((each) => serverKeyOf(each) === upstream.server);
+    if (!server) throw taskNotFound();
+    return server;
   };
 
   /** One of the three methods of tasks, at the server, under its own id of the task. */
@@ -117,7 +127,7 @@ export const createServerTasks = ({
       await delay(waitMs, undefined, { signal: request.signal }).catch(() => undefined);
       if (request.signal.aborted) {
         const unheard: ClientRequest = { ...request, signal: AbortSignal.timeout(pollMs.most) };
-        await send(unheard, toolOf(request, upstream).server, 'tasks/cancel', { taskId });
+        await send(unheard, serverOf(upstream), 'tasks/cancel', { taskId });
         return { kind: 'error', error: { code: rpcCodes.cancelled, message: 'The call was cancelled.' } };
       }
       const reply = await look(request, upstream);
@@ -139,12 +149,12 @@ export const createServerTasks = ({
     follow,
 
     /** Gives a server's new task an id of ours. */
-    adopt: async (request: ClientRequest, task: ServerTask): Promise<Reply> => {
+    adopt: async (request: ClientRequest, task: ServerTask, asked?: ToolUse): Promise<Reply> => {
       const { ofServer, taskId, ...shown } = task;
       const id = `task_${randomBytes(18).toString('base64url')}`;
       const ttlMs = Math.min(typeof task.ttlMs === 'number' && task.ttlMs > 0 ? Math.ceil(task.ttlMs) : longestMs, longestMs);
       const { org } = request.principal;
-      const content = { upstream: { server: ofServer, taskId, tool: String(request.params.name) } };
+      const content = { ...(asked ? { asked } : {}), upstream: { server: ofServer, taskId, tool: String(request.params.name) } };
       const row = { id, org, project: 'default', ...ownerOf(request), operationId: null, status: 'working' as const, ttlMs, content };
       // too many to be remembered: then this one is waited for
       if (!(await store.insert({ ...row, createdAt: new Date(gateway.now()) }))) return follow(request, task);
@@ -153,17 +163,18 @@ export const createServerTasks = ({
 
     /** `tasks/get` of a task that a server keeps. */
     get: async (request: ClientRequest, { id, content: { upstream } }: McpTask): Promise<Reply> => {
-      if (!upstream) throw gone();
+      if (!upstream) throw taskNotFound();
       const reply = await look(request, upstream);
       return reply.kind === 'error' ? reply : { kind: 'result', result: { ...reply.result, taskId: id } };
     },
 
     /** `tasks/update` and `tasks/cancel` of a task that a server keeps. */
     pass: async (request: ClientRequest, { content: { upstream } }: McpTask): Promise<Reply> => {
-      if (!upstream) throw gone();
-      const tool = toolOf(request, upstream);
-      const inputResponses = request.method === 'tasks/update' ? { inputResponses: objectAt(request.params, 'inputResponses') } : {};
-      const reply = await send(request, tool.server, request.method, { taskId: upstream.taskId, ...inputResponses });
+      if (!upstream) throw taskNotFound();
+      const isAnswer = request.method === 'tasks/update';
+      const server = isAnswer ? toolOf(request, upstream).server : serverOf(upstream);
+      const inputResponses = isAnswer ? { inputResponses: objectAt(request.params, 'inputResponses') } : {};
+      const reply = await send(request, server, request.method, { taskId: upstream.taskId, ...inputResponses });
       return reply.kind === 'error' ? reply : { kind: 'result', result: {} };
     },
   };

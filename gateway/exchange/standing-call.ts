@@ -36,7 +36,7 @@ const unanswered = ({ method }: Question): Reply =>
 export class StandingCall {
   readonly owner: ClientRequest;
   readonly createdAt: Date;
-  /** What `intend` notes of the call. */
+  /** What the steps of the call note of it. */
   readonly standing: NonNullable<ClientRequest['standing']> = {};
   readonly #timing: StandingTiming;
   readonly #stand: (call: StandingCall) => Promise<boolean>;
@@ -85,9 +85,10 @@ export class StandingCall {
 
   get content(): McpTaskContent {
     const reply = this.#reply;
-    if (reply?.kind === 'result') return { result: reply.result };
-    if (reply) return { error: reply.error };
-    return { inputRequests: Object.fromEntries([...this.#questions].map(([key, { question }]) => [key, question])) };
+    const asked = this.standing.asked ? { asked: this.standing.asked } : {};
+    if (reply?.kind === 'result') return { ...asked, result: reply.result };
+    if (reply) return { ...asked, error: reply.error };
+    return { ...asked, inputRequests: Object.fromEntries([...this.#questions].map(([key, { question }]) => [key, question])) };
   }
 
   /** Goes to whoever waits at the moment, under that request's own progress token. */

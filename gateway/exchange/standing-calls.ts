@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { isPlatformError } from '../../schema/errors.ts';
+import { parseExactly } from '../../schema/exact-json.ts';
 import type { McpAnswerStore } from '../../store/mcp-answers.ts';
 import type { McpBusMessage } from '../../store/mcp-bus.ts';
 import type { McpTask, McpTaskOwner, McpTaskStore } from '../../store/mcp-tasks.ts';
@@ -136,7 +137,7 @@ export const createStandingCalls = ({
     for (const [place, text] of await answers.take([...places.keys()])) {
       const { call, key } = places.get(place) ?? {};
       if (key === cancelKey) call?.cancel();
-      else if (key !== undefined) call?.answer({ [key]: JSON.parse(text) });
+      else if (key !== undefined) call?.answer({ [key]: parseExactly(text) });
     }
   };
   const lookFor = (calls: readonly StandingCall[]): void => {

@@ -1,14 +1,21 @@
 import { randomUUID } from 'node:crypto';
 import { isObject, type JsonObject, objectAt, type Question } from '../mcp/message.ts';
 
+const isOfHop = (name: string): boolean =>
+  name === 'progressToken' || name.startsWith('io.modelcontextprotocol/') || name.startsWith('quarterdeck.dev/');
+
+/** What of a message's `_meta` goes on with it beyond its hop; undefined where that is nothing, as with most. */
+export const passedMeta = (meta: unknown): JsonObject | undefined => {
+  if (!isObject(meta)) return undefined;
+  const names = Object.keys(meta).filter((name) => !isOfHop(name));
+  return names.length === 0 ? undefined : Object.fromEntries(names.map((name) => [name, meta[name]]));
+};
+
 /** Without what belongs to the hop that the message came over: its progress token, and names that the protocol keeps for itself. */
 export const withoutHopMeta = (object: JsonObject): JsonObject => {
   const { _meta, ...rest } = object;
-  if (!isObject(_meta)) return rest;
-  const kept = Object.entries(_meta).filter(
-    ([name]) => name !== 'progressToken' && !name.startsWith('io.modelcontextprotocol/') && !name.startsWith('quarterdeck.dev/'),
-  );
-  return kept.length > 0 ? { ...rest, _meta: Object.fromEntries(kept) } : rest;
+  const passed = passedMeta(_meta);
+  return passed ? { ...rest, _meta: passed } : rest;
 };
 
 /** 2025-06-18 knows titles of choices only beside the values. */

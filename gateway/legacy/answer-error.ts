@@ -1,13 +1,13 @@
-import type { ServerResponse } from 'node:http';
 import { isPlatformError, PlatformError, toPlatformError } from '../../schema/errors.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import { refuse } from '../edge/answer-json.ts';
 import { rpcErrorOf } from '../exchange/error-reply.ts';
+import type { HttpAnswer } from '../front/http-exchange.ts';
 import type { RequestId } from '../mcp/message.ts';
 
 /** Refuses an HTTP request with the status of the error. @param retryAfterSeconds - for errors that pass */
 export const answerError = (
-  response: ServerResponse,
+  response: HttpAnswer,
   thrown: unknown,
   { id = null, logger, retryAfterSeconds }: { id?: RequestId | null; logger: Logger; retryAfterSeconds: number },
 ): void => {

@@ -5,6 +5,7 @@ import { createStandingStreamStore } from '../../store/mcp-standing-streams.ts';
 import { createMcpStreamStore } from '../../store/mcp-streams.ts';
 import { createMcpSubscriptionStore } from '../../store/mcp-subscriptions.ts';
 import { createMcpSweepStore } from '../../store/mcp-sweep.ts';
+import type { WatchStream } from '../auth/create-stream-guard.ts';
 import { refuse } from '../edge/answer-json.ts';
 import { isRequestId } from '../edge/check-message.ts';
 import type { EdgeRequest, LegacyEdge } from '../edge/legacy-edge.ts';
@@ -38,10 +39,13 @@ import { createSessionTexts } from './session-text.ts';
 export const createLegacyEdge = ({
   context,
   surface,
+  watchStream,
   limits: changed = {},
 }: {
   context: Pick<GatewayContext, 'config' | 'database' | 'instance' | 'logger' | 'now'>;
   surface: Surface;
+  /** For streams that clients open with GET. */
+  watchStream: WatchStream;
   limits?: Partial<LegacyLimits>;
 }): LegacyEdge => {
   const { database, instance, logger, now } = context;
@@ -68,6 +72,7 @@ export const createLegacyEdge = ({
     logger,
     limits,
     onRead: (from, session, isLost) => onRead(from, session, isLost),
+    watchStream,
   });
   const tell = (session: string, message: string, options?: { onlyOurs: boolean }): void => {
     standing
@@ -135,6 +140,7 @@ export const createLegacyEdge = ({
     limits,
   });
   const serveGet = createGetServer({
+    watchStream,
     sessions,
     requestStreams,
     standing,

@@ -1,5 +1,6 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import { PlatformError } from '../../schema/errors.ts';
+import { parseExactly } from '../../schema/exact-json.ts';
 import type { McpAnswerStore } from '../../store/mcp-answers.ts';
 import type { McpBus } from '../../store/mcp-bus.ts';
 import type { ContentKeys } from '../../store/secrets/seal.ts';
@@ -47,7 +48,7 @@ export const createQuestions = ({
   };
 
   const take = async (names: string[]): Promise<void> => {
-    for (const [name, answer] of await answers.take(names)) pending.get(name)?.settle(JSON.parse(answer));
+    for (const [name, answer] of await answers.take(names)) pending.get(name)?.settle(parseExactly(answer) as Reply);
   };
   const look = (names: string[]): void => {
     if (names.length > 0) take(names).catch((error) => logger.warn({ err: error }, 'answers of clients could not be read; trying again'));

@@ -1,4 +1,3 @@
-import type { ServerResponse } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import { PlatformError } from '../../schema/errors.ts';
 import type { McpBus } from '../../store/mcp-bus.ts';
@@ -6,6 +5,7 @@ import { createMcpStreamWriter } from '../../store/mcp-stream-writer.ts';
 import type { McpStreamRow, McpStreamStore } from '../../store/mcp-streams.ts';
 import { SseWriter } from '../edge/sse-writer.ts';
 import { rpcErrorOf } from '../exchange/error-reply.ts';
+import type { HttpAnswer } from '../front/http-exchange.ts';
 import type { GatewayContext } from '../gateway-context.ts';
 import type { RequestId } from '../mcp/message.ts';
 import { createBell } from './create-bell.ts';
@@ -14,8 +14,18 @@ import type { LegacyLimits } from './legacy-limits.ts';
 import { RequestStream } from './request-stream.ts';
 import { type EventPage, sendEvents } from './send-events.ts';
 
-/** A reader that goes on behind an event. `isPrimed`: it takes an event without data, which tells it where it is. */
-export type Resumption = { stream: string; sequence: number; owner: string; isPrimed: boolean; response: ServerResponse };
+/**
+ * A reader that goes on behind an event. `isPrimed`: it takes an event without data, which tells it where it is; `watch` calls `end` when
+ * it may read no longer.
+ */
+export type Resumption = {
+  stream: string;
+  sequence: number;
+  owner: string;
+  isPrimed: boolean;
+  response: HttpAnswer;
+  watch(end: () => void): void;
+};
 
 const pageSize = 64;
 
@@ -80,8 +90,9 @@ export const createRequestStreams = ({
     return { events, isComplete: hasEnded && events.length < pageSize };
   };
 
-  const begin = ({ response, isPrimed, stream, sequence }: Resumption): SseWriter => {
+  const begin = ({ response, isPrimed, stream, sequence, watch }: Resumption): SseWriter => {
     const writer = new SseWriter(response);
+    watch(() => writer.end());
     if (isPrimed) void writer.send('', { id: eventId(stream, sequence) });
     else writer.comment();
     return writer;

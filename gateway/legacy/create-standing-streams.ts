@@ -3,6 +3,7 @@ import type { McpBus } from '../../store/mcp-bus.ts';
 import type { StandingMessage, StandingStreamStore } from '../../store/mcp-standing-streams.ts';
 import type { McpStreamStore } from '../../store/mcp-streams.ts';
 import type { Logger } from '../../telemetry/logger.ts';
+import type { WatchStream } from '../auth/create-stream-guard.ts';
 import type { EdgeRequest } from '../edge/legacy-edge.ts';
 import { SseWriter } from '../edge/sse-writer.ts';
 import { createStandingFeed, type StandingFeed } from './create-standing-feed.ts';
@@ -37,6 +38,7 @@ export const createStandingStreams = ({
   logger,
   limits,
   onRead,
+  watchStream,
 }: {
   store: StandingStreamStore;
   events: Pick<McpStreamStore, 'read'>;
@@ -45,6 +47,7 @@ export const createStandingStreams = ({
   logger: Logger;
   limits: LegacyLimits;
   onRead: (from: EdgeRequest, session: Session, isLost: boolean) => () => void;
+  watchStream: WatchStream;
 }) => {
   const readers = new Map<string, Reader>();
   let isClosing = false;
@@ -76,6 +79,7 @@ export const createStandingStreams = ({
     const onGone = onRead(from, session, isLost);
     const held = { end: () => writer.end() };
     session.readers.add(held);
+    watchStream(from, held.end);
     // too many: the oldest is most likely dead and does not know it
     if (session.readers.size > limits.standingStreamsPerSession) [...session.readers][0]?.end();
     from.response.once('close', () => {

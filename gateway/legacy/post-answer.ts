@@ -1,8 +1,8 @@
-import type { ServerResponse } from 'node:http';
 import { PlatformError } from '../../schema/errors.ts';
 import type { AcceptedAnswers } from '../edge/accepted-answers.ts';
 import { answerJsonText } from '../edge/answer-json.ts';
 import { SseWriter } from '../edge/sse-writer.ts';
+import type { HttpAnswer } from '../front/http-exchange.ts';
 import { eventId } from './event-id.ts';
 import type { Outlet } from './outlet.ts';
 import type { RequestStream } from './request-stream.ts';
@@ -15,7 +15,7 @@ const done = Promise.resolve();
  * @see https://modelcontextprotocol.io/specification/2025-11-25/basic/transports#sending-messages-to-the-server
  */
 export class PostAnswer implements Outlet {
-  readonly #response: ServerResponse;
+  readonly #response: HttpAnswer;
   readonly #accepted: AcceptedAnswers;
   readonly #openStream: () => RequestStream;
   readonly #isBatch: boolean;
@@ -33,7 +33,7 @@ export class PostAnswer implements Outlet {
    * @param options.quietMs - after so long without an answer the stream begins
    */
   constructor(options: {
-    response: ServerResponse;
+    response: HttpAnswer;
     accepted: AcceptedAnswers;
     openStream: () => RequestStream;
     messages: number;

@@ -1,7 +1,7 @@
-import type { ServerResponse } from 'node:http';
 import type { McpStreamWriter } from '../../store/mcp-stream-writer.ts';
 import type { McpStreamEvent } from '../../store/mcp-streams.ts';
 import type { SseWriter } from '../edge/sse-writer.ts';
+import type { HttpAnswer } from '../front/http-exchange.ts';
 import { createBell } from './create-bell.ts';
 import type { LegacyLimits } from './legacy-limits.ts';
 import { type EventPage, sendEvents } from './send-events.ts';
@@ -82,7 +82,7 @@ export class RequestStream {
   }
 
   /** Sends what comes behind a place to a connection, instead of to the one before. Resolves when that connection or the stream ends. */
-  attach(writer: SseWriter, response: ServerResponse, after: number): Promise<void> {
+  attach(writer: SseWriter, response: HttpAnswer, after: number): Promise<void> {
     this.#reader?.writer.end();
     this.#reader?.ring();
     const bell = createBell();

@@ -1,5 +1,6 @@
 import { PlatformError } from '../../schema/errors.ts';
 import { isLegacyVersion } from '../../schema/mcp-revisions.ts';
+import type { WatchStream } from '../auth/create-stream-guard.ts';
 import { refuse } from '../edge/answer-json.ts';
 import { unsupportedVersion } from '../edge/choose-era.ts';
 import type { EdgeRequest } from '../edge/legacy-edge.ts';
@@ -22,12 +23,14 @@ export const createGetServer = ({
   requestStreams,
   standing,
   ownerOf,
+  watchStream,
 }: {
   sessions: Sessions;
   requestStreams: RequestStreams;
   standing: StandingStreams;
   /** Whose a stream is. */
   ownerOf: (stream: string) => Promise<string | undefined>;
+  watchStream: WatchStream;
 }) => {
   const versionOf = ({ request }: EdgeRequest): string => String(request.headers['mcp-protocol-version'] ?? assumedVersion);
   const unknownStream = (): PlatformError =>
@@ -41,8 +44,9 @@ export const createGetServer = ({
   };
 
   /** Goes on with a request's stream. @returns false when it is none of this owner */
-  const resumeRequest = async ({ response }: EdgeRequest, place: EventPlace, owner: string, isPrimed: boolean): Promise<boolean> => {
-    const outcome = await requestStreams.resume({ ...place, owner, isPrimed, response });
+  const resumeRequest = async (from: EdgeRequest, place: EventPlace, owner: string, isPrimed: boolean): Promise<boolean> => {
+    const { response } = from;
+    const outcome = await requestStreams.resume({ ...place, owner, isPrimed, response, watch: (end) => watchStream(from, end) });
     // a reader that gets this connects no more: it has had everything
     if (outcome === 'over') response.writeHead(204).end();
     return outcome !== 'unknown';

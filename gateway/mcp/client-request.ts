@@ -1,6 +1,7 @@
 import type { Tenancy } from '../../schema/ids.ts';
 import type { Endpoint } from '../../schema/mcp-endpoint.ts';
 import type { Era, LogLevel } from '../../schema/mcp-revisions.ts';
+import type { McpTaskContent } from '../../store/mcp-tasks.ts';
 import type { Principal } from '../principal.ts';
 import type { JsonObject, Notification, Question, Reply, RequestId } from './message.ts';
 
@@ -27,6 +28,10 @@ export type ClientSession = {
 
 /** What was agreed with a server in earlier rounds of a request (MRTR). */
 export type Round = {
+  /** The same however often the client is told of it. Absent in what earlier releases wrote down. */
+  id?: string;
+  /** Milliseconds since the epoch: nobody goes on with it later. */
+  expiresAt?: number;
   /** 1 is the first retry. */
   number: number;
   /** Name of the server that asked, with its tenancy. */
@@ -59,8 +64,11 @@ export type ClientRequest = {
   logLevel: LogLevel | undefined;
   /** A later round of a request that needed input, as its sealed `requestState` says; set by `exchange.serve`, never by the edge. */
   round?: Round;
-  /** Where a request may go on after its answer: a tool call says here which operation it is, so that its outcome can be found. Set by `exchange.serve`. */
-  standing?: { operation?: Tenancy & { id: string } };
+  /**
+   * Where a request may go on after its answer: a tool call says here which operation it is, so that its outcome can be found, and what it
+   * was allowed for, so that it can be decided again. Set by `exchange.serve`.
+   */
+  standing?: { operation?: Tenancy & { id: string }; asked?: NonNullable<McpTaskContent['asked']> };
   /** Aborted when the request is to end: modern, when the connection is lost; legacy, by `notifications/cancelled`. */
   signal: AbortSignal;
   /** Progress and log messages of this request, in the order they are to be sent. Resolves when the reader can take more. */

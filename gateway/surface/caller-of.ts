@@ -19,11 +19,18 @@ const straysTo =
   };
 
 /** Whose connection a request goes through: what a server holds for one legacy session, or one modern principal, meets no other. */
-export const callerOf = ({ principal, session, client, logLevel }: Omit<ClientRequest, 'notify' | 'ask'>): CallerOfServer => {
+export const callerOf = ({
+  principal,
+  session,
+  client,
+  logLevel,
+}: Omit<ClientRequest, 'method' | 'params' | 'notify' | 'ask'>): CallerOfServer => {
   const run = runOf(principal);
+  const name = principalName(principal);
   return {
     ...(run ? { run } : {}),
-    sessionKey: session?.id ?? principalName(principal),
+    principal: name,
+    sessionKey: session?.id ?? name,
     client,
     ...(logLevel ? { logLevel } : {}),
     ...(session ? { onStray: straysTo(session) } : {}),

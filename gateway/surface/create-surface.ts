@@ -8,6 +8,7 @@ import type { ClientRequest } from '../mcp/client-request.ts';
 import { type Reply, rpcCodes } from '../mcp/message.ts';
 import { callTool } from '../tool-call/call-tool.ts';
 import type { UpstreamPool } from '../upstream/upstream-pool.ts';
+import { callerOf } from './caller-of.ts';
 import { createComplete } from './complete.ts';
 import { describeEndpoint, listsOf } from './describe-endpoint.ts';
 import { createGetPrompt } from './get-prompt.ts';
@@ -104,7 +105,11 @@ export const createSurface = ({ context, pool }: { context: GatewayContext; pool
           throw isPlatformError(error) ? inProtocol(error, request.client.era) : error;
         }),
       ),
-    notified: () => undefined,
+    notified: (from, notification) => {
+      // of all that clients tell, this alone is for servers: they may ask for the roots again
+      if (notification.method !== 'notifications/roots/list_changed') return;
+      for (const { server } of viewOf(context, from.principal, from.endpoint).sources) pool.tell(server, callerOf(from), notification);
+    },
     watchLists: watch.watch,
     sessionEnded: async (sessionId) => {
       exchange.sessionEnded(sessionId);

@@ -1,4 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import type { ArgumentFacts } from '../../policy/argument-facts.ts';
 import { uriFacts } from '../../policy/uri-facts.ts';
 import { PlatformError } from '../../schema/errors.ts';
@@ -30,18 +29,22 @@ const isResource = (value: unknown): value is JsonObject & { uri: string } =>
 /**
  * Resources that servers list at the moment: nothing of them is pinned, as contents come and go. Each server is asked with a deadline of
  * its own, and what it says is kept for a moment. Servers without sessions, and with nothing private to a caller, say the same to all.
- * @param options.timeoutMs - how long one server may take for all its pages
+ * @param options.timeoutMs - how long one server may take to be reached and for all its pages
+ * @param options.startTimeoutMs - how long one of ours may take to be reached: its process may have to be started first, which says
+ * nothing about how it answers
  * @param options.freshMs - for how long what it said is not asked again
  */
 export const createLiveResources = ({
   context,
   pool,
   timeoutMs = 5000,
+  startTimeoutMs = 15_000,
   freshMs = 3000,
 }: {
   context: Pick<GatewayContext, 'now' | 'logger'>;
   pool: UpstreamPool;
   timeoutMs?: number;
+  startTimeoutMs?: number;
   freshMs?: number;
 }) => {
   const kept = new Map<string, Kept>();
@@ -75,8 +78,7 @@ export const createLiveResources = ({
     return resources.slice(0, maxResources);
   };
 
-  const read = async (server: McpServer, caller: CallerOfServer, entry: Kept, signal: AbortSignal): Promise<LiveAnswer> => {
-    const connection = await pool.connect(server, caller);
+  const read = async (server: McpServer, connection: Connection, entry: Kept, signal: AbortSignal): Promise<LiveAnswer> => {
     const resources = isObject(connection.capabilities.resources) ? await readPages(server, connection, signal) : [];
     const text = JSON.stringify(resources);
     entry.until = context.now() + freshMs;
@@ -93,21 +95,30 @@ export const createLiveResources = ({
   };
 
   const ask = async (server: McpServer, caller: CallerOfServer, entry: Kept): Promise<LiveAnswer> => {
-    const deadline = new AbortController();
+    const isOver = new AbortController();
+    const late = Promise.withResolvers<never>();
+    const within = (ms: number): NodeJS.Timeout =>
+      setTimeout(() => late.reject(new PlatformError('server_unavailable', `the list was not there after ${ms} ms`)), ms).unref();
+    const isOurs = !('url' in server.spec);
+    let deadline = within(isOurs ? startTimeoutMs : timeoutMs);
+    const list = async (): Promise<LiveAnswer> => {
+      const connection = await pool.connect(server, caller);
+      if (isOurs && !isOver.signal.aborted) {
+        clearTimeout(deadline);
+        deadline = within(timeoutMs);
+      }
+      return read(server, connection, entry, isOver.signal);
+    };
     try {
-      return await Promise.race([
-        read(server, caller, entry, deadline.signal),
-        delay(timeoutMs, undefined, { signal: deadline.signal, ref: false }).then((): never => {
-          throw new PlatformError('server_unavailable', `the list was not there after ${timeoutMs} ms`);
-        }),
-      ]);
+      return await Promise.race([list(), late.promise]);
     } catch (error) {
       context.logger.debug({ err: error, server: server.metadata.name }, 'the resources of a server could not be listed');
       // not asked again at once by everybody who lists
       entry.until = context.now() + Math.min(freshMs, 1000);
       return { ok: false };
     } finally {
-      deadline.abort();
+      clearTimeout(deadline);
+      isOver.abort();
       delete entry.asking;
     }
   };

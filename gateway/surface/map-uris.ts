@@ -66,6 +66,14 @@ export const urisOf = (result: JsonObject): ReadonlySet<string> => {
   return uris;
 };
 
+/** Whether a mapped URI may stand anywhere in a value; nearly all arguments have none, and need not be gone through in earnest. */
+const mayHoldMapped = (value: unknown): boolean => {
+  if (typeof value === 'string') return value.startsWith('mcp+');
+  if (typeof value !== 'object' || value === null) return false;
+  for (const key in value) if (mayHoldMapped((value as JsonObject)[key])) return true;
+  return false;
+};
+
 /** Arguments for a server in its own spelling: where a caller hands back a mapped URI of this source, the server gets its own. */
 export const unmapArguments = (key: string, value: JsonObject): JsonObject => {
   const unmap = (inner: unknown): unknown => {
@@ -80,5 +88,5 @@ export const unmapArguments = (key: string, value: JsonObject): JsonObject => {
     const entries = Object.entries(object).map(([name, inner]) => [name, unmap(inner)] as const);
     return entries.every(([name, inner]) => inner === object[name]) ? object : Object.fromEntries(entries);
   };
-  return unmapObject(value);
+  return mayHoldMapped(value) ? unmapObject(value) : value;
 };

@@ -1,4 +1,5 @@
 import { decide } from '../decide.ts';
+import { serverKeyOf } from '../exchange/exchange-with-server.ts';
 import { targetOf } from '../surface/decide-listing.ts';
 import { argumentRefused } from '../surface/refuse.ts';
 import { required, type ToolCallStep } from './tool-call.ts';
@@ -14,6 +15,8 @@ export const authorize: ToolCallStep = (call, next) => {
     facts: { arguments: facts },
   });
   call.decision = decision;
-  if (decision.effect === 'allow') return next();
-  throw argumentRefused(tool.name, decision);
+  if (decision.effect !== 'allow') throw argumentRefused(tool.name, decision);
+  const { standing } = call.request;
+  if (standing) standing.asked = { tool: call.name, server: serverKeyOf(tool.server), isolation: call.connection?.isolation ?? 0, facts };
+  return next();
 };

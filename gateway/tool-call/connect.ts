@@ -6,6 +6,7 @@ export const connect: ToolCallStep = async (call, next) => {
   const { server, pinned } = required(call.tool, 'the tool');
   const connection = await call.pool.connect(server, callerOf(call.request));
   if (connection.offered.get(`tool/${pinned.name}`) !== pinned.approvedHash) throw unknownTool(call);
+  connection.assertRoom();
   call.connection = connection;
   return next();
 };

@@ -1,5 +1,6 @@
 import { Ajv, type AnySchemaObject, type ValidateFunction } from 'ajv';
 import { Ajv2020 } from 'ajv/dist/2020.js';
+import { inPlainNumbers } from '../../schema/exact-json.ts';
 import { isObject } from '../mcp/message.ts';
 
 /**
@@ -60,7 +61,8 @@ const checkOf = (schema: AnySchemaObject, key: string): Check => {
 export const faultIn = (value: unknown, schema: unknown, hash: string, what: string): string | undefined => {
   if (!isObject(schema)) return undefined;
   const check = checkOf(schema, `${what}/${hash}`);
-  if (check === 'unchecked' || check(value)) return undefined;
+  // a schema looks at numbers as JavaScript has them
+  if (check === 'unchecked' || check(value) || check(inPlainNumbers(value))) return undefined;
   const [error] = check.errors ?? [];
   const { missingProperty, additionalProperty } = (error?.params ?? {}) as Record<string, unknown>;
   const path = `${what}${(error?.instancePath ?? '').replaceAll('/', '.')}`;

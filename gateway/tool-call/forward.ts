@@ -1,6 +1,6 @@
 import { PlatformError } from '../../schema/errors.ts';
 import { operationIdMeta } from '../../schema/workflow-contract.ts';
-import { wasNotSent } from '../exchange/again-if-unsent.ts';
+import { mayReadAgain, maySendAgain } from '../exchange/again-if-unsent.ts';
 import { exchangeWithServer } from '../exchange/exchange-with-server.ts';
 import type { Reply } from '../mcp/message.ts';
 import { callerOf } from '../surface/caller-of.ts';
@@ -37,13 +37,15 @@ const reconnect = async (call: ToolCall, cause: unknown): Promise<Connection> =>
 
 /**
  * To the server. A caller that leaves aborts the call, except one that may have an effect and has a named operation: that one
- * goes on to its end, so that the caller's retry finds the outcome. A call that certainly was not sent is tried once more.
+ * goes on to its end, so that the caller's retry finds the outcome. A call that certainly was not sent is tried once more; one that only
+ * reads also where that is merely said.
  */
 export const forward: ToolCallStep = async (call) => {
   const { server, pinned } = required(call.tool, 'the tool');
   const { gateway, pool, request, operationId } = call;
   const outlivesCaller = !isReadOnly(call) && call.isNamedOperation;
   const signal = outlivesCaller ? never : request.signal;
+  const mayGoAgain = isReadOnly(call) ? mayReadAgain : maySendAgain;
   const parameterHeaders = unknownParameterHeaders(call);
   const send = async (connection: Connection): Promise<Reply> => {
     const exchange = { gateway, pool, request, server, connection, operationId, signal, timeouts: callTimeouts(server) };
@@ -60,7 +62,7 @@ export const forward: ToolCallStep = async (call) => {
   try {
     return await send(required(call.connection, 'the connection'));
   } catch (error) {
-    if (!wasNotSent(error) || signal.aborted) throw error;
+    if (!mayGoAgain(error) || signal.aborted) throw error;
     return send(await reconnect(call, error));
   }
 };

@@ -1,7 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { isPlatformError, PlatformError, toPlatformError } from '../../schema/errors.ts';
+import { operationText } from '../../store/operation-outcome.ts';
 import type { OperationIdentity } from '../../store/operations.ts';
 import type { Reply } from '../mcp/message.ts';
+import { PassingMap } from '../passing-map.ts';
 import { principalName } from '../principal.ts';
 import { outcomeFound } from './outcome-found.ts';
 import { auditEventOf, outcomeOf } from './record.ts';
@@ -12,7 +14,7 @@ const settleAttempts = 3000;
 const settleDelayMs = 200;
 
 /** Operations under way in this process: a retry that comes while the first is still running waits for the same answer. */
-const underWay = new Map<string, { identity: OperationIdentity; outcome: Promise<Reply> }>();
+const underWay = new PassingMap<string, { identity: OperationIdentity; outcome: Promise<Reply> }>();
 
 const unknownOutcome = (call: ToolCall): PlatformError =>
   new PlatformError(
@@ -80,8 +82,7 @@ const begin = async (call: ToolCall, identity: OperationIdentity, next: () => Pr
   }
 };
 
-const isSame = (a: OperationIdentity, b: OperationIdentity): boolean =>
-  a.principal === b.principal && a.target === b.target && a.argumentsDigest === b.argumentsDigest;
+const isSame = (a: OperationIdentity, b: OperationIdentity): boolean => a.target === b.target && a.argumentsDigest === b.argumentsDigest;
 
 /**
  * Commits the intent of a call that may have an effect before it is forwarded, and its outcome after. A retry with the same
@@ -106,7 +107,7 @@ export const intend: ToolCallStep = (call, next) => {
   const { standing } = call.request;
   if (standing) standing.operation = { ...tool.tenancy, id: call.operationId };
   if (!call.isNamedOperation) return begin(call, identity, next);
-  const key = `${identity.org}/${identity.project}/${identity.id}`;
+  const key = operationText(identity);
   const running = underWay.get(key);
   if (running) {
     call.isReplay = true;

@@ -27,6 +27,8 @@ type Entry = {
 
 export type CallerSessions = {
   of(caller: CallerOfServer): Session;
+  /** The caller's session, if there is one. */
+  find(caller: CallerOfServer): Session | undefined;
   /** Lets go what was not used for long. */
   sweep(): Promise<void>;
   /** Ends what this replica has open for a session key; what is kept in the database is ended by whoever takes it out there. */
@@ -88,10 +90,13 @@ export const createCallerSessions = ({
     await entry.session.close({ atServer: isOver });
   };
 
+  const entryKeyOf = ({ sessionKey }: CallerOfServer, capabilities: JsonObject): string => `${sessionKey}\n${JSON.stringify(capabilities)}`;
+
   return {
+    find: (caller) => entries.get(entryKeyOf(caller, askableCapabilities(caller.client.capabilities)))?.session,
     of: (caller) => {
       const capabilities = askableCapabilities(caller.client.capabilities);
-      const key = `${caller.sessionKey}\n${JSON.stringify(capabilities)}`;
+      const key = entryKeyOf(caller, capabilities);
       const entry = entries.get(key) ?? create(caller, capabilities);
       entries.set(key, entry);
       entry.usedAt = now();

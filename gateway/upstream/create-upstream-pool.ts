@@ -116,6 +116,7 @@ export const createUpstreamPool = ({
         entry?.open?.inspection.markStale();
       } else if (entry) void table.retire(entry);
     },
+    tell: (server, caller, notification) => table.find(placeOf(server, caller).key)?.open?.notify(caller, notification),
     look: async (server, run, { longestAgeMs = longestUnseenMs } = {}) =>
       new ServerConnection(table, await ready(placeOf(server, run ? { run } : {}), longestAgeMs), undefined),
     listen: async (server, run, filter, onNotification, caller) => {

@@ -73,7 +73,7 @@ export const createEventSession = (parts: Omit<LegacySessionParts, 'kept'>): Sta
           if (end.kind === 'ended' || flight.isOver) return;
           if (end.kind !== 'refused') flight.fail(lossOfEnd(end, answer.wasSent));
           else if (again && isForgotten(readRefusal({ ...end, id }))) again(flight, body);
-          else settleRefusal(flight, readRefusal({ ...end, id }), onContradiction);
+          else settleRefusal(flight, readRefusal({ ...end, id }), { hasSession: true, onContradiction });
         },
       },
     );

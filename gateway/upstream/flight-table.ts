@@ -1,4 +1,5 @@
 import { type JsonObject, type Notification, objectAt, rpcCodes } from '../mcp/message.ts';
+import { PassingMap } from '../passing-map.ts';
 import { beginFlight, type Flight, type FlightParts } from './flight.ts';
 import type { UpstreamLost } from './upstream-lost.ts';
 
@@ -25,8 +26,8 @@ export const createFlightTable = ({
   onStray(notification: Notification): void;
   isShared?: boolean | undefined;
 }): FlightTable => {
-  const flights = new Map<unknown, Flight>();
-  const newest = (fits: (flight: Flight) => boolean): Flight | undefined => (isShared ? undefined : [...flights.values()].findLast(fits));
+  const flights = new PassingMap<unknown, Flight>();
+  const newest = (fits: (flight: Flight) => boolean): Flight | undefined => (isShared ? undefined : flights.values().findLast(fits));
 
   const notified = (message: JsonObject, method: string): void | Promise<void> => {
     if (method === 'notifications/progress') return flights.get(Number(objectAt(message, 'params').progressToken))?.receive(message);
@@ -68,7 +69,7 @@ export const createFlightTable = ({
       asked(message, method);
     },
     failAll: (error) => {
-      for (const flight of [...flights.values()]) flight.fail(error);
+      for (const flight of flights.values()) flight.fail(error);
     },
   };
 };

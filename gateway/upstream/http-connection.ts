@@ -1,5 +1,5 @@
 import { connect, type Socket } from 'node:net';
-import { writeTogether } from '../write-together.ts';
+import { writeTogether } from '../front/write-together.ts';
 import { ResponseParser } from './response-parser.ts';
 import type { HttpReader } from './send-http.ts';
 

@@ -73,7 +73,7 @@ export const createLegacyTransmit = ({
     if (end.kind === 'refused') {
       const refusal = readRefusal({ ...end, id: flight.id });
       if (open.id !== undefined && !trip.isSecond && isForgotten(refusal)) sendAgain(open, trip);
-      else settleRefusal(flight, refusal, onContradiction);
+      else settleRefusal(flight, refusal, { hasSession: open.id !== undefined, onContradiction });
       return;
     }
     trip.wasSent ||= answer.wasSent;

@@ -1,4 +1,5 @@
 import { PlatformError } from '../../schema/errors.ts';
+import { inPlainNumbers } from '../../schema/exact-json.ts';
 import { instanceHeader } from '../../schema/host-headers.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import { isObject, type JsonObject, rpcCodes } from '../mcp/message.ts';
@@ -67,7 +68,8 @@ export const listOffered = async ({
         cause,
       );
     });
-    if (reply.kind === 'result') return reply.result;
+    // definitions are compared, stored and compiled: in numbers as everybody reads them
+    if (reply.kind === 'result') return inPlainNumbers(reply.result) as JsonObject;
     const isMissing = reply.error.code === rpcCodes.methodNotFound;
     if (isMissing && (list.kind === 'template' || !isObject(capabilities[list.capability]))) return {};
     if (list.kind === 'tool') throw unavailable(`does not list its tools: ${reply.error.message.slice(0, 300)}`);

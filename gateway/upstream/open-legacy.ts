@@ -86,7 +86,7 @@ export const openLegacy = async ({
         onMessage: flight.receive,
         isDone: () => flight.isOver,
         onEnd: (end) => {
-          if (end.kind === 'refused') settleRefusal(flight, readRefusal({ ...end, id }), onContradiction);
+          if (end.kind === 'refused') settleRefusal(flight, readRefusal({ ...end, id }), { hasSession: false, onContradiction });
           else flight.fail(lossOfEnd(end, answer?.wasSent === true));
         },
       },

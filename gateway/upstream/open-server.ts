@@ -44,10 +44,13 @@ export type OpenServer = {
   readonly resolvePaths?: (paths: string[]) => Promise<ResolvedPath[]>;
   /** Id of the host's instance behind it. */
   readonly instanceId?: string;
+  /** Whether anything at all came from the server since then, by `performance.now()`. */
+  heardSince(at: number): boolean;
   /** Starts it if it is ours and was stopped, and compares what it offers. @throws {PlatformError} */
   lookAgain(): ReturnType<Inspection['look']>;
   /** @param caller - undefined: the gateway's own session */
   send(caller: CallerOfServer | undefined, request: UpstreamRequest): Promise<Reply>;
+  /** Tells the server what concerns this caller alone; nobody where the caller has no session of its own. */
   notify(caller: CallerOfServer, notification: Notification): void;
   sweep(): Promise<void>;
   forgetKey(sessionKey: string): void;
@@ -162,6 +165,7 @@ export const openServer = async ({
     inspection: opened.inspection,
     feed: changes,
     ...(launch ? { resolvePaths: (paths: string[]) => host.resolvePaths(launch.id, paths), instanceId: launch.id } : {}),
+    heardSince: (at) => sender.heardAt >= at,
     lookAgain: async () => {
       if (launch) await host.ensure(launch);
       try {
@@ -179,7 +183,7 @@ export const openServer = async ({
       const prepared = greeted.way === 'modern' ? withHeaders(request, opened.inspection) : withoutQuestions(request, caller);
       return sessions.of(caller).send(prepared, options);
     },
-    notify: (caller, notification) => sessions.of(caller).notify(notification),
+    notify: (caller, notification) => sessions.ownOf(caller)?.notify(notification),
     sweep: sessions.sweep,
     forgetKey: sessions.forgetKey,
     close: async ({ atServer = true } = {}) => {

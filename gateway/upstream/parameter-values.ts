@@ -1,9 +1,11 @@
+import { isExactNumber, textOfExactNumber } from '../../schema/exact-json.ts';
 import type { JsonObject } from '../mcp/message.ts';
 import { argumentAt, type ParameterHeader } from '../surface/parameter-headers.ts';
 import { encodeHeaderValue } from './encode-header-value.ts';
 
 const textOf = (value: unknown): string | undefined => {
   if (typeof value === 'string') return value.isWellFormed() ? value : undefined;
+  if (isExactNumber(value)) return textOfExactNumber(value);
   if (typeof value === 'boolean' || Number.isSafeInteger(value)) return String(value);
   return undefined;
 };

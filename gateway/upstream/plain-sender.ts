@@ -21,12 +21,20 @@ const headOf = ({ method, path, headers }: HttpRequest, host: string, bodyBytes:
 
 const closing = (): Error => Object.assign(new Error('connections to the server are being closed'), { code: 'ECONNABORTED' });
 
+const nobody: HttpReader = {
+  onSent: () => undefined,
+  onStart: () => undefined,
+  onData: () => undefined,
+  onEnd: () => undefined,
+  onError: () => undefined,
+};
+
 /** A request on its way: waiting in line, or on a connection. */
 class PlainFlight implements HttpFlight, Exchange {
   readonly head: string;
   body: string;
   readonly bodyBytes: number;
-  readonly reader: HttpReader;
+  reader: HttpReader;
   readonly isStanding: boolean;
   isOver = false;
   connection: HttpConnection<PlainFlight> | undefined;
@@ -50,8 +58,9 @@ class PlainFlight implements HttpFlight, Exchange {
   abort(): void {
     if (this.isOver) return;
     this.isOver = true;
-    // in the line it stays until its turn, which may be long
+    // in the line it stays until its turn, which may be long: neither its body nor what its reader holds
     this.body = '';
+    this.reader = nobody;
     this.connection?.destroy();
   }
 
@@ -151,6 +160,7 @@ export const createPlainSender = (
   };
 
   return {
+    heardAt: Number.NEGATIVE_INFINITY,
     send: (request, reader) => {
       if (isClosed) return refuse(reader, closing());
       try {

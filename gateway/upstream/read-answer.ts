@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http';
+import { parseExactly } from '../../schema/exact-json.ts';
 import { isObject, type JsonObject } from '../mcp/message.ts';
 import { createMessageQueue } from './message-queue.ts';
 import { createEventReader, type ServerEvent } from './read-events.ts';
@@ -79,7 +80,7 @@ export const readAnswer = (sender: HttpSender, request: HttpRequest, parts: Answ
   };
   const parse = (text: string): boolean => {
     try {
-      give(JSON.parse(text));
+      give(parseExactly(text));
       return true;
     } catch (cause) {
       end({ kind: 'unusable', cause });
@@ -149,12 +150,14 @@ export const readAnswer = (sender: HttpSender, request: HttpRequest, parts: Answ
       answer.wasSent = true;
     },
     onStart: (status, headers) => {
+      sender.heardAt = performance.now();
       const early = parts.onStart?.(status, headers);
       if (early) return end(early);
       if (Number(headers['content-length'] ?? 0) > maxAnswerBytes && status < 300) return end({ kind: 'too-large' });
       body = readerOf(status, headers);
     },
     onData: (chunk) => {
+      sender.heardAt = performance.now();
       if (!isOver) body?.push(chunk);
     },
     onEnd: () => {

@@ -7,8 +7,8 @@ export type Refusal = { status: number; error: RpcError | undefined; isOurs: boo
 
 const modernCodes: readonly number[] = [rpcCodes.headerMismatch, rpcCodes.missingClientCapability, rpcCodes.unsupportedVersion];
 
-/** Statuses by which a request is sent back unread; of any other an effect cannot be ruled out. */
-const unread: ReadonlySet<number> = new Set([401, 403, 404, 405, 406, 413, 415, 429]);
+/** Statuses that mean that a request is sent back unread, where nobody between says them after the server has acted. */
+const sentBack: ReadonlySet<number> = new Set([401, 403, 404, 405, 406, 413, 415, 429]);
 
 export const readRefusal = ({
   status,
@@ -39,9 +39,8 @@ export const readRefusal = ({
 /** An error that only a server of the modern era knows. */
 export const isModernError = ({ error }: Pick<Refusal, 'error'>): boolean => error !== undefined && modernCodes.includes(error.code);
 
-/** The server said that it did not take the request up: by the status, or by an error that could not name its id. */
-export const isUnread = ({ status, error, isOurs }: Refusal): boolean =>
-  unread.has(status) || (status === 400 && !isOurs && error !== undefined);
+/** The server itself said that it could not read the request: by an error that does not name its id. A bare status says less: see `isSentBack`. */
+export const isUnread = ({ status, error, isOurs }: Refusal): boolean => status === 400 && !isOurs && error !== undefined;
 
 export const describeRefusal = ({ status, error, location }: Refusal): string => {
   if (status >= 300 && status < 400) return `answers with a redirect${location ? ` to ${location}` : ''}, which is not followed`;
@@ -56,7 +55,13 @@ export class RefusedByStatus extends Error {
     super(describeRefusal(refusal));
     this.status = refusal.status;
   }
+
+  /** Probably unread. A proxy may say so of a request that the server has acted on, so this is enough only where twice does no harm. */
+  get isSentBack(): boolean {
+    return sentBack.has(this.status);
+  }
 }
 
-export const lostByRefusal = (refusal: Refusal): UpstreamLost =>
-  new UpstreamLost(!isUnread(refusal), new RefusedByStatus(refusal), 'refused');
+/** @param isUntouched - whether the refusal says for certain that the request had no effect */
+export const lostByRefusal = (refusal: Refusal, isUntouched = isUnread(refusal)): UpstreamLost =>
+  new UpstreamLost(!isUntouched, new RefusedByStatus(refusal), 'refused');

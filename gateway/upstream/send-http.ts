@@ -30,13 +30,15 @@ export type HttpFlight = {
 };
 
 export type HttpSender = {
+  /** When anything last came from the server, by `performance.now()`; whoever reads an answer writes it down. */
+  heardAt: number;
   send(request: HttpRequest, reader: HttpReader): HttpFlight;
   /** Breaks what is still under way. */
   close(): Promise<void>;
 };
 
 /** At most so many requests are made of one server at a time; more wait in line, and their deadlines with them. */
-const mostConnections = 256;
+export const mostConnections = 512;
 
 /**
  * Sends HTTP requests to one origin, over connections of its own: a server that hangs takes none from another. Nothing is tried again, and
@@ -97,6 +99,7 @@ export const createHttpSender = (origin: string, { connectTimeoutMs }: { connect
   };
 
   return {
+    heardAt: Number.NEGATIVE_INFINITY,
     send,
     close: async () => {
       await Promise.all([shared.destroy(), standing?.destroy()]);

@@ -1,3 +1,4 @@
+import type { CallShares } from './call-shares.ts';
 import type { OpenServer } from './open-server.ts';
 import type { Place } from './place.ts';
 import type { Health } from './server-health.ts';
@@ -16,6 +17,7 @@ export type Entry = {
   /** When a caller last asked for it. */
   usedAt: number;
   callsUnderWay: number;
+  readonly shares: CallShares;
   /** Set when nobody gets it any more: it ends with its last call, and with it its instance where that is to stop. */
   end?: { stopsInstance: boolean };
 };

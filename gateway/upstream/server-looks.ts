@@ -4,7 +4,7 @@ import type { Notification } from '../mcp/message.ts';
 import { isDeclared } from './is-declared.ts';
 import type { ListenHub } from './listen-hub.ts';
 import { type Entry, isReady, type ReadyEntry } from './server-entry.ts';
-import { isUnreachable } from './unavailable.ts';
+import { isDeadline, isUnreachable } from './unavailable.ts';
 
 export type ServerLooks = {
   /** Says to the breaker how an opening or a look went; what is not the server's fault says nothing. */
@@ -29,13 +29,17 @@ export const createServerLooks = ({
   isPresent: (entry: Entry) => boolean;
   retire: (entry: Entry) => Promise<void>;
 }): ServerLooks => {
-  const judge: ServerLooks['judge'] = async ({ place, health: { breaker } }, work) => {
+  const judge: ServerLooks['judge'] = async (entry, work) => {
+    const { place, open } = entry;
+    const { breaker } = entry.health;
+    const startedAt = performance.now();
     try {
       const result = await work;
       breaker.succeeded();
       return result;
     } catch (error) {
-      const isFault = error instanceof PlatformError && error.code === 'server_unavailable';
+      const isBusy = isDeadline(error) && open?.heardSince(startedAt) === true;
+      const isFault = error instanceof PlatformError && error.code === 'server_unavailable' && !isBusy;
       if (isFault && isDeclared(context, place.server)) breaker.failed({ isUnreachable: isUnreachable(error) });
       throw error;
     }

@@ -18,6 +18,8 @@ const mostModernCallers = 1000;
 export type ServerSessions = {
   /** @param caller - undefined: the gateway itself */
   of(caller: CallerOfServer | undefined): Session;
+  /** The session that is this caller's alone, as far as there is one: what only concerns the caller is told there. */
+  ownOf(caller: CallerOfServer): Session | undefined;
   sweep(): Promise<void>;
   forgetKey(sessionKey: string): void;
   close(): void;
@@ -83,6 +85,7 @@ export const createServerSessions = ({
       if (way === 'modern') return modernSession(caller);
       return alone || isAlike(caller) ? own : callers.of(caller);
     },
+    ownOf: (caller) => (alone ? own : way === 'modern' ? undefined : callers.find(caller)),
     sweep: callers.sweep,
     forgetKey: callers.forgetKey,
     close: callers.close,

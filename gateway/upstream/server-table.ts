@@ -4,11 +4,13 @@ import type { GatewayContext } from '../gateway-context.ts';
 import { isPerRun, isPerSession } from '../mcp/launch-of.ts';
 import type { Notification } from '../mcp/message.ts';
 import type { Admission } from './breaker.ts';
+import { createCallShares } from './call-shares.ts';
 import type { HostClient } from './host-client.ts';
 import { isDeclared } from './is-declared.ts';
 import type { ListenHub } from './listen-hub.ts';
 import { type OpenServer, openServer } from './open-server.ts';
 import type { Place } from './place.ts';
+import { mostConnections } from './send-http.ts';
 import { type Entry, isOf, isReady, type ReadyEntry } from './server-entry.ts';
 import type { ServerHealth } from './server-health.ts';
 import { createServerLooks } from './server-looks.ts';
@@ -28,7 +30,7 @@ export type ServerTable = {
   /** Ends what belongs to servers that were deleted or changed. */
   dropUndeclared(): Promise<void>;
   /** A call on it has ended. */
-  callEnded(entry: Entry): void;
+  callEnded(entry: Entry, principal: string | undefined): void;
   close(): Promise<void>;
 };
 
@@ -98,7 +100,8 @@ export const createServerTable = ({
       },
     };
     const opening = openServer({ context, host, place, way: known.way, store, timeoutMs: connectTimeoutMs, events });
-    const entry: Entry = { place, health: known, opening, told: new Set(), usedAt: context.now(), callsUnderWay: 0 };
+    const shares = createCallShares(mostConnections);
+    const entry: Entry = { place, health: known, opening, told: new Set(), usedAt: context.now(), callsUnderWay: 0, shares };
     entries.set(place.key, entry);
     judge(entry, opening).then(
       (open) => {
@@ -183,8 +186,9 @@ export const createServerTable = ({
     all: () => [...entries.values()],
     retire,
     refresh,
-    callEnded: (entry) => {
+    callEnded: (entry, principal) => {
       entry.callsUnderWay -= 1;
+      if (principal !== undefined) entry.shares.end(principal);
       entry.usedAt = context.now();
       if (entry.end && entry.callsUnderWay === 0) void finish(entry);
     },

@@ -29,12 +29,19 @@ export const unavailable = (name: string, error: unknown): PlatformError =>
     ? error
     : new PlatformError('server_unavailable', `The MCP server ${name} ${describe(error)}; try again in a few seconds.`, { cause: error });
 
+const lossIn = (error: unknown): UpstreamLost | undefined => {
+  for (let link = error; link instanceof Error; link = link.cause) if (link instanceof UpstreamLost) return link;
+  return undefined;
+};
+
 /** Whether nothing at all could be sent: the server is not there. */
 export const isUnreachable = (error: unknown): boolean => {
-  for (let link = error; link instanceof Error; link = link.cause)
-    if (link instanceof UpstreamLost) return !link.wasSent && link.reason === 'connection';
-  return false;
+  const loss = lossIn(error);
+  return loss?.wasSent === false && loss.reason === 'connection';
 };
+
+/** Whether an answer did not come in time: a fault only of a server from which nothing else came meanwhile. */
+export const isDeadline = (error: unknown): boolean => lossIn(error)?.reason === 'deadline';
 
 /** Whether a request that failed so speaks against the server: it was not taken back, and not answered in its own good order. */
 export const isFault = (error: unknown): boolean => {

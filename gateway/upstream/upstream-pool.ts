@@ -38,6 +38,8 @@ export type UpstreamPool = {
     onNotification: (notification: Notification) => void,
     caller?: CallerOfServer,
   ): Promise<Listening>;
+  /** Tells a server something of a caller who has a session there; where there is none, nothing is opened for it. */
+  tell(server: McpServer, caller: CallerOfServer, notification: Notification): void;
   /** What the last calls say of a server: `open` = not asked at the moment, `half-open` = one call tries it. */
   healthOf(server: McpServer): 'closed' | 'open' | 'half-open';
   /** What is known of a server without asking it; undefined until it has answered once. */

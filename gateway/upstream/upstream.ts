@@ -33,6 +33,8 @@ export type ListenFilter = { lists?: boolean; resources?: readonly string[] };
 /** Whose requests go through a connection: what a server holds for one caller must not meet another. */
 export type CallerOfServer = {
   run?: RunOfServer;
+  /** By one name, whatever the session: each has a fair share of the server's connections. */
+  principal: string;
   /** Who shares one session at a legacy server: a legacy client's session id, or for modern clients their principal. */
   sessionKey: string;
   client: ClientFacts;
@@ -52,11 +54,12 @@ export type Connection = {
   /** Hash of each definition as it was at the last look; keys are `kind/name`. */
   readonly offered: ReadonlyMap<string, string>;
   readonly resolvePaths?: (paths: string[]) => Promise<ResolvedPath[]>;
+  /** @throws {PlatformError} `calls_exhausted` when the caller has as many calls under way as it may; `request` throws it too */
+  assertRoom(): void;
   /**
    * Sends one request; at most once on the wire.
    * @throws {UpstreamLost} (upstream-lost.ts) when no answer came; `wasSent: false` only where that is certain
    * @throws {ResultTooLarge} (result-too-large.ts) when it ran and its answer is over the limit
    */
   request(request: UpstreamRequest): Promise<Reply>;
-  notify(notification: Notification): void;
 };

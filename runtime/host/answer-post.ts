@@ -1,4 +1,5 @@
 import { isPlatformError } from '../../schema/errors.ts';
+import { parseExactly } from '../../schema/exact-json.ts';
 import { lostHeader } from '../../schema/host-headers.ts';
 import { metaKeys, modernVersions } from '../../schema/mcp-revisions.ts';
 import { readHandshake } from '../stdio/initialize-server.ts';
@@ -28,7 +29,7 @@ import {
 
 const parse = (body: string): unknown => {
   try {
-    return JSON.parse(body);
+    return parseExactly(body);
   } catch {
     return undefined;
   }

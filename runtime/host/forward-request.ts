@@ -1,4 +1,5 @@
 import { isPlatformError } from '../../schema/errors.ts';
+import { parseExactly } from '../../schema/exact-json.ts';
 import { lostHeader } from '../../schema/host-headers.ts';
 import type { JsonRpcMessage, JsonRpcNotification, JsonRpcRequest } from '../stdio/json-rpc.ts';
 import { createEventStream } from './event-stream.ts';
@@ -41,7 +42,7 @@ export const forwardRequest = async (exchange: McpExchange, server: ReadyServer,
     const answer = server.multiplexer.relay(translateCall(server, request), options);
     server.questions.sendWaiting();
     text = await answer;
-    if (translation) text = JSON.stringify(translation.fromServer(JSON.parse(text)));
+    if (translation) text = JSON.stringify(translation.fromServer(parseExactly(text) as JsonRpcMessage));
   } catch (error) {
     if (!isPlatformError(error)) throw error;
     text = JSON.stringify(platformRpcError(request.id, error));

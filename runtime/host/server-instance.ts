@@ -104,10 +104,18 @@ export const createServerInstance = (launch: ServerLaunch, parts: InstanceParts)
     return startOnce();
   };
 
+  /** One that has ended, or reads nothing more, gives nothing: it has to be gone before the next one takes its place. */
+  const startNext = async (): Promise<ReadyServer> => {
+    await running?.process.stop();
+    if (stopping.signal.aborted) throw unavailable('it is being stopped.');
+    return start();
+  };
+
   const ready = (): Promise<ReadyServer> => {
     if (stopping.signal.aborted) return Promise.reject(unavailable('it is being stopped.'));
-    if (running !== undefined) return Promise.resolve(running);
-    starting ??= start().finally(() => {
+    // a process is heard of as ended only when its output was read, which takes a while where something that it left behind holds the pipe
+    if (running?.process.stdin.writable) return Promise.resolve(running);
+    starting ??= startNext().finally(() => {
       starting = undefined;
     });
     return starting;

@@ -1,5 +1,6 @@
 import type { Readable, Writable } from 'node:stream';
 import { PlatformError } from '../../schema/errors.ts';
+import { parseExactly } from '../../schema/exact-json.ts';
 import { cutAnswer, idFromEnds } from './cut-answer.ts';
 import {
   isMessage,
@@ -89,7 +90,7 @@ export const createMultiplexer = (parts: MultiplexerParts): Multiplexer => {
   const receiveText = (text: string): void => {
     let parsed: unknown;
     try {
-      parsed = JSON.parse(text);
+      parsed = parseExactly(text);
     } catch {
       // no message, like other values that are none
     }
@@ -138,7 +139,7 @@ export const createMultiplexer = (parts: MultiplexerParts): Multiplexer => {
   const call: Multiplexer['call'] = async (request, options) => {
     const text = await relay(request, options);
     try {
-      return JSON.parse(text) as JsonRpcMessage;
+      return parseExactly(text) as JsonRpcMessage;
     } catch {
       throw lost('The server answered with something that is not JSON.', true);
     }

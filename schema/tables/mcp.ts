@@ -73,6 +73,18 @@ export const mcpAnswers = pgTable('mcp_answers', {
   createdAt: created(),
 });
 
+/** Rounds of requests that were gone on with: each is made by one operation, with one set of answers. */
+export const mcpUsedRounds = pgTable(
+  'mcp_used_rounds',
+  {
+    id: text().primaryKey(),
+    operationId: text('operation_id').notNull(),
+    answersDigest: text('answers_digest').notNull(),
+    expiresAt: instant('expires_at').notNull(),
+  },
+  (table) => [index('mcp_used_rounds_expires').on(table.expiresAt)],
+);
+
 /** Sessions at legacy servers, so that another replica goes on with the same one. */
 export const mcpUpstreamSessions = pgTable(
   'mcp_upstream_sessions',

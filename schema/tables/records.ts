@@ -15,7 +15,10 @@ import {
 const bytea = customType<{ data: Buffer; driverData: Buffer }>({ dataType: () => 'bytea' });
 const created = () => timestamp('created_at', { withTimezone: true }).notNull().defaultNow();
 
-/** Every call that may have an effect: the intent before it, the outcome after. `outcome` is sealed with the gateway's key. */
+/**
+ * Every call that may have an effect: the intent before it, the outcome after. Ids are its principal's own, so that nobody uses up those of
+ * others. `outcome` is sealed with the gateway's key.
+ */
 export const operations = pgTable(
   'operations',
   {
@@ -31,7 +34,7 @@ export const operations = pgTable(
     createdAt: created(),
     settledAt: timestamp('settled_at', { withTimezone: true }),
   },
-  (table) => [primaryKey({ columns: [table.org, table.project, table.id] })],
+  (table) => [primaryKey({ columns: [table.org, table.project, table.principal, table.id] })],
 );
 
 /** Rows are only ever added. */

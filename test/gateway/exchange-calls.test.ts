@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { type JsonObject, objectAt, type Reply } from '../../gateway/mcp/message.ts';
 import { AuditQuerySchema } from '../../schema/audit-event.ts';
 import { queryAudit } from '../../store/audit.ts';
-import { applyResources } from '../../store/resources.ts';
+import { applyResources, deleteResource } from '../../store/resources.ts';
 import { pollUntil } from '../support/poll-until.ts';
 import { startTestDatabase } from '../support/postgres.ts';
 import { type RawMcpServer, startRawMcpServer } from '../support/raw-mcp-server.ts';
@@ -53,6 +53,7 @@ type Answer = (
   http: Parameters<NonNullable<RawMcpServer['answers'][string]>>[1],
 ) => unknown;
 const onCall: Record<'legacy' | 'modern', Answer | undefined> = { legacy: undefined, modern: undefined };
+let onTaskResult: Answer | undefined;
 const done = { content: [{ type: 'text', text: 'done' }] };
 
 const recording =
@@ -73,7 +74,9 @@ const startLegacy = () =>
     }),
     'tools/list': () => ({ result: { tools: [...tools, longTool] } }),
     'tools/call': recording('legacy', (message, http) => (onCall.legacy ? onCall.legacy(message, http) : { result: done })),
-    'tasks/result': recording('legacy', () => ({ result: { content: [{ type: 'text', text: 'researched' }] } })),
+    'tasks/result': recording('legacy', (message, http) =>
+      onTaskResult ? onTaskResult(message, http) : { result: { content: [{ type: 'text', text: 'researched' }] } },
+    ),
   });
 
 const unsupported = { error: { code: -32601, message: 'Method not found' } };
@@ -145,6 +148,7 @@ beforeEach(() => {
   seen.modern = [];
   onCall.legacy = undefined;
   onCall.modern = undefined;
+  onTaskResult = undefined;
 });
 
 const auditRow = (matches: (row: Awaited<ReturnType<typeof queryAudit>>[number]) => boolean) =>
@@ -286,6 +290,23 @@ describe('a server that is lost in the middle of a call', () => {
     await auditRow((row) => row.tool === own && row.outcome === 'unknown');
   });
 
+  test.each([401, 404, 413, 429, 503])(
+    'a bare %i may be a proxy’s word after the effect: only what reads is asked for again',
+    async (status) => {
+      for (const toolset of ['legacy', 'modern'] as const) {
+        onCall[toolset] = (_message, { response }) => void response.writeHead(status).end('<html>');
+        expect(errorOf(await replica.call('act', {}, { toolset }))).toMatchObject({ data: { code: 'operation_unknown' } });
+        expect(seen[toolset]).toHaveLength(1);
+        const named = { toolset, idempotencyKey: `refused-${toolset}-${status}` };
+        for (let tries = 0; tries < 2; tries += 1)
+          expect(errorOf(await replica.call('act', {}, named))).toMatchObject({ data: { code: 'operation_unknown' } });
+        expect(seen[toolset]).toHaveLength(2);
+        expect(errorOf(await replica.call('see', {}, { toolset }))).toMatchObject({ data: { code: 'server_unavailable' } });
+        expect(seen[toolset]).toHaveLength(status === 503 ? 3 : 4);
+      }
+    },
+  );
+
   test('silence ends a call at the idle deadline, and only its server hears of it', async () => {
     let isTakenBack = false;
     onCall.modern = (_message, { response }) => {
@@ -386,6 +407,39 @@ describe('rounds of an operation', () => {
     expect(errorOf(await replica.call('act', {}, { ...asked, rest: other }))).toMatchObject({ data: { code: 'operation_conflict' } });
   });
 
+  test('each is gone on with by one operation and with one set of answers, however often its state was handed out', async () => {
+    let rounds = 0;
+    const inputRequests = { ok: { method: 'elicitation/create', params: { message: '?', requestedSchema: object({}) } } };
+    onCall.modern = ({ params }) => {
+      if (!params?.inputResponses) return { result: { resultType: 'input_required', inputRequests, requestState: 'mine' } };
+      rounds += 1;
+      return { result: { ...done, resultType: 'complete' } };
+    };
+    const asked = { toolset: 'modern', idempotencyKey: 'once-1' };
+    const first = resultOf(await replica.call('act', {}, asked));
+    const again = resultOf(await replica.call('act', {}, asked));
+    expect(again.requestState).not.toBe(first.requestState);
+    const go = (requestState: unknown, idempotencyKey: string, action = 'accept', tool = 'act') =>
+      replica.call(tool, {}, { toolset: 'modern', idempotencyKey, rest: { inputResponses: { ok: { action } }, requestState } });
+    const racing = await Promise.all(['once-2', 'once-3', 'once-4'].map((key) => go(first.requestState, key)));
+    expect(racing.filter(({ kind }) => kind === 'result')).toHaveLength(1);
+    expect(racing.filter(({ kind }) => kind === 'error').map((reply) => errorOf(reply).code)).toEqual([-32602, -32602]);
+    const winner = `once-${racing.findIndex(({ kind }) => kind === 'result') + 2}`;
+    for (const state of [first.requestState, again.requestState]) {
+      expect(errorOf(await go(state, 'once-5'))).toMatchObject({ code: -32602, data: { code: 'request_invalid' } });
+      expect(resultOf(await go(state, winner))).toMatchObject(done);
+    }
+    expect(errorOf(await go(first.requestState, winner, 'decline'))).toMatchObject({ data: { code: 'operation_conflict' } });
+    expect(rounds).toBe(1);
+
+    // what only reads has no row of its own to be found by
+    const reading = resultOf(await replica.call('see', {}, { toolset: 'modern' }));
+    for (let attempt = 0; attempt < 2; attempt += 1)
+      expect(resultOf(await go(reading.requestState, 'read-1', 'accept', 'see'))).toMatchObject(done);
+    expect(errorOf(await go(reading.requestState, 'read-2', 'accept', 'see'))).toMatchObject({ code: -32602 });
+    expect(errorOf(await go(reading.requestState, 'read-1', 'cancel', 'see'))).toMatchObject({ data: { code: 'operation_conflict' } });
+  });
+
   test('a server that never has enough is left after ten of them', async () => {
     let rounds = 0;
     onCall.modern = () => {
@@ -441,6 +495,34 @@ describe('tasks that a server keeps itself', () => {
     expect(lastAt('modern').message.method).toBe('tasks/cancel');
   });
 
+  test('can be taken back there though their tool may not be used any more, and are told no more', async () => {
+    onCall.modern = () => ({ result: taskAtServer });
+    onTask = () => ({ result: { ...taskAtServer, resultType: 'complete' } });
+    const { taskId } = resultOf(await replica.call('act', { path: '/kept' }, { toolset: 'modern', capabilities: withTasks }));
+    const cedar =
+      'forbid (principal, action == Quarterdeck::Action::"callTool", resource) when { context.arguments.paths.contains("/kept") };';
+    const forbid = { kind: 'PolicySet', metadata: { name: 'later' }, spec: { cedar } };
+    const none = { ...forbid, spec: { cedar: 'forbid (principal, action == Quarterdeck::Action::"callTool", resource);' } };
+    for (const [policy, code] of [
+      [forbid, 'argument_refused'],
+      [none, 'request_invalid'],
+    ] as const) {
+      await applyResources(replica.database, parsed(policy));
+      const refused = () => handle('tasks/get', { taskId });
+      await pollUntil(async () => {
+        const reply = await refused();
+        return (reply.kind === 'error' && objectAt({ data: reply.error.data }, 'data').code === code) || undefined;
+      }, 'the policy');
+      const before = seen.modern.length;
+      expect(errorOf(await handle('tasks/update', { taskId, inputResponses: {} }))).toMatchObject({ data: { code } });
+      expect(seen.modern).toHaveLength(before);
+      expect(resultOf(await handle('tasks/cancel', { taskId }))).toEqual({});
+      expect(lastAt('modern').message).toMatchObject({ method: 'tasks/cancel', params: { taskId: 'upstream-1' } });
+    }
+    await deleteResource(replica.database, { org: 'default', project: 'default', kind: 'PolicySet', name: 'later' });
+    await pollUntil(async () => (await handle('tasks/get', { taskId })).kind === 'result' || undefined, 'it back');
+  });
+
   test('are waited for where the client knows none, with what they ask put to it', async () => {
     let asked = false;
     let isAnswered = false;
@@ -467,5 +549,19 @@ describe('tasks that a server keeps itself', () => {
     expect(resultOf(await replica.call('research', {}, { toolset: 'legacy', ...plain }))).toMatchObject(result);
     expect(resultOf(await replica.call('research', {}, { toolset: 'legacy', capabilities: withTasks }))).toMatchObject(result);
     expect(errorOf(await replica.call('research', {}, { toolset: 'legacy', capabilities: askable }))).toMatchObject({ code: -32021 });
+  });
+
+  test('such a tool has run when only the request for its result was not read: it is not called again', async () => {
+    onCall.legacy = () => ({ result: { task: { taskId: 't', status: 'working' } } });
+    onTaskResult = (_message, { response }) => {
+      const error = { code: -32000, message: 'Bad Request: no valid session' };
+      response.writeHead(400, { 'content-type': 'application/json' }).end(JSON.stringify({ jsonrpc: '2.0', id: null, error }));
+    };
+    for (const asked of [plain, { capabilities: withTasks }]) {
+      seen.legacy = [];
+      const error = errorOf(await replica.call('research', {}, { toolset: 'legacy', ...asked }));
+      expect(error).toMatchObject({ data: { code: 'operation_unknown' } });
+      expect(seen.legacy.map(({ message }) => message.method)).toEqual(['tools/call', 'tasks/result']);
+    }
   });
 });

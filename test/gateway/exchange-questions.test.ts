@@ -61,7 +61,10 @@ test('a state is good for five minutes, for the same caller and request', () => 
     ...changes,
   });
   expect(openState(keys, retried(), 1000 + stateLifetimeMs)).toMatchObject({ round });
+  const again = sealState(keys, request, { round: { ...round, expiresAt: 5000 } }, 4999);
+  expect(openState(keys, retried({ requestState: again }), 5000)).toMatchObject({ round });
   const refused = [
+    () => openState(keys, retried({ requestState: again }), 5001),
     () => openState(keys, retried(), 1001 + stateLifetimeMs),
     () => openState(keys, retried({ arguments: { a: 1, b: 3 } }), 1000),
     () => openState(keys, retried({}, { method: 'prompts/get' }), 1000),

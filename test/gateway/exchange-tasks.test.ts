@@ -1,9 +1,20 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { JsonObject, Reply } from '../../gateway/mcp/message.ts';
+import { applyResources, deleteResource } from '../../store/resources.ts';
 import { startFixtureReplicas } from '../support/fixture-replicas.ts';
 import { pollUntil } from '../support/poll-until.ts';
-import { askable, errorOf, personOf, resultOf, type SurfaceReplica, startSurfaceReplica, withTasks } from '../support/surface-replica.ts';
+import { parsed } from '../support/running-gateway.ts';
+import {
+  askable,
+  errorOf,
+  hearing,
+  personOf,
+  resultOf,
+  type SurfaceReplica,
+  startSurfaceReplica,
+  withTasks,
+} from '../support/surface-replica.ts';
 
 let fixtures: Awaited<ReturnType<typeof startFixtureReplicas>>;
 beforeAll(async () => {
@@ -26,6 +37,20 @@ const until = (toolset: string, taskId: unknown, statuses: string[], at = 0): Pr
     },
     `the task to be ${statuses.join(' or ')}`,
   );
+const listenTo = (toolset: string, taskId: unknown) => {
+  const listening = new AbortController();
+  const { said, notify } = hearing();
+  const params = { notifications: { taskIds: [taskId] } };
+  void replica().handle({
+    method: 'subscriptions/listen',
+    params,
+    toolset,
+    capabilities: withTasks,
+    notify,
+    signal: listening.signal,
+  });
+  return { listening, told: said };
+};
 const ended = ['completed', 'failed', 'cancelled'];
 const textOf = (result: unknown): string => ((result as JsonObject).content as { text: string }[])[0]?.text ?? '';
 
@@ -123,6 +148,86 @@ describe.each(['legacy', 'modern'])('tasks in front of a %s server that knows no
         code: -32021,
         data: required,
       });
+  });
+});
+
+describe('a tool that may not be used any more', () => {
+  const tenancy = { org: 'default', project: 'default' };
+  const policy = (cedar: string) => ({ kind: 'PolicySet', metadata: { name: 'later' }, spec: { cedar } });
+  const frozen = (isFrozen: boolean) => ({ kind: 'Project', metadata: { name: 'default' }, spec: { frozen: isFrozen } });
+  const apply = (...documents: object[]) => applyResources(replica().database, parsed(...documents));
+  const quarantine = (hash: string) =>
+    replica().database.$client.query(`update definitions set current_hash = ${hash} where server = 'modern' and name = 'slow_compute'`);
+  const notFound = { code: -32602, message: 'Failed to retrieve task: Task not found' };
+  const changes: [string, () => Promise<unknown>, () => Promise<unknown>, object][] = [
+    [
+      'by policy',
+      () => apply(policy('forbid (principal, action == Quarterdeck::Action::"callTool", resource);')),
+      () => deleteResource(replica().database, { ...tenancy, kind: 'PolicySet', name: 'later' }),
+      notFound,
+    ],
+    [
+      'with such arguments',
+      () =>
+        apply(
+          policy(
+            '@id("short") forbid (principal, action == Quarterdeck::Action::"callTool", resource) when { context.arguments.bytes > 60 };',
+          ),
+        ),
+      () => deleteResource(replica().database, { ...tenancy, kind: 'PolicySet', name: 'later' }),
+      { code: -32010, data: { code: 'argument_refused', rule: 'policyset/later/short' } },
+    ],
+    [
+      'since its project is frozen',
+      () => apply(frozen(true)),
+      () => apply(frozen(false)),
+      { code: -32010, data: { code: 'argument_refused', rule: 'platform/frozen-project-tool' } },
+    ],
+    ['since it is another one now', () => quarantine("'other'"), () => quarantine('approved_hash'), notFound],
+  ];
+
+  test.each(changes)('%s keeps the results of its tasks, which can still be taken back', async (_why, forbid, undo, refusal) => {
+    const long = { label: 'x'.repeat(60) };
+    const created = await create('modern', 'slow_compute', { seconds: 1, ...long });
+    const running = await create('modern', 'slow_compute', { seconds: 60, ...long });
+    await until('modern', created.taskId, ended);
+    const { listening, told } = listenTo('modern', running.taskId);
+    await pollUntil(() => told.length >= 2 || undefined, 'the stream');
+    await forbid();
+    for (const { taskId } of [created, running])
+      for (const at of [0, 1]) {
+        await pollUntil(async () => (await handle('modern', 'tasks/get', { taskId }, at)).kind === 'error' || undefined, 'the change');
+        for (const method of ['tasks/get', 'tasks/update'])
+          expect(errorOf(await handle('modern', method, { taskId, inputResponses: {} }, at)), method).toMatchObject(refusal);
+      }
+    const before = told.length;
+    for (const at of [1, 0]) expect(resultOf(await handle('modern', 'tasks/cancel', { taskId: created.taskId }, at))).toEqual({});
+    expect(resultOf(await handle('modern', 'tasks/cancel', { taskId: running.taskId }, 1))).toEqual({});
+    await undo();
+    await pollUntil(
+      async () => (await handle('modern', 'tasks/get', { taskId: running.taskId })).kind === 'result' || undefined,
+      'it back',
+    );
+    expect((await until('modern', running.taskId, ended)).status).toBe('cancelled');
+    expect(textOf((await get('modern', created.taskId)).result)).toContain('done');
+    expect(told.slice(before).every(({ params }) => params?.status !== 'working')).toBe(true);
+    listening.abort();
+  });
+
+  test('is not gone on with after its question', async () => {
+    const name = 'test_input_required_result_elicitation';
+    const parked = resultOf(await replica().call(name, {}, { toolset: 'legacy' }));
+    const [key = ''] = Object.keys(parked.inputRequests as JsonObject);
+    const rest = { inputResponses: { [key]: { action: 'cancel' } }, requestState: parked.requestState };
+    await apply(policy('forbid (principal, action == Quarterdeck::Action::"callTool", resource);'));
+    const isHidden = async (at: number) => (await replica(at).call('greet', {}, { toolset: 'legacy' })).kind === 'error' || undefined;
+    for (const at of [1, 0]) {
+      await pollUntil(() => isHidden(at), 'the policy');
+      expect(errorOf(await replica(at).call(name, {}, { toolset: 'legacy', rest }))).toMatchObject({ data: { code: 'tool_unknown' } });
+    }
+    await deleteResource(replica().database, { ...tenancy, kind: 'PolicySet', name: 'later' });
+    await pollUntil(async () => !(await isHidden(0)) || undefined, 'it back');
+    expect(textOf(resultOf(await replica().call(name, {}, { toolset: 'legacy', rest })))).toContain('unknown');
   });
 });
 

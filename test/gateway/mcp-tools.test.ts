@@ -255,16 +255,22 @@ describe('an operation is made at most once', () => {
     expect(server.countOf('act') - before).toBe(1);
   });
 
-  test('the same id for other arguments, or by another agent, is refused', async () => {
+  test('the same id for other arguments is refused, and that of another agent is another operation', async () => {
     const { id, runId } = await gateway.addAgent();
     const other = await gateway.addAgent({ runId, ordinal: 1 });
-    await callAs(await gateway.mint(id, audience()), 'act', 'shared-op', { value: 'x' });
+    const first = await callAs(await gateway.mint(id, audience()), 'act', 'shared-op', { value: 'x' });
     expect((await callAs(await gateway.mint(id, audience()), 'act', 'shared-op', { value: 'y' })).error.data.code).toBe(
       'operation_conflict',
     );
-    expect((await callAs(await gateway.mint(other.id, audience()), 'act', 'shared-op', { value: 'x' })).error.data.code).toBe(
-      'operation_conflict',
-    );
+    const calls = server.countOf('act');
+    const [own, again] = [
+      await callAs(await gateway.mint(other.id, audience()), 'act', 'shared-op', { value: 'z' }),
+      await callAs(await gateway.mint(id, audience()), 'act', 'shared-op', { value: 'x' }),
+    ];
+    expect([own.result.isError, server.countOf('act') - calls]).toEqual([undefined, 1]);
+    expect(again.result).toEqual(first.result);
+    const rows = (await gateway.audit()).filter((row) => row.operationId === 'shared-op' && row.kind === 'intent');
+    expect(new Set(rows.map(({ agent }) => agent))).toEqual(new Set([id, other.id]));
   });
 
   test('a server that breaks off after the call was sent leaves the operation unknown, and it is never made again', async () => {

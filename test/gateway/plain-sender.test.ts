@@ -2,6 +2,8 @@ import { once } from 'node:events';
 import { createServer as createHttpServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { createServer, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { afterEach, expect, test } from 'vitest';
 import { freePort } from '../../bench/gateway/free-port.ts';
 import { createPlainSender } from '../../gateway/upstream/plain-sender.ts';
@@ -106,6 +108,28 @@ test('a request that was taken back while it waited is never sent', async () => 
   const last = ask(sender, { body: '"last"' });
   expect([(await first).body, (await last).body]).toEqual(['"first"', '"last"']);
   expect(bodies).toEqual(['"first"', '"last"']);
+});
+
+test('keeps nothing of what was taken back while it waits for its turn', async () => {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  const { port } = await serve(() => undefined);
+  const sender = senderTo(port, { mostConnections: 1 });
+  void ask(sender);
+  const inUse = (): number => {
+    collect();
+    const { heapUsed, external } = process.memoryUsage();
+    return heapUsed + external;
+  };
+  const before = inUse();
+  const mebibyte = 1024 * 1024;
+  const flights: HttpFlight[] = [];
+  for (let index = 0; index < 32; index += 1)
+    void ask(sender, { body: Buffer.alloc(4 * mebibyte, 97 + (index % 26)).toString('latin1') }, (flight) => flights.push(flight));
+  expect(inUse() - before).toBeGreaterThan(100 * mebibyte);
+  for (const flight of flights) flight.abort();
+  expect(inUse() - before).toBeLessThan(16 * mebibyte);
+  expect(flights).toHaveLength(32);
 });
 
 test('a request that is taken back in the middle closes its connection, and is not heard of again', async () => {

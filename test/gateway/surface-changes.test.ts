@@ -157,6 +157,18 @@ describe('resources of servers', () => {
     expect((await fixture.directory.list(request)).resources.map(({ exposed }) => exposed)).toEqual(['two://b', 'mcp+two+one://a']);
   });
 
+  test('of a server of ours are waited for until it has started, and of one at a URL no longer than for its list', async () => {
+    const { context, pool } = setUp();
+    const [atUrl] = context.declared().list('McpServer');
+    if (!atUrl) throw new Error('there is no server');
+    const ours = { ...atUrl, uid: 'ours', spec: { command: ['node'], instance: 'session', volumes: [] } } as unknown as typeof atUrl;
+    const slow = { ...pool, connect: async (...given: Parameters<typeof pool.connect>) => delay(150).then(() => pool.connect(...given)) };
+    const live = createLiveResources({ context, pool: slow, timeoutMs: 50, startTimeoutMs: 5000 });
+    const request = requestOf('resources/list');
+    expect(await live.of(ours, request)).toMatchObject({ ok: true, list: { resources: [{ uri: 'one://a' }] } });
+    expect(await live.of(atUrl, request)).toMatchObject({ ok: false });
+  });
+
   test('in a frozen project are listed, and reading them names the rule', async () => {
     const fixture = setUp();
     fixture.declare(toolset, binding, { kind: 'Project', metadata: { name: 'default' }, spec: { frozen: true } });

@@ -292,6 +292,65 @@ describe('completion', () => {
     expect(fixture.asked.at(-1)?.request.params).toMatchObject({ ref: { uri: 'note:///{id}' } });
   });
 
+  test('is judged by what its arguments name, as getting the prompt or reading the resource would be', async () => {
+    const refusals: [JsonObject, JsonObject, string][] = [
+      [{ type: 'ref/prompt', name: 'one__review' }, { argument: { name: 'path', value: '/secret' } }, 'policyset/rules/plain-prompts'],
+      [{ type: 'ref/prompt', name: 'one__review' }, { argument: { name: 'path', value: '/ok/../x' } }, 'platform/canonical-arguments'],
+      [
+        { type: 'ref/prompt', name: 'one__review' },
+        { argument: { name: 'topic', value: 'a' }, context: { arguments: { path: '/secret' } } },
+        'policyset/rules/plain-prompts',
+      ],
+      [{ type: 'ref/resource', uri: 'note:///{id}' }, { argument: { name: 'id', value: 'secret' } }, 'policyset/rules/no-secrets'],
+      [
+        { type: 'ref/resource', uri: 'note:///{id}' },
+        { argument: { name: 'x', value: 'a' }, context: { arguments: { id: 'secret' } } },
+        'policyset/rules/no-secrets',
+      ],
+      [{ type: 'ref/resource', uri: 'note:///{id}' }, { argument: { name: 'id', value: '../x' } }, 'platform/canonical-arguments'],
+      [{ type: 'ref/resource', uri: 'note:///1' }, { argument: { name: 'path', value: '//x' } }, 'platform/canonical-arguments'],
+    ];
+    for (const [ref, params, rule] of refusals) {
+      const before = fixture.asked.length;
+      const error = await errorOf('completion/complete', { ref, ...params });
+      expect(error, JSON.stringify(params)).toMatchObject({ code: -32010, data: { code: 'argument_refused', rule } });
+      expect(fixture.asked).toHaveLength(before);
+      expect(rows('complete').at(-1)).toMatchObject({ kind: 'refusal', server: 'one', errorCode: 'argument_refused', policies: [rule] });
+    }
+    const frozen = { kind: 'Project', metadata: { name: 'default' }, spec: { frozen: true } };
+    fixture.declare(frozen, ...documents);
+    expect((await ask('completion/complete', { ref: { type: 'ref/prompt', name: 'one__review' }, argument })).kind).toBe('error');
+    fixture.declare(...documents);
+  });
+
+  test('hands on what was judged and nothing else, and what is begun with nothing is judged as naming nothing', async () => {
+    const ref = { type: 'ref/prompt', name: 'one__review', title: 'x' };
+    await resultOf('completion/complete', {
+      ref,
+      argument: { name: 'path', value: '', more: '/secret' },
+      context: { arguments: { path: '/secret', topic: 'mcp+one+note:///1' }, more: '/secret' },
+    });
+    expect(fixture.asked.at(-1)?.request.params).toEqual({
+      ref: { type: 'ref/prompt', name: 'review' },
+      argument: { name: 'path', value: '' },
+      context: { arguments: { topic: 'note:///1' } },
+    });
+    const wrong = { ref, argument, context: { arguments: { path: 3 } } };
+    expect(await errorOf('completion/complete', wrong)).toMatchObject({ code: -32602 });
+  });
+
+  test('of what the toolset leaves out is empty', async () => {
+    const ref = { type: 'ref/resource', uri: 'note:///{+id}' };
+    fixture.servers.one?.templates?.push({ uriTemplate: 'note:///{+id}', name: 'deep' });
+    fixture.declare(...documents);
+    const before = fixture.asked.length;
+    const asked = { ref, argument: { name: 'id', value: 'private/a' } };
+    expect(await resultOf('completion/complete', asked, { path: '/mcp/notes' })).toMatchObject({ completion: { values: [] } });
+    expect(fixture.asked).toHaveLength(before);
+    fixture.servers.one?.templates?.pop();
+    fixture.declare(...documents);
+  });
+
   test('of a server that has none is empty', async () => {
     const ref = { type: 'ref/resource', uri: 'mcp+two+note:///{id}' };
     expect(await resultOf('completion/complete', { ref, argument })).toMatchObject({ completion: { values: [] } });

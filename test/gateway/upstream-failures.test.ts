@@ -106,13 +106,27 @@ describe('a call that gets no answer', () => {
   });
 
   test.each([
-    [500, true],
-    [503, true],
-    [401, false],
-    [429, false],
-  ])('since the server refuses it with %i was sent and %s may have been made', async (status, wasSent) => {
-    const { connection } = await connect({ 'tools/call': (_message, { response }) => void response.writeHead(status).end() });
-    await expect(connection.request(toolCall('act'))).rejects.toMatchObject({ wasSent, reason: 'refused' });
+    [500, false],
+    [503, false],
+    [401, true],
+    [404, true],
+    [413, true],
+    [429, true],
+  ])('since somebody refuses it with a bare %i may have been made, and was sent back: %s', async (status, isSentBack) => {
+    const { connection } = await connect({ 'tools/call': (_message, { response }) => void response.writeHead(status).end('<html>') });
+    await expect(connection.request(toolCall('act'))).rejects.toMatchObject({ wasSent: true, reason: 'refused', cause: { isSentBack } });
+  });
+
+  test('since its legacy session is not known, again and again, was certainly not made', async () => {
+    const { connection, server } = await connect({
+      initialize: (_message, { response }) => {
+        response.setHeader('mcp-session-id', 'forgotten');
+        return { result: { protocolVersion: '2025-06-18', capabilities: { tools: {} }, serverInfo: { name: 'raw', version: '1' } } };
+      },
+      'tools/call': (_message, { response }) => void response.writeHead(404).end(),
+    });
+    await expect(connection.request(toolCall('act'))).rejects.toMatchObject({ wasSent: false, reason: 'refused' });
+    expect(server.countOf('tools/call')).toBe(2);
   });
 
   test('since the server is gone was certainly not sent', async () => {
@@ -300,6 +314,32 @@ describe('a server that does not answer', () => {
     expect(pool.healthOf(declared)).toBe('closed');
     expect(told).toEqual(expect.arrayContaining(['open', 'closed']));
     await pollUntil(() => changes.includes('notifications/tools/list_changed') || undefined, 'that who listens is told');
+  });
+
+  test('is one from which nothing comes: calls that run into their deadline while it speaks say nothing against it', async () => {
+    const timers: NodeJS.Timeout[] = [];
+    const { connection, pool, declared } = await connect({
+      'tools/call': ({ id, params }, { response }) => {
+        let done = 0;
+        if (JSON.stringify(params).includes('chatty')) timers.push(setInterval(() => writeEvents(response, progress(id, done++)), 20));
+        return undefined;
+      },
+    });
+    const times = { idleTimeoutMs: 150, totalTimeoutMs: 300, wantsProgress: true, onNotification: () => undefined };
+    const lose = (kind: string, calls: number) =>
+      Promise.all(
+        Array.from({ length: calls }, () =>
+          expect(connection.request(toolCall('act', { kind }, times))).rejects.toMatchObject({ reason: 'deadline' }),
+        ),
+      );
+    await lose('chatty', 6);
+    expect(pool.healthOf(declared)).toBe('closed');
+    await Promise.all([lose('chatty', 1), lose('silent', 6)]);
+    expect(pool.healthOf(declared)).toBe('closed');
+    for (const timer of timers) clearInterval(timer);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    await lose('silent', 5);
+    expect(pool.healthOf(declared)).toBe('open');
   });
 
   test('does so for one caller at a time while it is tried', async () => {

@@ -295,6 +295,19 @@ describe('a server that dies', () => {
     expect(await pidOf(id)).not.toBe(pid);
   });
 
+  test('is known at once, also where something that it left behind still holds its output', async () => {
+    const id = 'default/default/tiny-leaves';
+    expect((await host.ensure(tinyLaunch(id))).status).toBe(200);
+    await host.toolText(id, 'evaluate', { script: "child.spawn('sleep', ['60'], { stdio: 'inherit' }).unref()" });
+    const { pid } = JSON.parse(await host.toolText(id, 'about'));
+    process.kill(pid, 'SIGKILL');
+    await until(() => !isAlive(pid), 'its end');
+    const answers = await Promise.all([0, 1, 2].map(() => host.toolText(id, 'about')));
+    const pids = answers.map((answer) => JSON.parse(answer).pid);
+    expect(new Set(pids).size).toBe(1);
+    expect(pids[0]).not.toBe(pid);
+  });
+
   test('too often has to rest, and is started again after that', async () => {
     now += 60_000;
     for (let death = 0; death < 5; death += 1) {

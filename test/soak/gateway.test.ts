@@ -1,24 +1,30 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Agent, request } from 'undici';
 import { expect, test } from 'vitest';
 import { freePort } from '../../bench/gateway/free-port.ts';
+import { residentMegabytes } from '../../bench/gateway/processes.ts';
 import { startGatewayProcess } from '../support/gateway-process.ts';
 import { adminToken, startRunningGateway } from '../support/running-gateway.ts';
 
-const minutes = Number(process.env.SOAK_MINUTES ?? 30);
+const claimedMinutes = 30;
+const minutes = Number(process.env.SOAK_MINUTES ?? claimedMinutes);
+const claim =
+  'half an hour at half of the maximum load, a server restarted every 20 s, 1,000 sessions of 67 tools: no unexplained error, and flat memory';
 const sessionCount = 1000;
+const toolCount = 67;
 const lanes = 32;
 const restartEveryMs = 20_000;
 /** How long after its server came back the gateway may still refuse: a breaker's pause and one new connection. */
 const graceMs = 3000;
-const ceilingMiB = 600;
+const ceilingMB = 600;
+const sliceMs = 15_000;
+const slicesPerMinute = 60_000 / sliceMs;
 
 const backendFile = fileURLToPath(new URL('../support/soak-backend.ts', import.meta.url));
-const rssMiB = (pid: number): number => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) / 1024;
+const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
 
 /** A server that is killed and started again on the same port; `downs` are the times in between. */
 const startRestarting = async (port: number) => {
@@ -55,7 +61,8 @@ const startRestarting = async (port: number) => {
   };
 };
 
-test(`${minutes} minutes at half of the maximum load, a server restarted every 20 s, 1,000 sessions of 67 tools`, async () => {
+// a shorter run has another name, so that it proves nothing
+test(minutes >= claimedMinutes ? claim : `${minutes} minutes under load, a server restarted every 20 s`, async () => {
   const port = await freePort();
   const backend = await startRestarting(port);
   const place = await startRunningGateway();
@@ -87,7 +94,10 @@ test(`${minutes} minutes at half of the maximum load, a server restarted every 2
   const open = async (): Promise<string> => {
     const params = { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'soak', version: '1.0.0' } };
     const { headers } = await post({ id: 1, method: 'initialize', params });
-    return String(headers['mcp-session-id']);
+    const session = String(headers['mcp-session-id']);
+    const { text } = await post({ id: 2, method: 'tools/list', params: {} }, session);
+    expect(text.match(/"echo_\d+"/g)).toHaveLength(toolCount);
+    return session;
   };
   const sessions: string[] = [];
   for (let index = 0; index < sessionCount; index += 1) sessions.push(await open());
@@ -99,7 +109,7 @@ test(`${minutes} minutes at half of the maximum load, a server restarted every 2
   const callOnce = async (): Promise<void> => {
     const from = performance.now();
     const session = sessions[calls % sessions.length];
-    const tool = calls % 67;
+    const tool = calls % toolCount;
     calls += 1;
     const answer = await post(
       { id: calls, method: 'tools/call', params: { name: `echo_${tool}`, arguments: { text: `t${tool}` } } },
@@ -111,14 +121,15 @@ test(`${minutes} minutes at half of the maximum load, a server restarted every 2
   };
 
   /** Calls of all lanes in a time, as fast as they come or no faster than `perSecond`. */
-  const load = async (milliseconds: number, perSecond = Number.POSITIVE_INFINITY): Promise<number> => {
+  const callFor = async (milliseconds: number, perSecond = Number.POSITIVE_INFINITY): Promise<number> => {
     const [from, before] = [performance.now(), calls];
     const until = from + milliseconds;
     await Promise.all(
       Array.from({ length: lanes }, async () => {
         while (performance.now() < until) {
           const due = from + ((calls - before) / perSecond) * 1000;
-          if (due > performance.now()) await delay(due - performance.now());
+          const early = due - performance.now();
+          if (early > 0) await delay(early);
           await callOnce();
         }
       }),
@@ -128,8 +139,8 @@ test(`${minutes} minutes at half of the maximum load, a server restarted every 2
 
   try {
     // each session opens one at the server with its first call
-    while (calls < sessionCount) await load(1000);
-    const maximum = await load(5000);
+    while (calls < sessionCount) await callFor(1000);
+    const maximum = await callFor(5000);
     const memory: number[] = [];
     const endAt = performance.now() + minutes * 60_000;
     let nextRestartAt = performance.now() + restartEveryMs;
@@ -141,20 +152,22 @@ test(`${minutes} minutes at half of the maximum load, a server restarted every 2
       }
     })();
     while (performance.now() < endAt) {
-      await load(Math.min(15_000, Math.max(1000, endAt - performance.now())), maximum / 2);
-      memory.push(rssMiB(gateway.pid));
+      await callFor(Math.min(sliceMs, Math.max(1000, endAt - performance.now())), maximum / 2);
+      memory.push(Math.round(residentMegabytes(gateway.pid)));
     }
     await restarting;
     const third = Math.max(1, Math.floor(memory.length / 3));
-    const mean = (values: number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
     const [middle, last] = [mean(memory.slice(third, 2 * third)), mean(memory.slice(-third))];
+    const byMinute = memory.filter((_, index) => (index + 1) % slicesPerMinute === 0);
     console.log(
-      `${calls} calls, maximum ${Math.round(maximum)}/s, ${refused} refused while the server was down, ${backend.downs.length} restarts, ` +
-        `gateway ${Math.round(middle)} MiB in the middle, ${Math.round(last)} MiB at the end, at most ${Math.round(Math.max(...memory))}`,
+      `${calls} calls, at most ${Math.round(maximum)} a second; ${backend.downs.length} restarts, ` +
+        `${refused - unexplained.length} calls refused while the server was down, ${unexplained.length} unexplained\n` +
+        `gateway in MB: ${Math.round(middle)} in the middle, ${Math.round(last)} at the end, at most ${Math.max(...memory)}; ` +
+        `by minute ${byMinute.join(' ')}`,
     );
     expect(unexplained).toEqual([]);
     expect(last).toBeLessThan(middle * 1.1);
-    expect(Math.max(...memory)).toBeLessThan(ceilingMiB);
+    expect(Math.max(...memory)).toBeLessThanOrEqual(ceilingMB);
   } finally {
     await gateway.close();
     await place.close();

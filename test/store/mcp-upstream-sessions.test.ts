@@ -16,7 +16,7 @@ test('keeps the session that came first, sealed, for whoever asks', async () => 
   expect(await store().find(key)).toEqual(session);
   expect(await store().find({ ...key, part: 'b' })).toBeUndefined();
   const { rows } = await database().execute<{ text: string }>(
-    sql`select convert_from(upstream_session, 'LATIN1') as text from mcp_upstream_sessions`,
+    sql`select encode(upstream_session, 'escape') as text from mcp_upstream_sessions`,
   );
   expect(rows[0]?.text).not.toContain('secret-id');
 });

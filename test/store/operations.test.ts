@@ -3,8 +3,9 @@ import type { NewAuditEvent } from '../../schema/audit-event.ts';
 import { defaultTenancy } from '../../schema/ids.ts';
 import { queryAudit } from '../../store/audit.ts';
 import type { Writer } from '../../store/operation-commits.ts';
+import { readOperationOutcome } from '../../store/operation-outcome.ts';
 import { createOperationStore, holdInstanceLock } from '../../store/operations.ts';
-import { deriveContentKeys } from '../../store/secrets/seal.ts';
+import { deriveContentKeys, seal } from '../../store/secrets/seal.ts';
 import { useTestDatabase } from '../support/store-database.ts';
 
 const { database } = useTestDatabase();
@@ -63,6 +64,34 @@ test('an id that was used for another call is a conflict', async () => {
   await begin('one', 'op_4');
   const other = { ...identity('op_4'), argumentsDigest: 'another' };
   expect(await storeOf('one').begin(other, event('op_4', 'intent'))).toEqual({ kind: 'conflict' });
+});
+
+test('ids of different principals do not meet, wherever they are begun and however they end', async () => {
+  const of = (principal: string, argumentsDigest = 'digest') => ({ ...identity('op_common'), principal, argumentsDigest });
+  const principals = ['agent:a', 'agent:b', 'person:default/ada'];
+  const store = storeOf('one');
+  const starts = await Promise.all(principals.map((each) => store.begin(of(each, each), event('op_common', 'intent'))));
+  expect(starts).toEqual(principals.map(() => ({ kind: 'started' })));
+  await Promise.all([
+    store.settle(of('agent:a'), 'of a', event('op_common', 'outcome')),
+    store.markUnknown(of('agent:b'), { ...event('op_common', 'outcome'), outcome: 'unknown' }),
+    store.release(of('person:default/ada'), { ...event('op_common', 'outcome'), outcome: 'error' }),
+  ]);
+  const again = principals.map((each) => storeOf('two').begin(of(each, each), event('op_common', 'intent')));
+  expect(await Promise.all(again)).toEqual([{ kind: 'settled', outcome: 'of a' }, { kind: 'unknown' }, { kind: 'started' }]);
+  expect(await readOperationOutcome(database(), keys, of('agent:a'))).toBe('of a');
+  expect(await readOperationOutcome(database(), keys, of('agent:b'))).toBeUndefined();
+  expect(await auditOf('op_common')).toHaveLength(7);
+});
+
+test('an outcome that was sealed when ids were a project’s is still found', async () => {
+  await begin('one', 'op_old');
+  const old = seal(keys, Buffer.from('"kept"'), 'default/default/operation/op_old');
+  await database().$client.query("update operations set state = 'settled', outcome = $1 where id = 'op_old'", [old]);
+  expect(await begin('two', 'op_old')).toEqual({ kind: 'settled', outcome: 'kept' });
+  const others = seal(keys, Buffer.from('"not mine"'), 'default/default/operation/op_other');
+  await database().$client.query("update operations set outcome = $1 where id = 'op_old'", [others]);
+  await expect(begin('two', 'op_old')).rejects.toThrow();
 });
 
 test('a call that certainly never left may be made again', async () => {

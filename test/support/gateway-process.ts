@@ -5,9 +5,12 @@ import type { GatewayConfig } from '../../gateway/gateway-config.ts';
 
 const entry = fileURLToPath(new URL('../../cli/process.ts', import.meta.url));
 
-/** Starts the gateway as `quarterdeck up` does: a process of its own, told what to do by its channel. `kill` is SIGKILL. */
-export const startGatewayProcess = async (config: GatewayConfig) => {
-  const child = fork(entry, ['gateway'], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'], execArgv: [] });
+/**
+ * Starts the gateway as `quarterdeck up` does: a process of its own, told what to do by its channel. `kill` is SIGKILL.
+ * @param options.execArgv - what Node itself is told, such as where its inspector listens
+ */
+export const startGatewayProcess = async (config: GatewayConfig, { execArgv = [] }: { execArgv?: string[] } = {}) => {
+  const child = fork(entry, ['gateway'], { stdio: ['ignore', 'ignore', execArgv.length > 0 ? 'ignore' : 'inherit', 'ipc'], execArgv });
   child.send({ type: 'config', config, logLevel: 'error' });
   const [message] = (await once(child, 'message')) as [{ type: string; detail?: string }];
   if (message.type !== 'ready') throw new Error(message.detail);

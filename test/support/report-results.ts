@@ -21,16 +21,23 @@ const badness = { passed: 0, skipped: 1, failed: 2 } as const satisfies Record<T
 /** What one suite did. `outcomes` is keyed by `file › group › name`, the file from the root. */
 export type SuiteResults = { outcomes: ReadonlyMap<string, TestOutcome>; passed: number; failed: number; skipped: number };
 
+/** The suites that a change must pass. */
 export const suiteNames = ['quick', 'full'] as const;
+/** Those that are run for themselves; a report of theirs may be there or not. */
+export const longSuiteNames = ['fuzz', 'soak'] as const;
+
+/** Whether a suite has left a report. */
+export const hasReport = (root: string, suite: string): boolean => existsSync(reportFile(root, suite));
+const reportFile = (root: string, suite: string): string => join(root, 'test-results', `${suite}.json`);
 
 /**
  * Reads the report that a suite left in `test-results/`. A suite that left none, or one that cannot be read, counts as one failure,
  * and so does a file that failed outside its tests (an import, a hook) or an error nobody awaited: none of them may pass unseen.
  * @param root - folder of the repository, absolute
- * @param suite - `quick` or `full`
+ * @param suite - one of the names above
  */
 export const readSuiteResults = (root: string, suite: string): SuiteResults => {
-  const file = join(root, 'test-results', `${suite}.json`);
+  const file = reportFile(root, suite);
   const report = existsSync(file) ? ReportSchema.safeParse(parseJson(readFileSync(file, 'utf8'))) : undefined;
   if (!report?.success) return { outcomes: new Map(), passed: 0, failed: 1, skipped: 0 };
 
@@ -54,7 +61,7 @@ export const readSuiteResults = (root: string, suite: string): SuiteResults => {
 
 /** What became of every test that the last runs report, over all suites. Keyed as `SuiteResults.outcomes`. */
 export const readOutcomes = (root: string): ReadonlyMap<string, TestOutcome> =>
-  new Map(suiteNames.flatMap((suite) => [...readSuiteResults(root, suite).outcomes]));
+  new Map([...suiteNames, ...longSuiteNames].flatMap((suite) => [...readSuiteResults(root, suite).outcomes]));
 
 const parseJson = (text: string): unknown => {
   try {

@@ -1,19 +1,21 @@
 import { freePort } from '../../bench/gateway/free-port.ts';
+import { createStreamGuard } from '../../gateway/auth/create-stream-guard.ts';
 import { createRouter } from '../../gateway/create-router.ts';
 import type { LegacyEdge } from '../../gateway/edge/legacy-edge.ts';
 import type { AnswerTiming } from '../../gateway/edge/modern-answer.ts';
 import { createMcpEdge } from '../../gateway/edge/serve-mcp.ts';
+import { openListener } from '../../gateway/front/open-listener.ts';
 import type { GatewayContext } from '../../gateway/gateway-context.ts';
 import type { ClientRequest } from '../../gateway/mcp/client-request.ts';
 import type { JsonObject, Reply } from '../../gateway/mcp/message.ts';
-import { openListener } from '../../gateway/open-listener.ts';
 import type { Principal } from '../../gateway/principal.ts';
 import type { Surface } from '../../gateway/surface/surface.ts';
 import { PlatformError } from '../../schema/errors.ts';
 import { createLogger } from '../../telemetry/logger.ts';
 
 export const edgeToken = 'qd_edge';
-const person: Principal = { kind: 'person', org: 'default', id: 'admin', groups: [], roles: [], disabled: false, stamp: 'test' };
+const never = 2 ** 30;
+export const person: Principal = { kind: 'person', org: 'default', id: 'admin', groups: [], roles: [], disabled: false, stamp: 'test' };
 
 export const unknownMethod = (method: string): Reply => ({
   kind: 'error',
@@ -58,10 +60,13 @@ export const startRunningEdge = async ({
   handle = async ({ method }) => unknownMethod(method),
   timing,
   drain = {},
+  authenticated = () => person,
 }: {
   handle?: (request: ClientRequest) => Promise<Reply>;
   timing?: AnswerTiming;
   drain?: { noticeMs?: number; drainMs?: number };
+  /** Whose the token is at the moment, or why it is refused. */
+  authenticated?: () => Principal;
 } = {}) => {
   const port = await freePort();
   const publicUrl = `http://127.0.0.1:${port}`;
@@ -91,13 +96,14 @@ export const startRunningEdge = async ({
     logger,
     authenticate: async (authorization: string | undefined) => {
       if (authorization !== `Bearer ${edgeToken}`) throw new PlatformError('not_authenticated', 'Send a token.');
-      return person;
+      return authenticated();
     },
     declared: () => ({ find: (_kind: string, _tenancy: unknown, name: string) => (name === 'echo' ? {} : undefined) }),
   } as unknown as GatewayContext;
-  const edge = createMcpEdge({ context, surface, legacy, ...(timing ? { timing } : {}) });
+  const streams = createStreamGuard({ context, checkMs: never });
+  const edge = createMcpEdge({ context, surface, legacy, watchStream: streams.watch, ...(timing ? { timing } : {}) });
   const router = createRouter({ context, edge, handleModels: async () => false });
-  const listener = await openListener({ port, handle: router, logger, noticeMs: 0, drainMs: 2000, ...drain });
+  const listener = await openListener({ port, ...router, logger, noticeMs: 0, drainMs: 2000, ...drain });
   return {
     port,
     url: `${publicUrl}/mcp/echo`,
@@ -107,7 +113,11 @@ export const startRunningEdge = async ({
     /** What reached the surface. */
     requests,
     post: (...request: Parameters<typeof modernRequest>) => fetch(`${publicUrl}/mcp/echo`, modernRequest(...request)),
-    close: () => listener.close(() => surface.drain()),
+    streams,
+    close: async (): Promise<void> => {
+      await streams.close();
+      await listener.close(() => surface.drain());
+    },
   };
 };
 export type RunningEdge = Awaited<ReturnType<typeof startRunningEdge>>;

@@ -4,12 +4,14 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import pg from 'pg';
 import { afterEach, expect } from 'vitest';
+import { createStreamGuard } from '../../gateway/auth/create-stream-guard.ts';
 import { createLegacyEdge } from '../../gateway/legacy/create-legacy-edge.ts';
 import type { LegacyLimits } from '../../gateway/legacy/legacy-limits.ts';
 import type { ClientRequest } from '../../gateway/mcp/client-request.ts';
 import type { Notification, Reply } from '../../gateway/mcp/message.ts';
 import type { PersonPrincipal } from '../../gateway/principal.ts';
 import type { ListKind, Surface } from '../../gateway/surface/surface.ts';
+import { PlatformError } from '../../schema/errors.ts';
 import { parseEndpoint } from '../../schema/mcp-endpoint.ts';
 import { closeDatabase, openDatabase } from '../../store/database.ts';
 import { holdInstanceLock } from '../../store/operations.ts';
@@ -96,21 +98,30 @@ export const startLegacyReplica = async ({
   const name = `legacy-${instance.slice(0, 8)}`;
   const database = openDatabase({ url: databaseUrl, max: 10, name });
   const release = await holdInstanceLock(database, instance, () => undefined);
-  const edge = createLegacyEdge({
-    context: {
-      config: { resultKey: Buffer.alloc(32, 7).toString('base64') } as never,
-      database,
-      instance,
-      logger: createLogger({ name: 'test', level: 'silent' }),
-      now,
+  const revoked = new Set<string>();
+  const nameIn = (authorization: string | undefined): string => authorization?.split(' ')[1] ?? 'admin';
+  const context = {
+    config: { resultKey: Buffer.alloc(32, 7).toString('base64') } as never,
+    database,
+    instance,
+    logger: createLogger({ name: 'test', level: 'silent' }),
+    now,
+    authenticate: (authorization: string | undefined) => {
+      if (revoked.has(nameIn(authorization))) throw new PlatformError('token_refused', 'taken back');
+      return principalOf(nameIn(authorization));
     },
+  };
+  const streams = createStreamGuard({ context, checkMs: 2 ** 30 });
+  const edge = createLegacyEdge({
+    context,
     surface: fake.surface,
+    watchStream: streams.watch,
     limits,
   });
   const serve = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const endpoint = parseEndpoint(new URL(request.url ?? '', 'http://x').pathname);
     if (!endpoint) return void response.writeHead(404).end();
-    const principal = principalOf(request.headers.authorization?.split(' ')[1] ?? 'admin');
+    const principal = principalOf(nameIn(request.headers.authorization));
     const from = { principal, endpoint, request, response };
     if (request.method === 'POST') return edge.post({ ...from, message: await readJson(request) });
     return request.method === 'GET' ? edge.get(from) : edge.delete(from);
@@ -134,6 +145,9 @@ export const startLegacyReplica = async ({
     database,
     edge,
     failures,
+    streams,
+    /** Who is refused from now on. */
+    revoked,
     /** Breaks all connections to clients and leaves the rest as it is. */
     cutClients: () => server.closeAllConnections(),
     /** As `kill -9` looks to everybody else: no connection is left, and nothing is written any more. */
@@ -151,6 +165,7 @@ export const startLegacyReplica = async ({
     },
     close: async (): Promise<void> => {
       if (isGone) return;
+      await streams.close();
       await edge.close();
       await stopServing();
       release();

@@ -145,6 +145,7 @@ export const createSurfaceFixture = (servers: Record<string, PretendServer>, ...
           declared.definitionsOf(server.metadata, name, kind).map((pin) => [`${kind}/${pin.name}`, pin.currentHash] as const),
         ),
       ),
+      assertRoom: () => undefined,
       request: async (request) => {
         asked.push({ server: name, request });
         if (request.method === 'resources/list') {
@@ -153,7 +154,6 @@ export const createSurfaceFixture = (servers: Record<string, PretendServer>, ...
         }
         return (await pretend.answer?.(request)) ?? { kind: 'result', result: {} };
       },
-      notify: () => undefined,
     };
   };
 
@@ -161,6 +161,7 @@ export const createSurfaceFixture = (servers: Record<string, PretendServer>, ...
     connect,
     look: connect,
     forget: () => undefined,
+    tell: () => undefined,
     listen: async (server, _run, filter, onNotification) => {
       ears.set(server.metadata.name, onNotification);
       return { accepted: filter, close: () => void ears.delete(server.metadata.name) };

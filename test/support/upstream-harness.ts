@@ -23,6 +23,7 @@ const modernFacts: ClientFacts = {
 
 /** Who calls, with nothing that a server could ask for. */
 export const callerNamed = (sessionKey: string, capabilities: JsonObject = {}, era: 'modern' | 'legacy' = 'modern'): CallerOfServer => ({
+  principal: sessionKey,
   sessionKey,
   client: { ...modernFacts, era, capabilities },
 });

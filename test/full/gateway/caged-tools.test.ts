@@ -138,6 +138,7 @@ describe('a public filesystem server in a cage, behind the gateway', () => {
     const answer = await call(id, 'write', 'write_file', { path: '/output/survey.md', content: '# Survey' });
     expect(answer.result.isError).toBeFalsy();
     expect(readFileSync(join(output, 'survey.md'), 'utf8')).toBe('# Survey');
+    await gateway.auditRow((row) => row.agent === id && row.kind === 'outcome');
     const kinds = (await gateway.audit({ agent: id })).filter((row) => row.action === 'callTool').map((row) => row.kind);
     expect(kinds).toEqual(['intent', 'outcome']);
   });

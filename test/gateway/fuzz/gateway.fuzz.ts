@@ -5,7 +5,9 @@ import { faultOf, fuzzEdge } from './fuzz-edge.ts';
 import type { FuzzTarget } from './fuzz-target.ts';
 import { regressions } from './regressions.ts';
 
-const minutes = Number(process.env.FUZZ_MINUTES ?? 10);
+const claimedMinutes = 10;
+const minutes = Number(process.env.FUZZ_MINUTES ?? claimedMinutes);
+const claim = 'ten minutes of requests that nobody would send end without a 500, a crash, a hang or growth of memory';
 
 let server: Awaited<ReturnType<typeof startCountingServer>>;
 let gateway: RunningGateway;
@@ -50,7 +52,8 @@ test.each(regressions)('$what ends well', async ({ bytes }) => {
   expect(await faultOf(target, { bytes: Buffer.from(bytes(target), 'latin1'), tears: [] })).toBeUndefined();
 });
 
-test(`${minutes} minutes of requests that nobody would send end without a 500, a crash, a hang or growth of memory`, async () => {
+// a shorter run has another name, so that it proves nothing
+test(minutes >= claimedMinutes ? claim : `${minutes} minutes of requests that nobody would send`, async () => {
   const sent = await fuzzEdge(target, { durationMs: minutes * 60_000 });
   process.stdout.write(`${sent} requests\n`);
   expect(await gateway.ready('counting')).toContain('look');

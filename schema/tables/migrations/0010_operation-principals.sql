@@ -1,0 +1,2 @@
+ALTER TABLE "operations" DROP CONSTRAINT "operations_org_project_id_pk";--> statement-breakpoint
+ALTER TABLE "operations" ADD CONSTRAINT "operations_org_project_principal_id_pk" PRIMARY KEY("org","project","principal","id");
