@@ -86,6 +86,12 @@ export const approvalEntity = ({ org, project, id, owner, approvers }: ApprovalF
   });
 };
 
+/** What a decision's context says of a call that these people approved. */
+export const approvedBy = (org: string, people: readonly string[]) => ({
+  approvedCall: true,
+  approvers: people.map((person) => ref('User', `${org}/${person}`)),
+});
+
 export type ToolFacts = Tenancy & {
   server: string;
   tool: string;
