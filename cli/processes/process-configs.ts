@@ -10,6 +10,8 @@ export type ControlConfig = TemporalAddress & {
   databaseUrl: string;
   /** 32 bytes in base64. */
   contentKey: string;
+  /** 32 bytes in base64, shared with the gateway (`approvalKeyOf`). */
+  approvalKey: string;
   issuer: IssuerConfig;
   api: ApiConfig;
 };
