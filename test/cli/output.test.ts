@@ -19,6 +19,7 @@ const agent = {
   inputTokens: 9,
   outputTokens: 1,
   costMicroUsd: 0,
+  waitsFor: null,
 };
 const run: RunProgress = {
   id: 'run_0000000000000001',
