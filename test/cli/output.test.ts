@@ -138,3 +138,11 @@ test('writes diffs that lead from one text to the other', () => {
     }),
   );
 });
+
+test('says of an agent that waits for a person what to look at, once', () => {
+  const waiting = { ...run, agents: [{ ...agent, id: 'b', ordinal: 4, state: 'running' as const, waitsFor: 'apr_0000000000000001' }] };
+  const line = 'read/reader/4 waits for a person: quarterdeck approvals show apr_0000000000000001';
+  expect(changeLines(run, waiting, now)).toEqual([`[1 min 5 s] ${line}`]);
+  expect(changeLines(waiting, waiting, now)).toEqual([]);
+  expect(renderRunBlock(waiting, { now, columns: 120, rows: 24, style: plain }).at(-1)).toBe(`  ? ${line}`);
+});
