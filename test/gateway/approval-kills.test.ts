@@ -113,3 +113,27 @@ test('a gateway killed between using the approval up and its intent has sent not
   expect(await call(operationId)).toEqual(ran);
   expect(server.countOf('act')).toBe(before + 1);
 });
+
+test('a database that goes away while the approval is being used up refuses for the moment, and the same operation runs once', async () => {
+  const operationId = 'op-database-away';
+  const id = await approved(operationId);
+  const before = server.countOf('act');
+  const locker = new pg.Client({ connectionString: gateway.config.databaseUrl });
+  await locker.connect();
+  await locker.query('begin');
+  await locker.query('select 1 from approvals where id = $1 for update', [id]);
+  const first = call(operationId);
+  await pollUntil(async () => {
+    const { rowCount } = await gateway.database.$client.query(
+      `select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock' and query ilike '%approvals%'`,
+    );
+    return rowCount ? true : undefined;
+  }, 'the update to wait for the row');
+  expect((await first).error.data).toMatchObject({ code: 'store_unavailable', retryable: true });
+  await locker.query('rollback');
+  await locker.end();
+  const ran = await call(operationId);
+  expect(ran.result.content[0].text).toContain('of act');
+  expect(await call(operationId)).toEqual(ran);
+  expect(server.countOf('act')).toBe(before + 1);
+});
