@@ -47,7 +47,10 @@ const partsOf = (name: string, cedar: string): { ok: true; policies: Record<stri
     if (id in policies) return { ok: false, issues: [{ name, message: `two policies have the id ${id}` }] };
     policies[id] = text;
     const reading = json.type === 'success' ? readApprovalRule(id, json.json) : undefined;
-    if (reading && 'problem' in reading) return { ok: false, issues: [{ name, message: `policy ${id}: ${reading.problem}` }] };
+    if (reading && 'problem' in reading) {
+      const place = positionOf(cedar, Buffer.byteLength(cedar.slice(0, Math.max(0, cedar.indexOf(text)))));
+      return { ok: false, issues: [{ name, message: `policy ${id}: ${reading.problem}`, ...place }] };
+    }
   }
   return { ok: true, policies };
 };

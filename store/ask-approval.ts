@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { and, desc, eq, sql } from 'drizzle-orm';
+import { and, desc, eq, gt, sql } from 'drizzle-orm';
 import type { ApprovalNeed, ApprovalState } from '../schema/approval.ts';
 import type { NewAuditEvent } from '../schema/audit-event.ts';
+import { PlatformError } from '../schema/errors.ts';
 import { approvalIdFrom, type Tenancy } from '../schema/ids.ts';
 import { approvalDecisions, approvals, operations } from '../schema/tables/tables.ts';
 import { type ApprovalRow, isOver, sealContext, stateNow } from './approvals.ts';
@@ -31,6 +32,23 @@ const atCall = ({ org, project, principal, operationId, digest }: CallKey) =>
     eq(approvals.digest, digest),
   );
 
+/** Who is asked all the time stops looking: so many calls of one caller may wait at once. */
+const mostOpen = 25;
+
+/** @throws {PlatformError} `approvals_exhausted` */
+const assertRoom = async (executor: Executor, { org, project, principal }: CallKey): Promise<void> => {
+  const isOpenOfCaller = and(
+    eq(approvals.org, org),
+    eq(approvals.project, project),
+    eq(approvals.principal, principal),
+    eq(approvals.state, 'pending'),
+    gt(approvals.expiresAt, sql`now()`),
+  );
+  const open = await executor.select({ id: approvals.id }).from(approvals).where(isOpenOfCaller).limit(mostOpen);
+  if (open.length >= mostOpen)
+    throw new PlatformError('approvals_exhausted', `${mostOpen} calls of this caller wait for people already; no more are asked about.`);
+};
+
 /** The approval of a call as it stands; of a call without an id the newest. */
 const findIn = async (executor: Executor, key: CallKey): Promise<(CallApproval & { isRecent: boolean }) | undefined> => {
   const { id, expiresAt, consumedBy } = approvals;
@@ -52,7 +70,10 @@ const stillAnswers = ({ operationId }: CallKey, { state, isRecent }: { state: Ap
  * @param keys - shared with the api, which shows the call to approvers
  */
 export const createApprovalAsks = (database: Database, keys: ContentKeys) => ({
-  /** The approval of this very call, made where there is none yet. `event` goes into the audit with a new one. */
+  /**
+   * The approval of this very call, made where there is none yet. `event` goes into the audit with a new one.
+   * @throws {PlatformError} `approvals_exhausted` for a caller of whom too many calls wait
+   */
   ask: (call: CallToApprove, event: NewAuditEvent): Promise<CallApproval> =>
     guarded(() =>
       database.transaction(async (transaction) => {
@@ -62,6 +83,7 @@ export const createApprovalAsks = (database: Database, keys: ContentKeys) => ({
           if (found && stillAnswers(call, found)) return found;
           // one that is over by the clock stands in the way of the next until it is called so
           await expireWhere(transaction, and(atCall(call), isOver));
+          await assertRoom(transaction, call);
           const id = approvalIdFrom(randomBytes(10));
           const [made] = await transaction
             .insert(approvals)

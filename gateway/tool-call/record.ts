@@ -12,6 +12,7 @@ const refusals = new Set([
   'tool_unknown',
   'approval_denied',
   'approval_expired',
+  'approvals_exhausted',
   'argument_refused',
   'not_permitted',
   'needs_person',

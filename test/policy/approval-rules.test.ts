@@ -1,8 +1,11 @@
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { fitsRule } from '../../policy/approval-rules.ts';
 import { checkProjectPolicies, type ProjectPolicies } from '../../policy/assemble-policies.ts';
 import { createPolicyEngine } from '../../policy/engine.ts';
 import { agentEntities, approvalEntity, entityUid, personEntities, projectEntities, toolEntities } from '../../policy/entities.ts';
+
+import { askCedar } from '../support/ask-cedar.ts';
 
 const tenancy = { org: 'default', project: 'default' };
 const agent = {
@@ -147,10 +150,10 @@ test.each([
   ['@approvals("2")', 'context.arguments.canonical', '`@approvals` says more about `@approve`, which is missing'],
   ['', 'context.approvedCall', 'say who may approve'],
 ])('refuses a policy with %s that looks at %s, and says why', (annotations, condition, message) => {
-  const cedar = `@id("ask") ${annotations} forbid (${scope}) unless { ${condition} };`;
+  const cedar = `// who asks\n@id("ask") ${annotations} forbid (${scope}) unless { ${condition} };`;
   expect(checkProjectPolicies(tenancy, { policySets: [{ name: 'p', cedar }], bindings: [] })).toEqual({
     ok: false,
-    issues: [{ name: 'p', message: expect.stringContaining(message) }],
+    issues: [{ name: 'p', message: expect.stringContaining(message), line: 2, column: 1 }],
   });
 });
 
@@ -218,5 +221,45 @@ describe('who may approve', () => {
       true,
       false,
     ]);
+  });
+});
+
+describe('whatever the policies are', () => {
+  const condition = fc.constantFrom(
+    'when { context.arguments.bytes > 5 }',
+    'when { context.arguments.paths.contains("/out/a") }',
+    'when { principal.owner == Quarterdeck::User::"default/ada" }',
+    '',
+  );
+  const policy = fc.record({ effect: fc.constantFrom('forbid', 'permit'), asks: fc.boolean(), condition });
+  const textOf = ({ effect, asks: isAsking, condition }: { effect: string; asks: boolean; condition: string }) =>
+    `${isAsking ? '@approve("role:reviewer")' : ''} ${effect} (${scope}) ${condition} ${
+      isAsking ? `${effect === 'forbid' ? 'unless' : 'when'} { context.approvedCall }` : ''
+    };`;
+
+  test('the outcome is what Cedar alone says of the call, and of the same call approved', () => {
+    fc.assert(
+      fc.property(fc.array(policy, { maxLength: 5 }), fc.boolean(), fc.integer({ min: 1, max: 10 }), (texts, isGranted, bytes) => {
+        const project: ProjectPolicies = {
+          policySets: [{ name: 'p', cedar: texts.map(textOf).join('\n') || '// none' }],
+          bindings: isGranted ? bindings : [],
+        };
+        const cedar = (approvedCall: boolean) => {
+          const request = { principal: agent, action: 'callTool', resource: tool(), surroundings };
+          const given = context({ approvedCall, arguments: { ...context().arguments, bytes } });
+          const answer = askCedar(tenancy, project, { ...request, context: given });
+          if (answer.type === 'failure' || answer.response.diagnostics.errors.length > 0) throw new Error(JSON.stringify(answer));
+          return { effect: answer.response.decision, policies: answer.response.diagnostics.reason };
+        };
+        const rules = new Set(texts.flatMap(({ asks: isAsking }, index) => (isAsking ? [`policyset/p/${index + 1}`] : [])));
+        const [plain, approved] = [cedar(false), cedar(true)];
+        const canBeLifted = plain.policies.every((id) => rules.has(id));
+        const expected = plain.effect === 'deny' && canBeLifted && approved.effect === 'allow' ? 'needsPerson' : plain.effect;
+        const engine = createPolicyEngine();
+        expect(engine.load(tenancy, project)).toEqual({ ok: true });
+        for (const _time of [1, 2]) expect(decide(engine, { arguments: { ...context().arguments, bytes } }).effect).toBe(expected);
+      }),
+      { numRuns: 25 },
+    );
   });
 });

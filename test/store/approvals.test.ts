@@ -86,6 +86,16 @@ describe('asking', () => {
     expect(await askFor(database(), call)).toMatchObject({ id, state: 'expired' });
   });
 
+  test('no more of one caller are asked about than anybody would read', async () => {
+    const principal = 'person:default/eager';
+    const first = await pending({ principal });
+    for (let n = 1; n < 25; n += 1) await pending({ principal });
+    await expect(pending({ principal })).rejects.toMatchObject({ code: 'approvals_exhausted', isRetryable: true });
+    expect(await askFor(database(), first.call), 'those that wait are still found').toMatchObject({ id: first.id });
+    await decide(first.id, answer(first.call, 'rita', 'deny'));
+    expect(await pending({ principal })).toBeDefined();
+  });
+
   test('the arguments stand in the database sealed, and open to what the digest is of', async () => {
     const { call, id } = await pending({ arguments: { text: 'PLANTED-91c2' } });
     const { rows } = await database().$client.query<{ found: boolean }>(
