@@ -1,12 +1,13 @@
 import { pendingCalls, type ResultOutcome, resultsInRow, type Transcript } from '../agents/conversation.ts';
 import { toolOperationId } from '../agents/operation-ids.ts';
 import { type ErrorCode, isPlatformError } from '../schema/errors.ts';
-import { type Agent, getAgent } from '../store/agents.ts';
+import { type Agent, endWait, getAgent } from '../store/agents.ts';
 import type { Database } from '../store/database.ts';
 import { type AgentCollaborators, type AgentEnded, endOf, extend, park, runOf, tenancyOf } from './agent-context.ts';
 import { withHeartbeat } from './failures.ts';
 import type { AgentStep } from './open-agent.ts';
 import { parkOnRefusal } from './park-on-refusal.ts';
+import { type AgentWaits, waitForPerson } from './wait-for-person.ts';
 
 /** An agent whose calls come to nothing this often in a row is parked: it does not find its way by itself. */
 const mostInRow = 3;
@@ -17,6 +18,8 @@ const outcomeOf: Partial<Record<ErrorCode, ResultOutcome>> = {
   argument_refused: 'refused',
   not_permitted: 'refused',
   needs_person: 'refused',
+  approval_denied: 'refused',
+  approval_expired: 'refused',
   request_invalid: 'failed',
   request_too_large: 'failed',
   result_too_large: 'failed',
@@ -38,14 +41,17 @@ const judge = async (database: Database, agent: Agent, transcript: Transcript, o
 
 /**
  * Makes the first call of the model's last answer that has no result yet, under an operation id that stays the same when the activity
- * is tried again. A refusal is written down as the call's result, so that the model may do something else.
+ * is tried again. A refusal is written down as the call's result, so that the model may do something else. A call that needs a person
+ * leaves everything as it is: made again after the decision, it is the same call.
  */
 export const createCallTool =
   ({ database, transcripts, gateway }: AgentCollaborators) =>
-  async ({ agentId, transcriptDigest }: { agentId: string; transcriptDigest: string }): Promise<AgentStep | AgentEnded> => {
+  async ({ agentId, transcriptDigest }: { agentId: string; transcriptDigest: string }): Promise<AgentStep | AgentWaits | AgentEnded> => {
     const agent = await getAgent(database, agentId);
     const ended = endOf(agent);
     if (ended) return ended;
+    // before the call: an agent whose time seems over gets no token
+    if (agent.waitingSince) await endWait(database, agentId);
     const transcript = await transcripts.load(tenancyOf(agent), transcriptDigest);
     const [pending, ...later] = pendingCalls(transcript);
     if (!pending) return { kind: 'step', transcriptDigest, pendingCalls: 0 };
@@ -63,6 +69,8 @@ export const createCallTool =
       text = answer.text;
       detail = `${call.tool} failed ${mostInRow} times in a row.`;
     } catch (error) {
+      const waits = await waitForPerson(database, agentId, error);
+      if (waits) return waits;
       const known = outcomeOfError(error);
       if (!known || !isPlatformError(error)) return parkOnRefusal(database, agentId, error, 'tool_failed');
       outcome = known;

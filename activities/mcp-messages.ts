@@ -62,14 +62,17 @@ const FactsSchema = z.object({
   decisionId: z.string().optional(),
   decision_id: z.string().optional(),
   reason: z.string().optional(),
+  approvalId: z.string().optional(),
+  expiresAt: z.string().optional(),
 });
 
 /** Reads a refusal as the gateway wrote it; undefined where the code is none of ours. */
 export const platformErrorOf = (facts: unknown, detail: string): PlatformError | undefined => {
-  const { code, decisionId, decision_id, reason } = FactsSchema.safeParse(facts).data ?? {};
+  const { code, decisionId, decision_id, ...known } = FactsSchema.safeParse(facts).data ?? {};
   if (code === undefined || !(code in errorKinds)) return undefined;
   const decision = decisionId ?? decision_id;
+  const present = Object.fromEntries(Object.entries(known).filter((fact): fact is [string, string] => fact[1] !== undefined));
   return new PlatformError(code as ErrorCode, detail, {
-    facts: { ...(decision ? { decisionId: decision } : {}), ...(reason ? { reason } : {}) },
+    facts: { ...(decision ? { decisionId: decision } : {}), ...present },
   });
 };

@@ -1,4 +1,5 @@
 import type { PolicyEngine } from '../policy/engine.ts';
+import type { ApprovalAsks } from '../store/ask-approval.ts';
 import type { AuditWriter } from '../store/audit-writer.ts';
 import type { Database } from '../store/database.ts';
 import type { Declared } from '../store/declared.ts';
@@ -15,6 +16,7 @@ export type GatewayContext = {
   database: Database;
   audit: AuditWriter;
   operations: OperationStore;
+  approvals: ApprovalAsks;
   policy: PolicyEngine;
   /** The newest view of what is declared. */
   declared: () => Declared;

@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { createPolicyEngine } from '../policy/engine.ts';
+import { createApprovalAsks } from '../store/ask-approval.ts';
 import { createAuditWriter } from '../store/audit-writer.ts';
 import { closeDatabase, openDatabase } from '../store/database.ts';
 import { createOperationStore } from '../store/operations.ts';
-import { deriveContentKeys } from '../store/secrets/seal.ts';
+import { approvalKeysOf, deriveContentKeys } from '../store/secrets/seal.ts';
 import { createLogger } from '../telemetry/logger.ts';
 import { createAuthenticator } from './auth/authenticate.ts';
 import { createStreamGuard } from './auth/create-stream-guard.ts';
@@ -41,6 +42,7 @@ export const startGateway = async (config: GatewayConfig): Promise<{ port: numbe
     database,
     audit: createAuditWriter({ database, logger }),
     operations: createOperationStore(database, deriveContentKeys(config.resultKey, 'operations'), instance),
+    approvals: createApprovalAsks(database, approvalKeysOf(config.resultKey)),
     policy,
     declared: view.declared,
     onDeclared: view.onDeclared,

@@ -8,6 +8,7 @@ import {
 } from '@cedar-policy/cedar-wasm/nodejs';
 import { qualifiedName, type Tenancy } from '../schema/ids.ts';
 import type { AccessBindingSpec } from '../schema/resources/access.ts';
+import { readApprovalRule } from './approval-rules.ts';
 import { cedarSchema } from './cedar-schema.ts';
 import { entityUid } from './entities.ts';
 import { bindingTargets, bindingTemplates, platformPolicies } from './platform-policies.ts';
@@ -45,6 +46,11 @@ const partsOf = (name: string, cedar: string): { ok: true; policies: Record<stri
     const id = `policyset/${name}/${(json.type === 'success' && json.json.annotations?.id) || index + 1}`;
     if (id in policies) return { ok: false, issues: [{ name, message: `two policies have the id ${id}` }] };
     policies[id] = text;
+    const reading = json.type === 'success' ? readApprovalRule(id, json.json) : undefined;
+    if (reading && 'problem' in reading) {
+      const place = positionOf(cedar, Buffer.byteLength(cedar.slice(0, Math.max(0, cedar.indexOf(text)))));
+      return { ok: false, issues: [{ name, message: `policy ${id}: ${reading.problem}`, ...place }] };
+    }
   }
   return { ok: true, policies };
 };

@@ -3,6 +3,8 @@
  * because a policy that meets a missing attribute is skipped by Cedar, and a skipped forbid would let a call through.
  * Prompts, templates and resources are named like tools: `org/project/server/` and the server's own name, URI template or URI. A resource
  * that is read through a template is in that template; the `uri` of a template is its text.
+ * `approvedCall` says that people approved this very call, and `approvers` who they were. The `owner` of an approval is the person who would
+ * call, or on whose behalf an agent would; `mayApproveOwn` is true where an installation has one person.
  */
 export const cedarSchema = `
 namespace Quarterdeck {
@@ -26,10 +28,11 @@ namespace Quarterdeck {
   entity Resource in [Template, Server, Toolset] { org: Org, project: Project, server: Server, uri: String, scheme: String };
   entity Model in [Project] { org: Org, project: Project, quality: String };
   entity Declared in [Project] { org: Org, project: Project, kind: String };
+  entity Approval in [Project] { org: Org, project: Project, owner: User, people: Set<User>, groups: Set<Group>, roles: Set<Role> };
 
   action use, administer, observe;
   action listTool in [use] appliesTo { principal: [Agent, User], resource: [Tool], context: { who: Who } };
-  action callTool in [use] appliesTo { principal: [Agent, User], resource: [Tool], context: { who: Who, arguments: Arguments } };
+  action callTool in [use] appliesTo { principal: [Agent, User], resource: [Tool], context: { who: Who, arguments: Arguments, approvers: Set<User>, approvedCall: Bool } };
   action listPrompt in [use] appliesTo { principal: [Agent, User], resource: [Prompt], context: { who: Who } };
   action getPrompt in [use] appliesTo { principal: [Agent, User], resource: [Prompt], context: { who: Who, arguments: Arguments } };
   action listResource in [use] appliesTo { principal: [Agent, User], resource: [Resource, Template], context: { who: Who } };
@@ -39,6 +42,8 @@ namespace Quarterdeck {
   action launchFleet in [use] appliesTo { principal: [User], resource: [Fleet], context: { who: Who } };
   action useRole in [use] appliesTo { principal: [User], resource: [AgentRole], context: { who: Who } };
   action applyResource, deleteResource, manageRun, approveServer in [administer] appliesTo { principal: [User], resource: [Declared, Project], context: { who: Who } };
+  action approve in [administer] appliesTo { principal: [User], resource: [Approval], context: { who: Who, mayApproveOwn: Bool } };
+  action seeApproval in [observe] appliesTo { principal: [User], resource: [Approval], context: { who: Who } };
   action getResource, readAudit in [observe] appliesTo { principal: [User], resource: [Declared, Project], context: { who: Who } };
 }
 `;

@@ -80,6 +80,7 @@ export const createDecisionCache = () => {
       if (key.length > longestKey) return;
       Object.freeze(decision.policies);
       Object.freeze(decision.advice);
+      Object.freeze(decision.need);
       if (paths.length > 0) entries.set(base, { paths });
       entries.set(key, { decision: Object.freeze(decision) });
     },

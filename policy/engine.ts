@@ -10,8 +10,10 @@ import {
   type TypeAndId,
   templateToJson,
 } from '@cedar-policy/cedar-wasm/nodejs';
+import type { ApprovalNeed } from '../schema/approval.ts';
 import type { Tenancy } from '../schema/ids.ts';
 import { applyingReads, type ConditionalPolicy, conditionalPolicies, placedActions } from './applying-reads.ts';
+import { type AnnotatedRule, approvalRules, orNeedsPerson } from './approval-rules.ts';
 import { assemblePolicies, issueOf, type PolicyIssue, type ProjectPolicies } from './assemble-policies.ts';
 import { cedarSchema } from './cedar-schema.ts';
 import { createDecisionCache, type KnownRequest } from './decision-cache.ts';
@@ -27,6 +29,10 @@ const schemaName = 'quarterdeck';
 const mostShapes = 10_000;
 const longestShape = 4096;
 
+/** The action that can be approved, and what its context says where nobody approved anything. */
+const approvableAction = 'callTool';
+const notApproved: Context = { approvers: [], approvedCall: false };
+
 export type PolicyRequest = {
   principal: TypeAndId;
   action: string;
@@ -38,8 +44,15 @@ export type PolicyRequest = {
 };
 /**
  * `advice` is what the refusing policies say should be done. `error` is set where the decision could not be made: that is a deny too.
+ * `needsPerson`: it would be allowed if people approved this very call; `need` says who, how many and until when.
  */
-export type PolicyDecision = { effect: 'allow' | 'deny'; policies: string[]; advice: string[]; error?: string };
+export type PolicyDecision = {
+  effect: 'allow' | 'deny' | 'needsPerson';
+  policies: string[];
+  advice: string[];
+  need?: ApprovalNeed;
+  error?: string;
+};
 
 /** A policy set as Cedar holds it, by id. */
 type Parsed = { id: string; conditional: readonly ConditionalPolicy[]; shapeOf: ReturnType<typeof createShapes> };
@@ -48,6 +61,7 @@ type Compiled = {
   /** Says which policies these are: no two loads have the same. */
   generation: number;
   advice: ReadonlyMap<string, string>;
+  approvalRules: ReadonlyMap<string, AnnotatedRule>;
   exact: Parsed;
   forAnyArguments: Parsed;
 };
@@ -120,6 +134,7 @@ export const createPolicyEngine = () => {
       source,
       generation,
       advice: adviceOf(policies),
+      approvalRules: approvalRules(policies),
       exact: parsedAs(id, policies),
       forAnyArguments: parsedAs(`any ${id}`, open),
     });
@@ -132,8 +147,9 @@ export const createPolicyEngine = () => {
   const readsFor = (policies: Parsed, { principal, action, resource }: PolicyRequest, entities: EntityMap): Read[] | undefined =>
     applyingReads(policies.conditional, entities, { principal, action: actions.get(action), resource });
 
-  const ask = (compiled: Compiled, request: PolicyRequest, entities: EntityMap, reads: Read[] | undefined): PolicyDecision => {
-    const { principal, action, resource, context } = request;
+  const askCedar = (compiled: Compiled, request: PolicyRequest, entities: EntityMap, reads: Read[] | undefined): PolicyDecision => {
+    const { principal, action, resource } = request;
+    const context = action === approvableAction ? { ...notApproved, ...request.context } : request.context;
     const answer = statefulIsAuthorized({
       principal,
       action: { type: 'Quarterdeck::Action', id: action },
@@ -145,6 +161,14 @@ export const createPolicyEngine = () => {
       validateRequest: true,
     });
     return decisionOf(answer, compiled.advice);
+  };
+
+  const ask = (compiled: Compiled, request: PolicyRequest, entities: EntityMap, reads: Read[] | undefined): PolicyDecision => {
+    const decision = askCedar(compiled, request, entities, reads);
+    const isOpen = request.action === approvableAction && !request.context.approvedCall && !request.forAnyArguments;
+    if (!isOpen || compiled.approvalRules.size === 0) return decision;
+    const approved = { ...request, context: { ...request.context, approvedCall: true } };
+    return orNeedsPerson(decision, compiled.approvalRules, () => askCedar(compiled, approved, entities, reads));
   };
 
   /** What Cedar said of a request that is the same to all policies, or says of this one. */

@@ -72,6 +72,26 @@ export const modelEntity = (tenancy: Tenancy, name: string, quality: string): En
 export const declaredEntity = (tenancy: Tenancy, kind: string, name: string): EntityJson =>
   inProject('Declared', tenancy, `${kind}/${name}`, { kind });
 
+/** @property approvers - `role:NAME`, `group:NAME` or `person:NAME`, as the policies write them */
+export type ApprovalFacts = Tenancy & { id: string; owner: string; approvers: readonly string[] };
+
+/** An approval, with all who may answer it. */
+export const approvalEntity = ({ org, project, id, owner, approvers }: ApprovalFacts): EntityJson => {
+  const named = (kind: string): string[] => approvers.flatMap((name) => (name.startsWith(`${kind}:`) ? [name.slice(kind.length + 1)] : []));
+  return inProject('Approval', { org, project }, id, {
+    owner: ref('User', `${org}/${owner}`),
+    people: named('person').map((name) => ref('User', `${org}/${name}`)),
+    groups: named('group').map((name) => ref('Group', `${org}/${name}`)),
+    roles: named('role').map((name) => ref('Role', name)),
+  });
+};
+
+/** What a decision's context says of a call that these people approved. */
+export const approvedBy = (org: string, people: readonly string[]) => ({
+  approvedCall: true,
+  approvers: people.map((person) => ref('User', `${org}/${person}`)),
+});
+
 export type ToolFacts = Tenancy & {
   server: string;
   tool: string;

@@ -50,9 +50,17 @@ forbid (principal, action == Quarterdeck::Action::"invokeModel", resource) when 
 forbid (principal, action == Quarterdeck::Action::"launchFleet", resource) when { resource.project.frozen };`,
   'platform/canonical-arguments': `@advice("Write each path and URL in its plain form: absolute, without '..', '//', '%2e', backslashes or links that lead out of its folder.")
 forbid (principal, action in [Quarterdeck::Action::"callTool", Quarterdeck::Action::"getPrompt", Quarterdeck::Action::"readResource"], resource) unless { context.arguments.canonical };`,
+  'platform/approver-is-not-owner': `@advice("Nobody approves a call of their own, or of an agent that they launched; somebody else has to.")
+forbid (principal, action == Quarterdeck::Action::"approve", resource) when { principal == resource.owner && !context.mayApproveOwn };`,
+  'platform/named-approvers': `@advice("The policy names who may approve this call; ask one of them.")
+forbid (principal, action == Quarterdeck::Action::"approve", resource)
+unless { context.mayApproveOwn || principal in resource.groups || principal in resource.roles || resource.people.contains(principal) };`,
   'platform/administrators': `permit (principal in Quarterdeck::Role::"administrator", action, resource);`,
   'platform/reviewers-observe': `permit (principal in Quarterdeck::Role::"reviewer", action in [Quarterdeck::Action::"observe"], resource);`,
   'platform/reviewers-approve-servers': `permit (principal in Quarterdeck::Role::"reviewer", action == Quarterdeck::Action::"approveServer", resource);`,
+  'platform/approvers': `permit (principal, action in [Quarterdeck::Action::"approve", Quarterdeck::Action::"seeApproval"], resource is Quarterdeck::Approval)
+when { principal in resource.groups || principal in resource.roles || resource.people.contains(principal) };`,
+  'platform/owners-see-approvals': `permit (principal, action == Quarterdeck::Action::"seeApproval", resource) when { principal == resource.owner };`,
 };
 
 /** What an AccessBinding links, by what it grants. A toolset is granted as a whole: its tools, prompts and resources. */

@@ -3,6 +3,9 @@ export type ErrorKind = { status: number; retryable: boolean; title: string };
 
 /** Codes are API: added, never renamed; `docs/errors.md` says for each what happened and what to do. */
 export const errorKinds = {
+  approval_denied: { status: 403, retryable: false, title: 'A person refused this call' },
+  approval_expired: { status: 403, retryable: false, title: 'Nobody allowed this call in time' },
+  approvals_exhausted: { status: 429, retryable: true, title: 'Too many calls wait for people' },
   argument_refused: { status: 403, retryable: false, title: 'A policy refuses this argument' },
   budget_exhausted: { status: 429, retryable: false, title: 'A limit of the agent is reached' },
   calls_exhausted: { status: 429, retryable: true, title: 'The caller has too many calls under way' },

@@ -19,8 +19,8 @@ export const defaultTenancy: Tenancy = { org: 'default', project: 'default' };
 
 export const RunIdSchema = z.string().regex(/^run_[0-9a-z]{16}$/, 'a run id such as `run_` and 16 characters');
 
-/** Encodes 10 random bytes as a run id. Randomness comes in, so workflows can use it too. */
-export const runIdFrom = (random: Uint8Array): string => {
+/** Encodes 10 random bytes as 16 characters. Randomness comes in, so workflows can use it too. */
+const encoded = (random: Uint8Array): string => {
   const alphabet = '0123456789abcdefghijkmnpqrstuvwxyz';
   let value = 0n;
   for (const byte of random.subarray(0, 10)) value = (value << 8n) | BigInt(byte);
@@ -29,8 +29,13 @@ export const runIdFrom = (random: Uint8Array): string => {
     text = alphabet[Number(value % 34n)] + text;
     value /= 34n;
   }
-  return `run_${text}`;
+  return text;
 };
+
+/** @param random - 10 random bytes */
+export const runIdFrom = (random: Uint8Array): string => `run_${encoded(random)}`;
+/** @param random - 10 random bytes */
+export const approvalIdFrom = (random: Uint8Array): string => `apr_${encoded(random)}`;
 
 /** `org/project/name`: the id of a resource in policies, URLs and the audit. */
 export const qualifiedName = ({ org, project }: Tenancy, name: string): string => `${org}/${project}/${name}`;

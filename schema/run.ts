@@ -43,6 +43,8 @@ export const AgentProgressSchema = z.object({
   inputTokens: z.number().int(),
   outputTokens: z.number().int(),
   costMicroUsd: z.number().int(),
+  /** Id of the approval that the agent waits for. */
+  waitsFor: z.string().nullable(),
 });
 export type AgentProgress = z.infer<typeof AgentProgressSchema>;
 

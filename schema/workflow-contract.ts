@@ -32,5 +32,9 @@ export type AgentEnding = { agentId: string; state: AgentState; reason: ParkReas
 export const shardEndedSignal = 'shardEnded';
 export type ShardEnded = { stage: string; shard: number };
 
+/** Wakes an agent that waits for people: its approval was decided, or its time is over. The row says how; an activity reads it. */
+export const approvalDecidedSignal = 'approvalDecided';
+export type ApprovalDecided = { approvalId: string };
+
 /** Carries the operation id in a tool call's `_meta`; the same id is in the `Idempotency-Key` header. */
 export const operationIdMeta = 'quarterdeck.dev/operationId';

@@ -1,4 +1,4 @@
-import { and, asc, eq, inArray, sql } from 'drizzle-orm';
+import { and, asc, eq, inArray, isNotNull, sql } from 'drizzle-orm';
 import { PlatformError } from '../schema/errors.ts';
 import type { AgentLimits } from '../schema/resources/agent-role.ts';
 import type { AgentState, ParkReason, ResumeRun } from '../schema/run.ts';
@@ -76,6 +76,29 @@ export const setTranscript = (database: Database, id: string, transcriptDigest: 
       .where(and(eq(agents.id, id), eq(agents.state, 'running')));
   });
 
+/** Puts down that an agent waits for people. */
+export const beginWait = (database: Database, id: string, approvalId: string): Promise<void> =>
+  guarded(async () => {
+    await database
+      .update(agents)
+      .set({ approvalId, waitingSince: sql`now()`, updatedAt: sql`now()` })
+      .where(and(eq(agents.id, id), eq(agents.state, 'running')));
+  });
+
+/** Ends the wait, if there is one; its time is not counted as the agent's. */
+export const endWait = (database: Database, id: string): Promise<void> =>
+  guarded(async () => {
+    await database
+      .update(agents)
+      .set({
+        approvalId: null,
+        waitingSince: null,
+        deadlineAt: sql`${agents.deadlineAt} + (now() - ${agents.waitingSince})`,
+        updatedAt: sql`now()`,
+      })
+      .where(and(eq(agents.id, id), isNotNull(agents.waitingSince)));
+  });
+
 type AgentEnd =
   | { state: 'done'; outputDigest: string }
   | { state: 'parked' | 'failed'; reason: ParkReason; detail: string }
@@ -86,7 +109,7 @@ export const endAgent = (database: Database, id: string, end: AgentEnd): Promise
   guarded(async () => {
     await database
       .update(agents)
-      .set({ ...end, updatedAt: sql`now()`, endedAt: sql`now()` })
+      .set({ ...end, approvalId: null, waitingSince: null, updatedAt: sql`now()`, endedAt: sql`now()` })
       .where(and(eq(agents.id, id), inArray(agents.state, ['pending', 'running'])));
   });
 

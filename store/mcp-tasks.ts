@@ -18,7 +18,7 @@ export type McpTaskContent = {
   result?: Json;
   error?: { code: number; message: string; data?: unknown };
   /** The tool under the name that the client called, and what policy saw of the call: it is asked again before anything is handed over. */
-  asked?: { tool: string; server: string; isolation: number; facts: ArgumentFacts };
+  asked?: { tool: string; server: string; isolation: number; facts: ArgumentFacts /** Where people approved it. */; approvers?: string[] };
   /** A task that a server keeps itself: its own id of it, and the tool under the name that the client called. */
   upstream?: { server: string; taskId: string; tool: string };
 };

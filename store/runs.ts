@@ -136,7 +136,7 @@ export const cancelOpenAgents = (database: Database, key: RunKey): Promise<void>
   guarded(async () => {
     await database
       .update(agents)
-      .set({ state: 'cancelled', updatedAt: sql`now()`, endedAt: sql`now()` })
+      .set({ state: 'cancelled', approvalId: null, waitingSince: null, updatedAt: sql`now()`, endedAt: sql`now()` })
       .where(
         and(
           eq(agents.org, key.org),

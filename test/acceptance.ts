@@ -794,6 +794,12 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/gateway/pins-judgement.test.ts › instructions in descriptions › orders about a tool of another server are told, with its name',
   },
   {
+    id: 'A11',
+    clause: 'a',
+    text: 'An agent whose approver does not answer in time is refused: time alone approves nothing.',
+    test: 'test/workflows/approval-run.test.ts › an approval that nobody gives in time is a denial that the sweep tells',
+  },
+  {
     id: 'SEC-1',
     clause: 'a',
     text: 'A token for a sibling virtual server is refused with the address of the metadata, and the upstream sees nothing.',
@@ -824,6 +830,12 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/policy/engine.test.ts › decisions › denies when a policy cannot be evaluated, although Cedar itself would skip it',
   },
   {
+    id: 'SEC-21',
+    clause: 'a',
+    text: 'A call that a person approved is made once; the same call again is refused until a person approves it anew.',
+    test: 'test/gateway/approvals.test.ts › a client that knows nothing of operation ids calls again after the approval: one post, and a second one is refused',
+  },
+  {
     id: 'SEC-24',
     clause: 'a',
     text: 'A caged server can write no kernel setting, see no other process and make no namespace.',
@@ -834,6 +846,54 @@ export const acceptance: readonly AcceptanceEntry[] = [
     clause: 'b',
     text: 'A caged server reaches no network and no file of the host.',
     test: 'test/full/runtime/caged-servers.test.ts › a server that tries to leave its cage › reaches no network: neither loopback of the host nor its addresses nor names',
+  },
+  {
+    id: 'SEC-29',
+    clause: 'a',
+    text: 'An approved call that is made 50 times at once, at two replicas, runs once.',
+    test: 'test/gateway/approvals.test.ts › races › one approved call made 50 times at once at two replicas runs once',
+  },
+  {
+    id: 'SEC-29',
+    clause: 'b',
+    text: 'A gateway killed between using an approval up and sending the call leaves the operation unknown, and it never runs.',
+    test: 'test/gateway/approval-kills.test.ts › a gateway killed between using the approval up and sending leaves the operation unknown, and it never runs',
+  },
+  {
+    id: 'SEC-30',
+    clause: 'a',
+    text: 'A call that differs from the approved one in one character is refused, and an approval of its own is asked for.',
+    test: 'test/gateway/approvals.test.ts › a call that needs a person › a call that differs in one character needs an approval of its own',
+  },
+  {
+    id: 'SEC-30',
+    clause: 'b',
+    text: 'An approved call is asked about again before it runs: what forbids it by then wins, and the approval is not used up.',
+    test: 'test/gateway/approvals.test.ts › a call that needs a person › is asked about again before it runs: what forbids it by then wins, and the approval is not used up',
+  },
+  {
+    id: 'SEC-31',
+    clause: 'a',
+    text: 'Approvers are shown a call with every hidden, turning and control character spelled out, made of the bytes that the digest is of.',
+    test: 'test/control/api-approvals.test.ts › looking › shows what would be run, with every character to be seen, and puts on record who looked',
+  },
+  {
+    id: 'SEC-31',
+    clause: 'b',
+    text: 'A stored call that does not hash to its approval is shown to nobody.',
+    test: 'test/store/approvals.test.ts › asking › the arguments stand in the database sealed, and open to what the digest is of',
+  },
+  {
+    id: 'SEC-31',
+    clause: 'c',
+    text: 'Nothing in a call can pass for a line of the command that shows it.',
+    test: 'test/cli/approvals.test.ts › shows exactly what would be run, and nothing in it passes for a line of ours',
+  },
+  {
+    id: 'SEC-32',
+    clause: 'a',
+    text: 'The person on whose behalf a call is made cannot approve it.',
+    test: 'test/control/api-approvals.test.ts › answering › never by the owner of the run or the call, nor by somebody whom the policy does not name',
   },
   {
     id: 'SEC-35',

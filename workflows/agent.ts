@@ -1,6 +1,15 @@
-import { ActivityFailure, ApplicationFailure, continueAsNew, isCancellation, workflowInfo } from '@temporalio/workflow';
+import {
+  ActivityFailure,
+  ApplicationFailure,
+  condition,
+  continueAsNew,
+  defineSignal,
+  isCancellation,
+  setHandler,
+  workflowInfo,
+} from '@temporalio/workflow';
 import type { ParkReason } from '../schema/run.ts';
-import type { AgentEnding, AgentWorkflowInput } from '../schema/workflow-contract.ts';
+import { type AgentEnding, type AgentWorkflowInput, type ApprovalDecided, approvalDecidedSignal } from '../schema/workflow-contract.ts';
 import { modelActivities, openingActivities, rowActivities, toolActivities } from './activity-options.ts';
 
 /** The error code of an activity that was given up, where it had one. */
@@ -10,6 +19,8 @@ export const codeOf = (error: unknown): string | null =>
 /**
  * One agent: the model's step, the calls it asked for, the model's next step, until its answer is valid or a limit parks it. The
  * history holds ids, digests and counts; a long conversation continues as new and goes on from the transcript in the agent's row.
+ * A call that needs a person is made again when its approval was decided. The signal says only that: the row is read by the call. Histories
+ * from before that have no such result, so this needs no `patched`.
  */
 export async function agent({ agentId }: AgentWorkflowInput): Promise<AgentEnding> {
   const { openAgent } = openingActivities();
@@ -17,6 +28,8 @@ export async function agent({ agentId }: AgentWorkflowInput): Promise<AgentEndin
   const { callTool } = toolActivities();
   const { parkAgent } = rowActivities();
   let atStake: ParkReason = 'tool_failed';
+  const decided = new Set<string>();
+  setHandler(defineSignal<[ApprovalDecided]>(approvalDecidedSignal), ({ approvalId }) => void decided.add(approvalId));
 
   try {
     const opened = await openAgent({ agentId });
@@ -28,7 +41,8 @@ export async function agent({ agentId }: AgentWorkflowInput): Promise<AgentEndin
         atStake = 'tool_failed';
         const called = await callTool({ agentId, transcriptDigest });
         if (called.kind === 'ended') return { agentId, state: called.state, reason: called.reason };
-        ({ transcriptDigest, pendingCalls } = called);
+        if (called.kind === 'waits') await condition(() => decided.delete(called.approvalId), called.waitMs);
+        else ({ transcriptDigest, pendingCalls } = called);
       }
       atStake = 'model_failed';
       const step = await callModel({ agentId, transcriptDigest });

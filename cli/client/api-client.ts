@@ -24,6 +24,8 @@ const nextStepOf = (code: string): string | undefined => {
   switch (code) {
     case 'not_permitted':
       return 'ask who may change the policies; `quarterdeck audit query --decision deny` shows the refusal';
+    case 'approval_expired':
+      return 'whoever calls makes the call anew, under another operation id';
     case 'token_refused':
       return 'log in again with `quarterdeck login`, or take the token of the running platform';
     case 'store_unavailable':

@@ -123,6 +123,12 @@ export const commandTable: readonly CommandEntry[] = [
     register: async (program) => program.addCommand((await import('./run.ts')).runsCommand()),
   },
   {
+    name: 'approvals',
+    group: work,
+    summary: 'calls that a person has to allow: approve or deny them',
+    register: async (program) => program.addCommand((await import('./approvals.ts')).approvalsCommand()),
+  },
+  {
     name: 'audit',
     group: work,
     summary: 'who did what, what was decided, how it ended',

@@ -84,7 +84,7 @@ export const lsCommand = (): Command =>
 
 export const showCommand = (): Command =>
   connectedCommand('show')
-    .description('Show one run: stages, agents, totals')
+    .description('Show one run: stages, agents, totals; exit code 5 while an agent waits for a person')
     .argument('<run>', 'id of the run')
     .option('--agent <agent>', 'one agent: STAGE/ROLE/ORDINAL')
     .option('--transcript', 'what that agent and its model said; needs the right to read the audit')

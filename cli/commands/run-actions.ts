@@ -5,8 +5,10 @@ import type { RunProgress } from '../../schema/run.ts';
 import { followRun } from '../client/follow-run.ts';
 import { type ConnectionOptions, openSession } from '../client/session.ts';
 import { usageError } from '../output/cli-error.ts';
+import { exitCodes } from '../output/exit-codes.ts';
 import type { Format } from '../output/format-option.ts';
 import { runReport, runTable } from '../output/run-report.ts';
+import { isWaiting } from '../output/run-text.ts';
 import { print, say } from '../output/talk.ts';
 import { transcriptText } from '../output/transcript-text.ts';
 
@@ -39,6 +41,7 @@ export const showRun = async (
   if (agent !== undefined && agents.length === 0)
     throw usageError(`The run ${id} has no agent ${agent}; \`quarterdeck run show ${id}\` lists them`);
   const shown = { ...run, agents };
+  if (agents.some(isWaiting)) process.exitCode = exitCodes.needsApproval;
   print(format === 'json' ? JSON.stringify(shown, undefined, 2) : runReport(shown, new Date()));
 };
 

@@ -1,6 +1,6 @@
-import { createInterface } from 'node:readline/promises';
 import { Command, Option } from 'commander';
 import { type AcceptPins, type DefinitionKind, DefinitionKindSchema, type Pin, PinStateSchema } from '../../schema/definition.ts';
+import { confirm } from '../client/confirm.ts';
 import { type ConnectionOptions, connectedCommand, openSession, type Session } from '../client/session.ts';
 import { CliError, usageError } from '../output/cli-error.ts';
 import { withExamples } from '../output/command-help.ts';
@@ -62,14 +62,6 @@ const diff = async (server: string | undefined, names: string[], { format, ...op
   showDiffs(waiting, session.config.colours);
 };
 
-const confirm = async (question: string): Promise<void> => {
-  if (!process.stdin.isTTY || !process.stderr.isTTY)
-    throw usageError('Accepting asks a person; in a script say --yes, and --hash HASH for what was looked at');
-  const terminal = createInterface({ input: process.stdin, output: process.stderr });
-  const answer = await terminal.question(`${question} [y/N] `).finally(() => terminal.close());
-  if (!/^y(es)?$/i.test(answer.trim())) throw new CliError('Nothing was accepted', { code: 'cancelled', exitCode: exitCodes.interrupted });
-};
-
 const choose = (server: string, pins: Pin[], names: string[], { all, hash }: AcceptOptions): Pin[] => {
   if (names.length === 0 && !all) throw usageError(`Say what to accept: quarterdeck server pins accept ${server} NAME…, or --all`);
   const chosen = (names.length > 0 ? pickNamed(server, pins, names) : pins).filter(({ state }) => state !== 'approved');
@@ -93,6 +85,7 @@ const accept = async (server: string, names: string[], options: AcceptOptions): 
     showDiffs(chosen, session.config.colours);
     await confirm(
       `Accept ${chosen.length === 1 ? 'this' : `these ${chosen.length}`} for ${session.tenancy.org}/${session.tenancy.project}?`,
+      'Accepting asks a person; in a script say --yes, and --hash HASH for what was looked at',
     );
   }
   const body: AcceptPins = {

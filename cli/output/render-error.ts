@@ -46,6 +46,8 @@ export const exitCodeOf = (code: string): number => {
   switch (code) {
     case 'not_permitted':
     case 'argument_refused':
+    case 'approval_denied':
+    case 'approval_expired':
       return exitCodes.denied;
     case 'needs_person':
       return exitCodes.needsApproval;

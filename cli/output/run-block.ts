@@ -1,5 +1,5 @@
 import type { RunProgress } from '../../schema/run.ts';
-import { elapsedMs, isTrouble, stageText, totalsText, troubleText } from './run-text.ts';
+import { elapsedMs, isTrouble, isWaiting, stageText, totalsText, troubleText, waitText } from './run-text.ts';
 import type { styler } from './talk.ts';
 import { formatDuration } from './units.ts';
 
@@ -34,6 +34,10 @@ export const renderRunBlock = (
       .filter(isTrouble)
       .slice(-troublesShown)
       .map((agent) => style('yellow', cut(`  ! ${troubleText(agent)}`))),
+    ...run.agents
+      .filter(isWaiting)
+      .slice(-troublesShown)
+      .map((agent) => style('yellow', cut(`  ? ${waitText(agent)}`))),
   ];
   // a block higher than the screen could not be drawn over
   return lines.slice(0, Math.max(1, rows - 1));

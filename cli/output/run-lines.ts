@@ -1,5 +1,5 @@
 import type { RunProgress } from '../../schema/run.ts';
-import { elapsedMs, hasEnded, isTrouble, stageText, totalsText, troubleText } from './run-text.ts';
+import { elapsedMs, hasEnded, isTrouble, isWaiting, stageText, totalsText, troubleText, waitText } from './run-text.ts';
 import { formatDuration } from './units.ts';
 
 /**
@@ -16,6 +16,8 @@ export const changeLines = (before: RunProgress | undefined, after: RunProgress,
   }
   const troubled = new Set(before?.agents.filter(isTrouble).map(({ id }) => id));
   for (const agent of after.agents) if (isTrouble(agent) && !troubled.has(agent.id)) lines.push(troubleText(agent));
+  const waited = new Set(before?.agents.map(({ id, waitsFor }) => `${id} ${waitsFor}`));
+  for (const agent of after.agents) if (isWaiting(agent) && !waited.has(`${agent.id} ${agent.waitsFor}`)) lines.push(waitText(agent));
   const elapsed = formatDuration(elapsedMs(after, now));
   return lines.map((line) => `[${elapsed}] ${line}`);
 };

@@ -27,14 +27,14 @@ const agentTable = (agents: Agent[]): string =>
     ['AGENT', 'STATE', 'REASON', 'STEPS', 'CALLS', 'REFUSED', 'TOKENS', 'COST', 'DETAIL'],
     agents.map((agent) => [
       `${agent.stage}/${agent.role}/${agent.ordinal}`,
-      agent.state,
+      agent.waitsFor === null ? agent.state : 'waiting',
       agent.reason ?? '',
       String(agent.steps),
       String(agent.calls),
       String(agent.refusals),
       `${formatCount(agent.inputTokens)}+${formatCount(agent.outputTokens)}`,
       formatCost(agent.costMicroUsd),
-      agent.detail ?? '',
+      agent.waitsFor === null ? (agent.detail ?? '') : `needs a person: approval ${agent.waitsFor}`,
     ]),
   );
 

@@ -39,6 +39,12 @@ export const totalsText = ({ calls, refusals, inputTokens, outputTokens, costMic
 export const troubleText = ({ stage, role, ordinal, state, reason, detail }: RunProgress['agents'][number]): string =>
   plainText(`${stage}/${role}/${ordinal} ${state}${reason ? ` (${reason})` : ''}${detail ? `: ${detail}` : ''}`);
 
+/** Of an agent that waits for people: `read/reader/3 waits for a person: quarterdeck approvals show apr_…` */
+export const waitText = ({ stage, role, ordinal, waitsFor }: RunProgress['agents'][number], command = 'quarterdeck'): string =>
+  `${stage}/${role}/${ordinal} waits for a person: ${command} approvals show ${waitsFor}`;
+
+export const isWaiting = ({ waitsFor }: RunProgress['agents'][number]): boolean => waitsFor !== null;
+
 export const isTrouble = ({ state }: RunProgress['agents'][number]): boolean => state === 'parked' || state === 'failed';
 
 const nextSteps = ({ id, state, agents }: RunProgress, command: string): string[] => {

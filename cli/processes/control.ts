@@ -32,6 +32,7 @@ export const startControlProcess = async (config: ProcessConfigs['control'], log
   const api = await startApi(config.api, {
     database,
     contentStore: createContentStore(database, deriveContentKeys(config.contentKey, 'content')),
+    approvalKeys: deriveContentKeys(config.approvalKey, 'approvals'),
     temporal,
     authorize: policy.authorize,
     validatePolicies: policy.validatePolicies,

@@ -11,6 +11,8 @@ export type ControlConfig = TemporalAddress & {
   databaseUrl: string;
   /** 32 bytes in base64. */
   contentKey: string;
+  /** 32 bytes in base64, shared with the gateway (`approvalKeyOf`). */
+  approvalKey: string;
   issuer: IssuerConfig;
   /** The login provider of this machine; absent in the profile `production`. */
   devIdp?: DevIdpConfig;

@@ -1,5 +1,6 @@
 import { homedir } from 'node:os';
 import { fileURLToPath } from 'node:url';
+import { approvalKeyOf } from '../../store/secrets/seal.ts';
 import type { ProcessConfigs, ProcessName } from '../processes/process-configs.ts';
 import { cacheFolder } from '../setup/cache-folder.mjs';
 import type { DataFolder } from './data-folder.ts';
@@ -71,6 +72,7 @@ const configsOf = (context: PartsContext): ProcessConfigs => {
       ...temporal,
       databaseUrl,
       contentKey,
+      approvalKey: approvalKeyOf(gatewayKey),
       issuer: {
         port: ports.issuer,
         issuerUrl,

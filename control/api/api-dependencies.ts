@@ -3,20 +3,32 @@ import type { FleetWorkflowInput } from '../../schema/workflow-contract.ts';
 import type { ContentStore } from '../../store/contents.ts';
 import type { Database } from '../../store/database.ts';
 import type { Person } from '../../store/people.ts';
+import type { ContentKeys } from '../../store/secrets/seal.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 
-export type ApiAction = 'applyResource' | 'approveServer' | 'deleteResource' | 'getResource' | 'launchFleet' | 'manageRun' | 'readAudit';
+export type ApiAction =
+  | 'applyResource'
+  | 'approve'
+  | 'approveServer'
+  | 'deleteResource'
+  | 'getResource'
+  | 'launchFleet'
+  | 'manageRun'
+  | 'readAudit'
+  | 'seeApproval';
 
 /** One policy decision about what a person asks of the api; `policies` are the ids of those that decided. */
 export type ApiDecision = { effect: 'allow' | 'deny'; decisionId: string; policies: string[] };
 
+/** What a decision is about; `approval` says of an approval whose call it is and who may answer. */
+export type ApiTarget = {
+  kind: string;
+  name: string;
+  approval?: { owner: string; approvers: readonly string[]; mayApproveOwn: boolean };
+};
+
 /** Decides by policy; without a target it is about the project as a whole. */
-export type Authorize = (
-  person: Person,
-  action: ApiAction,
-  tenancy: Tenancy,
-  target?: { kind: string; name: string },
-) => Promise<ApiDecision>;
+export type Authorize = (person: Person, action: ApiAction, tenancy: Tenancy, target?: ApiTarget) => Promise<ApiDecision>;
 
 /** Judges Cedar texts of a project before they are stored; positions count from 1 inside the text. */
 export type ValidatePolicies = (
@@ -26,12 +38,14 @@ export type ValidatePolicies = (
 
 export type FleetKey = Tenancy & { fleet: string; runId: string };
 
-/** The two things that are asked of Temporal. Both may be asked again: a second start finds the first, a second cancellation is harmless. */
+/** What is asked of Temporal. All may be asked again: a second start finds the first, a second cancellation or signal is harmless. */
 export type TemporalPort = {
   /** @throws {PlatformError} retryable, when Temporal does not answer */
   startFleet(input: FleetWorkflowInput): Promise<void>;
   /** `gone` when no such workflow runs: it never started, or it has ended. */
   cancelFleet(key: FleetKey): Promise<'requested' | 'gone'>;
+  /** Wakes the workflow of an agent that waits for an approval; `gone` when no such workflow runs. */
+  tellAgent(told: { agent: string; approvalId: string }): Promise<'told' | 'gone'>;
 };
 
 export type ApiProfile = 'dev' | 'solo' | 'production';
@@ -54,6 +68,8 @@ export type ApiConfig = {
 export type ApiDependencies = {
   database: Database;
   contentStore: ContentStore;
+  /** Shared with the gateway: opens calls that wait for an approval. */
+  approvalKeys: ContentKeys;
   temporal: TemporalPort;
   authorize: Authorize;
   validatePolicies: ValidatePolicies;

@@ -1,21 +1,42 @@
+import type { EntityJson, TypeAndId } from '@cedar-policy/cedar-wasm/nodejs';
 import { checkProjectPolicies } from '../../policy/assemble-policies.ts';
 import type { PolicyEngine } from '../../policy/engine.ts';
-import { declaredEntity, entityUid, fleetEntity, personEntities, projectEntities, roleEntity } from '../../policy/entities.ts';
+import {
+  approvalEntity,
+  declaredEntity,
+  entityUid,
+  fleetEntity,
+  personEntities,
+  projectEntities,
+  roleEntity,
+} from '../../policy/entities.ts';
 import { qualifiedName, type Tenancy } from '../../schema/ids.ts';
 import { type Declared, projectPolicies } from '../../store/declared.ts';
 import type { Person } from '../../store/people.ts';
 import type { Logger } from '../../telemetry/logger.ts';
-import type { ApiAction, ApiDecision, Authorize, ValidatePolicies } from './api-dependencies.ts';
+import type { ApiAction, ApiDecision, ApiTarget, Authorize, ValidatePolicies } from './api-dependencies.ts';
 import { newDecisionId } from './new-decision-id.ts';
 
 /** Stands for a project that is not declared yet: the platform's policies alone decide about it. */
 const undeclared: Tenancy = { org: '*', project: '*' };
 
-type Target = { kind: string; name: string } | undefined;
+type Target = ApiTarget | undefined;
 
-const resourceOf = (action: ApiAction, tenancy: Tenancy, target: Target) => {
+const resourceOf = (
+  action: ApiAction,
+  tenancy: Tenancy,
+  target: Target,
+): { uid: TypeAndId; entities: EntityJson[]; mayApproveOwn?: boolean } => {
   if (action === 'launchFleet' && target)
     return { uid: entityUid('Fleet', qualifiedName(tenancy, target.name)), entities: [fleetEntity(tenancy, target.name)] };
+  if (target?.approval) {
+    const entity = approvalEntity({ ...tenancy, id: target.name, ...target.approval });
+    return {
+      uid: entityUid('Approval', qualifiedName(tenancy, target.name)),
+      entities: [entity],
+      mayApproveOwn: target.approval.mayApproveOwn,
+    };
+  }
   if (!target || target.kind === 'Project') return { uid: entityUid('Project', `${tenancy.org}/${tenancy.project}`), entities: [] };
   const entity = declaredEntity(tenancy, target.kind, target.name);
   return { uid: entityUid('Declared', qualifiedName(tenancy, `${target.kind}/${target.name}`)), entities: [entity] };
@@ -39,7 +60,7 @@ export const createAuthorizer = ({
       principal: entityUid('User', `${person.org}/${person.id}`),
       action,
       resource: resource.uid,
-      context: { who: { hasHuman: true, run: '' } },
+      context: { who: { hasHuman: true, run: '' }, ...(action === 'approve' ? { mayApproveOwn: resource.mayApproveOwn ?? false } : {}) },
       entities: [
         ...projectEntities({ ...tenancy, environment: project?.spec.environment ?? 'development', frozen: project?.spec.frozen ?? false }),
         ...(person.org === tenancy.org ? [] : [{ uid: entityUid('Org', person.org), attrs: {}, parents: [] }]),
@@ -48,7 +69,7 @@ export const createAuthorizer = ({
       ],
     });
     if (decision.error) logger.error({ action, error: decision.error }, 'a decision could not be made and is a deny');
-    return { effect: decision.effect, decisionId: newDecisionId(), policies: decision.policies };
+    return { effect: decision.effect === 'allow' ? 'allow' : 'deny', decisionId: newDecisionId(), policies: decision.policies };
   };
 
   return async (person, action, tenancy, target) => {

@@ -4,6 +4,7 @@ import { AuditQuerySchema } from '../../schema/audit-event.ts';
 import { PlatformError } from '../../schema/errors.ts';
 import { queryAudit } from '../../store/audit.ts';
 import type { ApiConfig, ApiDependencies, ApiEnvironment } from './api-dependencies.ts';
+import { approvalRoutes } from './approval-routes.ts';
 import { apiResourceOf, authenticate } from './authenticate.ts';
 import { guardRequests, nameRequest } from './guard-requests.ts';
 import { peopleRoutes } from './people-routes.ts';
@@ -69,6 +70,7 @@ export const createApi = (config: ApiConfig, dependencies: ApiDependencies): Hon
   versioned.route('/', peopleRoutes({ database, permit }));
   versioned.route('/', pinRoutes({ database, permit }));
   versioned.route('/', runRoutes(config, { ...dependencies, permit }));
+  versioned.route('/', approvalRoutes(config, { ...dependencies, permit }));
   api.route('/api/v1alpha1', versioned);
   return api;
 };

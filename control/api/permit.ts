@@ -2,10 +2,10 @@ import { PlatformError } from '../../schema/errors.ts';
 import { defaultTenancy, type Tenancy } from '../../schema/ids.ts';
 import { appendAudit } from '../../store/audit.ts';
 import type { Person } from '../../store/people.ts';
-import type { ApiAction, ApiDecision, ApiDependencies } from './api-dependencies.ts';
+import type { ApiAction, ApiDecision, ApiDependencies, ApiTarget } from './api-dependencies.ts';
 import { newDecisionId } from './new-decision-id.ts';
 
-export type Permit = (person: Person, action: ApiAction, tenancy: Tenancy, target?: { kind: string; name: string }) => Promise<ApiDecision>;
+export type Permit = (person: Person, action: ApiAction, tenancy: Tenancy, target?: ApiTarget) => Promise<ApiDecision>;
 
 const foreignOrg = (): ApiDecision => ({
   effect: 'deny',

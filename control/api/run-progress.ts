@@ -23,7 +23,8 @@ export const summaryOf = (run: Run): RunSummary => ({
 
 const agentOf = (agent: Agent): AgentProgress => {
   const { id, stage, role, ordinal, state, reason, detail, steps, calls, refusals, inputTokens, outputTokens, costMicroUsd } = agent;
-  return { id, stage, role, ordinal, state, reason, detail, steps, calls, refusals, inputTokens, outputTokens, costMicroUsd };
+  const { approvalId: waitsFor } = agent;
+  return { id, stage, role, ordinal, state, reason, detail, steps, calls, refusals, inputTokens, outputTokens, costMicroUsd, waitsFor };
 };
 
 /** What is known of a run at this moment: its stages as the fleet declared them at the start, and the rows of its agents. */

@@ -2,7 +2,7 @@ import { Client, Connection, isGrpcServiceError } from '@temporalio/client';
 import { WorkflowNotFoundError } from '@temporalio/common';
 import { PlatformError } from '../../schema/errors.ts';
 import { fleetWorkflowId } from '../../schema/ids.ts';
-import { taskQueues, workflowTypes } from '../../schema/workflow-contract.ts';
+import { type ApprovalDecided, approvalDecidedSignal, taskQueues, workflowTypes } from '../../schema/workflow-contract.ts';
 import type { TemporalPort } from './api-dependencies.ts';
 
 const answerWithinMs = 3_000;
@@ -17,7 +17,7 @@ const isAway = (error: unknown): boolean => {
 };
 
 /**
- * Starts and cancels fleets on a Temporal server. It connects at the first request, and again after the server was away.
+ * Starts and cancels fleets on a Temporal server, and wakes agents. It connects at the first request, and again after the server was away.
  * A workflow that runs already is found by its id, so a start may be repeated; one that has ended is started anew, which is how a
  * run is resumed.
  * @param options.address - `host:port` of Temporal's frontend
@@ -60,6 +60,16 @@ export const createTemporalPort = ({
       try {
         await ask(() => client.workflow.getHandle(fleetWorkflowId(key)).cancel());
         return 'requested';
+      } catch (error) {
+        if (error instanceof WorkflowNotFoundError) return 'gone';
+        throw error;
+      }
+    },
+    tellAgent: async ({ agent, approvalId }) => {
+      try {
+        const decided: ApprovalDecided = { approvalId };
+        await ask(() => client.workflow.getHandle(agent).signal(approvalDecidedSignal, decided));
+        return 'told';
       } catch (error) {
         if (error instanceof WorkflowNotFoundError) return 'gone';
         throw error;

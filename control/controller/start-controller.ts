@@ -2,6 +2,7 @@ import type { Database } from '../../store/database.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import { createLeadership } from './leadership.ts';
 import { createSweep, type SweepTemporal } from './sweep.ts';
+import { createApprovalSweep, type TellAgent } from './sweep-approvals.ts';
 
 /**
  * Starts the controller. Until there is a reconciler it only sweeps. Of several, one leads; a lost database is waited for.
@@ -16,20 +17,24 @@ export const startController = ({
   logger,
 }: {
   database: Database;
-  temporal: SweepTemporal;
+  temporal: SweepTemporal & { tellAgent: TellAgent };
   clock: () => Date;
   intervalMs: number;
   logger: Logger;
 }): { close(): Promise<void> } => {
   const leadership = createLeadership(database);
   const sweep = createSweep({ database, temporal, clock, logger });
+  const sweepApprovals = createApprovalSweep({ database, tellAgent: temporal.tellAgent, clock, logger });
   let timer: NodeJS.Timeout | undefined;
   let isClosed = false;
   let isAway = false;
 
   const tick = async (): Promise<void> => {
     try {
-      if (await leadership.hold()) await sweep();
+      if (await leadership.hold()) {
+        await sweep();
+        await sweepApprovals();
+      }
       if (isAway) logger.info('the controller has its database back');
       isAway = false;
     } catch (error) {

@@ -1,3 +1,4 @@
+import { approvedBy } from '../../policy/entities.ts';
 import type { McpTaskContent } from '../../store/mcp-tasks.ts';
 import { type Decision, decide } from '../decide.ts';
 import type { GatewayContext } from '../gateway-context.ts';
@@ -16,12 +17,17 @@ export type StillUse = { ok: true } | { ok: false; reason: 'unknown' | 'refused'
  * Whether a call that was allowed when it began would be allowed now: its tool is there and approved, at the same server, and policy permits
  * these arguments at this moment. A refusal leaves a row.
  */
-export const mayStillUse = (gateway: GatewayContext, request: ClientRequest, { tool, server, isolation, facts }: ToolUse): StillUse => {
+export const mayStillUse = (
+  gateway: GatewayContext,
+  request: ClientRequest,
+  { tool, server, isolation, facts, approvers }: ToolUse,
+): StillUse => {
   const { principal, endpoint } = request;
   const { item: found, decision } = viewOf(gateway, principal, endpoint).find('tool', tool);
   const item = found && serverKeyOf(found.server) === server ? found : undefined;
+  const approved = approvers ? approvedBy(item?.tenancy.org ?? '', approvers) : {};
   const again = item
-    ? decide(gateway, { principal, action: 'callTool', ...targetOf(item, isolation), facts: { arguments: facts } })
+    ? decide(gateway, { principal, action: 'callTool', ...targetOf(item, isolation), facts: { arguments: facts, ...approved } })
     : decision;
   if (item && again.effect === 'allow') return { ok: true };
   gateway.audit.write({

@@ -1,10 +1,12 @@
 import { decide } from '../decide.ts';
 import { serverKeyOf } from '../exchange/exchange-with-server.ts';
+import type { Reply } from '../mcp/message.ts';
 import { targetOf } from '../surface/decide-listing.ts';
 import { argumentRefused } from '../surface/refuse.ts';
+import { needPerson } from './need-person.ts';
 import { required, type ToolCallStep } from './tool-call.ts';
 
-/** The policy decision on principal, tool as pinned, and arguments. A refusal names its rule and what to do. */
+/** The policy decision on principal, tool as pinned, and arguments: allow, deny, or a person is needed. A refusal names its rule and what to do. */
 export const authorize: ToolCallStep = (call, next) => {
   const tool = required(call.tool, 'the tool');
   const facts = required(call.facts, 'the facts');
@@ -15,8 +17,15 @@ export const authorize: ToolCallStep = (call, next) => {
     facts: { arguments: facts },
   });
   call.decision = decision;
-  if (decision.effect !== 'allow') throw argumentRefused(tool.name, decision);
-  const { standing } = call.request;
-  if (standing) standing.asked = { tool: call.name, server: serverKeyOf(tool.server), isolation: call.connection?.isolation ?? 0, facts };
-  return next();
+  const allowed = (): Promise<Reply> => {
+    const { standing } = call.request;
+    const { approvers } = call;
+    const isolation = call.connection?.isolation ?? 0;
+    if (standing)
+      standing.asked = { tool: call.name, server: serverKeyOf(tool.server), isolation, facts, ...(approvers ? { approvers } : {}) };
+    return next();
+  };
+  if (decision.effect === 'allow') return allowed();
+  if (decision.need) return needPerson(call, decision.need, allowed);
+  throw argumentRefused(tool.name, decision);
 };

@@ -10,6 +10,9 @@ import { isReadOnly, type ToolCall, type ToolCallStep, tenancyOf } from './tool-
 
 const refusals = new Set([
   'tool_unknown',
+  'approval_denied',
+  'approval_expired',
+  'approvals_exhausted',
   'argument_refused',
   'not_permitted',
   'needs_person',
@@ -45,6 +48,7 @@ export const auditEventOf = (call: ToolCall, rest: Pick<NewAuditEvent, 'kind' | 
       ...(facts ? { paths: facts.paths, hosts: facts.hosts, bytes: facts.bytes } : {}),
       ...(call.connection ? { isolation: call.connection.isolation } : {}),
       ...(call.isReplay ? { replay: true } : {}),
+      ...(call.approvalId ? { approval: call.approvalId } : {}),
     },
     ...rest,
   };
@@ -86,7 +90,9 @@ export const record: ToolCallStep = async (call, next) => {
           errorCode: error.code,
         }),
       );
-    if (isRefusal && principal.kind === 'agent') await countRefusal(database, principal.agentId).catch(() => undefined);
+    // whoever waits for a person was not refused yet
+    if (isRefusal && error.code !== 'needs_person' && principal.kind === 'agent')
+      await countRefusal(database, principal.agentId).catch(() => undefined);
     throw thrown instanceof RpcRefusal ? thrown : error;
   }
 };

@@ -33,6 +33,10 @@ export type ToolCall = {
   facts?: ArgumentFacts;
   /** Set when the answer was found and not made. */
   isReplay?: boolean;
+  /** Of people, where the call needs one. */
+  approvalId?: string;
+  /** Who approved it. */
+  approvers?: string[];
 };
 
 /** A step does its one thing and hands on; what it throws is a refusal or a failure. */
@@ -44,8 +48,9 @@ export const required = <T>(value: T | undefined, what: string): T => {
   return value;
 };
 
-/** Whether the tool was vetted as one that only reads; any other may have an effect. */
-export const isReadOnly = ({ tool }: Pick<ToolCall, 'tool'>): boolean => tool?.pinned.readOnly ?? false;
+/** Whether the tool was vetted as one that only reads; any other may have an effect, and what people approved is done once like these. */
+export const isReadOnly = ({ tool, approvalId }: Pick<ToolCall, 'tool' | 'approvalId'>): boolean =>
+  approvalId === undefined && (tool?.pinned.readOnly ?? false);
 
 /** The refusal of a name that the caller cannot use: the same whether it exists or not; the id finds the decision in the audit. */
 export const unknownTool = ({ name, decision }: Pick<ToolCall, 'name' | 'decision'>): PlatformError =>

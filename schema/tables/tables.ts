@@ -1,3 +1,4 @@
+export { approvalDecisions, approvals } from './approvals.ts';
 export { issuerRecords, orgs, people, personTokens } from './identity.ts';
 export { mcpAnswers, mcpSessions, mcpStreamEvents, mcpStreams, mcpTasks, mcpUpstreamSessions, mcpUsedRounds } from './mcp.ts';
 export { auditEvents, contents, operations } from './records.ts';

@@ -19,6 +19,11 @@ export const deriveContentKeys = (master: string, purpose: string): ContentKeys 
   return { encryption: derive(bytes, `${purpose}/encryption`), digest: derive(bytes, `${purpose}/digest`) };
 };
 
+/** The key that gateway and api share: it opens calls that wait for an approval, and nothing else of the gateway's. */
+export const approvalKeyOf = (gatewayKey: string): string => deriveContentKeys(gatewayKey, 'approvals').encryption.toString('base64');
+/** The keys of approvals out of the gateway's own key, or in the api out of the shared one: `deriveContentKeys(shared, 'approvals')`. */
+export const approvalKeysOf = (gatewayKey: string): ContentKeys => deriveContentKeys(approvalKeyOf(gatewayKey), 'approvals');
+
 /** Encrypts with AES-256-GCM; `context` (tenant and place) is authenticated, so a row moved elsewhere does not open. */
 export const seal = (keys: ContentKeys, plain: Buffer, context: string): Buffer => {
   const nonce = randomBytes(nonceBytes);

@@ -52,6 +52,7 @@ const drive = async (agentId: string, transcriptDigest: string): Promise<{ state
     const input = { agentId, transcriptDigest: at };
     const step = pending > 0 ? await run(activities.callTool, input) : await run(activities.callModel, input);
     if (step.kind === 'ended') return { state: step.state, reason: step.reason };
+    if (step.kind === 'waits') return { state: 'waits', reason: step.approvalId };
     at = step.transcriptDigest;
     pending = step.kind === 'calls' ? step.calls.length : step.kind === 'step' ? step.pendingCalls : 0;
   }
@@ -217,6 +218,41 @@ test('ends agents of a run that is being cancelled as cancelled, whatever refuse
   fake.script.onModel = () => ({ status: 409, error: { code: 'run_ended' } });
   expect(await run(activities.callModel, { agentId, transcriptDigest })).toMatchObject({ state: 'cancelled' });
   expect(await run(activities.finishRun, { run: key })).toBe('cancelled');
+});
+
+test('waits for a person with its time standing still, and makes the same call again', async () => {
+  const { agentId } = await launchScout();
+  fake.script.onModel = ({ operationId }) =>
+    operationId.endsWith('step-1/model') ? callTree : sayJson({ answer: { files: ['/input/a.ts'] } });
+  const expiresAt = new Date(Date.now() + 3 * 86_400_000).toISOString();
+  fake.script.onTool = () => ({ error: { code: 'needs_person', message: 'a person', approvalId: 'apr_0000000000000001', expiresAt } });
+  expect(await drive(agentId, await opened(agentId))).toEqual({ state: 'waits', reason: 'apr_0000000000000001' });
+  const waiting = await getAgent(fixture.database, agentId);
+  expect(waiting).toMatchObject({ state: 'running', approvalId: 'apr_0000000000000001' });
+  await fixture.database.$client.query(
+    `update agents set waiting_since = waiting_since - interval '2 days', deadline_at = deadline_at - interval '2 days' where id = $1`,
+    [agentId],
+  );
+  const transcriptDigest = waiting.transcriptDigest ?? '';
+  const again = await run(activities.callTool, { agentId, transcriptDigest });
+  expect(again).toMatchObject({ kind: 'waits', approvalId: 'apr_0000000000000001' });
+  if (again.kind === 'waits') expect(again.waitMs / 86_400_000).toBeCloseTo(3, 1);
+  fake.script.onTool = () => toolText('/input/a.ts');
+  const step = await run(activities.callTool, { agentId, transcriptDigest });
+  expect(step).toMatchObject({ kind: 'step', pendingCalls: 0 });
+  const ids = fake.seen.calls.filter(({ tool }) => tool).map(({ operationId }) => operationId);
+  expect(new Set(ids), 'one operation, made three times').toEqual(new Set([`${agentId}/step-1/call-0`]));
+  const agent = await getAgent(fixture.database, agentId);
+  expect(agent).toMatchObject({ approvalId: null, waitingSince: null });
+  expect((agent.deadlineAt?.getTime() ?? 0) - Date.now(), 'two days of waiting cost it nothing').toBeGreaterThan(800_000);
+});
+
+test.each(['approval_denied', 'approval_expired'])('hands %s to the model as a refusal', async (code) => {
+  const { agentId } = await launchScout();
+  fake.script.onModel = () => callTree;
+  fake.script.onTool = () => ({ error: { code, message: 'refused by a person' } });
+  expect(await drive(agentId, await opened(agentId))).toEqual({ state: 'parked', reason: 'tool_refused' });
+  expect((await getAgent(fixture.database, agentId)).detail).toContain('refused by a person');
 });
 
 test('aborts the call in flight when the activity is cancelled', async () => {

@@ -8,7 +8,12 @@ import { treeTool } from '../agents/transcripts.ts';
 /** A call as it arrived, with the operation id of its header. */
 export type Arrived = { agentId: string; operationId: string; toolset?: string; tool?: string; arguments?: JsonObject; chat?: ChatRequest };
 /** What a script answers: a body, or an error with its HTTP status. `hangs` leaves the caller waiting. */
-export type Scripted = { result?: unknown; error?: { code: string; message?: string; reason?: string }; status?: number; hangs?: boolean };
+export type Scripted = {
+  result?: unknown;
+  error?: { code: string; message?: string; reason?: string; approvalId?: string; expiresAt?: string };
+  status?: number;
+  hangs?: boolean;
+};
 
 const readAll = async (request: IncomingMessage): Promise<string> => {
   let text = '';
@@ -44,7 +49,8 @@ export const startFakeGateway = async () => {
   const agents = new Map<string, string>();
 
   const answerRpc = (response: ServerResponse, id: unknown, { result, error, status = 200 }: Scripted): void => {
-    const data = error && { code: error.code, decisionId: 'decision-1', reason: error.reason };
+    const { message: _message, ...facts } = error ?? {};
+    const data = error && { decisionId: 'decision-1', ...facts };
     const message = {
       jsonrpc: '2.0',
       id,

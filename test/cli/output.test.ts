@@ -19,6 +19,7 @@ const agent = {
   inputTokens: 9,
   outputTokens: 1,
   costMicroUsd: 0,
+  waitsFor: null,
 };
 const run: RunProgress = {
   id: 'run_0000000000000001',
@@ -136,4 +137,12 @@ test('writes diffs that lead from one text to the other', () => {
       else expect(applyDiff(before, difference)).toEqual(after);
     }),
   );
+});
+
+test('says of an agent that waits for a person what to look at, once', () => {
+  const waiting = { ...run, agents: [{ ...agent, id: 'b', ordinal: 4, state: 'running' as const, waitsFor: 'apr_0000000000000001' }] };
+  const line = 'read/reader/4 waits for a person: quarterdeck approvals show apr_0000000000000001';
+  expect(changeLines(run, waiting, now)).toEqual([`[1 min 5 s] ${line}`]);
+  expect(changeLines(waiting, waiting, now)).toEqual([]);
+  expect(renderRunBlock(waiting, { now, columns: 120, rows: 24, style: plain }).at(-1)).toBe(`  ? ${line}`);
 });

@@ -3,10 +3,13 @@ import pino from 'pino';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
 import { startController } from '../../control/controller/start-controller.ts';
 import { createSweep } from '../../control/controller/sweep.ts';
+import { createApprovalSweep } from '../../control/controller/sweep-approvals.ts';
 import { agentIdOf } from '../../schema/ids.ts';
 import { getAgent, insertAgents } from '../../store/agents.ts';
+import { getApproval } from '../../store/approvals.ts';
 import { closeDatabase, type Database, openDatabase } from '../../store/database.ts';
 import { findRun, insertRun, moveRun } from '../../store/runs.ts';
+import { askFor, callToApprove, runOut } from '../support/ask-approval.ts';
 import { startTestDatabase } from '../support/postgres.ts';
 import { recordingTemporal } from '../support/running-api.ts';
 
@@ -124,4 +127,23 @@ test('survives the loss of every connection to the database', async () => {
   await vi.waitFor(() => expect(temporal.starts.length).toBeGreaterThan(seen + 2), { timeout: 10_000 });
   await controller.close();
   await closeDatabase(own);
+});
+
+test('closes approvals whose time is over, and tells workflows of decisions whose signal was lost', async () => {
+  const sweepApprovals = (seconds: number) =>
+    createApprovalSweep({ database, tellAgent: temporal.port.tellAgent, clock: later(seconds), logger })();
+  const agent = 'default/default/survey/run_1/read/reader/0';
+  const { id } = await askFor(database, callToApprove({ agent }));
+  await sweepApprovals(60);
+  expect(temporal.told).toEqual([]);
+  await runOut(database, id);
+  temporal.state.away = true;
+  await sweepApprovals(60);
+  expect((await getApproval(database, { ...tenancy, id })).state).toBe('expired');
+  temporal.state.away = false;
+  await sweepApprovals(0);
+  expect(temporal.told, 'the api has a moment to do it').toHaveLength(1);
+  await sweepApprovals(60);
+  await sweepApprovals(60);
+  expect(temporal.told).toEqual([1, 2].map(() => ({ agent, approvalId: id })));
 });

@@ -1,9 +1,8 @@
-import { once } from 'node:events';
-import { createServer, type Socket } from 'node:net';
 import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { startCountingServer } from '../support/counting-server.ts';
 import { startGatewayProcess } from '../support/gateway-process.ts';
+import { startHoldableWire } from '../support/holdable-wire.ts';
 import { pollUntil } from '../support/poll-until.ts';
 import { type RunningGateway, startRunningGateway } from '../support/running-gateway.ts';
 
@@ -11,38 +10,6 @@ let gateway: RunningGateway;
 let server: Awaited<ReturnType<typeof startCountingServer>>;
 let wire: Awaited<ReturnType<typeof startHoldableWire>>;
 let child: Awaited<ReturnType<typeof startGatewayProcess>>;
-
-/** A wire to the server that can be told to swallow what comes, so that a call is on its way and never arrives. */
-const startHoldableWire = async (target: number) => {
-  const state = { holds: false };
-  const sockets = new Set<Socket>();
-  const listener = createServer((near) => {
-    const far = new (near.constructor as typeof Socket)();
-    far.connect(target, '127.0.0.1');
-    sockets.add(near);
-    near.on('data', (data) => {
-      if (!state.holds) far.write(data);
-    });
-    far.pipe(near);
-    for (const socket of [near, far]) {
-      socket.on('error', () => undefined);
-      socket.on('close', () => {
-        near.destroy();
-        far.destroy();
-        sockets.delete(near);
-      });
-    }
-  }).listen(0, '127.0.0.1');
-  await once(listener, 'listening');
-  return {
-    state,
-    url: `http://127.0.0.1:${(listener.address() as { port: number }).port}/mcp`,
-    close: () => {
-      for (const socket of sockets) socket.destroy();
-      listener.close();
-    },
-  };
-};
 
 beforeAll(async () => {
   server = await startCountingServer();

@@ -16,7 +16,8 @@ export const askCedar = (
     principal: principal.uid,
     action: { type: 'Quarterdeck::Action', id: action },
     resource: resource.uid,
-    context,
+    // nobody approved anything, unless the request says so
+    context: action === 'callTool' ? { approvers: [], approvedCall: false, ...context } : context,
     entities: [...new Map(entities.map((entity) => [JSON.stringify(entity.uid), entity])).values()],
     policies: assembled.set,
     schema: cedarSchema,

@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import pino from 'pino';
 import { freePort } from '../../bench/gateway/free-port.ts';
-import type { ApiAction, ApiProfile, FleetKey, TemporalPort } from '../../control/api/api-dependencies.ts';
+import { createApiPolicy } from '../../cli/processes/api-policy.ts';
+import type { ApiAction, ApiDependencies, ApiProfile, FleetKey, TemporalPort } from '../../control/api/api-dependencies.ts';
 import { startApi } from '../../control/api/start-api.ts';
 import { PlatformError } from '../../schema/errors.ts';
 import type { FleetWorkflowInput } from '../../schema/workflow-contract.ts';
@@ -12,6 +13,7 @@ import { createContentStore } from '../../store/contents.ts';
 import { closeDatabase, openDatabase } from '../../store/database.ts';
 import { replacePersonToken, seedPeople } from '../../store/people.ts';
 import { deriveContentKeys } from '../../store/secrets/seal.ts';
+import { approvalKeys } from './ask-approval.ts';
 import { startTestDatabase } from './postgres.ts';
 
 export const adminToken = 'test-admin-token-0123456789';
@@ -22,6 +24,7 @@ export const guestToken = 'test-guest-token-0123456789';
 export const recordingTemporal = () => {
   const starts: FleetWorkflowInput[] = [];
   const cancellations: FleetKey[] = [];
+  const told: { agent: string; approvalId: string }[] = [];
   const state = { away: false, gone: false };
   const refuse = () => {
     if (state.away) throw new PlatformError('store_unavailable', 'Temporal does not answer.');
@@ -36,15 +39,31 @@ export const recordingTemporal = () => {
       refuse();
       return state.gone ? 'gone' : 'requested';
     },
+    tellAgent: async (tell) => {
+      told.push(tell);
+      refuse();
+      return state.gone ? 'gone' : 'told';
+    },
   };
-  return { starts, cancellations, state, port };
+  return { starts, cancellations, told, state, port };
 };
+
+const rolesOf: Readonly<Record<string, string[]>> = { admin: ['administrator'], reviewer: ['reviewer'] };
 
 /**
  * Starts the real api on a database of its own. Two people are seeded: `admin` and `reviewer` may do everything, `guest` nothing;
- * `refusals` names further actions that nobody may take.
+ * `refusals` names further actions that nobody may take. With `cedar` the real policies decide, `admin` is an administrator and `reviewer`
+ * a reviewer.
  */
-export const startRunningApi = async ({ profile = 'dev', port: wanted }: { profile?: ApiProfile; port?: number } = {}) => {
+export const startRunningApi = async ({
+  profile = 'dev',
+  port: wanted,
+  cedar = false,
+}: {
+  profile?: ApiProfile;
+  port?: number;
+  cedar?: boolean;
+} = {}) => {
   const folder = mkdtempSync(join(tmpdir(), 'quarterdeck-api-'));
   const { url: databaseUrl, close: dropDatabase } = await startTestDatabase();
   const database = openDatabase({ url: databaseUrl, name: 'test-api' });
@@ -52,7 +71,7 @@ export const startRunningApi = async ({ profile = 'dev', port: wanted }: { profi
   await seedPeople(
     database,
     'default',
-    everybody.map((id) => ({ id, groups: ['engineering'], roles: [] })),
+    everybody.map((id) => ({ id, groups: ['engineering'], roles: cedar ? (rolesOf[id] ?? []) : [] })),
   );
   const tokens = { admin: adminToken, reviewer: reviewerToken, guest: guestToken };
   for (const [personId, token] of Object.entries(tokens))
@@ -73,9 +92,10 @@ export const startRunningApi = async ({ profile = 'dev', port: wanted }: { profi
   const url = `http://127.0.0.1:${port}`;
   const gatewayUrl = `http://127.0.0.1:${port - 1}`;
   const config = { port, publicUrl: url, gatewayUrl, dataDirectory: folder, profile };
-  const dependencies = {
+  const dependencies: ApiDependencies = {
     database,
     contentStore,
+    approvalKeys,
     temporal: temporal.port,
     authorize: async (person: { id: string }, action: ApiAction) =>
       person.id === 'guest' || refusals.has(action)
@@ -89,6 +109,8 @@ export const startRunningApi = async ({ profile = 'dev', port: wanted }: { profi
     logger: pino({ level: 'debug' }, sink),
     clock: () => clock.now,
   };
+  const policy = cedar ? await createApiPolicy({ database, logger: dependencies.logger }) : undefined;
+  if (policy) dependencies.authorize = policy.authorize;
   let api = await startApi(config, dependencies);
 
   /** Sends one request as a person; `body` is sent as JSON. */
@@ -131,6 +153,7 @@ export const startRunningApi = async ({ profile = 'dev', port: wanted }: { profi
     },
     close: async () => {
       await api.close();
+      await policy?.close();
       await closeDatabase(database);
       await dropDatabase();
       rmSync(folder, { recursive: true, force: true });

@@ -10,10 +10,11 @@ import type { GatewayContext } from '../../gateway/gateway-context.ts';
 import { createModelHandler } from '../../gateway/llm/handle-models.ts';
 import { createPolicyEngine } from '../../policy/engine.ts';
 import { getAgent } from '../../store/agents.ts';
+import { createApprovalAsks } from '../../store/ask-approval.ts';
 import { createAuditWriter } from '../../store/audit-writer.ts';
 import { declaredFrom, loadDeclared, projectPolicies } from '../../store/declared.ts';
 import { createOperationStore } from '../../store/operations.ts';
-import { deriveContentKeys } from '../../store/secrets/seal.ts';
+import { approvalKeysOf, deriveContentKeys } from '../../store/secrets/seal.ts';
 import { startRunningGateway } from './running-gateway.ts';
 
 /**
@@ -39,6 +40,7 @@ export const startRunningModels = async ({ stallMs, ...overrides }: Partial<Gate
     database,
     audit: createAuditWriter({ database, logger }),
     operations: createOperationStore(database, deriveContentKeys(config.resultKey, 'operations'), 'test'),
+    approvals: createApprovalAsks(database, approvalKeysOf(config.resultKey)),
     policy,
     declared: () => declared,
     onDeclared: () => () => undefined,

@@ -9,6 +9,7 @@ import { commandLineClientId, type PeopleConfig } from '../../control/issuer/peo
 import { startIssuer } from '../../control/issuer/start-issuer.ts';
 import { createContentStore } from '../../store/contents.ts';
 import { deriveContentKeys } from '../../store/secrets/seal.ts';
+import { approvalKeys } from './ask-approval.ts';
 import { type Browser, createBrowser, type Page } from './browser.ts';
 import { companyClient, startCompanyIdp } from './company-idp.ts';
 import { recordingTemporal } from './running-api.ts';
@@ -90,6 +91,7 @@ export const startRunningPeople = async (options: { people?: Partial<PeopleConfi
     },
     {
       database,
+      approvalKeys,
       contentStore: createContentStore(database, deriveContentKeys(Buffer.alloc(32, 7).toString('base64'), 'content')),
       temporal: recordingTemporal().port,
       authorize: async () => ({ effect: 'allow', decisionId: 'dec_yes', policies: [] }),

@@ -9,10 +9,11 @@ import { createUpstreamPool } from '../../gateway/upstream/create-upstream-pool.
 import { createHostClient } from '../../gateway/upstream/host-client.ts';
 import { createPolicyEngine } from '../../policy/engine.ts';
 import { parseEndpoint } from '../../schema/mcp-endpoint.ts';
+import { createApprovalAsks } from '../../store/ask-approval.ts';
 import { createAuditWriter } from '../../store/audit-writer.ts';
 import { closeDatabase, openDatabase } from '../../store/database.ts';
 import { createOperationStore } from '../../store/operations.ts';
-import { deriveContentKeys } from '../../store/secrets/seal.ts';
+import { approvalKeysOf, deriveContentKeys } from '../../store/secrets/seal.ts';
 import { createLogger } from '../../telemetry/logger.ts';
 import { pollUntil } from './poll-until.ts';
 
@@ -48,6 +49,7 @@ export const startSurfaceReplica = async (databaseUrl: string, instance: string 
     database,
     audit: createAuditWriter({ database, logger }),
     operations: createOperationStore(database, deriveContentKeys(resultKey, 'operations'), instance),
+    approvals: createApprovalAsks(database, approvalKeysOf(resultKey)),
     policy,
     declared: view.declared,
     onDeclared: view.onDeclared,

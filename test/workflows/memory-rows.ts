@@ -8,6 +8,7 @@ import { agentsPerShard, workflowTypes } from '../../schema/workflow-contract.ts
 
 export type MemoryAgent = { id: string; stage: string; ordinal: number; state: AgentState; reason: ParkReason | null; steps: number };
 type Step = Awaited<ReturnType<Activities['callModel']>>;
+type Called = Awaited<ReturnType<Activities['callTool']>>;
 
 /** Ends an agent from within a script of the model. */
 export const ended = (state: AgentState, reason: ParkReason | null = null): Step => ({ kind: 'ended', state, reason });
@@ -33,6 +34,8 @@ export const memoryRows = (stages: Record<string, number>, options: { runId: str
   const script = {
     tellFleet: fleetId,
     onModel: async (_agent: MemoryAgent): Promise<Step> => ended('done'),
+    /** What a call of a tool comes to instead of its result. */
+    onTool: async (_agent: MemoryAgent): Promise<Called | undefined> => undefined,
   };
   const rowOf = (agentId: string): MemoryAgent => {
     const row = rows.get(agentId);
@@ -108,6 +111,8 @@ export const memoryRows = (stages: Record<string, number>, options: { runId: str
     },
     callTool: async ({ agentId, transcriptDigest }) => {
       seen.tools.push(`${agentId.split('/').at(-1)} ${transcriptDigest}`);
+      const instead = await script.onTool(rowOf(agentId));
+      if (instead) return instead;
       const left = Number(transcriptDigest.split('-').at(-1)) - 1;
       return { kind: 'step', transcriptDigest: `left-${left}`, pendingCalls: left };
     },

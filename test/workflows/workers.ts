@@ -20,13 +20,14 @@ export const bundleWorkflows = () =>
 /**
  * Real workers on a real server, on task queues of their own: one for workflows and rows, one for models, one for tools.
  * @param makeActivities - gets the client by which shards are started
+ * @param prefix - of the task queues, for workers that take over from others
  */
 export const startWorkers = async (
   workflowBundle: { code: string },
   makeActivities: (workflows: Client['workflow']) => Partial<Activities>,
+  prefix = `test-${randomBytes(4).toString('hex')}-`,
 ) => {
   const { address, namespace } = await startTestTemporal();
-  const prefix = `test-${randomBytes(4).toString('hex')}-`;
   const connection = await NativeConnection.connect({ address });
   const clientConnection = await Connection.connect({ address });
   const { workflow: workflows } = new Client({ connection: clientConnection, namespace });
@@ -40,6 +41,7 @@ export const startWorkers = async (
   const running = workers.map((worker) => worker.run());
   return {
     workflows,
+    prefix,
     taskQueue: `${prefix}${taskQueues.control}`,
     close: async (): Promise<void> => {
       for (const worker of workers) if (worker.getState() === 'RUNNING') worker.shutdown();

@@ -1,0 +1,109 @@
+import { Command, Option } from 'commander';
+import { type Approval, type ApprovalDetail, ApprovalStateSchema, type DecideApproval, type Verdict } from '../../schema/approval.ts';
+import { confirm } from '../client/confirm.ts';
+import { type ConnectionOptions, connectedCommand, openSession } from '../client/session.ts';
+import { approvalTable, approvalText } from '../output/approval-text.ts';
+import { CliError, usageError } from '../output/cli-error.ts';
+import { withExamples } from '../output/command-help.ts';
+import { type Format, formatOption } from '../output/format-option.ts';
+import { toYaml } from '../output/manifest.ts';
+import { print, say } from '../output/talk.ts';
+
+type Options = ConnectionOptions & { format: Format };
+type AnswerOptions = Options & { digest?: string; comment?: string; yes?: boolean };
+
+const shortestDigest = 12;
+
+const list = async ({ format, state, run, ...connection }: Options & { state: string; run?: string }): Promise<void> => {
+  const { api, path } = openSession(connection);
+  const query = new URLSearchParams({ state, ...(run === undefined ? {} : { run }) });
+  const { approvals } = await api.get<{ approvals: Approval[] }>(`${path}/approvals?${query}`);
+  if (format === 'json') return print(JSON.stringify({ approvals }, undefined, 2));
+  if (format === 'yaml') return print(toYaml({ approvals }));
+  if (approvals.length === 0) return say(state === 'pending' ? 'Nothing waits for a person.' : 'There is no such approval.');
+  print(format === 'name' ? approvals.map(({ id }) => id).join('\n') : approvalTable(approvals, new Date()));
+};
+
+const fetchOne = (connection: ConnectionOptions, id: string) => {
+  const session = openSession(connection);
+  const place = `${session.path}/approvals/${encodeURIComponent(id)}`;
+  return { ...session, place, approval: session.api.get<ApprovalDetail>(place) };
+};
+
+const show = async (id: string, { format, ...connection }: Options): Promise<void> => {
+  const approval = await fetchOne(connection, id).approval;
+  if (format === 'json') return print(JSON.stringify(approval, undefined, 2));
+  print(format === 'yaml' ? toYaml(approval) : approvalText(approval, new Date()));
+};
+
+/** The digest that is decided about: that of what is shown now, or the one that was looked at before. */
+const chooseDigest = async (approval: ApprovalDetail, verdict: Verdict, { digest, yes }: AnswerOptions): Promise<string> => {
+  if (digest !== undefined) {
+    if (digest.length < shortestDigest)
+      throw usageError(`--digest takes at least the first ${shortestDigest} characters that \`quarterdeck approvals show\` prints`);
+    if (!approval.digest.startsWith(digest))
+      throw new CliError(`The approval ${approval.id} is about another call than the one you looked at`, {
+        code: 'conflict',
+        next: `quarterdeck approvals show ${approval.id}`,
+      });
+  } else if (!yes && verdict === 'approve') {
+    say(approvalText(approval, new Date()));
+    await confirm('Approve this call?', 'Approving asks a person; in a script say --digest DIGEST for what was looked at, or --yes');
+  }
+  return approval.digest;
+};
+
+const answer =
+  (verdict: Verdict) =>
+  async (id: string, options: AnswerOptions): Promise<void> => {
+    const { format, comment } = options;
+    const { api, place, approval } = fetchOne(options, id);
+    const digest = await chooseDigest(await approval, verdict, options);
+    const body: DecideApproval = { digest, ...(comment === undefined ? {} : { comment }) };
+    const decided = await api.post<Approval>(`${place}/${verdict}`, body);
+    if (format === 'json') return print(JSON.stringify(decided, undefined, 2));
+    if (format === 'yaml') return print(toYaml(decided));
+    print(format === 'name' ? decided.id : `${decided.id} ${decided.state}`);
+    if (decided.state === 'pending') say('Others have to approve it too.');
+    if (decided.state === 'approved')
+      say(decided.agent === null ? 'It runs when the same call is made again.' : 'The agent that waits makes its call now.');
+  };
+
+const answerCommand = (verdict: Verdict): Command =>
+  connectedCommand(verdict)
+    .description(verdict === 'approve' ? 'Let this very call through, once' : 'Refuse it; one is enough')
+    .argument('<approval>', 'its id')
+    .option('--digest <digest>', 'only if it is still the call that was looked at')
+    .option('--comment <text>', 'what you want to be known, at most 500 characters')
+    .option('-y, --yes', 'do not ask')
+    .addOption(formatOption(['table', 'json', 'yaml', 'name']))
+    .action(answer(verdict));
+
+export const approvalsCommand = (): Command =>
+  withExamples(
+    new Command('approvals')
+      .description('Calls that a person has to allow: look at them, approve or deny them')
+      .addCommand(
+        connectedCommand('ls')
+          .description('List what waits and is yours to answer or to know')
+          .addOption(new Option('--state <state>', 'in this state').choices([...ApprovalStateSchema.options, 'all']).default('pending'))
+          .option('--run <id>', 'of one run')
+          .addOption(formatOption(['table', 'json', 'yaml', 'name']))
+          .action(list),
+      )
+      .addCommand(
+        connectedCommand('show')
+          .description('Show one, with exactly what would be run')
+          .argument('<approval>', 'its id')
+          .addOption(formatOption(['table', 'json', 'yaml']))
+          .action(show),
+      )
+      .addCommand(answerCommand('approve'))
+      .addCommand(answerCommand('deny')),
+    [
+      ['quarterdeck approvals ls', 'what waits'],
+      ['quarterdeck approvals show APPROVAL --as reviewer', 'what would be run'],
+      ['quarterdeck approvals approve APPROVAL --as reviewer', 'look at it, and let it through once'],
+      ['quarterdeck approvals deny APPROVAL --comment "wrong folder"', 'refuse it'],
+    ],
+  );

@@ -1,0 +1,60 @@
+import type { Approval, ApprovalDetail } from '../../schema/approval.ts';
+import { plainText } from './plain-text.ts';
+import { renderTable } from './table.ts';
+import { formatAge, formatDuration } from './units.ts';
+
+/** `read/reader/0 of run_1, for ada`, or the person. */
+const callerText = ({ agent, run, person }: Approval): string =>
+  agent === null ? person : `${agent.split('/').slice(4).join('/')} of ${run}, for ${person}`;
+
+/** `2 of role:reviewer or group:ops` */
+const ruleText = ({ approvers, count }: Approval['rules'][number]): string => `${count > 1 ? `${count} of ` : ''}${approvers.join(' or ')}`;
+
+const leftText = ({ state, expiresAt }: Approval, now: Date): string => {
+  const leftMs = Date.parse(expiresAt) - now.getTime();
+  return (state === 'pending' || state === 'approved') && leftMs > 0 ? `in ${formatDuration(leftMs)}` : '';
+};
+
+const answerText = ({ person, verdict, at, stamp, comment }: Approval['decisions'][number]): string =>
+  `${person} ${verdict === 'approve' ? 'approved' : 'denied'} it at ${at} (${stamp})${comment === null ? '' : `: ${comment}`}`;
+
+export const approvalTable = (approvals: Approval[], now: Date): string =>
+  renderTable(
+    ['APPROVAL', 'STATE', 'TOOL', 'WHO CALLS', 'WHO APPROVES', 'AGE', 'EXPIRES', 'REASON'],
+    approvals.map((approval) => [
+      approval.id,
+      approval.state,
+      `${approval.server}/${approval.tool}`,
+      callerText(approval),
+      approval.rules.map(ruleText).join(', and '),
+      formatAge(approval.requestedAt, now),
+      leftText(approval, now),
+      approval.reason,
+    ]),
+  );
+
+/**
+ * One approval for a person who is to decide: who, what, why, until when, and what would be run. Each line of the call is marked, so that
+ * nothing in it can pass for a line of ours.
+ */
+export const approvalText = (approval: ApprovalDetail, now: Date): string => {
+  const { id, state, server, tool, toolset, reason, rules, requestedAt, expiresAt, operationId, digest, decisions } = approval;
+  const left = leftText(approval, now);
+  const facts: [string, string][] = [
+    ['tool', `${tool} of ${server}, behind ${toolset}`],
+    ['who calls', callerText(approval)],
+    ['why asked', reason === '' ? rules.map(({ policy }) => policy).join(', ') : reason],
+    ['approves', rules.map(ruleText).join(', and ')],
+    ['asked', requestedAt],
+    ['expires', left === '' ? expiresAt : `${expiresAt} (${left})`],
+    ...(operationId === '' ? [] : [['operation', operationId] satisfies [string, string]]),
+    ['digest', digest],
+    ...decisions.map((decision): [string, string] => ['answer', answerText(decision)]),
+  ];
+  return [
+    `Approval ${id}: ${state}`,
+    ...facts.map(([name, text]) => `  ${name.padEnd(9)} ${plainText(text)}`),
+    'What would be run, as JSON:',
+    ...approval.arguments.split('\n').map((line) => `  | ${plainText(line)}`),
+  ].join('\n');
+};

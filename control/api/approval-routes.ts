@@ -1,0 +1,56 @@
+import { type Context, Hono } from 'hono';
+import { type Approval, ApprovalIdSchema, ApprovalQuerySchema, DecideApprovalSchema, type Verdict } from '../../schema/approval.ts';
+import { type ApprovalKey, getApproval, listApprovals, noApproval } from '../../store/approvals.ts';
+import type { Person } from '../../store/people.ts';
+import { answerApproval, approvalTarget } from './answer-approval.ts';
+import type { ApiConfig, ApiDependencies, ApiEnvironment } from './api-dependencies.ts';
+import type { Permit } from './permit.ts';
+import { parseAs, readBody, readQuery, tenancyOf } from './read-request.ts';
+import { showApproval } from './show-approval.ts';
+
+/** Calls that wait for people: listed, shown with what would be run, approved or denied. Each person sees what is theirs to answer or to know. */
+export const approvalRoutes = (config: ApiConfig, dependencies: ApiDependencies & { permit: Permit }): Hono<ApiEnvironment> => {
+  const { database, authorize } = dependencies;
+  const routes = new Hono<ApiEnvironment>();
+  const keyOf = (context: Context<ApiEnvironment>): ApprovalKey => ({
+    ...tenancyOf(context),
+    id: parseAs(ApprovalIdSchema, context.req.param('id'), 'approval id'),
+  });
+  const decideSight = (person: Person, approval: Approval) => authorize(person, 'seeApproval', approval, approvalTarget(approval, config));
+
+  /** @throws {PlatformError} `not_found`, also for one that is not for this person */
+  const find = async (context: Context<ApiEnvironment>) => {
+    const key = keyOf(context);
+    const person = context.get('person');
+    if (person.org !== key.org) throw noApproval(key);
+    const approval = await getApproval(database, key);
+    const sight = await decideSight(person, approval);
+    if (sight.effect === 'deny') throw noApproval(key);
+    return { person, approval, sight };
+  };
+
+  routes.get('/:org/:project/approvals', async (context) => {
+    const tenancy = tenancyOf(context);
+    const query = readQuery(context, ApprovalQuerySchema);
+    const person = context.get('person');
+    const visible: Approval[] = [];
+    if (person.org === tenancy.org)
+      for (const approval of await listApprovals(database, tenancy, query))
+        if ((await decideSight(person, approval)).effect === 'allow') visible.push(approval);
+    return context.json({ approvals: visible });
+  });
+
+  routes.get('/:org/:project/approvals/:id', async (context) => {
+    const { person, approval, sight } = await find(context);
+    return context.json(await showApproval(dependencies, person, sight, approval));
+  });
+
+  for (const verdict of ['approve', 'deny'] satisfies Verdict[])
+    routes.post(`/:org/:project/approvals/:id/${verdict}`, async (context) => {
+      const body = await readBody(context, DecideApprovalSchema);
+      const { person, approval } = await find(context);
+      return context.json(await answerApproval(dependencies, config, person, approval, verdict, body));
+    });
+
+  return routes;
+};

@@ -1,0 +1,93 @@
+import type { PolicyJson } from '@cedar-policy/cedar-wasm/nodejs';
+import type { ApprovalNeed, ApprovalRule } from '../schema/approval.ts';
+import type { PolicyDecision } from './engine.ts';
+
+/** A policy that lets a call through only after people approved it, as its annotations say. */
+export type AnnotatedRule = ApprovalRule & { expiresInSeconds: number; reason: string };
+
+const usualExpirySeconds = 15 * 60;
+const longestExpirySeconds = 30 * 86_400;
+const mostApprovals = 10;
+const approverForm = /^(role|group|person):[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
+const unitSeconds: Readonly<Record<string, number>> = { m: 60, h: 3600, d: 86_400 };
+
+const readExpiry = (text: string | undefined): number | undefined => {
+  if (text === undefined) return usualExpirySeconds;
+  const [, count, unit = ''] = /^(\d{1,5})([mhd])$/.exec(text) ?? [];
+  const seconds = Number(count) * (unitSeconds[unit] ?? Number.NaN);
+  return seconds >= 60 && seconds <= longestExpirySeconds ? seconds : undefined;
+};
+
+type Reading = { rule: AnnotatedRule } | { problem: string } | undefined;
+
+/**
+ * Reads what a policy's annotations say of approvals; undefined for a policy that has nothing to do with them.
+ * `@approve("role:reviewer, group:ops")` says who may approve, `@approvals("2")` how many different people have to (1),
+ * `@expires("3d")` within which time (15m), `@reason("…")` what they are told.
+ */
+export const readApprovalRule = (policy: string, { annotations = {}, conditions }: PolicyJson): Reading => {
+  const { approve, approvals = '1', expires, reason, advice } = annotations;
+  const readsIt = JSON.stringify(conditions).includes('"approvedCall"');
+  if (approve === undefined || approve === null) {
+    const stray = ['approvals', 'expires'].find((name) => name in annotations);
+    if (stray) return { problem: `\`@${stray}\` says more about \`@approve\`, which is missing` };
+    return readsIt ? { problem: 'it reads `context.approvedCall`, so say who may approve: `@approve("role:reviewer")`' } : undefined;
+  }
+  const approvers = [...new Set(approve.split(',').map((name) => name.trim()))];
+  const stranger = approvers.find((name) => !approverForm.test(name));
+  if (stranger !== undefined)
+    return { problem: `\`@approve\` takes role:NAME, group:NAME or person:NAME, with commas between them, not \`${stranger}\`` };
+  const count = /^\d{1,2}$/.test(approvals ?? '') ? Number(approvals) : 0;
+  if (count < 1 || count > mostApprovals) return { problem: `\`@approvals\` takes a number of people from 1 to ${mostApprovals}` };
+  const expiresInSeconds = readExpiry(expires ?? undefined);
+  if (expiresInSeconds === undefined) return { problem: '`@expires` takes a time from 1m to 30d, such as 15m, 8h or 3d' };
+  if (!readsIt)
+    return {
+      problem: 'with `@approve` it has to look at `context.approvedCall`: a forbid `unless`, a permit `when` the call was approved',
+    };
+  return { rule: { policy, approvers, count, expiresInSeconds, reason: reason ?? advice ?? '' } };
+};
+
+/** The rules of a policy set, by the ids of their policies. */
+export const approvalRules = (policies: ReadonlyMap<string, PolicyJson>): ReadonlyMap<string, AnnotatedRule> =>
+  new Map(
+    [...policies].flatMap(([id, json]) => {
+      const reading = readApprovalRule(id, json);
+      return reading && 'rule' in reading ? [[id, reading.rule] as const] : [];
+    }),
+  );
+
+/** All rules that apply to a call, as one: each is to be met, and the shortest time counts. */
+const needOf = (rules: readonly AnnotatedRule[]): ApprovalNeed => ({
+  rules: rules.map(({ policy, approvers, count }) => ({ policy, approvers, count })),
+  expiresInSeconds: Math.min(...rules.map(({ expiresInSeconds }) => expiresInSeconds)),
+  reason: [...new Set(rules.map(({ reason }) => reason).filter((reason) => reason !== ''))].join(' '),
+});
+
+/**
+ * A call that only policies with `@approve` refuse is asked about once more, as if it were approved: where that is an allow, a person is
+ * needed. Whatever else refuses it, refuses it for good.
+ * @param askApproved - decides about the same call as an approved one
+ */
+export const orNeedsPerson = (
+  decision: PolicyDecision,
+  rules: ReadonlyMap<string, AnnotatedRule>,
+  askApproved: () => PolicyDecision,
+): PolicyDecision => {
+  if (decision.effect !== 'deny' || decision.error || !decision.policies.every((id) => rules.has(id))) return decision;
+  const approved = askApproved();
+  if (approved.effect !== 'allow') return approved;
+  const applying = [...new Set([...decision.policies, ...approved.policies])].flatMap((id) => rules.get(id) ?? []);
+  if (applying.length === 0) return decision;
+  return { effect: 'needsPerson', policies: applying.map(({ policy }) => policy), advice: [], need: needOf(applying) };
+};
+
+/** Whether a person is among those who may approve by a rule. */
+export const fitsRule = (
+  { approvers }: Pick<ApprovalRule, 'approvers'>,
+  person: { id: string; groups: string[]; roles: string[] },
+): boolean =>
+  approvers.some((approver) => {
+    const [kind, name = ''] = approver.split(':');
+    return kind === 'role' ? person.roles.includes(name) : kind === 'group' ? person.groups.includes(name) : person.id === name;
+  });

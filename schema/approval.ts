@@ -1,0 +1,82 @@
+import { z } from 'zod';
+
+export const ApprovalIdSchema = z.string().regex(/^apr_[0-9a-z]{16}$/, 'an approval id such as `apr_` and 16 characters');
+
+/**
+ * `approved` until its call is made, which makes it `consumed`. Of `denied`, `expired` and `consumed` nothing follows any more;
+ * `expired` counts as denied.
+ */
+export const ApprovalStateSchema = z.enum(['pending', 'approved', 'denied', 'expired', 'consumed']);
+export type ApprovalState = z.infer<typeof ApprovalStateSchema>;
+
+/** What one policy asks for: `count` different people, each of whom is one of `approvers` (`role:NAME`, `group:NAME`, `person:NAME`). */
+export const ApprovalRuleSchema = z.object({ policy: z.string(), approvers: z.array(z.string()).min(1), count: z.number().int().min(1) });
+export type ApprovalRule = z.infer<typeof ApprovalRuleSchema>;
+
+/** What all policies together ask for before a call is made: every rule is to be met, within `expiresInSeconds`. */
+export type ApprovalNeed = { rules: ApprovalRule[]; expiresInSeconds: number; reason: string };
+
+export const VerdictSchema = z.enum(['approve', 'deny']);
+export type Verdict = z.infer<typeof VerdictSchema>;
+
+/** One person's answer. `stamp` is how the person came in, or `self` where they answered for a call of their own. */
+export const ApprovalDecisionSchema = z.object({
+  person: z.string(),
+  verdict: VerdictSchema,
+  at: z.string(),
+  stamp: z.string(),
+  comment: z.string().nullable(),
+});
+export type ApprovalDecision = z.infer<typeof ApprovalDecisionSchema>;
+
+/** A call that waits for people, or waited. `digest` stands for the exact call: whoever approves, approves this digest and no other. */
+export const ApprovalSchema = z.object({
+  id: ApprovalIdSchema,
+  org: z.string(),
+  project: z.string(),
+  state: ApprovalStateSchema,
+  /** Who would call: `person:ORG/ID` or `agent:ID`. */
+  principal: z.string(),
+  /** The person who calls, or on whose behalf the agent acts. */
+  person: z.string(),
+  agent: z.string().nullable(),
+  role: z.string().nullable(),
+  fleet: z.string().nullable(),
+  run: z.string().nullable(),
+  toolset: z.string(),
+  server: z.string(),
+  tool: z.string(),
+  /** Hash of the tool's definition as it was pinned. */
+  definitionHash: z.string(),
+  argumentsDigest: z.string(),
+  digest: z.string(),
+  /** Empty where the caller named none. */
+  operationId: z.string(),
+  reason: z.string(),
+  rules: z.array(ApprovalRuleSchema),
+  decisionId: z.string(),
+  requestedAt: z.string(),
+  expiresAt: z.string(),
+  decidedAt: z.string().nullable(),
+  consumedAt: z.string().nullable(),
+  decisions: z.array(ApprovalDecisionSchema),
+});
+export type Approval = z.infer<typeof ApprovalSchema>;
+
+/** With what would be run: the arguments as JSON, every character to be seen. */
+export type ApprovalDetail = Approval & { arguments: string };
+
+/** What `POST …/approvals/ID/approve` and `…/deny` take: the digest of the call that the person looked at. */
+export const DecideApprovalSchema = z.strictObject({
+  digest: z.string().regex(/^[0-9a-f]{64}$/, 'the digest that `quarterdeck approvals show` prints, 64 characters'),
+  comment: z.string().max(500).optional(),
+});
+export type DecideApproval = z.infer<typeof DecideApprovalSchema>;
+
+/** What `GET …/approvals` asks; without a state those that are open. */
+export const ApprovalQuerySchema = z.object({
+  state: z.enum([...ApprovalStateSchema.options, 'all']).default('pending'),
+  run: z.string().max(64).optional(),
+  limit: z.coerce.number().int().min(1).max(1000).default(200),
+});
+export type ApprovalQuery = z.infer<typeof ApprovalQuerySchema>;

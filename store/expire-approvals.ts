@@ -1,0 +1,34 @@
+import { inArray, or, type SQL, sql } from 'drizzle-orm';
+import { endedRunStates } from '../schema/run.ts';
+import { approvals, runs } from '../schema/tables/tables.ts';
+import { isOver } from './approvals.ts';
+import { appendAudit } from './audit.ts';
+import { type Database, type Executor, guarded } from './database.ts';
+
+/** Closes approvals as expired, with a row of the audit for each. @returns how many */
+export const expireWhere = async (executor: Executor, condition: SQL | undefined): Promise<number> => {
+  const rows = await executor.update(approvals).set({ state: 'expired', decidedAt: sql`now()` }).where(condition).returning();
+  await appendAudit(
+    executor,
+    rows.map(({ org, project, id, person, agent, role, fleet, run, toolset, server, tool, operationId, decisionId, digest }) => ({
+      ...{ org, project, person, agent, role, fleet, run, toolset, server, tool, decisionId },
+      operationId: operationId === '' ? null : operationId,
+      kind: 'change',
+      action: 'expireApproval',
+      decision: 'deny',
+      outcome: 'refused',
+      errorCode: 'approval_expired',
+      resource: `Approval/${id}`,
+      facts: { digest },
+    })),
+  );
+  return rows.length;
+};
+
+const isOfEndedRun = sql`${approvals.state} in ('pending', 'approved') and exists (
+  select 1 from ${runs} where ${runs.org} = ${approvals.org} and ${runs.project} = ${approvals.project}
+  and ${runs.id} = ${approvals.run} and ${inArray(runs.state, [...endedRunStates])})`;
+
+/** Closes approvals whose time is over, and those of runs that have ended. Of all tenants; for the controller's sweep. */
+export const expireApprovals = (database: Database): Promise<number> =>
+  guarded(() => database.transaction((transaction) => expireWhere(transaction, or(isOver, isOfEndedRun))));
