@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { answerUnauthenticated, resourceMetadata } from './auth/challenge.ts';
+import { countUnknownCaller } from './auth/count-unknown-caller.ts';
 import type { EdgeRequest } from './edge/legacy-edge.ts';
 import type { GatewayContext } from './gateway-context.ts';
 import { createRequestGuard } from './guard-request.ts';
@@ -72,6 +73,7 @@ export const createRouter = ({
       const known = context.authenticate(request.headers.authorization, audience);
       principal = known instanceof Promise ? await known : known;
     } catch (error) {
+      countUnknownCaller(context, request, 'mcp', error);
       return answerUnauthenticated(response, error, { publicUrl: config.publicUrl, path: pathname, scope: 'mcp' });
     }
     const isThere =

@@ -1,4 +1,5 @@
 import type { PolicyEngine } from '../policy/engine.ts';
+import type { RefusalCounter } from '../store/audit-refusals.ts';
 import type { AuditWriter } from '../store/audit-writer.ts';
 import type { Database } from '../store/database.ts';
 import type { Declared } from '../store/declared.ts';
@@ -14,6 +15,10 @@ export type GatewayContext = {
   instance: string;
   database: Database;
   audit: AuditWriter;
+  /** Refusals of callers that nobody knows. */
+  unknownCallers: RefusalCounter;
+  /** Names arguments in the audit: a keyed digest of what JSON says, whatever the order of its keys. */
+  digestArguments: (value: unknown) => string;
   operations: OperationStore;
   policy: PolicyEngine;
   /** The newest view of what is declared. */

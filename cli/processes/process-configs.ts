@@ -2,6 +2,7 @@ import type { ApiConfig } from '../../control/api/api-dependencies.ts';
 import type { IssuerConfig } from '../../control/issuer/issuer-config.ts';
 import type { GatewayConfig } from '../../gateway/gateway-config.ts';
 import type { HostConfig } from '../../runtime/host/host-config.ts';
+import type { AuditKeyJwk } from '../../store/audit-key.ts';
 
 export type TemporalAddress = { temporalAddress: string; temporalNamespace: string };
 
@@ -10,6 +11,12 @@ export type ControlConfig = TemporalAddress & {
   databaseUrl: string;
   /** 32 bytes in base64. */
   contentKey: string;
+  /** 32 bytes in base64, see `GatewayConfig`. */
+  auditKey: string;
+  /** Signs checkpoints of the audit. The database does not hold it, and no other process is told. */
+  auditSigningKey: AuditKeyJwk;
+  /** File outside the database where checkpoints are kept too; absolute path. */
+  checkpointFile: string;
   issuer: IssuerConfig;
   api: ApiConfig;
 };

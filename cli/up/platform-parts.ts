@@ -1,5 +1,6 @@
 import { homedir } from 'node:os';
 import { fileURLToPath } from 'node:url';
+import { deriveKey } from '../../store/secrets/seal.ts';
 import type { ProcessConfigs, ProcessName } from '../processes/process-configs.ts';
 import { cacheFolder } from '../setup/cache-folder.mjs';
 import type { DataFolder } from './data-folder.ts';
@@ -58,7 +59,8 @@ export const temporalPart = ({ folder, ports, options }: Pick<PartsContext, 'fol
 const configsOf = ({ folder, ports, keys, options, databaseUrl, temporalAddress }: PartsContext): ProcessConfigs => {
   const { url, apiUrl } = addressesOf(ports);
   const issuerUrl = `http://127.0.0.1:${ports.issuer}`;
-  const { internal, contentKey, gatewayKey, signingKeys } = keys;
+  const { internal, contentKey, gatewayKey, signingKeys, auditSigningKey } = keys;
+  const auditKey = deriveKey(contentKey, 'audit');
   const { profile, config } = options;
   const temporal = { temporalAddress, temporalNamespace: config.temporalNamespace };
   return {
@@ -66,6 +68,9 @@ const configsOf = ({ folder, ports, keys, options, databaseUrl, temporalAddress 
       ...temporal,
       databaseUrl,
       contentKey,
+      auditKey,
+      auditSigningKey,
+      checkpointFile: folder.checkpoints,
       issuer: {
         port: ports.issuer,
         issuerUrl,
@@ -87,6 +92,7 @@ const configsOf = ({ folder, ports, keys, options, databaseUrl, temporalAddress 
       localModelUrl: `http://127.0.0.1:${ports['local-model']}`,
       localModelKey: internal.gatewayToLocalModel,
       resultKey: gatewayKey,
+      auditKey,
       profile,
       environment: config.environment,
       privateDirectory: folder.root,

@@ -1,14 +1,25 @@
+import type { AuditVerification } from '../../schema/audit-verification.ts';
 import type { Tenancy } from '../../schema/ids.ts';
 import type { FleetWorkflowInput } from '../../schema/workflow-contract.ts';
+import type { AuditLog } from '../../store/audit-log.ts';
+import type { RefusalCounter } from '../../store/audit-refusals.ts';
 import type { ContentStore } from '../../store/contents.ts';
 import type { Database } from '../../store/database.ts';
 import type { Person } from '../../store/people.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 
-export type ApiAction = 'applyResource' | 'approveServer' | 'deleteResource' | 'getResource' | 'launchFleet' | 'manageRun' | 'readAudit';
+export type ApiAction =
+  | 'applyResource'
+  | 'approveServer'
+  | 'deleteResource'
+  | 'getResource'
+  | 'launchFleet'
+  | 'manageRun'
+  | 'readAudit'
+  | 'erasePerson';
 
 /** One policy decision about what a person asks of the api; `policies` are the ids of those that decided. */
-export type ApiDecision = { effect: 'allow' | 'deny'; decisionId: string; policies: string[] };
+export type ApiDecision = { effect: 'allow' | 'deny'; decisionId: string; policies: string[]; policyVersion?: string | undefined };
 
 /** Decides by policy; without a target it is about the project as a whole. */
 export type Authorize = (
@@ -45,6 +56,10 @@ export type ApiConfig = { port: number; publicUrl: string; gatewayUrl: string; d
 
 export type ApiDependencies = {
   database: Database;
+  audit: AuditLog;
+  /** Refusals of callers that nobody knows. */
+  unknownCallers: RefusalCounter;
+  verifyAudit: () => Promise<AuditVerification>;
   contentStore: ContentStore;
   temporal: TemporalPort;
   authorize: Authorize;

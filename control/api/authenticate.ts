@@ -1,27 +1,36 @@
-import type { MiddlewareHandler } from 'hono';
+import type { HttpBindings } from '@hono/node-server';
+import type { Context, MiddlewareHandler } from 'hono';
 import { PlatformError } from '../../schema/errors.ts';
 import { findPersonByToken } from '../../store/people.ts';
 import type { ApiDependencies, ApiEnvironment, ApiProfile } from './api-dependencies.ts';
+
+/** The address that the connection comes from; unknown where requests do not come over one, as in a test. */
+const sourceOf = (context: Context): string | undefined => (context.env as Partial<HttpBindings>)?.incoming?.socket.remoteAddress;
 
 /**
  * Finds the person behind the bearer token (RFC 6750 §2.1), anew for each request, so a revoked token ends at once.
  * @throws {PlatformError} `not_authenticated`, `token_refused`
  */
 export const authenticate = (
-  { database, clock }: Pick<ApiDependencies, 'database' | 'clock'>,
+  { database, audit, unknownCallers, clock }: Pick<ApiDependencies, 'database' | 'audit' | 'unknownCallers' | 'clock'>,
   profile: ApiProfile,
 ): MiddlewareHandler<ApiEnvironment> => {
   return async (context, next) => {
+    const refuse = (error: PlatformError): PlatformError => {
+      unknownCallers.count({ source: sourceOf(context), door: 'api', code: error.code });
+      return error;
+    };
     const token = /^Bearer +([^\s]{16,512})$/i.exec(context.req.header('authorization') ?? '')?.[1];
     if (token === undefined)
-      throw new PlatformError(
-        'not_authenticated',
-        'The request has no bearer token; the ready file of the platform has one for each person.',
+      throw refuse(
+        new PlatformError('not_authenticated', 'The request has no bearer token; the ready file of the platform has one for each person.'),
       );
     const person = await findPersonByToken(database, token, clock());
     // the installation's own token is for machines of one's own, never for production (design §10)
     if (!person || (profile === 'production' && person.stamp === 'admin-token'))
-      throw new PlatformError('token_refused', 'The token is not known here, has expired, or its person is disabled.');
+      throw refuse(new PlatformError('token_refused', 'The token is not known here, has expired, or its person is disabled.'));
+    // asked for here, where no transaction is open: what the person does is recorded inside one
+    if (audit.people.known(person) === undefined) await audit.people.pseudonymOf(person);
     context.set('person', person);
     await next();
   };

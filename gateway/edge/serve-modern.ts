@@ -89,6 +89,7 @@ export const createModernEdge = ({ surface, logger, timing = {} }: { surface: Su
       };
       const idempotencyKey = textOf(headers['idempotency-key']);
       if (idempotencyKey !== undefined) asked.idempotencyKey = idempotencyKey;
+      if (headers.traceparent !== undefined) asked.traceHeaders = headers;
       answer.reply(await surface.handle(asked));
     } catch (error) {
       logger.error({ err: error, method }, 'a request failed inside');

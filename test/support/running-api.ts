@@ -8,10 +8,16 @@ import type { ApiAction, ApiProfile, FleetKey, TemporalPort } from '../../contro
 import { startApi } from '../../control/api/start-api.ts';
 import { PlatformError } from '../../schema/errors.ts';
 import type { FleetWorkflowInput } from '../../schema/workflow-contract.ts';
+import { checkpointFile } from '../../store/audit-checkpoint-file.ts';
+import { createCheckpointer } from '../../store/audit-checkpoints.ts';
+import { createAuditSigner, makeAuditKey } from '../../store/audit-key.ts';
+import { createRefusalCounter } from '../../store/audit-refusals.ts';
+import { verifyAudit } from '../../store/audit-verify.ts';
 import { createContentStore } from '../../store/contents.ts';
 import { closeDatabase, openDatabase } from '../../store/database.ts';
 import { replacePersonToken, seedPeople } from '../../store/people.ts';
 import { deriveContentKeys } from '../../store/secrets/seal.ts';
+import { openAuditLog } from './audit-log.ts';
 import { startTestDatabase } from './postgres.ts';
 
 export const adminToken = 'test-admin-token-0123456789';
@@ -59,6 +65,9 @@ export const startRunningApi = async ({ profile = 'dev', port: wanted }: { profi
     await replacePersonToken(database, { org: 'default', personId, stamp: `${personId}-token`, token });
 
   const contentStore = createContentStore(database, deriveContentKeys(Buffer.alloc(32, 7).toString('base64'), 'content'));
+  const audit = openAuditLog(database);
+  const signer = createAuditSigner(makeAuditKey());
+  const checkpoints = checkpointFile(join(folder, 'audit', 'checkpoints.jsonl'));
   const temporal = recordingTemporal();
   const refusals = new Set<ApiAction>();
   const logLines: string[] = [];
@@ -75,6 +84,9 @@ export const startRunningApi = async ({ profile = 'dev', port: wanted }: { profi
   const config = { port, publicUrl: url, gatewayUrl, dataDirectory: folder, profile };
   const dependencies = {
     database,
+    audit,
+    unknownCallers: createRefusalCounter({ write: (events) => audit.append(database, events), newDecisionId: () => 'dec_unknown' }),
+    verifyAudit: () => verifyAudit({ database, verifier: signer, sink: checkpoints }),
     contentStore,
     temporal: temporal.port,
     authorize: async (person: { id: string }, action: ApiAction) =>
@@ -116,6 +128,8 @@ export const startRunningApi = async ({ profile = 'dev', port: wanted }: { profi
     port,
     folder,
     database,
+    audit,
+    takeCheckpoints: createCheckpointer({ database, signer, sink: checkpoints, logger: dependencies.logger }),
     contentStore,
     temporal,
     refusals,

@@ -10,10 +10,13 @@ import type { GatewayContext } from '../../gateway/gateway-context.ts';
 import { createModelHandler } from '../../gateway/llm/handle-models.ts';
 import { createPolicyEngine } from '../../policy/engine.ts';
 import { getAgent } from '../../store/agents.ts';
+import { createArgumentDigest } from '../../store/argument-digest.ts';
+import { createRefusalCounter } from '../../store/audit-refusals.ts';
 import { createAuditWriter } from '../../store/audit-writer.ts';
 import { declaredFrom, loadDeclared, projectPolicies } from '../../store/declared.ts';
 import { createOperationStore } from '../../store/operations.ts';
 import { deriveContentKeys } from '../../store/secrets/seal.ts';
+import { auditKey, openAuditLog } from './audit-log.ts';
 import { startRunningGateway } from './running-gateway.ts';
 
 /**
@@ -31,14 +34,17 @@ export const startRunningModels = async ({ stallMs, ...overrides }: Partial<Gate
     },
   });
   const logger = pino({ level: 'trace' }, sink);
+  const log = openAuditLog(database);
   let declared = declaredFrom([], []);
   const policy = createPolicyEngine();
   const context: GatewayContext = {
     config,
     instance: 'test',
     database,
-    audit: createAuditWriter({ database, logger }),
-    operations: createOperationStore(database, deriveContentKeys(config.resultKey, 'operations'), 'test'),
+    audit: createAuditWriter({ database, log, logger }),
+    unknownCallers: createRefusalCounter({ write: () => undefined, newDecisionId: () => 'dec_unknown' }),
+    digestArguments: createArgumentDigest(auditKey),
+    operations: createOperationStore(database, log, deriveContentKeys(config.resultKey, 'operations'), 'test'),
     policy,
     declared: () => declared,
     onDeclared: () => () => undefined,
