@@ -25,6 +25,7 @@ export type PartsContext = {
   ports: Ports;
   keys: Keys;
   options: PlatformOptions;
+  /** As our processes use it. */
   databaseUrl: string;
   temporalAddress: string;
 };
