@@ -45,7 +45,7 @@ export type ApiClient = ReturnType<typeof createApiClient>;
 
 /** Talks to the api as one person. Answers are trusted: they come from the same release. */
 export const createApiClient = ({ apiUrl, token, place }: Platform) => {
-  const request = async <T>(method: string, path: string, body?: unknown): Promise<T> => {
+  const request = async <T>(method: string, path: string, body?: unknown, withinMs = answerWithinMs): Promise<T> => {
     let response: Response;
     let text: string;
     try {
@@ -53,7 +53,7 @@ export const createApiClient = ({ apiUrl, token, place }: Platform) => {
         method,
         headers: { authorization: `Bearer ${token}`, ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-        signal: AbortSignal.timeout(answerWithinMs),
+        signal: AbortSignal.timeout(withinMs),
         redirect: 'error', // a token goes where it was meant to go
       });
       text = await response.text();
@@ -75,7 +75,8 @@ export const createApiClient = ({ apiUrl, token, place }: Platform) => {
   };
 
   return {
-    get: <T>(path: string): Promise<T> => request<T>('GET', path),
+    /** @param withinMs - for an answer that takes longer than a minute */
+    get: <T>(path: string, withinMs?: number): Promise<T> => request<T>('GET', path, undefined, withinMs),
     post: <T>(path: string, body: unknown = {}): Promise<T> => request<T>('POST', path, body),
     delete: <T>(path: string): Promise<T> => request<T>('DELETE', path),
   };

@@ -1,6 +1,7 @@
 import { Hono } from 'hono';
 import { z } from 'zod';
 import { AuditQuerySchema } from '../../schema/audit-event.ts';
+import type { AuditVerification } from '../../schema/audit-verification.ts';
 import { PlatformError } from '../../schema/errors.ts';
 import { queryAudit } from '../../store/audit.ts';
 import type { ApiDependencies, ApiEnvironment } from './api-dependencies.ts';
@@ -19,6 +20,14 @@ export const auditRoutes = ({
   permit,
 }: Pick<ApiDependencies, 'database' | 'audit' | 'verifyAudit'> & { permit: Permit }): Hono<ApiEnvironment> => {
   const routes = new Hono<ApiEnvironment>();
+  let verifying: Promise<AuditVerification> | undefined;
+  /** A check reads everything, so those who ask while one is under way get the answer of that one. */
+  const verifyOnce = (): Promise<AuditVerification> => {
+    verifying ??= verifyAudit().finally(() => {
+      verifying = undefined;
+    });
+    return verifying;
+  };
 
   routes.get('/:org/:project/audit', async (context) => {
     const tenancy = tenancyOf(context);
@@ -31,7 +40,7 @@ export const auditRoutes = ({
   routes.get('/:org/:project/audit/verification', async (context) => {
     const tenancy = tenancyOf(context);
     await permit(context.get('person'), 'readAudit', tenancy);
-    return context.json(await verifyAudit());
+    return context.json(await verifyOnce());
   });
 
   routes.post('/:org/:project/audit/erasures', async (context) => {

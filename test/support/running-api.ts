@@ -129,6 +129,7 @@ export const startRunningApi = async ({ profile = 'dev', port: wanted }: { profi
     folder,
     database,
     audit,
+    unknownCallers: dependencies.unknownCallers,
     takeCheckpoints: createCheckpointer({ database, signer, sink: checkpoints, logger: dependencies.logger }),
     contentStore,
     temporal,
