@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { type SQL, sql } from 'drizzle-orm';
 import type { NewAuditEvent } from '../schema/audit-event.ts';
-import { appendLink, type ChainName, chainBegin, closeLink } from './audit-chain.ts';
+import { appendLink, type ChainName, chainBegin, closeLink, linkValues } from './audit-chain.ts';
 import { createEpoch } from './audit-epoch.ts';
 import { createAuditPeople } from './audit-people.ts';
-import { type AuditEntry, auditJson } from './audit-rows.ts';
+import type { AuditEntry } from './audit-rows.ts';
 import { type Database, type Executor, guarded } from './database.ts';
 import { deriveContentKeys } from './secrets/seal.ts';
 
@@ -42,23 +42,25 @@ export const createAuditLog = ({ database, process, key }: { database: Database;
   const people = createAuditPeople({ database, keys: deriveContentKeys(key, 'audit-people') });
   let lastEpoch = transactionChains;
 
-  const withPseudonym = (event: NewAuditEvent): NewAuditEvent | Promise<NewAuditEvent> => {
-    const { org, person } = event;
-    if (person === null || person === undefined) return event;
-    const pseudonym = people.known({ org, id: person });
-    return pseudonym === undefined
-      ? people.pseudonymOf({ org, id: person }).then((made) => ({ ...event, person: made }))
-      : { ...event, person: pseudonym };
+  /** Finds the pseudonyms of people; asks the database only for those who were not seen lately, and is a promise only then. */
+  const prepare = (entries: readonly AuditEntry[]): void | Promise<void> => {
+    const strangers: AuditEntry[] = [];
+    for (const entry of entries) {
+      const { org, person } = entry.event;
+      if (person === null || person === undefined) continue;
+      const pseudonym = people.known({ org, id: person });
+      if (pseudonym === undefined) strangers.push(entry);
+      else entry.pseudonym = pseudonym;
+    }
+    if (strangers.length > 0) return ask(strangers);
   };
 
-  /** Puts pseudonyms in the place of people; asks the database only for those who were not seen lately. */
-  const prepare = async (entries: readonly AuditEntry[]): Promise<AuditEntry[]> => {
-    const prepared: AuditEntry[] = [];
-    for (const { event, atMs } of entries) {
-      const anonymous = withPseudonym(event);
-      prepared.push({ event: anonymous instanceof Promise ? await anonymous : anonymous, atMs });
+  /** Those who come again in the meantime are asked for once. */
+  const ask = async (strangers: readonly AuditEntry[]): Promise<void> => {
+    for (const entry of strangers) {
+      const person = { org: entry.event.org, id: entry.event.person as string };
+      entry.pseudonym = people.known(person) ?? (await people.pseudonymOf(person));
     }
-    return prepared;
   };
 
   return {
@@ -78,14 +80,16 @@ export const createAuditLog = ({ database, process, key }: { database: Database;
     append: (executor: Transactional, events: readonly NewAuditEvent[]): Promise<void> =>
       guarded(async () => {
         if (events.length === 0) return;
-        const rows = await prepare(events.map((event) => ({ event, atMs: Date.now() })));
+        const rows: AuditEntry[] = events.map((event) => ({ event, atMs: Date.now() }));
+        await prepare(rows);
         await executor.transaction(async (transaction) => {
           const chain = await holdChain(transaction, writer);
           const { rows: heads } = await transaction.execute<{ number: number; hash: Buffer }>(
             sql`select number, hash from audit_links where writer = ${writer} and epoch = ${chain.epoch} order by number desc limit 1`,
           );
           const { number, hash } = heads[0] ?? { number: 0, hash: chainBegin(chain) };
-          await transaction.execute(bound(appendLink, [auditJson(rows), writer, chain.epoch, number + 1, hash]));
+          const { values } = linkValues(rows, { ...chain, number: number + 1, previous: hash });
+          await transaction.execute(bound(appendLink, values));
         });
       }),
     /** Ends the chains of this writer's transactions, when none is under way any more. What does not come about leaves a chain open. */

@@ -21,8 +21,8 @@ export const auditValues: string = columns
   .map(([key, { hasDefault }]) => (hasDefault && key !== 'at' ? `coalesce(r."${key}", '{}')` : `r."${key}"`))
   .join(', ');
 
-/** A row as it is to be written: what happened, and when. */
-export type AuditEntry = { event: NewAuditEvent; atMs: number };
+/** A row as it is to be written: what happened, and when. The pseudonym stands for the person of the event, who is not written. */
+export type AuditEntry = { event: NewAuditEvent; atMs: number; pseudonym?: string };
 
 /** Postgres takes neither NUL nor half a surrogate pair; names that callers invent may hold both, and are still put on record. */
 const storable = <T>(value: T): T => {
@@ -66,7 +66,7 @@ const known = <T>(value: T | null | undefined): T | undefined => value ?? undefi
 const finite = (value: number | null | undefined): number | undefined =>
   value !== null && value !== undefined && Number.isFinite(value) ? value : undefined;
 
-const textOf = (event: NewAuditEvent, at: string): string => {
+const textOf = (event: NewAuditEvent, at: string, person: string | null | undefined): string => {
   const { policies, facts } = event;
   return JSON.stringify({
     at,
@@ -77,7 +77,7 @@ const textOf = (event: NewAuditEvent, at: string): string => {
     decision: event.decision,
     decisionId: event.decisionId,
     policies: policies && policies.length > 0 ? policies : undefined,
-    person: known(event.person),
+    person: known(person),
     agent: known(event.agent),
     role: known(event.role),
     fleet: known(event.fleet),
@@ -106,10 +106,11 @@ const textOf = (event: NewAuditEvent, at: string): string => {
  * The canonical text of a row: JSON with its fields in this order, those that are empty left out, and the keys of `facts` in order. It
  * is what is hashed, what the database is sent, and what a check makes again of the row that is stored.
  * @param at - RFC 3339 with milliseconds, in UTC
+ * @param person - in place of the event's own
  */
-export const auditText = (event: NewAuditEvent, at: string): string => {
-  const text = textOf(event, at);
-  return isUnstorable(text) ? textOf(storable(event), at) : text;
+export const auditText = (event: NewAuditEvent, at: string, person: string | null | undefined = event.person): string => {
+  const text = textOf(event, at, person);
+  return isUnstorable(text) ? textOf(storable(event), at, storable(person)) : text;
 };
 
 /** SHA-256 of a row's canonical text, in hexadecimal. */
@@ -127,14 +128,20 @@ const instantText = (atMs: number): string => {
 };
 
 /**
- * Rows as one JSON text that Postgres takes, each with its digest: many rows cost one parameter, and no more than they weigh.
- * @param begins - of which row another part of the statement has to succeed first, by its index; -1 for any other
+ * Rows as one JSON text that Postgres takes, each with its place and its digest: many rows cost one parameter, and no more than they weigh.
+ * @param begins - which of them another part of the statement has to succeed for first, by their indices
+ * @returns the digests beside it, in hexadecimal
  */
-export const auditJson = (entries: readonly AuditEntry[], begins?: (index: number) => number): string =>
-  `[${entries
-    .map(({ event, atMs }, index) => {
-      const text = auditText(event, instantText(atMs));
-      const begun = begins ? begins(index) : -1;
-      return `${text.slice(0, -1)},"position":${index + 1},"digest":"\\\\x${auditDigest(text)}"${begun < 0 ? '' : `,"begins":${begun}`}}`;
-    })
-    .join(',')}]`;
+export const auditRows = (
+  entries: readonly AuditEntry[],
+  begins?: (index: number) => boolean,
+): { json: string; digests: readonly string[] } => {
+  const digests: string[] = [];
+  const rows = entries.map(({ event, atMs, pseudonym = null }, index) => {
+    const text = auditText(event, instantText(atMs), pseudonym);
+    const digest = auditDigest(text);
+    digests.push(digest);
+    return `${text.slice(0, -1)},"position":${index + 1},"digest":"\\\\x${digest}"${begins?.(index) ? `,"begins":${index}` : ''}}`;
+  });
+  return { json: `[${rows.join(',')}]`, digests };
+};

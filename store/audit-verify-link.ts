@@ -68,7 +68,7 @@ export const verifyLink = (link: StoredLink, rows: readonly StoredRow[]): AuditB
     return [breach('rows-reordered', link, misplaced.sequence, `row ${misplaced.sequence} does not stand where it was written`)];
   const made = linkHash(
     link.previous,
-    rows.map(({ digest }) => digest as Buffer),
+    rows.map(({ digest }) => (digest as Buffer).toString('hex')),
     link.closes,
   );
   if (made.equals(link.hash)) return [];

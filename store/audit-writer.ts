@@ -1,10 +1,10 @@
 import type { NewAuditEvent } from '../schema/audit-event.ts';
 import { PlatformError } from '../schema/errors.ts';
 import type { Logger } from '../telemetry/logger.ts';
-import { appendLink, type ChainPlace } from './audit-chain.ts';
+import { appendLink, type ChainPlace, linkValues } from './audit-chain.ts';
 import { isInDoubt } from './audit-epoch.ts';
 import type { AuditLog } from './audit-log.ts';
-import { type AuditEntry, auditJson } from './audit-rows.ts';
+import type { AuditEntry } from './audit-rows.ts';
 import { type Database, guarded } from './database.ts';
 
 export type AuditWriter = ReturnType<typeof createAuditWriter>;
@@ -19,11 +19,11 @@ const fullBatch = 100;
 /** A statement that the connection keeps prepared: rows are written all the time. */
 const appendTo =
   (database: Database): Append =>
-  (entries, { writer, epoch, number, previous }) =>
+  (entries, at) =>
     guarded(async () => {
-      const values = [auditJson(entries), writer, epoch, number, previous];
-      const { rows } = await database.$client.query<{ hash: Buffer }>({ name: 'append-audit', text: appendLink, values });
-      return (rows[0] as { hash: Buffer }).hash;
+      const { values, hash } = linkValues(entries, at);
+      await database.$client.query({ name: 'append-audit', text: appendLink, values });
+      return hash;
     });
 
 /**
@@ -86,7 +86,7 @@ export const createAuditWriter = ({
   };
 
   /** Pseudonyms may have to be asked for, so this waits for the database too. */
-  const prepared = async (batch: readonly AuditEntry[]): Promise<AuditEntry[]> => {
+  const prepare = async (batch: readonly AuditEntry[]): Promise<void> => {
     for (;;) {
       try {
         return await log.prepare(batch);
@@ -100,7 +100,8 @@ export const createAuditWriter = ({
   const flush = async (): Promise<void> => {
     while (pending.length > 0) {
       if (pending.length < fullBatch && !closed) await new Promise((resolve) => setTimeout(resolve, pauseMs));
-      const batch = await prepared(pending.slice(0, maxBatch));
+      const batch = pending.slice(0, maxBatch);
+      await prepare(batch);
       try {
         await untilWritten(batch);
       } catch (error) {

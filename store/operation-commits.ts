@@ -1,8 +1,8 @@
 import type { NewAuditEvent } from '../schema/audit-event.ts';
-import { appendLink, type ChainPlace, linkParts } from './audit-chain.ts';
+import { appendLink, type ChainPlace, linkParts, linkValues } from './audit-chain.ts';
 import { type AuditEpoch, isInDoubt, type Queryable } from './audit-epoch.ts';
 import type { AuditLog } from './audit-log.ts';
-import { auditJson } from './audit-rows.ts';
+import { type AuditEntry, auditRows } from './audit-rows.ts';
 import { type Database, guarded, writerOf } from './database.ts';
 import { createGroupCommit } from './group-commit.ts';
 
@@ -20,7 +20,7 @@ export type Ending = Key & { to: 'settled' | 'unknown' | 'released'; outcome: st
 
 /** What is committed together with its audit row; some changes are the row alone. */
 export type OperationChange = { event: NewAuditEvent; beginning?: Beginning; ending?: Ending };
-type Timed = OperationChange & { atMs: number };
+type Timed = OperationChange & AuditEntry;
 
 const keyFields = 'org text, project text, id text';
 const sameKey = (left: string, right: string): string =>
@@ -49,27 +49,25 @@ with beginning as materialized (
   where ${sameKey('o', 'e')} and e."to" <> 'released' and (o.state = 'intent' or (o.state = 'unknown' and e."to" = 'settled'))
 ), released as (
   delete from operations o using ending e where ${sameKey('o', 'e')} and e."to" = 'released' and o.state = 'intent'
-), ${linkParts({ fields: 'begins int, ', where: 'r.begins is null or r.begins in (select n from started)' })}
+), ${linkParts({ fields: 'begins int', where: 'r.begins is null or r.begins in (select n from started)' })}
 select hash, (select coalesce(array_agg(n), '{}') from started) as started from linked`;
 
 /** Where statements go; that of the database by default. */
 export type Writer = Pick<ReturnType<typeof writerOf>, 'query'>;
 
 /** @returns the hash of the link, and which beginnings took effect, by their index */
-const write = (
-  writer: Writer,
-  changes: readonly Timed[],
-  { writer: name, epoch, number, previous }: ChainPlace,
-): Promise<{ hash: Buffer; result: ReadonlySet<number> }> =>
+const write = (writer: Writer, changes: readonly Timed[], place: ChainPlace): Promise<{ hash: Buffer; result: ReadonlySet<number> }> =>
   guarded(async () => {
     const beginnings = changes.flatMap(({ beginning }, n) => (beginning ? [{ n, ...beginning }] : []));
     const endings = changes.flatMap(({ ending }) => (ending ? [ending] : []));
-    const link = [auditJson(changes, (index) => (changes[index]?.beginning ? index : -1)), name, epoch, number, previous];
     if (beginnings.length + endings.length === 0) {
-      const { rows } = await writer.query<{ hash: Buffer }>({ name: 'log-operations', text: appendLink, values: link });
-      return { hash: (rows[0] as { hash: Buffer }).hash, result: new Set() };
+      const { values, hash } = linkValues(changes, place);
+      await writer.query({ name: 'log-operations', text: appendLink, values });
+      return { hash, result: new Set() };
     }
-    const values = [...link, JSON.stringify(beginnings), JSON.stringify(endings)];
+    const { writer: name, epoch, number, previous } = place;
+    const { json } = auditRows(changes, (index) => changes[index]?.beginning !== undefined);
+    const values = [json, name, epoch, number, previous, JSON.stringify(beginnings), JSON.stringify(endings)];
     const { rows } = await writer.query<{ hash: Buffer; started: number[] }>({ name: 'commit-operations', text: commitChanges, values });
     const { hash, started } = rows[0] as { hash: Buffer; started: number[] };
     return { hash, result: new Set(started) };
@@ -122,9 +120,8 @@ export const createOperationCommits = (database: Database, log: AuditLog, writer
   };
 
   const commits = createGroupCommit<Timed, Written>({
-    flush: async (given) => {
-      const entries = await log.prepare(given);
-      const changes = given.map((change, index) => ({ ...change, event: entries[index]?.event ?? change.event }));
+    flush: async (changes) => {
+      await log.prepare(changes);
       const results: Written[] = [];
       for (const round of inRounds(changes)) {
         const written = await writeAll(round.map((index) => changes[index] as Timed));

@@ -4,8 +4,7 @@ import type { NewAuditEvent } from '../../schema/audit-event.ts';
 import { PlatformError } from '../../schema/errors.ts';
 import { defaultTenancy } from '../../schema/ids.ts';
 import { queryAudit } from '../../store/audit.ts';
-import { appendLink } from '../../store/audit-chain.ts';
-import { auditJson } from '../../store/audit-rows.ts';
+import { appendLink, linkValues } from '../../store/audit-chain.ts';
 import { createAuditWriter } from '../../store/audit-writer.ts';
 import { openAuditLog } from '../support/audit-log.ts';
 import { useTestDatabase } from '../support/store-database.ts';
@@ -54,10 +53,11 @@ test('writes the rows of calls in groups, in their order', async () => {
     database: database(),
     logger,
     log,
-    append: async (entries, { writer: name, epoch, number, previous }) => {
+    append: async (entries, at) => {
       batches.push(entries.length);
-      const { rows } = await database().$client.query(appendLink, [auditJson(entries), name, epoch, number, previous]);
-      return rows[0].hash;
+      const { values, hash } = linkValues(entries, at);
+      await database().$client.query(appendLink, values);
+      return hash;
     },
   });
   for (let index = 0; index < 1200; index += 1) writer.write(event({ tool: String(index), run: 'run_group' }));
