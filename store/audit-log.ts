@@ -10,6 +10,8 @@ import { deriveContentKeys } from './secrets/seal.ts';
 
 /** Chains for transactions that run at the same time; more of them wait for each other. */
 const transactionChains = 8;
+/** Connections that looking up pseudonyms may take. */
+const lookUpsAtOnce = 4;
 
 /** Who a transaction belongs to, so that its rows stand or fall with it. */
 type Transactional = Executor & Pick<Database, 'transaction'>;
@@ -55,12 +57,17 @@ export const createAuditLog = ({ database, process, key }: { database: Database;
     if (strangers.length > 0) return ask(strangers);
   };
 
-  /** Those who come again in the meantime are asked for once. */
+  /** Each is asked for once, several at a time. */
   const ask = async (strangers: readonly AuditEntry[]): Promise<void> => {
-    for (const entry of strangers) {
-      const person = { org: entry.event.org, id: entry.event.person as string };
-      entry.pseudonym = people.known(person) ?? (await people.pseudonymOf(person));
-    }
+    const byPerson = [...Map.groupBy(strangers, ({ event: { org, person } }) => JSON.stringify([org, person])).values()];
+    for (let index = 0; index < byPerson.length; index += lookUpsAtOnce)
+      await Promise.all(
+        byPerson.slice(index, index + lookUpsAtOnce).map(async (entries) => {
+          const { org, person } = (entries[0] as AuditEntry).event;
+          const pseudonym = await people.pseudonymOf({ org, id: person as string });
+          for (const entry of entries) entry.pseudonym = pseudonym;
+        }),
+      );
   };
 
   return {
