@@ -51,10 +51,13 @@ const linesOf = (stdout: string) =>
 test('verify ends with 0 and says how much there is', async () => {
   expect(await qd(['audit', 'verify'])).toMatchObject({
     code: 0,
-    stdout: expect.stringContaining('The audit is as it was written: 3 rows in 1 commit of 1 chain, 0 checkpoints.\n3 rows are newer'),
+    stdout: expect.stringContaining(
+      'The audit is as it was written: 3 rows in 1 commit of 1 chain, 0 checkpoints.\nNot signed yet: 3 rows',
+    ),
   });
   await api.takeCheckpoints();
-  expect((await qd(['audit', 'verify'])).stdout).not.toContain('newer than');
+  expect((await qd(['audit', 'verify'])).stdout).toContain(`writer ${api.audit.writer}, epoch 1: unclosed after commit 1 of `);
+  expect((await qd(['audit', 'verify'])).stdout).not.toContain('Not signed');
   const found = JSON.parse((await qd(['audit', 'verify', '-o', 'json'])).stdout);
   expect(found).toMatchObject({ ok: true, rows: 3, checkpoints: 1, hasOutsideCopy: true, unsignedRows: 0, breaches: [] });
   expect(found.unclosed).toHaveLength(1);
