@@ -3,6 +3,7 @@ import { adminToken } from './running-gateway.ts';
 export type LoadCall = {
   tool: 'look' | 'act';
   operationId: string;
+  startedAt: number;
   endedAt: number;
   isAnswered: boolean;
   status: number;
@@ -20,8 +21,9 @@ export const startLoad = (url: string, { parallel = 6, pauseMs = 0 }: { parallel
     count += 1;
     const tool = count % 2 === 0 ? 'look' : 'act';
     const operationId = `load-${count}`;
+    const startedAt = Date.now();
     const note = (call: Pick<LoadCall, 'isAnswered' | 'status' | 'text' | 'retryAfter'>) =>
-      calls.push({ tool, operationId, endedAt: Date.now(), ...call });
+      calls.push({ tool, operationId, startedAt, endedAt: Date.now(), ...call });
     try {
       const response = await fetch(url, {
         method: 'POST',
