@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { type Dispatcher, request } from 'undici';
 import { z } from 'zod';
 import type { ChatRequest, ModelReply } from '../agents/chat-request.ts';
@@ -5,6 +6,7 @@ import type { ToolDescription } from '../agents/conversation.ts';
 import type { JsonObject } from '../agents/json.ts';
 import { PlatformError } from '../schema/errors.ts';
 import { parseAgentId } from '../schema/ids.ts';
+import { traceIdOfRun } from '../schema/trace.ts';
 import { httpError } from './http-error.ts';
 import { mcpRequest, platformErrorOf, readMcpAnswer } from './mcp-messages.ts';
 import { readBody } from './read-body.ts';
@@ -19,6 +21,12 @@ const ToolListSchema = z.looseObject({
   tools: z.array(z.looseObject({ name: z.string(), description: z.string().default(''), inputSchema: z.record(z.string(), z.unknown()) })),
   nextCursor: z.string().optional(),
 });
+
+/** All calls of a run belong to one trace, which begins with its launch. */
+const traceOf = (agentId: string): Record<string, string> => {
+  const { runId } = parseAgentId(agentId) ?? {};
+  return runId === undefined ? {} : { traceparent: `00-${traceIdOfRun(runId)}-${randomBytes(8).toString('hex')}-01` };
+};
 
 export type GatewayClient = ReturnType<typeof createGatewayClient>;
 type Caller = { agentId: string; signal: AbortSignal };
@@ -48,7 +56,7 @@ export const createGatewayClient = ({
     const token = await tokens.tokenFor(caller.agentId, audience, caller.signal);
     const answer = await request(url, {
       method: 'POST',
-      headers: { ...headers, authorization: `Bearer ${token}` },
+      headers: { ...headers, ...traceOf(caller.agentId), authorization: `Bearer ${token}` },
       body,
       signal: caller.signal,
       headersTimeout: longestAnswerMs,

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type Endpoint, parseEndpoint } from '../schema/mcp-endpoint.ts';
 import { answerUnauthenticated, resourceMetadata } from './auth/challenge.ts';
+import { countUnknownCaller } from './auth/count-unknown-caller.ts';
 import type { EdgeRequest } from './edge/legacy-edge.ts';
 import type { HttpAnswer, HttpRequest } from './front/http-exchange.ts';
 import type { RequestHandlers } from './front/open-listener.ts';
@@ -74,6 +75,7 @@ export const createRouter = ({
       const known = context.authenticate(request.headers.authorization, audience);
       principal = known instanceof Promise ? await known : known;
     } catch (error) {
+      countUnknownCaller(context, request, 'mcp', error);
       return answerUnauthenticated(response, error, { publicUrl: config.publicUrl, path: pathname, scope: 'mcp' });
     }
     const isThere =

@@ -8,7 +8,8 @@ import type { StoredResource } from '../schema/resource.ts';
 import type { GatewayContext } from './gateway-context.ts';
 import { type Principal, principalEntities, principalUid, whoOf } from './principal.ts';
 
-export type Decision = PolicyDecision & { decisionId: string };
+/** `policyVersion` says which policies decided: a digest of them all; undefined where none were loaded. */
+export type Decision = PolicyDecision & { decisionId: string; policyVersion?: string | undefined };
 
 const idBytes = 9;
 const randomPool = Buffer.alloc(idBytes * 500);
@@ -103,5 +104,5 @@ export const decide = (
   });
   const decisionId = newDecisionId();
   if (decision.error) logger.error({ decisionId, action, error: decision.error }, 'a decision could not be made and is a deny');
-  return { ...decision, decisionId };
+  return { ...decision, decisionId, policyVersion: policy.versionOf(tenancy) };
 };

@@ -14,6 +14,8 @@ export type GatewayConfig = {
   localModelKey: string;
   /** 32 bytes in base64: seals the outcomes of operations. */
   resultKey: string;
+  /** 32 bytes in base64, the same for all processes of an installation: seals who stands behind the pseudonyms of the audit. */
+  auditKey: string;
   profile: 'dev' | 'solo' | 'production';
   /** The process's environment, where providers' keys may be. */
   environment: Readonly<Record<string, string | undefined>>;

@@ -1,5 +1,6 @@
 import type { PolicyEngine } from '../policy/engine.ts';
 import type { ApprovalAsks } from '../store/ask-approval.ts';
+import type { RefusalCounter } from '../store/audit-refusals.ts';
 import type { AuditWriter } from '../store/audit-writer.ts';
 import type { Database } from '../store/database.ts';
 import type { Declared } from '../store/declared.ts';
@@ -15,6 +16,10 @@ export type GatewayContext = {
   instance: string;
   database: Database;
   audit: AuditWriter;
+  /** Refusals of callers that nobody knows. */
+  unknownCallers: RefusalCounter;
+  /** Names arguments in the audit: a keyed digest of what JSON says, whatever the order of its keys. */
+  digestArguments: (value: unknown) => string;
   operations: OperationStore;
   approvals: ApprovalAsks;
   policy: PolicyEngine;

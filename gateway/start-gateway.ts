@@ -1,6 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { createPolicyEngine } from '../policy/engine.ts';
+import { createArgumentDigest } from '../store/argument-digest.ts';
 import { createApprovalAsks } from '../store/ask-approval.ts';
+import { createAuditLog } from '../store/audit-log.ts';
+import { createRefusalCounter } from '../store/audit-refusals.ts';
 import { createAuditWriter } from '../store/audit-writer.ts';
 import { closeDatabase, openDatabase } from '../store/database.ts';
 import { createOperationStore } from '../store/operations.ts';
@@ -10,6 +13,7 @@ import { createAuthenticator } from './auth/authenticate.ts';
 import { createStreamGuard } from './auth/create-stream-guard.ts';
 import { createAccessTokenVerifier } from './auth/verify-access-token.ts';
 import { createRouter } from './create-router.ts';
+import { newDecisionId } from './decide.ts';
 import { createMcpEdge } from './edge/serve-mcp.ts';
 import { followDeclared } from './follow-declared.ts';
 import { openListener } from './front/open-listener.ts';
@@ -36,13 +40,18 @@ export const startGateway = async (config: GatewayConfig): Promise<{ port: numbe
   const view = followDeclared({ database, policy, logger });
   const releaseLock = await keepInstanceLock(database, instance);
 
+  const log = createAuditLog({ database, process: 'gateway', key: config.auditKey });
+  const audit = createAuditWriter({ database, log, logger });
+
   const context: GatewayContext = {
     config,
     instance,
     database,
-    audit: createAuditWriter({ database, logger }),
-    operations: createOperationStore(database, deriveContentKeys(config.resultKey, 'operations'), instance),
-    approvals: createApprovalAsks(database, approvalKeysOf(config.resultKey)),
+    audit,
+    unknownCallers: createRefusalCounter({ write: (events) => events.forEach(audit.write), newDecisionId }),
+    digestArguments: createArgumentDigest(config.auditKey),
+    operations: createOperationStore(database, log, deriveContentKeys(config.resultKey, 'operations'), instance),
+    approvals: createApprovalAsks(database, log, approvalKeysOf(config.resultKey)),
     policy,
     declared: view.declared,
     onDeclared: view.onDeclared,
@@ -81,7 +90,10 @@ export const startGateway = async (config: GatewayConfig): Promise<{ port: numbe
       await discovery.close();
       await pool.close();
       await view.close();
+      await context.unknownCallers.close();
+      await context.operations.close();
       await context.audit.close();
+      await log.close().catch(() => undefined);
       releaseLock();
       await closeDatabase(database);
     },

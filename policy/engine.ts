@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import {
   type AuthorizationAnswer,
   type Context,
@@ -19,7 +20,7 @@ import { cedarSchema } from './cedar-schema.ts';
 import { createDecisionCache, type KnownRequest } from './decision-cache.ts';
 import { createShapes } from './decision-shape.ts';
 import { forAnyArguments } from './for-any-arguments.ts';
-import { bindingTemplates } from './platform-policies.ts';
+import { bindingTemplates, platformPolicies } from './platform-policies.ts';
 import type { Read } from './policy-reads.ts';
 import { createRecentMap } from './recent-map.ts';
 import { type EntityMap, entityMap, sliceEntities } from './slice-entities.ts';
@@ -28,6 +29,8 @@ const schemaName = 'quarterdeck';
 /** Shapes of requests in each half of their cache, and the characters of one: a decision on longer values is made anew each time. */
 const mostShapes = 10_000;
 const longestShape = 4096;
+/** All of what is decided by that is not a project's own. */
+const platformText = JSON.stringify([cedarSchema, platformPolicies, bindingTemplates]);
 
 /** The action that can be approved, and what its context says where nobody approved anything. */
 const approvableAction = 'callTool';
@@ -60,6 +63,8 @@ type Compiled = {
   source: string;
   /** Says which policies these are: no two loads have the same. */
   generation: number;
+  /** Names these policies, of the platform and of the project together, to whoever reads a decision later. */
+  version: string;
   advice: ReadonlyMap<string, string>;
   approvalRules: ReadonlyMap<string, AnnotatedRule>;
   exact: Parsed;
@@ -133,6 +138,7 @@ export const createPolicyEngine = () => {
     compiled.set(key, {
       source,
       generation,
+      version: hash('sha256', `${platformText}\n${source}`, 'hex').slice(0, 16),
       advice: adviceOf(policies),
       approvalRules: approvalRules(policies),
       exact: parsedAs(id, policies),
@@ -219,6 +225,12 @@ export const createPolicyEngine = () => {
     return decision;
   };
 
-  return { load, decide, decideKnown };
+  return {
+    load,
+    decide,
+    decideKnown,
+    /** Which policies are in force: 16 hexadecimal digits, the same as long as they are the same. */
+    versionOf: ({ org, project }: Tenancy): string | undefined => compiled.get(`${org}/${project}`)?.version,
+  };
 };
 export type PolicyEngine = ReturnType<typeof createPolicyEngine>;

@@ -17,6 +17,7 @@ export const AuditEventSchema = z.object({
   decisionId: z.string(),
   /** Ids of the policies that decided. */
   policies: z.array(z.string()),
+  /** A person's id; the pseudonym, `psn_…`, where nobody can say any more, or may not know, who that is. */
   person: z.string().nullable(),
   agent: z.string().nullable(),
   role: z.string().nullable(),
@@ -38,11 +39,22 @@ export const AuditEventSchema = z.object({
   facts: z.record(z.string(), z.json()),
   /** `admin-token` where the installation's own token was used. */
   stamp: z.string().nullable(),
+  /** Of the arguments, keyed: equal ones meet, and a guess cannot be confirmed by who reads the row. */
+  argumentsDigest: z.string().nullable(),
+  /** Which policies were in force, by a digest of them all. */
+  policyVersion: z.string().nullable(),
+  /** W3C trace id of the request, the same from the person to the backend. */
+  traceId: z.string().nullable(),
+  /** Where the row stands in its chain: process, chain of that process, commit, row of that commit. Empty before there were chains. */
+  writer: z.string().nullable(),
+  epoch: z.number().int().nullable(),
+  link: z.number().int().nullable(),
+  position: z.number().int().nullable(),
 });
 export type AuditEvent = z.infer<typeof AuditEventSchema>;
 
 export type NewAuditEvent = Pick<AuditEvent, 'kind' | 'org' | 'project' | 'action' | 'decision' | 'decisionId' | 'outcome'> &
-  Partial<Omit<AuditEvent, 'sequence' | 'at'>>;
+  Partial<Omit<AuditEvent, 'sequence' | 'at' | 'writer' | 'epoch' | 'link' | 'position'>>;
 
 /** What `audit query` asks. */
 export const AuditQuerySchema = z.object({
@@ -52,6 +64,7 @@ export const AuditQuerySchema = z.object({
   fleet: z.string().optional(),
   person: z.string().optional(),
   tool: z.string().optional(),
+  trace: z.string().optional(),
   action: z.string().optional(),
   kind: AuditKindSchema.optional(),
   decision: z.enum(['allow', 'deny']).optional(),

@@ -6,7 +6,7 @@ import { PlatformError } from '../schema/errors.ts';
 import { approvalIdFrom, type Tenancy } from '../schema/ids.ts';
 import { approvalDecisions, approvals, operations } from '../schema/tables/tables.ts';
 import { type ApprovalRow, isOver, sealContext, stateNow } from './approvals.ts';
-import { appendAudit } from './audit.ts';
+import type { AuditLog } from './audit-log.ts';
 import { type Database, type Executor, guarded } from './database.ts';
 import { expireWhere } from './expire-approvals.ts';
 import { isOperation, type OperationKey } from './operation-outcome.ts';
@@ -69,7 +69,7 @@ const stillAnswers = ({ operationId }: CallKey, { state, isRecent }: { state: Ap
  * The gateway's side of approvals: asks for one, finds it again, and uses it up.
  * @param keys - shared with the api, which shows the call to approvers
  */
-export const createApprovalAsks = (database: Database, keys: ContentKeys) => ({
+export const createApprovalAsks = (database: Database, audit: AuditLog, keys: ContentKeys) => ({
   /**
    * The approval of this very call, made where there is none yet. `event` goes into the audit with a new one.
    * @throws {PlatformError} `approvals_exhausted` for a caller of whom too many calls wait
@@ -82,7 +82,7 @@ export const createApprovalAsks = (database: Database, keys: ContentKeys) => ({
           const found = await findIn(transaction, call);
           if (found && stillAnswers(call, found)) return found;
           // one that is over by the clock stands in the way of the next until it is called so
-          await expireWhere(transaction, and(atCall(call), isOver));
+          await expireWhere(transaction, audit, and(atCall(call), isOver));
           await assertRoom(transaction, call);
           const id = approvalIdFrom(randomBytes(10));
           const [made] = await transaction
@@ -100,7 +100,7 @@ export const createApprovalAsks = (database: Database, keys: ContentKeys) => ({
           // another replica asked at the same moment: its row is the one
           if (!made) continue;
           const facts = { digest: call.digest, expiresAt: made.expiresAt.toISOString(), rules: need.rules };
-          await appendAudit(transaction, [{ ...event, resource: `Approval/${made.id}`, facts }]);
+          await audit.append(transaction, [{ ...event, resource: `Approval/${made.id}`, facts }]);
           return { ...made, state: 'pending', consumedBy: null };
         }
       }),
@@ -127,7 +127,7 @@ export const createApprovalAsks = (database: Database, keys: ContentKeys) => ({
           .where(and(eq(approvals.id, id), eq(approvals.state, 'approved'), sql`${approvals.expiresAt} > now()`))
           .returning({ id: approvals.id });
         if (rows.length === 0) return false;
-        await appendAudit(transaction, [{ ...event, resource: `Approval/${id}` }]);
+        await audit.append(transaction, [{ ...event, resource: `Approval/${id}` }]);
         return true;
       }),
     ),

@@ -1,50 +1,98 @@
 import type { NewAuditEvent } from '../schema/audit-event.ts';
-import { isPlatformError, PlatformError } from '../schema/errors.ts';
+import { PlatformError } from '../schema/errors.ts';
 import type { Logger } from '../telemetry/logger.ts';
-import { appendAuditOften } from './audit.ts';
-import type { Database } from './database.ts';
+import { appendLink, type ChainPlace, linkValues } from './audit-chain.ts';
+import { isInDoubt } from './audit-epoch.ts';
+import type { AuditLog } from './audit-log.ts';
+import type { AuditEntry } from './audit-rows.ts';
+import { type Database, guarded } from './database.ts';
 
 export type AuditWriter = ReturnType<typeof createAuditWriter>;
+/** Commits rows as one link of a chain. @returns the hash of the link */
+type Append = (entries: readonly AuditEntry[], at: ChainPlace) => Promise<Buffer>;
 
 /** Rows in one commit at most. */
 const maxBatch = 500;
 /** When so many wait, their commit is not put off. */
 const fullBatch = 100;
 
+/** A statement that the connection keeps prepared: rows are written all the time. */
+const appendTo =
+  (database: Database): Append =>
+  (entries, at) =>
+    guarded(async () => {
+      const { values, hash } = linkValues(entries, at);
+      await database.$client.query({ name: 'append-audit', text: appendLink, values });
+      return hash;
+    });
+
 /**
  * Group-commits rows that nobody waits for: those of calls without an effect, and outcomes that nobody can ask for. What comes within
  * `pauseMs` goes into one commit, because that costs as much as a dozen rows, and those who do wait for a commit have the disk meanwhile.
- * While the database is away rows are kept and tried again; when `maxPending` are waiting, calls are refused: no audit, no call.
+ * Each commit is a link of this writer's chain. While the database is away rows are kept, and the very same commit is tried again, which
+ * takes effect once; when `maxPending` are waiting, calls are refused: no audit, no call.
  */
 export const createAuditWriter = ({
   database,
+  log,
   logger,
   maxPending = 10_000,
   retryDelayMs = 500,
   pauseMs = 5,
-  append = (events) => appendAuditOften(database, events),
+  append = appendTo(database),
 }: {
   database: Database;
+  log: AuditLog;
   logger: Logger;
   maxPending?: number;
   retryDelayMs?: number;
   pauseMs?: number;
-  append?: (events: NewAuditEvent[]) => Promise<void>;
+  append?: Append;
 }) => {
-  let pending: NewAuditEvent[] = [];
+  const epoch = log.openEpoch();
+  let pending: AuditEntry[] = [];
   let writing: Promise<void> | undefined;
   let closed = false;
 
+  const commit = (entries: readonly AuditEntry[]): Promise<void> =>
+    epoch.append(async (at) => ({ hash: await append(entries, at), result: undefined }));
+
   /** One row that the database refuses must not hold up the others: it is written with what it is about, and without the rest. */
-  const writeSingly = async (batch: NewAuditEvent[]): Promise<void> => {
-    for (const event of batch) {
+  const writeSingly = async (batch: readonly AuditEntry[]): Promise<void> => {
+    for (const entry of batch) {
       try {
-        await append([event]);
+        await untilWritten([entry]);
       } catch (error) {
-        if (isPlatformError(error) && error.code === 'store_unavailable') throw error;
-        const { kind, org, project, action, decision, decisionId, outcome } = event;
+        if (isInDoubt(error)) throw error;
+        const { kind, org, project, action, decision, decisionId, outcome } = entry.event;
         logger.error({ err: error, decisionId, action }, 'an audit row was refused; what it is about is written without its details');
-        await append([{ kind, org, project, action, decision, decisionId, outcome, errorCode: 'row_refused' }]);
+        const event: NewAuditEvent = { kind, org, project, action, decision, decisionId, outcome, errorCode: 'row_refused' };
+        await untilWritten([{ event, atMs: entry.atMs }]);
+      }
+    }
+  };
+
+  /** The same rows at the same place until it is known that they are there; gives up only when the process ends. */
+  const untilWritten = async (batch: readonly AuditEntry[]): Promise<void> => {
+    for (;;) {
+      try {
+        return await commit(batch);
+      } catch (error) {
+        if (!isInDoubt(error) || closed) throw error;
+        logger.error({ waiting: pending.length }, 'audit rows could not be written; they are kept and tried again');
+        await new Promise((resolve) => setTimeout(resolve, retryDelayMs));
+      }
+    }
+  };
+
+  /** Pseudonyms may have to be asked for, so this waits for the database too. */
+  const prepare = async (batch: readonly AuditEntry[]): Promise<void> => {
+    for (;;) {
+      try {
+        return await log.prepare(batch);
+      } catch (error) {
+        if (!isInDoubt(error) || closed) throw error;
+        await new Promise((resolve) => setTimeout(resolve, retryDelayMs));
       }
     }
   };
@@ -53,25 +101,22 @@ export const createAuditWriter = ({
     while (pending.length > 0) {
       if (pending.length < fullBatch && !closed) await new Promise((resolve) => setTimeout(resolve, pauseMs));
       const batch = pending.slice(0, maxBatch);
+      await prepare(batch);
       try {
-        await append(batch);
-        pending = pending.slice(batch.length);
+        await untilWritten(batch);
       } catch (error) {
-        if (isPlatformError(error) && error.code === 'store_unavailable') {
-          logger.error({ waiting: pending.length }, 'audit rows could not be written; they are kept and tried again');
-          if (closed) throw error;
-          await new Promise((resolve) => setTimeout(resolve, retryDelayMs));
-        } else {
-          await writeSingly(batch);
-          pending = pending.slice(batch.length);
-        }
+        if (isInDoubt(error)) throw error;
+        await writeSingly(batch);
       }
+      pending = pending.slice(batch.length);
     }
   };
 
   const kick = (): void => {
     writing ??= flush()
-      .catch(() => undefined)
+      .catch((error: unknown) => {
+        logger.error({ err: error, waiting: pending.length }, 'audit rows wait, for the database does not take them');
+      })
       .finally(() => {
         writing = undefined;
         if (pending.length > 0 && !closed) kick();
@@ -88,17 +133,19 @@ export const createAuditWriter = ({
         );
     },
     write: (event: NewAuditEvent): void => {
-      pending.push(event);
+      pending.push({ event, atMs: Date.now() });
       kick();
     },
     /** Waits until what was written before the call is committed. */
     drained: async (): Promise<void> => {
       while (writing) await writing;
     },
+    /** Writes what waits, once more where the database is away, and ends the chain. */
     close: async (): Promise<void> => {
       closed = true;
       if (writing) await writing;
       if (pending.length > 0) await flush().catch(() => undefined);
+      if (pending.length === 0) await epoch.close(database.$client).catch(() => undefined);
     },
   };
 };

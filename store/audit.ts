@@ -1,32 +1,38 @@
-import { and, asc, desc, eq, gt, gte, sql } from 'drizzle-orm';
-import type { AuditEvent, AuditQuery, NewAuditEvent } from '../schema/audit-event.ts';
+import { and, asc, desc, eq, getTableColumns, gt, gte, inArray, type SQL } from 'drizzle-orm';
+import type { AuditEvent, AuditQuery } from '../schema/audit-event.ts';
 import type { Tenancy } from '../schema/ids.ts';
 import { auditEvents } from '../schema/tables/tables.ts';
-import { auditColumns, auditFields, auditJson, auditValues } from './audit-rows.ts';
-import { type Database, type Executor, guarded } from './database.ts';
+import { type AuditPeople, pseudonymPrefix } from './audit-people.ts';
+import { type Database, guarded } from './database.ts';
 
-const insertRows = `insert into audit_events (${auditColumns}) select ${auditValues} from jsonb_to_recordset(`;
-const asRows = `::jsonb) as r(${auditFields})`;
+const { digest: _digest, ...shown } = getTableColumns(auditEvents);
 
-/** Adds rows, in the given order. Inside a transaction they stand or fall with what they record. */
-export const appendAudit = (executor: Executor, events: readonly NewAuditEvent[]): Promise<void> =>
+/** Rows of a person: under the pseudonym, and under the id itself before there were pseudonyms. */
+const ofPerson = async (people: AuditPeople | undefined, org: string, person: string): Promise<SQL> => {
+  const pseudonym = await people?.find({ org, id: person });
+  return inArray(auditEvents.person, pseudonym ? [pseudonym, person] : [person]);
+};
+
+/** Says who stands behind pseudonyms, for whoever may read the audit. An erased person's stay. */
+const named = async (people: AuditPeople | undefined, org: string, events: AuditEvent[]): Promise<AuditEvent[]> => {
+  if (!people) return events;
+  const pseudonyms = new Set(events.flatMap(({ person }) => (person?.startsWith(pseudonymPrefix) ? [person] : [])));
+  const names = await people.resolve(org, [...pseudonyms]);
+  return events.map((event) => ({ ...event, person: names.get(event.person ?? '') ?? event.person }));
+};
+
+/**
+ * Reads a project's rows: the newest `limit` in their order, or with `after` the next ones.
+ * @param people - says who stands behind pseudonyms; without it they are shown as they are
+ */
+export const queryAudit = (database: Database, { org, project }: Tenancy, query: AuditQuery, people?: AuditPeople): Promise<AuditEvent[]> =>
   guarded(async () => {
-    if (events.length > 0) await executor.execute(sql`${sql.raw(insertRows)}${auditJson(events)}${sql.raw(asRows)}`);
-  });
-
-/** The same by a statement that the connection keeps prepared: for one who writes rows all the time. */
-export const appendAuditOften = (database: Database, events: readonly NewAuditEvent[]): Promise<void> =>
-  guarded(async () => {
-    await database.$client.query({ name: 'append-audit', text: `${insertRows}$1${asRows}`, values: [auditJson(events)] });
-  });
-
-/** Reads a project's rows: the newest `limit` in their order, or with `after` the next ones. */
-export const queryAudit = (database: Database, { org, project }: Tenancy, query: AuditQuery): Promise<AuditEvent[]> =>
-  guarded(async () => {
-    const columns = ['run', 'agent', 'role', 'fleet', 'person', 'tool', 'action', 'kind', 'decision'] as const;
+    const columns = ['run', 'agent', 'role', 'fleet', 'tool', 'action', 'kind', 'decision'] as const;
     const filters = columns.flatMap((column) => (query[column] === undefined ? [] : [eq(auditEvents[column], query[column])]));
+    if (query.trace !== undefined) filters.push(eq(auditEvents.traceId, query.trace));
+    if (query.person !== undefined) filters.push(await ofPerson(people, org, query.person));
     const rows = await database
-      .select()
+      .select(shown)
       .from(auditEvents)
       .where(
         and(
@@ -40,5 +46,5 @@ export const queryAudit = (database: Database, { org, project }: Tenancy, query:
       .orderBy(query.after === undefined ? desc(auditEvents.sequence) : asc(auditEvents.sequence))
       .limit(query.limit);
     const events = rows.map((row) => ({ ...row, at: row.at.toISOString() }) as AuditEvent);
-    return query.after === undefined ? events.reverse() : events;
+    return named(people, org, query.after === undefined ? events.reverse() : events);
   });

@@ -7,7 +7,7 @@ import * as tables from '../schema/tables/tables.ts';
 
 export type Database = NodePgDatabase<typeof tables> & { $client: pg.Pool };
 /** A database or a transaction of it. */
-export type Executor = Pick<Database, 'select' | 'insert' | 'update' | 'delete' | 'execute'>;
+export type Executor = Pick<Database, 'select' | 'insert' | 'update' | 'delete' | 'execute' | 'transaction'>;
 
 /** 53300 too many connections; 57P01-03 shutting down or starting; 08* connection lost. */
 const unavailableStates = /^(53300|57P0[123]|08\w{3})$/;

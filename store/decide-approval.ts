@@ -4,7 +4,7 @@ import type { NewAuditEvent } from '../schema/audit-event.ts';
 import { PlatformError } from '../schema/errors.ts';
 import { approvalDecisions, approvals } from '../schema/tables/tables.ts';
 import { type ApprovalKey, atApproval, getApproval, noApproval, stateNow } from './approvals.ts';
-import { appendAudit } from './audit.ts';
+import type { AuditLog } from './audit-log.ts';
 import { type Database, guarded } from './database.ts';
 
 export type Answer = {
@@ -40,6 +40,7 @@ const isMet = (rules: readonly ApprovalRule[], approvers: readonly { policies: s
  */
 export const decideApproval = (
   database: Database,
+  audit: AuditLog,
   key: ApprovalKey,
   { digest, ...answer }: Answer,
   event: NewAuditEvent,
@@ -72,7 +73,7 @@ export const decideApproval = (
           .update(approvals)
           .set({ state: isApproved ? 'approved' : 'denied', decidedAt: sql`now()`, toldAt: null })
           .where(atApproval(key));
-      await appendAudit(transaction, [event]);
+      await audit.append(transaction, [event]);
       return getApproval(transaction, key);
     }),
   );

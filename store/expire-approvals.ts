@@ -2,13 +2,13 @@ import { inArray, or, type SQL, sql } from 'drizzle-orm';
 import { endedRunStates } from '../schema/run.ts';
 import { approvals, runs } from '../schema/tables/tables.ts';
 import { isOver } from './approvals.ts';
-import { appendAudit } from './audit.ts';
+import type { AuditLog } from './audit-log.ts';
 import { type Database, type Executor, guarded } from './database.ts';
 
 /** Closes approvals as expired, with a row of the audit for each. @returns how many */
-export const expireWhere = async (executor: Executor, condition: SQL | undefined): Promise<number> => {
+export const expireWhere = async (executor: Executor, audit: AuditLog, condition: SQL | undefined): Promise<number> => {
   const rows = await executor.update(approvals).set({ state: 'expired', decidedAt: sql`now()` }).where(condition).returning();
-  await appendAudit(
+  await audit.append(
     executor,
     rows.map(({ org, project, id, person, agent, role, fleet, run, toolset, server, tool, operationId, decisionId, digest }) => ({
       ...{ org, project, person, agent, role, fleet, run, toolset, server, tool, decisionId },
@@ -30,5 +30,5 @@ const isOfEndedRun = sql`${approvals.state} in ('pending', 'approved') and exist
   and ${runs.id} = ${approvals.run} and ${inArray(runs.state, [...endedRunStates])})`;
 
 /** Closes approvals whose time is over, and those of runs that have ended. Of all tenants; for the controller's sweep. */
-export const expireApprovals = (database: Database): Promise<number> =>
-  guarded(() => database.transaction((transaction) => expireWhere(transaction, or(isOver, isOfEndedRun))));
+export const expireApprovals = (database: Database, audit: AuditLog): Promise<number> =>
+  guarded(() => database.transaction((transaction) => expireWhere(transaction, audit, or(isOver, isOfEndedRun))));

@@ -1,6 +1,8 @@
 import type { NewAuditEvent } from '../schema/audit-event.ts';
-import { isPlatformError } from '../schema/errors.ts';
-import { auditColumns, auditFields, auditJson, auditValues } from './audit-rows.ts';
+import { appendLink, type ChainPlace, linkParts, linkValues } from './audit-chain.ts';
+import { type AuditEpoch, isInDoubt, type Queryable } from './audit-epoch.ts';
+import type { AuditLog } from './audit-log.ts';
+import { type AuditEntry, auditRows } from './audit-rows.ts';
 import { type Database, guarded, writerOf } from './database.ts';
 import { createGroupCommit } from './group-commit.ts';
 
@@ -17,6 +19,7 @@ export type Ending = Key & { to: 'settled' | 'unknown' | 'released'; outcome: st
 
 /** What is committed together with its audit row; some changes are the row alone. */
 export type OperationChange = { event: NewAuditEvent; beginning?: Beginning; ending?: Ending };
+type Timed = OperationChange & AuditEntry;
 
 const keyNames = ['org', 'project', 'principal', 'id'];
 const key = keyNames.join(', ');
@@ -29,7 +32,7 @@ const sameKey = (left: string, right: string): string => keyNames.map((name) => 
  */
 const commitChanges = `
 with beginning as materialized (
-  select * from jsonb_to_recordset($1::jsonb) as b(n int, ${keyFields}, target text, "argumentsDigest" text, "gatewayInstance" text, state text)
+  select * from jsonb_to_recordset($6::jsonb) as b(n int, ${keyFields}, target text, "argumentsDigest" text, "gatewayInstance" text, state text)
 ), begun as (
   insert into operations (${key}, target, arguments_digest, state, gateway_instance)
   select ${key}, target, "argumentsDigest", state, "gatewayInstance" from beginning order by ${key}
@@ -38,7 +41,7 @@ with beginning as materialized (
 ), started as materialized (
   select n from beginning join begun using (${key})
 ), ending as materialized (
-  select * from jsonb_to_recordset($2::jsonb) as e(${keyFields}, "to" text, outcome text)
+  select * from jsonb_to_recordset($7::jsonb) as e(${keyFields}, "to" text, outcome text)
 ), ended as (
   update operations o
   set state = e."to", outcome = coalesce(decode(e.outcome, 'base64'), o.outcome), settled_at = case e."to" when 'settled' then now() end
@@ -46,35 +49,28 @@ with beginning as materialized (
   where ${sameKey('o', 'e')} and e."to" <> 'released' and (o.state = 'intent' or (o.state = 'unknown' and e."to" = 'settled'))
 ), released as (
   delete from operations o using ending e where ${sameKey('o', 'e')} and e."to" = 'released' and o.state = 'intent'
-), logged as (
-  insert into audit_events (${auditColumns})
-  select ${auditValues} from jsonb_to_recordset($3::jsonb) as r(position int, begins int, ${auditFields})
-  where r.begins is null or r.begins in (select n from started)
-  order by r.position
-)
-select n from started`;
+), ${linkParts({ fields: 'begins int', where: 'r.begins is null or r.begins in (select n from started)' })}
+select hash, (select coalesce(array_agg(n), '{}') from started) as started from linked`;
 
 /** Where statements go; that of the database by default. */
 export type Writer = Pick<ReturnType<typeof writerOf>, 'query'>;
 
-const logAlone = `
-insert into audit_events (${auditColumns}) select ${auditValues} from jsonb_to_recordset($1::jsonb) as r(${auditFields})`;
-
-const write = (writer: Writer, changes: readonly OperationChange[]): Promise<ReadonlySet<number>> =>
+/** @returns the hash of the link, and which beginnings took effect, by their index */
+const write = (writer: Writer, changes: readonly Timed[], place: ChainPlace): Promise<{ hash: Buffer; result: ReadonlySet<number> }> =>
   guarded(async () => {
     const beginnings = changes.flatMap(({ beginning }, n) => (beginning ? [{ n, ...beginning }] : []));
     const endings = changes.flatMap(({ ending }) => (ending ? [ending] : []));
-    const rows = changes.map(({ event, beginning }, position) => ({ position, ...(beginning ? { begins: position } : {}), ...event }));
     if (beginnings.length + endings.length === 0) {
-      await writer.query({ name: 'log-operations', text: logAlone, values: [auditJson(rows)] });
-      return new Set();
+      const { values, hash } = linkValues(changes, place);
+      await writer.query({ name: 'log-operations', text: appendLink, values });
+      return { hash, result: new Set() };
     }
-    const { rows: started } = await writer.query<{ n: number }>({
-      name: 'commit-operations',
-      text: commitChanges,
-      values: [JSON.stringify(beginnings), JSON.stringify(endings), auditJson(rows)],
-    });
-    return new Set(started.map(({ n }) => n));
+    const { writer: name, epoch, number, previous } = place;
+    const { json } = auditRows(changes, (index) => changes[index]?.beginning !== undefined);
+    const values = [json, name, epoch, number, previous, JSON.stringify(beginnings), JSON.stringify(endings)];
+    const { rows } = await writer.query<{ hash: Buffer; started: number[] }>({ name: 'commit-operations', text: commitChanges, values });
+    const { hash, started } = rows[0] as { hash: Buffer; started: number[] };
+    return { hash, result: new Set(started) };
   });
 
 type Written = { isDone: boolean } | { error: unknown };
@@ -93,40 +89,57 @@ const inRounds = (changes: readonly OperationChange[]): number[][] => {
   return rounds;
 };
 
+export type OperationCommits = {
+  /** @returns whether it took effect: a beginning does not where there is an operation of its id; anything else always does */
+  commit(change: OperationChange): Promise<boolean>;
+  /** Ends the chain; nothing is committed after it. */
+  close(): Promise<void>;
+};
+
 /**
- * Commits beginnings and endings of operations, with their audit rows; those of many calls in one commit.
- * @returns `(change)` → whether it took effect: a beginning does not where there is an operation of its id; anything else always does
+ * Commits beginnings and endings of operations, with their audit rows; those of many calls in one commit, which is one link of a chain of
+ * their own: what waits for it does not wait for the rows that nobody waits for.
  * @throws {PlatformError} `store_unavailable`: the change may or may not have been committed
  */
-export const createOperationCommits = (
-  database: Database,
-  writer: Writer = writerOf(database),
-): ((change: OperationChange) => Promise<boolean>) => {
-  const writeAll = async (changes: readonly OperationChange[]): Promise<Written[]> => {
+export const createOperationCommits = (database: Database, log: AuditLog, writer: Writer = writerOf(database)): OperationCommits => {
+  const epoch: AuditEpoch = log.openEpoch();
+
+  const writeAll = async (changes: readonly Timed[]): Promise<Written[]> => {
     try {
-      const started = await write(writer, changes);
+      const started = await epoch.append((at) => write(writer, changes, at));
       return changes.map((change, n) => ({ isDone: change.beginning === undefined || started.has(n) }));
     } catch (error) {
-      if (changes.length === 1 || (isPlatformError(error) && error.code === 'store_unavailable')) return changes.map(() => ({ error }));
-      // one change that the database refuses must not take others with it
-      return (await Promise.all(changes.map((change) => writeAll([change])))).flat();
+      // callers are told that nobody knows, and come back with new rows: these are not tried again
+      if (isInDoubt(error)) epoch.breakOff();
+      if (changes.length === 1 || isInDoubt(error)) return changes.map(() => ({ error }));
+      // one change that the database refuses must not take others with it; links follow one another
+      const written: Written[] = [];
+      for (const change of changes) written.push(...(await writeAll([change])));
+      return written;
     }
   };
 
-  const commits = createGroupCommit<OperationChange, Written>({
+  const commits = createGroupCommit<Timed, Written>({
     flush: async (changes) => {
+      await log.prepare(changes);
       const results: Written[] = [];
       for (const round of inRounds(changes)) {
-        const written = await writeAll(round.map((index) => changes[index] as OperationChange));
+        const written = await writeAll(round.map((index) => changes[index] as Timed));
         for (const [position, index] of round.entries()) results[index] = written[position] as Written;
       }
       return results;
     },
   });
 
-  return async (change) => {
-    const written = await commits.add(change);
-    if ('error' in written) throw written.error;
-    return written.isDone;
+  return {
+    commit: async (change) => {
+      const written = await commits.add({ ...change, atMs: Date.now() });
+      if ('error' in written) throw written.error;
+      return written.isDone;
+    },
+    close: async () => {
+      await commits.drained();
+      await epoch.close(writer as Queryable).catch(() => undefined);
+    },
   };
 };

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { sql } from 'drizzle-orm';
 import type { NewAuditEvent } from '../schema/audit-event.ts';
 import { operations } from '../schema/tables/tables.ts';
-import { appendAudit } from './audit.ts';
+import type { AuditLog } from './audit-log.ts';
 import { type Database, guarded } from './database.ts';
 import { type Beginning, createOperationCommits, type Ending, type Writer } from './operation-commits.ts';
 import { isOperation, type OperationKey, openOutcome, operationText, sealOutcome } from './operation-outcome.ts';
@@ -47,8 +47,13 @@ export const holdInstanceLock = async (database: Database, instance: string, onL
   };
 };
 
-export const createOperationStore = (database: Database, keys: ContentKeys, instance: string, writer?: Writer) => {
-  const commit = createOperationCommits(database, writer);
+/**
+ * Operations of one gateway: intents before effects, outcomes after, each with its row of the audit.
+ * @param keys - seal the outcomes
+ * @param instance - this gateway, which holds the lock of that name
+ */
+export const createOperationStore = (database: Database, log: AuditLog, keys: ContentKeys, instance: string, writer?: Writer) => {
+  const { commit, close } = createOperationCommits(database, log, writer);
   /** Intents of ours of which nobody can say whether they were committed, because the database went away: their calls were not made. */
   const doubtful = new Set<string>();
   const keyOf = ({ org, project, principal, id }: OperationKey): OperationKey => ({ org, project, principal, id });
@@ -77,7 +82,7 @@ export const createOperationStore = (database: Database, keys: ContentKeys, inst
         );
         if (!lock.rows[0]?.free) return { kind: 'in-progress' };
         await transaction.update(operations).set({ state: 'unknown' }).where(isOperation(identity));
-        await appendAudit(transaction, [{ ...intent, kind: 'outcome', outcome: 'unknown', errorCode: 'operation_unknown' }]);
+        await log.append(transaction, [{ ...intent, kind: 'outcome', outcome: 'unknown', errorCode: 'operation_unknown' }]);
         return { kind: 'unknown' };
       }),
     );
@@ -124,6 +129,8 @@ export const createOperationStore = (database: Database, keys: ContentKeys, inst
     },
     /** Takes back an intent whose call certainly never left: a retry may make it. */
     release: (identity: OperationIdentity, event: NewAuditEvent): Promise<void> => end(identity, 'released', null, event),
+    /** Ends the operations' chain of the audit, when nothing is under way any more. */
+    close,
   };
 };
 export type OperationStore = ReturnType<typeof createOperationStore>;

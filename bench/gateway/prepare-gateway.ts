@@ -25,6 +25,7 @@ const configOn = (port: number, databaseUrl: string): GatewayConfig => {
     localModelUrl: nowhere,
     localModelKey: 'none',
     resultKey: randomBytes(32).toString('base64'),
+    auditKey: randomBytes(32).toString('base64'),
     profile: 'solo',
     environment: {},
   };

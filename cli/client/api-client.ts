@@ -50,7 +50,7 @@ export type ApiClient = ReturnType<typeof createApiClient>;
  * @param options.token - asked before each request: one that was good may have ended meanwhile
  */
 export const createApiClient = ({ apiUrl, token, place }: { apiUrl: string; token: () => Promise<string>; place: string }) => {
-  const request = async <T>(method: string, path: string, body?: unknown): Promise<T> => {
+  const request = async <T>(method: string, path: string, body?: unknown, withinMs = answerWithinMs): Promise<T> => {
     const bearer = await token();
     let response: Response;
     let text: string;
@@ -59,7 +59,7 @@ export const createApiClient = ({ apiUrl, token, place }: { apiUrl: string; toke
         method,
         headers: { authorization: `Bearer ${bearer}`, ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-        signal: AbortSignal.timeout(answerWithinMs),
+        signal: AbortSignal.timeout(withinMs),
         redirect: 'error', // a token goes where it was meant to go
       });
       text = await response.text();
@@ -81,7 +81,8 @@ export const createApiClient = ({ apiUrl, token, place }: { apiUrl: string; toke
   };
 
   return {
-    get: <T>(path: string): Promise<T> => request<T>('GET', path),
+    /** @param withinMs - for an answer that takes longer than a minute */
+    get: <T>(path: string, withinMs?: number): Promise<T> => request<T>('GET', path, undefined, withinMs),
     post: <T>(path: string, body: unknown = {}): Promise<T> => request<T>('POST', path, body),
     delete: <T>(path: string): Promise<T> => request<T>('DELETE', path),
   };

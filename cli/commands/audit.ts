@@ -1,42 +1,22 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Command, Option } from 'commander';
-import { type AuditEvent, AuditKindSchema } from '../../schema/audit-event.ts';
+import { Command } from 'commander';
+import type { AuditEvent } from '../../schema/audit-event.ts';
 import { interruptible } from '../client/follow-run.ts';
 import { patiently } from '../client/patience.ts';
 import { type ConnectionOptions, connectedCommand, openSession } from '../client/session.ts';
 import { auditRows, auditTable } from '../output/audit-table.ts';
-import { usageError } from '../output/cli-error.ts';
 import { withExamples } from '../output/command-help.ts';
 import { exitCodes } from '../output/exit-codes.ts';
 import { type Format, formatOption } from '../output/format-option.ts';
 import { print, say } from '../output/talk.ts';
-import { parseDuration } from '../output/units.ts';
+import { auditCheckCommands } from './audit-check.ts';
+import { type Filters, queryOf, withFilters } from './audit-filters.ts';
 
-const filterNames = ['run', 'agent', 'role', 'fleet', 'person', 'tool', 'action', 'kind', 'decision', 'since', 'limit'] as const;
-type Filters = Partial<Record<(typeof filterNames)[number], string>>;
 type Options = ConnectionOptions & Filters & { format: Format };
 
 const pollMs = 700;
 /** So many numbers back a row may still appear. */
 const lateRows = 200;
-
-/** An instant as it is, or a time before now. */
-const readSince = (text: string): string => {
-  const ago = parseDuration(text);
-  const at = ago === undefined ? new Date(text) : new Date(Date.now() - ago);
-  if (Number.isNaN(at.getTime()))
-    throw usageError(`--since ${text} is neither a time such as 10m nor an instant such as 2026-03-01T12:00:00Z`);
-  return at.toISOString();
-};
-
-const queryOf = (options: Filters, more: Record<string, string> = {}): string => {
-  const given = filterNames.flatMap((name): [string, string][] => {
-    const value = options[name];
-    if (value === undefined) return [];
-    return [[name, name === 'since' ? readSince(value) : value]];
-  });
-  return new URLSearchParams([...given, ...Object.entries(more)]).toString();
-};
 
 const show = (events: AuditEvent[], format: Format, isFirst: boolean): void => {
   if (format === 'jsonl') for (const event of events) print(JSON.stringify(event));
@@ -75,22 +55,8 @@ const tail = async ({ format, ...options }: Options): Promise<void> => {
   process.exitCode = exitCodes.interrupted;
 };
 
-const withFilters = (command: Command, limit: string): Command =>
-  command
-    .option('--run <id>', 'of one run')
-    .option('--agent <id>', 'of one agent')
-    .option('--role <name>', 'of agents of a role')
-    .option('--fleet <name>', 'of runs of a fleet')
-    .option('--person <id>', 'of a person and the agents they launched')
-    .option('--tool <name>', 'calls of a tool')
-    .option('--action <name>', 'callTool, listTools, invokeModel, listModels, applyResource, launchFleet, …')
-    .addOption(new Option('--kind <kind>', 'kind of row').choices(AuditKindSchema.options))
-    .addOption(new Option('--decision <decision>', 'what was decided').choices(['allow', 'deny']))
-    .option('--since <time>', 'a time ago (10m, 2h) or an instant')
-    .option('--limit <count>', 'the newest so many', limit);
-
-export const auditCommand = (): Command =>
-  withExamples(
+export const auditCommand = (): Command => {
+  const command = withExamples(
     new Command('audit')
       .description('Who did what, what was decided, how it ended')
       .addCommand(
@@ -110,5 +76,10 @@ export const auditCommand = (): Command =>
       ['quarterdeck audit query --decision deny --since 1h', 'what was refused'],
       ['quarterdeck audit query -o jsonl | jq .tool', 'for programs'],
       ['quarterdeck audit tail --fleet survey', 'as it happens'],
+      ['quarterdeck audit verify', 'whether anything was changed since'],
+      ['quarterdeck audit export --since 24h -o ocsf > audit.jsonl', 'for a SIEM'],
     ],
   );
+  for (const check of auditCheckCommands()) command.addCommand(check);
+  return command;
+};

@@ -1,8 +1,15 @@
+import { newDecisionId } from '../../control/api/new-decision-id.ts';
 import { startApi } from '../../control/api/start-api.ts';
 import { createTemporalPort } from '../../control/api/temporal-port.ts';
 import { startController } from '../../control/controller/start-controller.ts';
 import { startDevIdp } from '../../control/dev-idp/start-dev-idp.ts';
 import { startIssuer } from '../../control/issuer/start-issuer.ts';
+import { checkpointFile } from '../../store/audit-checkpoint-file.ts';
+import { createCheckpointer, keepCheckpoints } from '../../store/audit-checkpoints.ts';
+import { createAuditSigner } from '../../store/audit-key.ts';
+import { createAuditLog } from '../../store/audit-log.ts';
+import { createRefusalCounter } from '../../store/audit-refusals.ts';
+import { verifyAudit } from '../../store/audit-verify.ts';
 import { createContentStore } from '../../store/contents.ts';
 import { closeDatabase, openDatabase } from '../../store/database.ts';
 import { deriveContentKeys } from '../../store/secrets/seal.ts';
@@ -14,12 +21,18 @@ import type { RunningProcess } from './messages.ts';
 import type { ProcessConfigs } from './process-configs.ts';
 
 const sweepIntervalMs = 5_000;
+/** What an intruder with the database's own rights could still replace unseen is no older. */
+const checkpointIntervalMs = 10_000;
 
 /** The issuer, the login provider of this machine, the api and the controller in one process, each with what it needs and no more. */
 export const startControlProcess = async (config: ProcessConfigs['control'], logger: Logger): Promise<RunningProcess> => {
   const clock = (): Date => new Date();
   const database = openDatabase({ url: config.databaseUrl, max: 12, name: 'control' });
   const temporal = createTemporalPort({ address: config.temporalAddress, namespace: config.temporalNamespace });
+  const audit = createAuditLog({ database, process: 'control', key: config.auditKey });
+  const signer = createAuditSigner(config.auditSigningKey);
+  const sink = checkpointFile(config.checkpointFile);
+  const unknownCallers = createRefusalCounter({ write: (events) => audit.append(database, events), newDecisionId });
   const policy = await createApiPolicy({ database, logger });
   const issuer = await startIssuer(config.issuer, {
     agents: createAgentDirectory(database),
@@ -31,6 +44,9 @@ export const startControlProcess = async (config: ProcessConfigs['control'], log
     (await startDevIdp(config.devIdp, { people: createDevPeople(database, clock), logger: logger.child({ part: 'dev-idp' }) }));
   const api = await startApi(config.api, {
     database,
+    audit,
+    unknownCallers,
+    verifyAudit: () => verifyAudit({ database, verifier: signer, sink }),
     contentStore: createContentStore(database, deriveContentKeys(config.contentKey, 'content')),
     approvalKeys: deriveContentKeys(config.approvalKey, 'approvals'),
     temporal,
@@ -41,14 +57,24 @@ export const startControlProcess = async (config: ProcessConfigs['control'], log
   });
   const controller = startController({
     database,
+    audit,
     temporal,
     clock,
     intervalMs: sweepIntervalMs,
     logger: logger.child({ part: 'controller' }),
   });
+  const auditLogger = logger.child({ part: 'audit' });
+  const checkpoints = keepCheckpoints({
+    take: createCheckpointer({ database, signer, sink, logger: auditLogger, clock }),
+    intervalMs: checkpointIntervalMs,
+    logger: auditLogger,
+  });
   return {
     close: async () => {
       await Promise.all([api.close(), issuer.close(), devIdp?.close(), controller.close()]);
+      await unknownCallers.close();
+      await audit.close().catch(() => undefined);
+      await checkpoints.close();
       await policy.close();
       await temporal.close();
       await closeDatabase(database);

@@ -3,6 +3,7 @@ import type { DevIdpConfig } from '../../control/dev-idp/dev-idp-config.ts';
 import type { IssuerConfig } from '../../control/issuer/issuer-config.ts';
 import type { GatewayConfig } from '../../gateway/gateway-config.ts';
 import type { HostConfig } from '../../runtime/host/host-config.ts';
+import type { AuditKeyJwk } from '../../store/audit-key.ts';
 
 export type TemporalAddress = { temporalAddress: string; temporalNamespace: string };
 
@@ -13,6 +14,12 @@ export type ControlConfig = TemporalAddress & {
   contentKey: string;
   /** 32 bytes in base64, shared with the gateway (`approvalKeyOf`). */
   approvalKey: string;
+  /** 32 bytes in base64, see `GatewayConfig`. */
+  auditKey: string;
+  /** Signs checkpoints of the audit. The database does not hold it, and no other process is told. */
+  auditSigningKey: AuditKeyJwk;
+  /** File outside the database where checkpoints are kept too; absolute path. */
+  checkpointFile: string;
   issuer: IssuerConfig;
   /** The login provider of this machine; absent in the profile `production`. */
   devIdp?: DevIdpConfig;

@@ -20,6 +20,8 @@ export const dataFolderAt = (directory: string) => {
     lockFile: join(root, 'state', 'lock.json'),
     supervisorFile: join(root, 'state', 'supervisor.json'),
     readyFile: join(root, 'state', 'ready.json'),
+    /** How far the audit had come, signed: the copy outside the database. */
+    checkpoints: join(root, 'audit', 'checkpoints.jsonl'),
     /** Outputs of runs, `ID/output` each. */
     runs: join(root, 'runs'),
   };

@@ -3,6 +3,7 @@ import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, wri
 import { basename, join } from 'node:path';
 import { z } from 'zod';
 import { makeSigningKey } from '../../control/issuer/make-signing-key.ts';
+import { type AuditKeyJwk, makeAuditKey } from '../../store/audit-key.ts';
 import { cannotStart } from './cannot-start.ts';
 import type { DataFolder } from './data-folder.ts';
 
@@ -15,6 +16,9 @@ const InternalKeysSchema = z.object({
   personTokens: z.string().min(32),
 });
 
+/** Signs how far the audit had come (RFC 8037). */
+const AuditKeySchema = z.object({ kty: z.literal('OKP'), crv: z.literal('Ed25519'), x: z.string(), d: z.string() });
+
 const SigningKeysSchema = z.array(z.looseObject({ kty: z.string(), kid: z.string() })).min(1);
 
 export type Keys = {
@@ -24,10 +28,18 @@ export type Keys = {
   gatewayKey: string;
   /** Private JWKs of the issuer; the first one signs. */
   signingKeys: z.infer<typeof SigningKeysSchema>;
+  /** Private JWK that signs checkpoints of the audit. */
+  auditSigningKey: AuditKeyJwk;
   internal: z.infer<typeof InternalKeysSchema>;
 };
 
-const files = { content: 'content.key', gateway: 'gateway.key', issuer: 'issuer.json', internal: 'internal.json' } as const;
+const files = {
+  content: 'content.key',
+  gateway: 'gateway.key',
+  issuer: 'issuer.json',
+  audit: 'audit.json',
+  internal: 'internal.json',
+} as const;
 const secret = (): string => randomBytes(32).toString('base64url');
 
 /** Made aside and renamed whole: after a kill there are all keys or none. */
@@ -39,6 +51,7 @@ const makeKeys = async (folder: string): Promise<void> => {
   write(files.content, randomBytes(32).toString('base64'));
   write(files.gateway, randomBytes(32).toString('base64'));
   write(files.issuer, JSON.stringify([await makeSigningKey()]));
+  write(files.audit, JSON.stringify(makeAuditKey()));
   const internal: z.infer<typeof InternalKeysSchema> = {
     gatewayToHost: secret(),
     gatewayToLocalModel: secret(),
@@ -48,6 +61,18 @@ const makeKeys = async (folder: string): Promise<void> => {
   };
   write(files.internal, JSON.stringify(internal));
   renameSync(unfinished, folder);
+};
+
+/**
+ * Folders from before checkpoints have no key for them and get one. Where checkpoints were made already, a new key would make all of them
+ * look forged, so a lost one is said.
+ */
+const addAuditKey = ({ keys, checkpoints }: Pick<DataFolder, 'keys' | 'checkpoints'>): void => {
+  const path = join(keys, files.audit);
+  if (existsSync(path)) return;
+  if (existsSync(checkpoints)) throw unusable(path, undefined);
+  writeFileSync(`${path}.unfinished`, `${JSON.stringify(makeAuditKey())}\n`, { mode: 0o600 });
+  renameSync(`${path}.unfinished`, path);
 };
 
 const unusable = (path: string, cause: unknown) =>
@@ -60,12 +85,13 @@ const unusable = (path: string, cause: unknown) =>
  * Reads the keys of a data folder, and makes them at its first start.
  * @throws {PlatformError} `input_invalid` when data is there and a key is not: new keys would not open what is stored
  */
-export const loadKeys = async (folder: Pick<DataFolder, 'keys' | 'postgres'>): Promise<Keys> => {
+export const loadKeys = async (folder: Pick<DataFolder, 'keys' | 'postgres' | 'checkpoints'>): Promise<Keys> => {
   if (!existsSync(folder.keys)) {
     if (existsSync(folder.postgres)) throw unusable(join(folder.keys, files.content), undefined);
     await makeKeys(folder.keys);
   }
   chmodSync(folder.keys, 0o700);
+  addAuditKey(folder);
   const read = <T>(name: string, parse: (text: string) => T): T => {
     const path = join(folder.keys, name);
     try {
@@ -79,6 +105,7 @@ export const loadKeys = async (folder: Pick<DataFolder, 'keys' | 'postgres'>): P
     contentKey: read(files.content, (text) => masterKey.parse(text)),
     gatewayKey: read(files.gateway, (text) => masterKey.parse(text)),
     signingKeys: read(files.issuer, (text) => SigningKeysSchema.parse(JSON.parse(text))),
+    auditSigningKey: read(files.audit, (text) => AuditKeySchema.parse(JSON.parse(text))),
     internal: read(files.internal, (text) => InternalKeysSchema.parse(JSON.parse(text))),
   };
 };

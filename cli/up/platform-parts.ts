@@ -1,6 +1,6 @@
 import { homedir } from 'node:os';
 import { fileURLToPath } from 'node:url';
-import { approvalKeyOf } from '../../store/secrets/seal.ts';
+import { approvalKeyOf, deriveKey } from '../../store/secrets/seal.ts';
 import type { ProcessConfigs, ProcessName } from '../processes/process-configs.ts';
 import { cacheFolder } from '../setup/cache-folder.mjs';
 import type { DataFolder } from './data-folder.ts';
@@ -27,6 +27,7 @@ export type PartsContext = {
   ports: Ports;
   keys: Keys;
   options: PlatformOptions;
+  /** As our processes use it. */
   databaseUrl: string;
   temporalAddress: string;
 };
@@ -64,7 +65,8 @@ const configsOf = (context: PartsContext): ProcessConfigs => {
   const issuerUrl = issuerUrlOf(ports);
   const jwksUri = `${issuerUrl}/jwks`;
   const { people, devIdp } = peopleConfigs(context);
-  const { internal, contentKey, gatewayKey, signingKeys } = keys;
+  const { internal, contentKey, gatewayKey, signingKeys, auditSigningKey } = keys;
+  const auditKey = deriveKey(contentKey, 'audit');
   const { profile, config } = options;
   const temporal = { temporalAddress, temporalNamespace: config.temporalNamespace };
   return {
@@ -73,6 +75,9 @@ const configsOf = (context: PartsContext): ProcessConfigs => {
       databaseUrl,
       contentKey,
       approvalKey: approvalKeyOf(gatewayKey),
+      auditKey,
+      auditSigningKey,
+      checkpointFile: folder.checkpoints,
       issuer: {
         port: ports.issuer,
         issuerUrl,
@@ -96,6 +101,7 @@ const configsOf = (context: PartsContext): ProcessConfigs => {
       localModelUrl: `http://127.0.0.1:${ports['local-model']}`,
       localModelKey: internal.gatewayToLocalModel,
       resultKey: gatewayKey,
+      auditKey,
       profile,
       environment: config.environment,
       privateDirectory: folder.root,

@@ -92,9 +92,9 @@ export const startPlatform = async (options: PlatformOptions): Promise<Platform>
     undo.add(() => rmSync(folder.supervisorFile, { force: true }));
     undo.add(parts.stop);
     undo.add(keepLogsSmall(folder.logs));
-    const { databaseUrl, temporalAddress } = await startServers({ folder, ports, keys, options, parts });
+    const { databaseUrl, serviceUrl, temporalAddress } = await startServers({ folder, ports, keys, options, parts });
     const tokens = await seed(databaseUrl, profile, keys.internal.personTokens, devIdpUrl(ports));
-    const context = { folder, ports, keys, options, databaseUrl, temporalAddress };
+    const context = { folder, ports, keys, options, databaseUrl: serviceUrl, temporalAddress };
     await startTogether(
       processParts(context).map((part) => (until: AbortSignal) => parts.start(part, until)),
       signal,

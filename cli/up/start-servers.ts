@@ -1,4 +1,6 @@
+import { createHmac } from 'node:crypto';
 import { migrateDatabase } from '../../store/database.ts';
+import { ensureServiceRole } from '../../store/service-role.ts';
 import type { DataFolder } from './data-folder.ts';
 import type { Keys } from './keys.ts';
 import { checkOutsidePostgres, checkOutsideTemporal } from './outside-servers.ts';
@@ -11,9 +13,16 @@ import { startTogether } from './start-together.ts';
 
 const databaseName = 'quarterdeck';
 
+const noRole =
+  'this Postgres does not let us make a role, so processes use the one of DATABASE_URL, and triggers alone keep the audit from being changed; `alter role … createrole` and start again';
+
+/** Made from a key of the installation, so that there is none more to keep. */
+const servicePasswordOf = ({ internal }: Keys): string =>
+  createHmac('sha256', internal.postgresPassword).update('quarterdeck/service-role').digest('base64url');
+
 /**
  * Starts Postgres and Temporal, or makes sure that those elsewhere answer, and brings the tables to this release.
- * @returns where both are; the URL holds the password
+ * @returns where both are; URLs hold passwords: `databaseUrl` is the owner's, `serviceUrl` that of a role which cannot change the audit
  */
 export const startServers = async ({
   folder,
@@ -27,11 +36,13 @@ export const startServers = async ({
   keys: Keys;
   options: PlatformOptions;
   parts: PartSet;
-}): Promise<{ databaseUrl: string; temporalAddress: string }> => {
+}): Promise<{ databaseUrl: string; serviceUrl: string; temporalAddress: string }> => {
   const { config } = options;
   const place = { folder: folder.postgres, port: ports.postgres, password: keys.internal.postgresPassword };
   const databaseUrl = config.databaseUrl ?? postgresUrl(place, databaseName);
   const temporalAddress = config.temporalAddress ?? `127.0.0.1:${ports.temporal}`;
+
+  let serviceUrl: string | undefined;
 
   const startPostgres = async (signal: AbortSignal): Promise<void> => {
     if (config.databaseUrl) await checkOutsidePostgres(databaseUrl, signal);
@@ -41,6 +52,8 @@ export const startServers = async ({
       await ensureDatabase(postgresUrl(place, 'postgres'), databaseName);
     }
     await migrateDatabase(databaseUrl);
+    serviceUrl = await ensureServiceRole(databaseUrl, servicePasswordOf(keys));
+    if (serviceUrl === undefined) options.onLine(noRole);
   };
   const startTemporal = (signal: AbortSignal): Promise<void> =>
     config.temporalAddress
@@ -48,5 +61,5 @@ export const startServers = async ({
       : parts.start(temporalPart({ folder, ports, options }), signal);
 
   await startTogether([startPostgres, startTemporal], options.signal);
-  return { databaseUrl, temporalAddress };
+  return { databaseUrl, serviceUrl: serviceUrl ?? databaseUrl, temporalAddress };
 };

@@ -1,9 +1,8 @@
 import type { AcceptPins, Pin } from '../../schema/definition.ts';
 import { type AcceptedDefinition, acceptDefinitions, pinStateOf } from '../../store/accept-definitions.ts';
-import type { Database } from '../../store/database.ts';
 import type { Definition, ServerKey } from '../../store/definitions.ts';
 import type { Person } from '../../store/people.ts';
-import type { ApiDecision } from './api-dependencies.ts';
+import type { ApiDecision, ApiDependencies } from './api-dependencies.ts';
 import { inTransaction } from './in-transaction.ts';
 import { recordChange } from './record-change.ts';
 
@@ -31,7 +30,7 @@ export const pinOf = (row: Definition): Pin => {
  * @throws {PlatformError} `not_found`, `conflict`, `definition_suspicious`
  */
 export const acceptPins = (
-  database: Database,
+  { database, audit }: Pick<ApiDependencies, 'database' | 'audit'>,
   person: Person,
   decision: ApiDecision,
   key: ServerKey,
@@ -40,7 +39,7 @@ export const acceptPins = (
   inTransaction(database, async (within) => {
     const accepted = await acceptDefinitions(within, key, accept, person.id);
     for (const { kind, name, before, after, issues } of accepted)
-      await recordChange(within, key, person, decision, {
+      await recordChange(audit, within, key, person, decision, {
         action: 'approveServer',
         resource: `McpServer/${key.server}`,
         server: key.server,

@@ -27,7 +27,7 @@ export const approvalTarget = ({ id, person, rules }: Approval, config: Pick<Api
  * @throws {PlatformError} `not_permitted`, `conflict`, `approval_expired`
  */
 export const answerApproval = async (
-  { database, temporal, logger, permit }: ApiDependencies & { permit: Permit },
+  { database, audit, temporal, logger, permit }: ApiDependencies & { permit: Permit },
   config: Pick<ApiConfig, 'profile'>,
   person: Person,
   approval: Approval,
@@ -41,6 +41,7 @@ export const answerApproval = async (
   const stamp = approval.person === person.id ? 'self' : person.stamp;
   const decided = await decideApproval(
     database,
+    audit,
     { org, project, id },
     { person: person.id, verdict, digest, policies: counted, stamp, comment: comment ?? null, decisionId },
     {

@@ -1,5 +1,8 @@
+import type { AuditVerification } from '../../schema/audit-verification.ts';
 import type { Tenancy } from '../../schema/ids.ts';
 import type { FleetWorkflowInput } from '../../schema/workflow-contract.ts';
+import type { AuditLog } from '../../store/audit-log.ts';
+import type { RefusalCounter } from '../../store/audit-refusals.ts';
 import type { ContentStore } from '../../store/contents.ts';
 import type { Database } from '../../store/database.ts';
 import type { Person } from '../../store/people.ts';
@@ -15,10 +18,11 @@ export type ApiAction =
   | 'launchFleet'
   | 'manageRun'
   | 'readAudit'
-  | 'seeApproval';
+  | 'seeApproval'
+  | 'erasePerson';
 
 /** One policy decision about what a person asks of the api; `policies` are the ids of those that decided. */
-export type ApiDecision = { effect: 'allow' | 'deny'; decisionId: string; policies: string[] };
+export type ApiDecision = { effect: 'allow' | 'deny'; decisionId: string; policies: string[]; policyVersion?: string | undefined };
 
 /** What a decision is about; `approval` says of an approval whose call it is and who may answer. */
 export type ApiTarget = {
@@ -67,6 +71,10 @@ export type ApiConfig = {
 
 export type ApiDependencies = {
   database: Database;
+  audit: AuditLog;
+  /** Refusals of callers that nobody knows. */
+  unknownCallers: RefusalCounter;
+  verifyAudit: () => Promise<AuditVerification>;
   contentStore: ContentStore;
   /** Shared with the gateway: opens calls that wait for an approval. */
   approvalKeys: ContentKeys;

@@ -52,10 +52,11 @@ const setFirstConditions = async (database: Database, { kind, metadata, generati
 /** Applies documents for a person, all or none, and says what an apply would change. */
 export const createDocuments = ({
   database,
+  audit,
   validatePolicies,
   clock,
   permit,
-}: Pick<ApiDependencies, 'database' | 'validatePolicies' | 'clock'> & { permit: Permit }) => {
+}: Pick<ApiDependencies, 'database' | 'audit' | 'validatePolicies' | 'clock'> & { permit: Permit }) => {
   /** Shapes first, then whether the person may, then whatever would tell about other resources. */
   const check = async (
     person: Person,
@@ -106,7 +107,7 @@ export const createDocuments = ({
         const decision = decisions[index];
         if (action === 'unchanged' || !decision) continue;
         const what = { action: 'applyResource', resource: `${kind}/${metadata.name}`, facts: { change: action, generation } };
-        await recordChange(within, metadata, person, decision, what);
+        await recordChange(audit, within, metadata, person, decision, what);
       }
       return { ok: true, results };
     };

@@ -1,4 +1,5 @@
-import type { MiddlewareHandler } from 'hono';
+import type { HttpBindings } from '@hono/node-server';
+import type { Context, MiddlewareHandler } from 'hono';
 import { PlatformError } from '../../schema/errors.ts';
 import { findPersonByToken } from '../../store/people.ts';
 import type { ApiConfig, ApiDependencies, ApiEnvironment } from './api-dependencies.ts';
@@ -7,22 +8,31 @@ import { createPersonTokenVerifier, isAccessToken } from './verify-person-token.
 /** The api as a protected resource: the audience of its tokens. */
 export const apiResourceOf = (publicUrl: string): string => `${publicUrl}/api`;
 
+/** The address that the connection comes from; unknown where requests do not come over one, as in a test. */
+const sourceOf = (context: Context): string | undefined => (context.env as Partial<HttpBindings>)?.incoming?.socket.remoteAddress;
+
 /**
  * Finds the person behind the bearer token (RFC 6750 §2.1), anew for each request, so a revoked token ends at once: an access token of a
  * login, or a token of the installation.
  * @throws {PlatformError} `not_authenticated`, `token_refused`, `scope_insufficient`, `server_unavailable`
  */
 export const authenticate = (
-  { database, clock }: Pick<ApiDependencies, 'database' | 'clock'>,
+  { database, audit, unknownCallers, clock }: Pick<ApiDependencies, 'database' | 'audit' | 'unknownCallers' | 'clock'>,
   { profile, publicUrl, issuer }: Pick<ApiConfig, 'profile' | 'publicUrl' | 'issuer'>,
 ): MiddlewareHandler<ApiEnvironment> => {
   const verify = issuer && createPersonTokenVerifier({ database, issuer, audience: apiResourceOf(publicUrl), clock });
   return async (context, next) => {
+    const refuse = (error: PlatformError): PlatformError => {
+      unknownCallers.count({ source: sourceOf(context), door: 'api', code: error.code });
+      return error;
+    };
     const token = /^Bearer +([^\s]{16,4096})$/i.exec(context.req.header('authorization') ?? '')?.[1];
     if (token === undefined)
-      throw new PlatformError(
-        'not_authenticated',
-        'The request has no bearer token; `quarterdeck login` gets one, and the ready file of a platform on this machine has one for each person.',
+      throw refuse(
+        new PlatformError(
+          'not_authenticated',
+          'The request has no bearer token; `quarterdeck login` gets one, and the ready file of a platform on this machine has one for each person.',
+        ),
       );
     if (verify && isAccessToken(token)) {
       context.set('person', await verify(token));
@@ -31,7 +41,9 @@ export const authenticate = (
     const person = await findPersonByToken(database, token, clock());
     // the installation's own token is for machines of one's own, never for production (design §10)
     if (!person || (profile === 'production' && person.stamp === 'admin-token'))
-      throw new PlatformError('token_refused', 'The token is not known here, has expired, or its person is disabled.');
+      throw refuse(new PlatformError('token_refused', 'The token is not known here, has expired, or its person is disabled.'));
+    // asked for here, where no transaction is open: what the person does is recorded inside one
+    if (audit.people.known(person) === undefined) await audit.people.pseudonymOf(person);
     context.set('person', person);
     await next();
   };

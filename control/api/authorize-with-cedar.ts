@@ -69,7 +69,12 @@ export const createAuthorizer = ({
       ],
     });
     if (decision.error) logger.error({ action, error: decision.error }, 'a decision could not be made and is a deny');
-    return { effect: decision.effect === 'allow' ? 'allow' : 'deny', decisionId: newDecisionId(), policies: decision.policies };
+    return {
+      effect: decision.effect === 'allow' ? 'allow' : 'deny',
+      decisionId: newDecisionId(),
+      policies: decision.policies,
+      policyVersion: policy.versionOf(policies),
+    };
   };
 
   return async (person, action, tenancy, target) => {

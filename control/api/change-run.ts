@@ -1,5 +1,6 @@
 import { PlatformError } from '../../schema/errors.ts';
 import { endedRunStates, type ResumeRun } from '../../schema/run.ts';
+import { traceIdOfRun } from '../../schema/trace.ts';
 import { listAgents, unparkAgents } from '../../store/agents.ts';
 import type { Person } from '../../store/people.ts';
 import { getRun, moveRun, type Run, type RunKey, reopenRun } from '../../store/runs.ts';
@@ -21,13 +22,19 @@ const findForChange = async ({ database, permit }: Dependencies, person: Person,
  * @throws {PlatformError} `run_ended`, `not_found`, `not_permitted`
  */
 export const cancelRun = async (dependencies: Dependencies, person: Person, key: RunKey): Promise<Run> => {
-  const { database, temporal, logger } = dependencies;
+  const { database, audit, temporal, logger } = dependencies;
   const { run, decision } = await findForChange(dependencies, person, key);
   const hasMoved = await moveRun(database, key, ['starting', 'running'], 'cancelling', `cancelled by ${person.id}`);
   const current = await getRun(database, key);
   if (endedRunStates.includes(current.state))
     throw new PlatformError('run_ended', `The run ${key.id} has ended as ${current.state}; there is nothing to cancel.`);
-  if (hasMoved) await recordChange(database, run, person, decision, { action: 'cancelRun', fleet: run.fleet, run: run.id });
+  if (hasMoved)
+    await recordChange(audit, database, run, person, decision, {
+      action: 'cancelRun',
+      fleet: run.fleet,
+      run: run.id,
+      traceId: traceIdOfRun(run.id),
+    });
   const { org, project, fleet, id: runId } = run;
   await temporal
     .cancelFleet({ org, project, fleet, runId })
@@ -42,7 +49,7 @@ export const cancelRun = async (dependencies: Dependencies, person: Person, key:
  * @throws {PlatformError} `conflict` when the run is not ended as partial or failed, or has no such agent; `input_invalid`
  */
 export const resumeRun = async (dependencies: Dependencies, person: Person, key: RunKey, resume: ResumeRun): Promise<Run> => {
-  const { database, temporal, logger } = dependencies;
+  const { database, audit, temporal, logger } = dependencies;
   const { run, decision } = await findForChange(dependencies, person, key);
   const parked = (await listAgents(database, key)).filter(({ state }) => state === 'parked' || state === 'failed').map(({ id }) => id);
   const strangers = resume.agents?.filter((id) => !parked.includes(id)) ?? [];
@@ -55,7 +62,7 @@ export const resumeRun = async (dependencies: Dependencies, person: Person, key:
     throw new PlatformError('conflict', `The run ${key.id} was resumed or changed by somebody else at the same moment.`);
   const agents = await unparkAgents(database, key, resume);
   const { addSteps, addCalls, addTokens, addSeconds } = resume;
-  await recordChange(database, run, person, decision, {
+  await recordChange(audit, database, run, person, decision, {
     action: 'resumeRun',
     fleet: run.fleet,
     run: run.id,

@@ -1,16 +1,14 @@
 import { Hono } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
-import { AuditQuerySchema } from '../../schema/audit-event.ts';
 import { PlatformError } from '../../schema/errors.ts';
-import { queryAudit } from '../../store/audit.ts';
 import type { ApiConfig, ApiDependencies, ApiEnvironment } from './api-dependencies.ts';
 import { approvalRoutes } from './approval-routes.ts';
+import { auditRoutes } from './audit-routes.ts';
 import { apiResourceOf, authenticate } from './authenticate.ts';
 import { guardRequests, nameRequest } from './guard-requests.ts';
 import { peopleRoutes } from './people-routes.ts';
 import { createPermit } from './permit.ts';
 import { pinRoutes } from './pin-routes.ts';
-import { readQuery, tenancyOf } from './read-request.ts';
 import { createErrorRenderer } from './render-error.ts';
 import { resourceRoutes } from './resource-routes.ts';
 import { runRoutes } from './run-routes.ts';
@@ -19,7 +17,7 @@ const maxBodyBytes = 4 * 1024 * 1024;
 
 /** The routes of the control plane, each request named, guarded, authenticated and bounded before a route sees it. */
 export const createApi = (config: ApiConfig, dependencies: ApiDependencies): Hono<ApiEnvironment> => {
-  const { database, logger } = dependencies;
+  const { database, audit, logger } = dependencies;
   const permit = createPermit(dependencies);
   const api = new Hono<ApiEnvironment>();
   api.onError(createErrorRenderer(logger, config.publicUrl));
@@ -60,15 +58,10 @@ export const createApi = (config: ApiConfig, dependencies: ApiDependencies): Hon
     const { org, id, groups, roles, stamp } = context.get('person');
     return context.json({ org, id, groups, roles, stamp });
   });
-  versioned.get('/:org/:project/audit', async (context) => {
-    const tenancy = tenancyOf(context);
-    const query = readQuery(context, AuditQuerySchema);
-    await permit(context.get('person'), 'readAudit', tenancy);
-    return context.json({ events: await queryAudit(database, tenancy, query) });
-  });
+  versioned.route('/', auditRoutes({ ...dependencies, permit }));
   versioned.route('/', resourceRoutes({ ...dependencies, permit }));
-  versioned.route('/', peopleRoutes({ database, permit }));
-  versioned.route('/', pinRoutes({ database, permit }));
+  versioned.route('/', peopleRoutes({ database, audit, permit }));
+  versioned.route('/', pinRoutes({ database, audit, permit }));
   versioned.route('/', runRoutes(config, { ...dependencies, permit }));
   versioned.route('/', approvalRoutes(config, { ...dependencies, permit }));
   api.route('/api/v1alpha1', versioned);

@@ -6,7 +6,7 @@ import { deleteDefinitions } from '../../store/definitions.ts';
 import type { Person } from '../../store/people.ts';
 import { deleteResource, findResource, listResources } from '../../store/resources.ts';
 import { listOpenRuns } from '../../store/runs.ts';
-import type { ApiDecision } from './api-dependencies.ts';
+import type { ApiDecision, ApiDependencies } from './api-dependencies.ts';
 import { inTransaction } from './in-transaction.ts';
 import { recordChange } from './record-change.ts';
 import { referencesOf } from './resource-references.ts';
@@ -39,7 +39,12 @@ export const getResource = async (database: Database, key: Key): Promise<StoredR
  * Deletes a resource that nothing needs any more, with what was pinned of it.
  * @throws {PlatformError} `not_found`, `conflict` naming what mentions it
  */
-export const removeResource = (database: Database, person: Person, decision: ApiDecision, key: Key): Promise<void> => {
+export const removeResource = (
+  { database, audit }: Pick<ApiDependencies, 'database' | 'audit'>,
+  person: Person,
+  decision: ApiDecision,
+  key: Key,
+): Promise<void> => {
   const { org, project, kind, name } = key;
   const remove = async (within: Database): Promise<void> => {
     const { generation } = await getResource(within, key);
@@ -55,7 +60,7 @@ export const removeResource = (database: Database, person: Person, decision: Api
     await deleteResource(within, key);
     if (kind === 'McpServer') await deleteDefinitions(within, { org, project, server: name });
     const what = { action: 'deleteResource', resource: `${kind}/${name}`, facts: { change: 'deleted', generation } };
-    await recordChange(within, key, person, decision, what);
+    await recordChange(audit, within, key, person, decision, what);
   };
   return inTransaction(database, remove, { lockOrg: org });
 };

@@ -4,6 +4,7 @@ import { PlatformError } from '../../schema/errors.ts';
 import { runIdFrom, type Tenancy } from '../../schema/ids.ts';
 import type { FleetSpec } from '../../schema/resources/fleet.ts';
 import type { StartRun } from '../../schema/run.ts';
+import { traceIdOfRun } from '../../schema/trace.ts';
 import type { Database } from '../../store/database.ts';
 import type { Person } from '../../store/people.ts';
 import { findResource } from '../../store/resources.ts';
@@ -45,7 +46,7 @@ const findFleet = async (database: Database, permit: Permit, person: Person, ten
  * @throws {PlatformError} `not_permitted`, `not_found`, `input_invalid`
  */
 export const launchRun = async (
-  { database, contentStore, temporal, logger, permit }: ApiDependencies & { permit: Permit },
+  { database, audit, contentStore, temporal, logger, permit }: ApiDependencies & { permit: Permit },
   { dataDirectory }: Pick<ApiConfig, 'dataDirectory'>,
   person: Person,
   tenancy: Tenancy,
@@ -75,7 +76,13 @@ export const launchRun = async (
       launchDecisionId: decision.decisionId,
     });
     const facts = { folders: taken.volumes.map(({ hostPath }) => hostPath) };
-    await recordChange(within, tenancy, person, decision, { action: 'launchFleet', fleet, run: id, facts });
+    await recordChange(audit, within, tenancy, person, decision, {
+      action: 'launchFleet',
+      fleet,
+      run: id,
+      traceId: traceIdOfRun(id),
+      facts,
+    });
   });
   const start = { org, project, fleet, runId: id, attempt: 1 };
   await temporal

@@ -9,7 +9,11 @@ import { parseAs, tenancyOf } from './read-request.ts';
 import { recordChange } from './record-change.ts';
 
 /** The people of an org: listed, shut out, let in again. Whoever is shut out is refused everywhere within five seconds. */
-export const peopleRoutes = ({ database, permit }: Pick<ApiDependencies, 'database'> & { permit: Permit }): Hono<ApiEnvironment> => {
+export const peopleRoutes = ({
+  database,
+  audit,
+  permit,
+}: Pick<ApiDependencies, 'database' | 'audit'> & { permit: Permit }): Hono<ApiEnvironment> => {
   const routes = new Hono<ApiEnvironment>();
 
   routes.get('/:org/:project/people', async (context) => {
@@ -28,7 +32,7 @@ export const peopleRoutes = ({ database, permit }: Pick<ApiDependencies, 'databa
       if (!(await setPersonDisabled(within, tenancy.org, id, disabled)))
         throw new PlatformError('not_found', `There is no person ${id} in ${tenancy.org}.`);
       const facts = { change: disabled ? 'disabled' : 'enabled' };
-      await recordChange(within, tenancy, person, decision, { action: 'applyResource', resource: `Person/${id}`, facts });
+      await recordChange(audit, within, tenancy, person, decision, { action: 'applyResource', resource: `Person/${id}`, facts });
     });
     return context.json({ id, disabled });
   };

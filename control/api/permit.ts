@@ -1,6 +1,5 @@
 import { PlatformError } from '../../schema/errors.ts';
 import { defaultTenancy, type Tenancy } from '../../schema/ids.ts';
-import { appendAudit } from '../../store/audit.ts';
 import type { Person } from '../../store/people.ts';
 import type { ApiAction, ApiDecision, ApiDependencies, ApiTarget } from './api-dependencies.ts';
 import { newDecisionId } from './new-decision-id.ts';
@@ -19,14 +18,14 @@ const foreignOrg = (): ApiDecision => ({
  * @returns the decision, an `allow`
  */
 export const createPermit =
-  ({ database, authorize }: Pick<ApiDependencies, 'database' | 'authorize'>): Permit =>
+  ({ database, audit, authorize }: Pick<ApiDependencies, 'database' | 'audit' | 'authorize'>): Permit =>
   async (person, action, tenancy, target) => {
     const isOwnOrg = person.org === tenancy.org;
     const decision = isOwnOrg ? await authorize(person, action, tenancy, target) : foreignOrg();
     if (decision.effect === 'allow') return decision;
-    const { decisionId, policies } = decision;
+    const { decisionId, policies, policyVersion } = decision;
     const resource = target ? `${target.kind}/${target.name}` : null;
-    await appendAudit(database, [
+    await audit.append(database, [
       {
         // a refusal of somebody from elsewhere is on record where they come from, and costs the other org nothing
         ...(isOwnOrg ? tenancy : { org: person.org, project: defaultTenancy.project }),
@@ -35,6 +34,7 @@ export const createPermit =
         decision: 'deny',
         decisionId,
         policies,
+        policyVersion: policyVersion ?? null,
         person: person.id,
         resource,
         outcome: 'refused',

@@ -9,7 +9,11 @@ import type { Permit } from './permit.ts';
 import { parseAs, readBody, tenancyOf } from './read-request.ts';
 
 /** What is pinned of MCP servers: shown, and accepted by a person. */
-export const pinRoutes = ({ database, permit }: Pick<ApiDependencies, 'database'> & { permit: Permit }): Hono<ApiEnvironment> => {
+export const pinRoutes = ({
+  database,
+  audit,
+  permit,
+}: Pick<ApiDependencies, 'database' | 'audit'> & { permit: Permit }): Hono<ApiEnvironment> => {
   const routes = new Hono<ApiEnvironment>();
   const keyOf = (context: Context<ApiEnvironment>) => ({
     ...tenancyOf(context),
@@ -36,7 +40,13 @@ export const pinRoutes = ({ database, permit }: Pick<ApiDependencies, 'database'
     const person = context.get('person');
     const decision = await permit(person, 'approveServer', key, key);
     await getResource(database, key);
-    const accepted = await acceptPins(database, person, decision, { org: key.org, project: key.project, server: key.name }, accept);
+    const accepted = await acceptPins(
+      { database, audit },
+      person,
+      decision,
+      { org: key.org, project: key.project, server: key.name },
+      accept,
+    );
     return context.json({ accepted: accepted.map(({ kind, name, after }) => ({ kind, name, currentHash: after })) });
   });
 

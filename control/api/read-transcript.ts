@@ -16,7 +16,7 @@ export type AgentTranscript = { agentId: string; state: AgentState; transcript: 
  * @throws {PlatformError} `not_found`, `not_permitted`, `content_missing`
  */
 export const readTranscript = async (
-  { database, contentStore, permit }: ApiDependencies & { permit: Permit },
+  { database, audit, contentStore, permit }: ApiDependencies & { permit: Permit },
   person: Person,
   key: RunKey,
   agent: string,
@@ -30,6 +30,6 @@ export const readTranscript = async (
   if (!found.transcriptDigest) throw new PlatformError('not_found', `The agent ${agentId} has no transcript yet; it is ${found.state}.`);
   const transcript = await loadTranscript(contentStore, { org, project }, found.transcriptDigest);
   const what = { kind: 'call' as const, action: 'readTranscript', fleet: run.fleet, run: run.id, agent: agentId, role: found.role };
-  await recordChange(database, key, person, decision, what);
+  await recordChange(audit, database, key, person, decision, what);
   return { agentId, state: found.state, transcript };
 };

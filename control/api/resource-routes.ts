@@ -24,7 +24,7 @@ const invalid = (issues: DocumentIssue[]): PlatformError =>
 
 /** `apply`, `diff`, `get`, `delete` and the schemas of the kinds. */
 export const resourceRoutes = ({ permit, ...dependencies }: ApiDependencies & { permit: Permit }): Hono<ApiEnvironment> => {
-  const { database } = dependencies;
+  const { database, audit } = dependencies;
   const documents = createDocuments({ ...dependencies, permit });
   const routes = new Hono<ApiEnvironment>();
   const keyOf = (context: Context<ApiEnvironment>) => {
@@ -73,14 +73,14 @@ export const resourceRoutes = ({ permit, ...dependencies }: ApiDependencies & { 
   routes.get('/:org/:project/resources/:kind/:name/events', async (context) => {
     const key = keyOf(context);
     await permit(context.get('person'), 'getResource', key, key);
-    const changes = await queryAudit(database, key, { kind: 'change', limit: eventsSearched });
+    const changes = await queryAudit(database, key, { kind: 'change', limit: eventsSearched }, audit.people);
     return context.json({ events: changes.filter(({ resource }) => resource === `${key.kind}/${key.name}`).slice(-eventsShown) });
   });
 
   routes.delete('/:org/:project/resources/:kind/:name', async (context) => {
     const key = keyOf(context);
     const decision = await permit(context.get('person'), 'deleteResource', key, key);
-    await removeResource(database, context.get('person'), decision, key);
+    await removeResource({ database, audit }, context.get('person'), decision, key);
     return context.json({ kind: key.kind, org: key.org, project: key.project, name: key.name, action: 'deleted' });
   });
 

@@ -11,7 +11,7 @@ import { recordChange } from './record-change.ts';
  * @throws {PlatformError} `secret_unavailable`, `internal` where the stored call is not the approval's
  */
 export const showApproval = async (
-  { database, approvalKeys }: Pick<ApiDependencies, 'database' | 'approvalKeys'>,
+  { database, audit, approvalKeys }: Pick<ApiDependencies, 'database' | 'audit' | 'approvalKeys'>,
   person: Person,
   decision: ApiDecision,
   approval: Approval,
@@ -19,7 +19,7 @@ export const showApproval = async (
   const call = await openApprovedCall(database, approvalKeys, approval);
   const { id, agent, role, fleet, run, server, tool } = approval;
   const what = { kind: 'call' as const, action: 'seeApproval', resource: `Approval/${id}` };
-  await recordChange(database, approval, person, decision, { ...what, agent, role, fleet, run, server, tool });
+  await recordChange(audit, database, approval, person, decision, { ...what, agent, role, fleet, run, server, tool });
   const shown = call.inputResponses === undefined ? call.arguments : { arguments: call.arguments, inputResponses: call.inputResponses };
   return { ...approval, arguments: withHiddenShown(JSON.stringify(shown, undefined, 2)) };
 };

@@ -1,3 +1,4 @@
+import type { AuditLog } from '../../store/audit-log.ts';
 import type { Database } from '../../store/database.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import { createLeadership } from './leadership.ts';
@@ -11,12 +12,14 @@ import { createApprovalSweep, type TellAgent } from './sweep-approvals.ts';
  */
 export const startController = ({
   database,
+  audit,
   temporal,
   clock,
   intervalMs,
   logger,
 }: {
   database: Database;
+  audit: AuditLog;
   temporal: SweepTemporal & { tellAgent: TellAgent };
   clock: () => Date;
   intervalMs: number;
@@ -24,7 +27,7 @@ export const startController = ({
 }): { close(): Promise<void> } => {
   const leadership = createLeadership(database);
   const sweep = createSweep({ database, temporal, clock, logger });
-  const sweepApprovals = createApprovalSweep({ database, tellAgent: temporal.tellAgent, clock, logger });
+  const sweepApprovals = createApprovalSweep({ database, audit, tellAgent: temporal.tellAgent, clock, logger });
   let timer: NodeJS.Timeout | undefined;
   let isClosed = false;
   let isAway = false;

@@ -103,6 +103,7 @@ export const createModernEdge = ({
       };
       const idempotencyKey = textOf(headers['idempotency-key']);
       if (idempotencyKey !== undefined) asked.idempotencyKey = idempotencyKey;
+      if (headers.traceparent !== undefined) asked.traceHeaders = headers;
       answer.reply(await surface.handle(asked));
     } catch (error) {
       logger.error({ err: error, method }, 'a request failed inside');

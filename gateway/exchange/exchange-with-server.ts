@@ -4,6 +4,7 @@ import { qualifiedName } from '../../schema/ids.ts';
 import type { GatewayContext } from '../gateway-context.ts';
 import type { ClientRequest, Round } from '../mcp/client-request.ts';
 import { isObject, type JsonObject, type Reply } from '../mcp/message.ts';
+import { traceMeta, traceOf } from '../mcp/trace-context.ts';
 import { callerOf } from '../surface/caller-of.ts';
 import { RefusedByStatus } from '../upstream/refusal.ts';
 import { ResultTooLarge } from '../upstream/result-too-large.ts';
@@ -94,7 +95,7 @@ export const exchangeWithServer = async (exchange: ServerExchange): Promise<Repl
     reply = await connection.request({
       method,
       params: { ...params, ...roundParams(exchange) },
-      ...(passed || meta ? { meta: { ...passed, ...meta } } : {}),
+      meta: { ...passed, ...meta, ...traceMeta(traceOf(request)) },
       wantsProgress: progressTokenOf(request.params) !== undefined,
       ...(parameterHeaders ? { parameterHeaders } : {}),
       ...(name === undefined ? {} : { name }),

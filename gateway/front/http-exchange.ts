@@ -9,6 +9,8 @@ export type ShortRequest = {
   /** Names in lower case, each once. */
   readonly headers: IncomingHttpHeaders;
   readonly body: Buffer;
+  /** Where the connection comes from. */
+  readonly remoteAddress: string | undefined;
 };
 
 /** A request as MCP's edge takes it: short ones bring their body along, the others are read. */

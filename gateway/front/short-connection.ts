@@ -31,6 +31,7 @@ export type ShortConnectionEvents = {
  */
 export class ShortConnection {
   readonly #socket: Socket;
+  readonly #remoteAddress: string | undefined;
   readonly #events: ShortConnectionEvents;
   #answer: ShortAnswer | undefined;
   #begun: Begun | undefined;
@@ -42,6 +43,7 @@ export class ShortConnection {
 
   constructor(socket: Socket, events: ShortConnectionEvents) {
     this.#socket = socket;
+    this.#remoteAddress = socket.remoteAddress;
     this.#events = events;
     socket.on('data', this.#onData).on('end', this.#onEnd).on('drain', this.#onDrain).on('close', this.#onClose).on('error', this.#onError);
   }
@@ -111,7 +113,7 @@ export class ShortConnection {
   #serve({ url, headers }: ShortHead, body: Buffer): void {
     this.#isFresh = false;
     this.#answer = new ShortAnswer(this.#socket, this.#onAnswered);
-    this.#events.onRequest({ method: 'POST', url, headers, body }, this.#answer);
+    this.#events.onRequest({ method: 'POST', url, headers, body, remoteAddress: this.#remoteAddress }, this.#answer);
   }
 
   readonly #onAnswered = ({ shouldKeepAlive }: ShortAnswer): void => {

@@ -74,6 +74,7 @@ export const createRequestRunner = ({
       signal,
       notify: (notification) => outlet.say(JSON.stringify({ jsonrpc: '2.0', ...notification })),
       ...(typeof idempotencyKey === 'string' ? { idempotencyKey } : {}),
+      ...(request.headers.traceparent === undefined ? {} : { traceHeaders: request.headers }),
       ...(session ? { session } : {}),
       ...(session && outlet.canAsk ? { ask: ask(session) } : {}),
     };

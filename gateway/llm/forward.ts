@@ -18,7 +18,7 @@ const ask = async (call: ModelCall, target: ProviderTarget, body: string): Promi
   try {
     return await send(target.url, {
       method: 'POST',
-      headers: providerHeaders(target, required(call.chat, 'the request').isStreamed),
+      headers: providerHeaders(target, required(call.chat, 'the request').isStreamed, call.trace),
       body,
       dispatcher: call.dispatcher,
       signal: AbortSignal.any([call.caller.signal, deadline.signal]),

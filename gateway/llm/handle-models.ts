@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Agent } from 'undici';
 import { PlatformError, toPlatformError } from '../../schema/errors.ts';
 import type { GatewayContext } from '../gateway-context.ts';
+import { readTrace } from '../mcp/trace-context.ts';
 import { callModel } from './call-model.ts';
 import { listModels } from './list-models.ts';
 import { type Answer, CallerLeft, type ModelCall, newModelCall } from './model-call.ts';
@@ -83,6 +84,7 @@ export const createModelHandler = (
       request,
       response,
       requestId,
+      trace: readTrace(request.headers),
       startedAt: gateway.now(),
       caller,
       dispatcher,

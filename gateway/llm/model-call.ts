@@ -5,6 +5,7 @@ import { defaultTenancy, type Tenancy } from '../../schema/ids.ts';
 import type { StoredResource } from '../../schema/resource.ts';
 import { type Decision, newDecisionId } from '../decide.ts';
 import type { GatewayContext } from '../gateway-context.ts';
+import type { Trace } from '../mcp/trace-context.ts';
 import type { Principal } from '../principal.ts';
 import type { ChatRequest } from './chat-request.ts';
 import type { Spent } from './usage.ts';
@@ -19,6 +20,7 @@ export type ModelCall = {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
   readonly requestId: string;
+  readonly trace: Trace;
   readonly startedAt: number;
   /** Aborted when the caller leaves, or stops reading. */
   readonly caller: AbortController;

@@ -2,6 +2,7 @@ import { PlatformError } from '../../schema/errors.ts';
 import type { StoredResource } from '../../schema/resource.ts';
 import { resolveSecret } from '../../store/secrets/references.ts';
 import type { GatewayConfig } from '../gateway-config.ts';
+import type { Trace } from '../mcp/trace-context.ts';
 import { type ChatRequest, outputLimits } from './chat-request.ts';
 import { withMembers } from './scan-json.ts';
 
@@ -42,12 +43,13 @@ export const providerTarget = async (
   return { name, url: withPath(spec.baseUrl, false), key, timeoutMs };
 };
 
-/** Headers are ours alone: nothing of the caller's, above all not its token, reaches a provider. */
-export const providerHeaders = ({ key }: ProviderTarget, isStreamed: boolean): Record<string, string> => ({
+/** Headers are ours alone: nothing of the caller's but the id of its trace, above all not its token, reaches a provider. */
+export const providerHeaders = ({ key }: ProviderTarget, isStreamed: boolean, { traceparent }: Trace): Record<string, string> => ({
   'content-type': 'application/json',
   accept: isStreamed ? 'text/event-stream' : 'application/json',
   'accept-encoding': 'identity',
   'user-agent': 'quarterdeck',
+  traceparent,
   ...(key === undefined ? {} : { authorization: `Bearer ${key}` }),
 });
 

@@ -1,6 +1,7 @@
 import type { NewAuditEvent } from '../../schema/audit-event.ts';
 import { isPlatformError, type PlatformError, toPlatformError } from '../../schema/errors.ts';
 import { countRefusal } from '../../store/ledger.ts';
+import { countUnknownCaller } from '../auth/count-unknown-caller.ts';
 import { auditWho } from '../principal.ts';
 import { CallerLeft, type ModelCall, type ModelCallStep, tenancyOf } from './model-call.ts';
 
@@ -14,6 +15,9 @@ const auditEventOf = (call: ModelCall, rest: Pick<NewAuditEvent, 'kind' | 'outco
     decision: 'allow',
     decisionId,
     policies: decision?.policies ?? [],
+    policyVersion: decision?.policyVersion ?? null,
+    argumentsDigest: call.chat ? gateway.digestArguments(call.chat.body) : null,
+    traceId: call.trace.traceId,
     model: model?.metadata.name ?? name?.slice(0, 128) ?? null,
     operationId: operationId ?? null,
     durationMs: gateway.now() - startedAt,
@@ -60,7 +64,7 @@ export const record: ModelCallStep = async (call, next) => {
       audit.write(event);
       if (event.kind === 'refusal' && !error.isRetryable && principal.kind === 'agent')
         await countRefusal(database, principal.agentId).catch(() => undefined);
-    }
+    } else countUnknownCaller(call.gateway, call.request, 'models', thrown);
     throw thrown;
   }
 };

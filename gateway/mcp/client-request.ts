@@ -1,9 +1,11 @@
+import type { IncomingHttpHeaders } from 'node:http';
 import type { Tenancy } from '../../schema/ids.ts';
 import type { Endpoint } from '../../schema/mcp-endpoint.ts';
 import type { Era, LogLevel } from '../../schema/mcp-revisions.ts';
 import type { McpTaskContent } from '../../store/mcp-tasks.ts';
 import type { Principal } from '../principal.ts';
 import type { JsonObject, Notification, Question, Reply, RequestId } from './message.ts';
+import type { Trace } from './trace-context.ts';
 
 /** What a client said of itself: per request in the modern era, at `initialize` in the legacy one. */
 export type ClientFacts = {
@@ -62,6 +64,9 @@ export type ClientRequest = {
   parameterHeaders: Readonly<Record<string, string>>;
   /** Lowest level of log messages that the client wants for this request; undefined = none (modern: `_meta`; legacy: the session's). */
   logLevel: LogLevel | undefined;
+  /** Where there is a `traceparent` among the headers; `traceOf` reads it, and keeps the trace. */
+  traceHeaders?: IncomingHttpHeaders;
+  trace?: Trace;
   /** A later round of a request that needed input, as its sealed `requestState` says; set by `exchange.serve`, never by the edge. */
   round?: Round;
   /**

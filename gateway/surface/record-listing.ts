@@ -1,6 +1,7 @@
 import { newDecisionId } from '../decide.ts';
 import type { GatewayContext } from '../gateway-context.ts';
 import type { ClientRequest } from '../mcp/client-request.ts';
+import { traceOf } from '../mcp/trace-context.ts';
 import { auditWho } from '../principal.ts';
 
 /** Whose rows a request writes where no item says it: the endpoint's, or the caller's own. */
@@ -25,5 +26,6 @@ export const recordListing = (
     decisionId: newDecisionId(),
     toolset: request.endpoint.kind === 'toolset' ? request.endpoint.toolset : null,
     outcome: 'ok',
+    traceId: traceOf(request).traceId,
     facts,
   });

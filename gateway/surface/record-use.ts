@@ -6,6 +6,7 @@ import { type Decision, newDecisionId } from '../decide.ts';
 import type { GatewayContext } from '../gateway-context.ts';
 import type { ClientRequest } from '../mcp/client-request.ts';
 import type { Reply } from '../mcp/message.ts';
+import { traceOf } from '../mcp/trace-context.ts';
 import { auditWho } from '../principal.ts';
 import type { Source } from './exposed.ts';
 import { tenancyOf } from './record-listing.ts';
@@ -36,6 +37,8 @@ const eventOf = (
   action,
   decisionId: decision?.decisionId ?? newDecisionId(),
   policies: [...(decision?.policies ?? [])],
+  policyVersion: decision?.policyVersion ?? null,
+  traceId: traceOf(request).traceId,
   toolset: source?.toolset ?? (request.endpoint.kind === 'toolset' ? request.endpoint.toolset : null),
   server: source?.server.metadata.name ?? null,
   resource: name.slice(0, longestName),

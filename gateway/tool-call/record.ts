@@ -4,6 +4,7 @@ import { countRefusal } from '../../store/ledger.ts';
 import { newDecisionId } from '../decide.ts';
 import { RpcRefusal } from '../exchange/error-reply.ts';
 import type { Reply } from '../mcp/message.ts';
+import { traceOf } from '../mcp/trace-context.ts';
 import { auditWho } from '../principal.ts';
 import { isComplete } from '../surface/present-result.ts';
 import { isReadOnly, type ToolCall, type ToolCallStep, tenancyOf } from './tool-call.ts';
@@ -39,14 +40,19 @@ export const auditEventOf = (call: ToolCall, rest: Pick<NewAuditEvent, 'kind' | 
     decision: 'allow',
     decisionId: decision?.decisionId ?? newDecisionId(),
     policies: decision?.policies ?? [],
+    policyVersion: decision?.policyVersion ?? null,
+    argumentsDigest: gateway.digestArguments(call.arguments),
+    traceId: traceOf(request).traceId,
     toolset: tool?.toolset ?? (request.endpoint.kind === 'toolset' ? request.endpoint.toolset : null),
     server: tool?.server.metadata.name ?? null,
     tool: tool?.pinned.name ?? call.name.slice(0, 128),
     operationId: call.operationId,
     durationMs: gateway.now() - startedAt,
+    // in the order of their names, which is how they are hashed
     facts: {
-      ...(facts ? { paths: facts.paths, hosts: facts.hosts, bytes: facts.bytes } : {}),
+      ...(facts ? { bytes: facts.bytes, hosts: facts.hosts } : {}),
       ...(call.connection ? { isolation: call.connection.isolation } : {}),
+      ...(facts ? { paths: facts.paths } : {}),
       ...(call.isReplay ? { replay: true } : {}),
       ...(call.approvalId ? { approval: call.approvalId } : {}),
     },

@@ -1,5 +1,6 @@
 import { instanceHeader, lostHeader } from '../../schema/host-headers.ts';
 import type { JsonObject, Reply } from '../mcp/message.ts';
+import { traceHeaders } from '../mcp/trace-context.ts';
 import type { Flight } from './flight.ts';
 import type { FlightTable } from './flight-table.ts';
 import { legacyBody } from './legacy-body.ts';
@@ -18,7 +19,7 @@ import { UpstreamLost } from './upstream-lost.ts';
 import { acceptBoth, pathOf, type Wire } from './wire.ts';
 
 /** One request, and the connections that it takes one after the other. */
-type Trip = { flight: Flight; body: string; options: SendOptions; answer?: Answer; wasSent: boolean; isSecond: boolean };
+type Trip = { flight: Flight; body: string; trace: string[]; options: SendOptions; answer?: Answer; wasSent: boolean; isSecond: boolean };
 
 /**
  * Sends requests in a session of streamable HTTP. One that the server sends back since it does not know the session is sent once more in the
@@ -87,7 +88,7 @@ export const createLegacyTransmit = ({
 
   const attempt = (open: OpenLegacy, trip: Trip): void => {
     const { flight, body, options } = trip;
-    const headers = [...acceptBoth, ...open.headers];
+    const headers = [...acceptBoth, ...open.headers, ...trip.trace];
     if (options.instance !== undefined) headers.push(instanceHeader, options.instance);
     const answer = readAnswer(
       wire.sender,
@@ -114,7 +115,14 @@ export const createLegacyTransmit = ({
   return (open: OpenLegacy, request: UpstreamRequest, options: SendOptions): Promise<Reply> => {
     const id = nextRequestId();
     const flight = begin(id, open, request, () => trip);
-    const trip: Trip = { flight, body: legacyBody(id, request), options, wasSent: false, isSecond: false };
+    const trip: Trip = {
+      flight,
+      body: legacyBody(id, request),
+      trace: traceHeaders(request.meta),
+      options,
+      wasSent: false,
+      isSecond: false,
+    };
     attempt(open, trip);
     return flight.reply;
   };

@@ -2,6 +2,7 @@ import { instanceHeader } from '../../schema/host-headers.ts';
 import { metaKeys } from '../../schema/mcp-revisions.ts';
 import type { ClientFacts } from '../mcp/client-request.ts';
 import { type JsonObject, rpcCodes } from '../mcp/message.ts';
+import { traceHeaders } from '../mcp/trace-context.ts';
 import { encodeHeaderValue } from './encode-header-value.ts';
 import { beginFlight, type Flight } from './flight.ts';
 import { lossAtHost } from './loss-at-host.ts';
@@ -48,8 +49,8 @@ export const createModernSession = ({
   };
   let load = 0;
 
-  const headersOf = ({ method, params, name = nameOf(params), parameterHeaders }: UpstreamRequest, instance?: string): string[] => {
-    const headers = [...baseHeaders, 'mcp-method', method];
+  const headersOf = ({ method, params, meta, name = nameOf(params), parameterHeaders }: UpstreamRequest, instance?: string): string[] => {
+    const headers = [...baseHeaders, ...traceHeaders(meta), 'mcp-method', method];
     if (name !== undefined) headers.push('mcp-name', encodeHeaderValue(name));
     for (const key in parameterHeaders) headers.push(key, parameterHeaders[key] ?? '');
     if (instance !== undefined) headers.push(instanceHeader, instance);

@@ -1,18 +1,6 @@
-import {
-  bigint,
-  bigserial,
-  customType,
-  doublePrecision,
-  index,
-  integer,
-  jsonb,
-  pgTable,
-  primaryKey,
-  text,
-  timestamp,
-} from 'drizzle-orm/pg-core';
+import { integer, pgTable, primaryKey, text, timestamp } from 'drizzle-orm/pg-core';
+import { bytea } from './bytea.ts';
 
-const bytea = customType<{ data: Buffer; driverData: Buffer }>({ dataType: () => 'bytea' });
 const created = () => timestamp('created_at', { withTimezone: true }).notNull().defaultNow();
 
 /**
@@ -35,45 +23,6 @@ export const operations = pgTable(
     settledAt: timestamp('settled_at', { withTimezone: true }),
   },
   (table) => [primaryKey({ columns: [table.org, table.project, table.principal, table.id] })],
-);
-
-/** Rows are only ever added. */
-export const auditEvents = pgTable(
-  'audit_events',
-  {
-    sequence: bigserial({ mode: 'number' }).primaryKey(),
-    at: timestamp({ withTimezone: true }).notNull().defaultNow(),
-    kind: text().notNull(),
-    org: text().notNull(),
-    project: text().notNull(),
-    action: text().notNull(),
-    decision: text().notNull(),
-    decisionId: text('decision_id').notNull(),
-    policies: text().array().notNull().default([]),
-    person: text(),
-    agent: text(),
-    role: text(),
-    fleet: text(),
-    run: text(),
-    toolset: text(),
-    server: text(),
-    tool: text(),
-    model: text(),
-    resource: text(),
-    operationId: text('operation_id'),
-    outcome: text().notNull(),
-    errorCode: text('error_code'),
-    durationMs: doublePrecision('duration_ms'),
-    inputTokens: bigint('input_tokens', { mode: 'number' }),
-    outputTokens: bigint('output_tokens', { mode: 'number' }),
-    costMicroUsd: bigint('cost_micro_usd', { mode: 'number' }),
-    facts: jsonb().notNull().default({}),
-    stamp: text(),
-  },
-  (table) => [
-    index('audit_events_run').on(table.org, table.project, table.run),
-    index('audit_events_at').on(table.org, table.project, table.at),
-  ],
 );
 
 /** Transcripts, results and documents, encrypted; the digest is keyed, so a guess at a text cannot be confirmed. */

@@ -11,6 +11,13 @@ export type ContentKeys = { encryption: Buffer; digest: Buffer };
 const derive = (master: Buffer, purpose: string): Buffer =>
   Buffer.from(hkdfSync('sha256', master, Buffer.alloc(0), `quarterdeck/${purpose}`, 32));
 
+/**
+ * A key for one purpose, for a process that is not to have the master key itself.
+ * @param master - 32 bytes in base64
+ * @returns 32 bytes in base64
+ */
+export const deriveKey = (master: string, purpose: string): string => derive(Buffer.from(master, 'base64'), purpose).toString('base64');
+
 /** @param master - 32 bytes, base64, as kept in the data folder or a secret store */
 export const deriveContentKeys = (master: string, purpose: string): ContentKeys => {
   const bytes = Buffer.from(master, 'base64');

@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import type { NewAuditEvent } from '../../schema/audit-event.ts';
-import { appendAudit } from '../../store/audit.ts';
 import { type CliOptions, runCli, startCli } from '../support/run-cli.ts';
 import { adminToken, guestToken, type RunningApi, startRunningApi } from '../support/running-api.ts';
 
@@ -29,7 +28,7 @@ const read: NewAuditEvent = {
 let api: RunningApi;
 beforeAll(async () => {
   api = await startRunningApi();
-  await appendAudit(api.database, [
+  await api.audit.append(api.database, [
     read,
     {
       ...read,
@@ -104,12 +103,12 @@ test('follows what comes, each row once, until it is interrupted', async () => {
   const command = startCli(['audit', 'tail', '--fleet', 'survey', '-o', 'jsonl'], place());
   const lines = () => command.text.stdout.split('\n').filter(Boolean);
   await vi.waitFor(() => expect(lines()).toHaveLength(3), { timeout: 20_000 });
-  await appendAudit(api.database, [
+  await api.audit.append(api.database, [
     { ...read, tool: 'list_directory' },
     { ...read, fleet: 'other' },
   ]);
   await vi.waitFor(() => expect(lines()).toHaveLength(4), { timeout: 20_000 });
-  await appendAudit(api.database, [{ ...read, tool: 'write_file' }]);
+  await api.audit.append(api.database, [{ ...read, tool: 'write_file' }]);
   await vi.waitFor(() => expect(lines()).toHaveLength(5), { timeout: 20_000 });
   command.child.kill('SIGINT');
   expect((await command.ended).code).toBe(130);

@@ -10,6 +10,7 @@ import { getApproval } from '../../store/approvals.ts';
 import { closeDatabase, type Database, openDatabase } from '../../store/database.ts';
 import { findRun, insertRun, moveRun } from '../../store/runs.ts';
 import { askFor, callToApprove, runOut } from '../support/ask-approval.ts';
+import { openAuditLog } from '../support/audit-log.ts';
 import { startTestDatabase } from '../support/postgres.ts';
 import { recordingTemporal } from '../support/running-api.ts';
 
@@ -50,7 +51,14 @@ const makeRun = async (): Promise<string> => {
 const later = (seconds: number) => () => new Date(Date.now() + seconds * 1000);
 const sweepAfter = (seconds: number) => createSweep({ database, temporal: temporal.port, clock: later(seconds), logger })();
 const start = (over = database) => {
-  const controller = startController({ database: over, temporal: temporal.port, clock: later(60), intervalMs: 10, logger });
+  const controller = startController({
+    database: over,
+    audit: openAuditLog(over),
+    temporal: temporal.port,
+    clock: later(60),
+    intervalMs: 10,
+    logger,
+  });
   open.push(controller);
   return controller;
 };
@@ -105,7 +113,14 @@ test('sweeps by itself, and of two controllers one leads until it goes', async (
   await makeRun();
   await vi.waitFor(() => expect(temporal.starts.length).toBeGreaterThan(0), { timeout: 10_000 });
   const others = recordingTemporal();
-  const second = startController({ database, temporal: others.port, clock: later(60), intervalMs: 10, logger });
+  const second = startController({
+    database,
+    audit: openAuditLog(database),
+    temporal: others.port,
+    clock: later(60),
+    intervalMs: 10,
+    logger,
+  });
   open.push(second);
   const seen = temporal.starts.length;
   await vi.waitFor(() => expect(temporal.starts.length).toBeGreaterThan(seen + 5), { timeout: 10_000 });
@@ -131,7 +146,7 @@ test('survives the loss of every connection to the database', async () => {
 
 test('closes approvals whose time is over, and tells workflows of decisions whose signal was lost', async () => {
   const sweepApprovals = (seconds: number) =>
-    createApprovalSweep({ database, tellAgent: temporal.port.tellAgent, clock: later(seconds), logger })();
+    createApprovalSweep({ database, audit: openAuditLog(database), tellAgent: temporal.port.tellAgent, clock: later(seconds), logger })();
   const agent = 'default/default/survey/run_1/read/reader/0';
   const { id } = await askFor(database, callToApprove({ agent }));
   await sweepApprovals(60);

@@ -4,6 +4,7 @@ import { defaultTenancy } from '../../schema/ids.ts';
 import { getApproval } from '../../store/approvals.ts';
 import { decideApproval } from '../../store/decide-approval.ts';
 import { approvalEvent } from '../support/ask-approval.ts';
+import { openAuditLog } from '../support/audit-log.ts';
 import { startCountingServer } from '../support/counting-server.ts';
 import { startGatewayProcess } from '../support/gateway-process.ts';
 import { startHoldableWire } from '../support/holdable-wire.ts';
@@ -68,7 +69,14 @@ const approved = async (operationId: string): Promise<string> => {
     stamp: 't',
     comment: null,
   };
-  await decideApproval(gateway.database, key, { ...answer, decisionId: 'dec_r' }, approvalEvent('approve'), { mayApproveOwn: false });
+  await decideApproval(
+    gateway.database,
+    openAuditLog(gateway.database),
+    key,
+    { ...answer, decisionId: 'dec_r' },
+    approvalEvent('approve'),
+    { mayApproveOwn: false },
+  );
   return id;
 };
 const stateOf = async (id: string) => (await getApproval(gateway.database, { ...defaultTenancy, id })).state;

@@ -5,6 +5,7 @@ import { getApproval } from '../../store/approvals.ts';
 import { decideApproval } from '../../store/decide-approval.ts';
 import { applyResources, deleteResource } from '../../store/resources.ts';
 import { approvalEvent } from '../support/ask-approval.ts';
+import { openAuditLog } from '../support/audit-log.ts';
 import { startFixtureReplicas } from '../support/fixture-replicas.ts';
 import { pollUntil } from '../support/poll-until.ts';
 import { parsed } from '../support/running-gateway.ts';
@@ -43,7 +44,14 @@ test('an approved call that goes on as a task hands its outcome over at every re
     stamp: 't',
     comment: null,
   };
-  await decideApproval(replica().database, key, { ...answer, decisionId: 'dec_r' }, approvalEvent('approve'), { mayApproveOwn: false });
+  await decideApproval(
+    replica().database,
+    openAuditLog(replica().database),
+    key,
+    { ...answer, decisionId: 'dec_r' },
+    approvalEvent('approve'),
+    { mayApproveOwn: false },
+  );
 
   const { taskId } = resultOf(await call(args));
   expect(taskId).toMatch(/^task_/);

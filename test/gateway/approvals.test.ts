@@ -8,6 +8,7 @@ import { defaultTenancy } from '../../schema/ids.ts';
 import { getApproval } from '../../store/approvals.ts';
 import { decideApproval } from '../../store/decide-approval.ts';
 import { approvalEvent, runOut } from '../support/ask-approval.ts';
+import { openAuditLog } from '../support/audit-log.ts';
 import { startCountingServer } from '../support/counting-server.ts';
 import { startGatewayProcess } from '../support/gateway-process.ts';
 import { pollUntil } from '../support/poll-until.ts';
@@ -77,7 +78,9 @@ const answer = async (id: string, verdict: Verdict = 'approve') => {
   const key = { ...defaultTenancy, id };
   const { digest, rules } = await getApproval(gateway.database, key);
   const given = { person: 'rita', verdict, digest, policies: rules.map(({ policy }) => policy), stamp: 'token', comment: null };
-  return decideApproval(gateway.database, key, { ...given, decisionId: 'dec_r' }, approvalEvent(verdict), { mayApproveOwn: false });
+  return decideApproval(gateway.database, openAuditLog(gateway.database), key, { ...given, decisionId: 'dec_r' }, approvalEvent(verdict), {
+    mayApproveOwn: false,
+  });
 };
 const approvalIn = (refused: { error: { data: { approvalId: string } } }): string => refused.error.data.approvalId;
 const newOperation = () => `op-${randomUUID()}`;

@@ -185,7 +185,9 @@ describe.each(['legacy', 'modern'] as const)('arguments for a %s server', (tools
 
 describe('what goes along with a call', () => {
   test('headers are checked against the body and made anew for the server', async () => {
-    const meta = { _meta: { traceparent: '00-1-2-01', 'acme.example/x': 1, 'io.modelcontextprotocol/other': 1, 'quarterdeck.dev/y': 1 } };
+    const traceId = 'ab'.repeat(16);
+    const traceparent = `00-${traceId}-00000000000000cd-01`;
+    const meta = { _meta: { traceparent, 'acme.example/x': 1, 'io.modelcontextprotocol/other': 1, 'quarterdeck.dev/y': 1 } };
     const call = (parameterHeaders: Record<string, string>) =>
       replica.call('see', { region: 'Zürich' }, { toolset: 'modern', parameterHeaders, rest: meta });
     expect(errorOf(await call({}))).toMatchObject({ code: -32020 });
@@ -200,7 +202,10 @@ describe('what goes along with a call', () => {
       'mcp-param-region': encoded,
       'mcp-param-unknown': 'as it is',
     });
-    expect(message.params?._meta).toMatchObject({ traceparent: '00-1-2-01', 'acme.example/x': 1 });
+    // the same trace, and this hop in it
+    const passed = { traceparent: expect.stringMatching(new RegExp(`^00-${traceId}-(?!00000000000000cd)[0-9a-f]{16}-01$`)) };
+    expect(message.params?._meta).toMatchObject({ ...passed, 'acme.example/x': 1 });
+    expect(headers).toMatchObject(passed);
     expect(message.params?._meta).not.toHaveProperty(['io.modelcontextprotocol/other']);
     expect(message.params?._meta).not.toHaveProperty(['quarterdeck.dev/y']);
   });

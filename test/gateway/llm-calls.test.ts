@@ -137,6 +137,7 @@ describe('a call', () => {
       'content-length',
       'content-type',
       'host',
+      'traceparent',
       'user-agent',
     ]);
   });
@@ -166,7 +167,7 @@ describe('a call', () => {
     expect((await send(adminToken, { ...chat, model: 'default/default/fast' })).status).toBe(200);
     await models.context.audit.drained();
     const rows = await queryAudit(models.database, { org: 'default', project: 'lab' }, AuditQuerySchema.parse({}));
-    expect(rows).toMatchObject([{ action: 'invokeModel', model: 'fast', person: 'admin', outcome: 'ok' }]);
+    expect(rows).toMatchObject([{ action: 'invokeModel', model: 'fast', person: expect.stringMatching(/^psn_/), outcome: 'ok' }]);
   });
 
   test('without usage is estimated from the bytes, and says so', async () => {

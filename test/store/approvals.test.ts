@@ -11,11 +11,13 @@ import { expireApprovals } from '../../store/expire-approvals.ts';
 import { moveRun } from '../../store/runs.ts';
 import { listUntoldAgents, markTold } from '../../store/tell-agents.ts';
 import { approvalEvent, approvalKeys, askFor, byReviewers, callToApprove, runOut } from '../support/ask-approval.ts';
+import { openAuditLog } from '../support/audit-log.ts';
 import { insertRunningRun, useTestDatabase } from '../support/store-database.ts';
 
 const { database, url } = useTestDatabase();
 const keyOf = (id: string) => ({ ...defaultTenancy, id });
-const asks = () => createApprovalAsks(database(), approvalKeys);
+const audit = () => openAuditLog(database());
+const asks = () => createApprovalAsks(database(), audit(), approvalKeys);
 const answer = (call: CallToApprove, person: string, verdict: Answer['verdict'] = 'approve', more: Partial<Answer> = {}): Answer => ({
   person,
   verdict,
@@ -27,7 +29,7 @@ const answer = (call: CallToApprove, person: string, verdict: Answer['verdict'] 
   ...more,
 });
 const decide = (id: string, given: Answer, mayApproveOwn = false) =>
-  decideApproval(database(), keyOf(id), given, approvalEvent(given.verdict), { mayApproveOwn });
+  decideApproval(database(), audit(), keyOf(id), given, approvalEvent(given.verdict), { mayApproveOwn });
 const use = (id: string, operationId = 'op-1') => asks().consume(id, operationId, approvalEvent('useApproval'));
 const stateOf = async (id: string) => (await getApproval(database(), keyOf(id))).state;
 const pending = async (more: Parameters<typeof callToApprove>[0] = {}) => {
@@ -193,7 +195,7 @@ describe('using up', () => {
     expect(await use(id)).toBe(false);
     await decide(id, answer(call, 'rita'));
     const replica = openDatabase({ url: url(), max: 10, name: 'replica' });
-    const stores = [asks(), createApprovalAsks(replica, approvalKeys)];
+    const stores = [asks(), createApprovalAsks(replica, openAuditLog(replica), approvalKeys)];
     const tries = Array.from({ length: 50 }, (_, n) => stores[n % 2]?.consume(id, `op-${n}`, approvalEvent('useApproval')));
     expect((await Promise.all(tries)).filter(Boolean)).toHaveLength(1);
     await closeDatabase(replica);
@@ -216,8 +218,8 @@ describe('sweeping', () => {
     const open = await pending();
     await runOut(database(), over.id);
     await moveRun(database(), run, ['running'], 'cancelled');
-    expect(await expireApprovals(database())).toBeGreaterThanOrEqual(2);
-    expect(await expireApprovals(database())).toBe(0);
+    expect(await expireApprovals(database(), audit())).toBeGreaterThanOrEqual(2);
+    expect(await expireApprovals(database(), audit())).toBe(0);
     expect([await stateOf(over.id), await stateOf(ofRun.id), await stateOf(open.id)]).toEqual(['expired', 'expired', 'pending']);
     const rows = await queryAudit(database(), defaultTenancy, AuditQuerySchema.parse({ action: 'expireApproval' }));
     expect(rows.filter(({ resource }) => resource === `Approval/${over.id}`)).toHaveLength(1);

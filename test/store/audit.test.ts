@@ -1,13 +1,17 @@
 import pino from 'pino';
 import { expect, test } from 'vitest';
 import type { NewAuditEvent } from '../../schema/audit-event.ts';
+import { PlatformError } from '../../schema/errors.ts';
 import { defaultTenancy } from '../../schema/ids.ts';
-import { appendAudit, queryAudit } from '../../store/audit.ts';
+import { queryAudit } from '../../store/audit.ts';
+import { appendLink, linkValues } from '../../store/audit-chain.ts';
 import { createAuditWriter } from '../../store/audit-writer.ts';
+import { openAuditLog } from '../support/audit-log.ts';
 import { useTestDatabase } from '../support/store-database.ts';
 
 const { database } = useTestDatabase();
 const logger = pino({ level: 'silent' });
+const append = (events: NewAuditEvent[]) => openAuditLog(database()).append(database(), events);
 const event = (more: Partial<NewAuditEvent> = {}): NewAuditEvent => ({
   ...defaultTenancy,
   kind: 'call',
@@ -20,17 +24,14 @@ const event = (more: Partial<NewAuditEvent> = {}): NewAuditEvent => ({
 const toolsOf = async (query: object) => (await queryAudit(database(), defaultTenancy, { limit: 100, ...query })).map(({ tool }) => tool);
 
 test('reads the newest rows in their order, and goes on from a row', async () => {
-  await appendAudit(
-    database(),
-    ['a', 'b', 'c', 'd'].map((tool) => event({ tool, run: 'run_order' })),
-  );
+  await append(['a', 'b', 'c', 'd'].map((tool) => event({ tool, run: 'run_order' })));
   expect(await toolsOf({ run: 'run_order', limit: 2 })).toEqual(['c', 'd']);
   const [first] = await queryAudit(database(), defaultTenancy, { run: 'run_order', limit: 4 });
   expect(await toolsOf({ run: 'run_order', after: first?.sequence, limit: 2 })).toEqual(['b', 'c']);
 });
 
 test('filters by what is asked, within one project', async () => {
-  await appendAudit(database(), [
+  await append([
     event({ run: 'run_f', tool: 'kept', decision: 'deny', kind: 'refusal', outcome: 'refused' }),
     event({ run: 'run_f', tool: 'allowed' }),
     event({ run: 'run_f', tool: 'elsewhere', project: 'other', decision: 'deny' }),
@@ -40,19 +41,23 @@ test('filters by what is asked, within one project', async () => {
 });
 
 test('lets no row be changed or taken away', async () => {
-  await appendAudit(database(), [event({ tool: 'fixed' })]);
+  await append([event({ tool: 'fixed' })]);
   for (const statement of ["update audit_events set tool = 'x'", 'delete from audit_events', 'truncate audit_events'])
     await expect(database().$client.query(statement)).rejects.toThrow('rows are only ever added');
 });
 
 test('writes the rows of calls in groups, in their order', async () => {
   const batches: number[] = [];
+  const log = openAuditLog(database());
   const writer = createAuditWriter({
     database: database(),
     logger,
-    append: async (events) => {
-      batches.push(events.length);
-      await appendAudit(database(), events);
+    log,
+    append: async (entries, at) => {
+      batches.push(entries.length);
+      const { values, hash } = linkValues(entries, at);
+      await database().$client.query(appendLink, values);
+      return hash;
     },
   });
   for (let index = 0; index < 1200; index += 1) writer.write(event({ tool: String(index), run: 'run_group' }));
@@ -68,12 +73,14 @@ test('keeps rows while the database is away, refuses calls when too many wait, a
   const written: unknown[] = [];
   const writer = createAuditWriter({
     database: database(),
+    log: openAuditLog(database()),
     logger,
     maxPending: 2,
     retryDelayMs: 1,
-    append: async (events) => {
-      if (isAway) throw new Error('away');
-      written.push(...events);
+    append: async (entries) => {
+      if (isAway) throw new PlatformError('store_unavailable', 'away');
+      written.push(...entries);
+      return Buffer.alloc(32);
     },
   });
   writer.write(event());
@@ -88,7 +95,7 @@ test('keeps rows while the database is away, refuses calls when too many wait, a
 });
 
 test('keeps rows whose names hold what Postgres takes in no text', async () => {
-  await appendAudit(database(), [
+  await append([
     event({ run: 'run_odd', tool: 'x\u0000y', facts: { paths: ['/a\u0000b', '/c\ud800'] } }),
     event({ run: 'run_odd', tool: 'after' }),
   ]);
@@ -96,7 +103,7 @@ test('keeps rows whose names hold what Postgres takes in no text', async () => {
 });
 
 test('a row that the database refuses holds up no other, and what it is about is written all the same', async () => {
-  const writer = createAuditWriter({ database: database(), logger });
+  const writer = createAuditWriter({ database: database(), log: openAuditLog(database()), logger });
   writer.write(event({ run: 'run_bad', tool: 'before' }));
   writer.write(event({ run: 'run_bad', tool: 'bad', inputTokens: 0.5, decisionId: 'dec_bad' }));
   writer.write(event({ run: 'run_bad', tool: 'after' }));

@@ -44,7 +44,7 @@ test('a database that does not answer is unavailable, which may be tried again',
 
 test('audit rows can be added, and neither changed nor taken away', async () => {
   await database.execute(
-    sql`insert into audit_events (kind, org, project, action, decision, decision_id, outcome) values ('call', 'o', 'p', 'a', 'allow', 'd', 'ok')`,
+    sql`insert into audit_events (kind, org, project, action, decision, decision_id, outcome, writer, epoch, link, position, digest) values ('call', 'o', 'p', 'a', 'allow', 'd', 'ok', 'w', 1, 1, 1, '')`,
   );
   for (const statement of [sql`update audit_events set action = 'b'`, sql`delete from audit_events`, sql`truncate audit_events`])
     expect((await failureOf(() => database.execute(statement))).cause).toMatchObject({

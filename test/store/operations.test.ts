@@ -6,11 +6,12 @@ import type { Writer } from '../../store/operation-commits.ts';
 import { readOperationOutcome } from '../../store/operation-outcome.ts';
 import { createOperationStore, holdInstanceLock } from '../../store/operations.ts';
 import { deriveContentKeys, seal } from '../../store/secrets/seal.ts';
+import { openAuditLog } from '../support/audit-log.ts';
 import { useTestDatabase } from '../support/store-database.ts';
 
 const { database } = useTestDatabase();
 const keys = deriveContentKeys(Buffer.alloc(32, 1).toString('base64'), 'operations');
-const storeOf = (instance: string) => createOperationStore(database(), keys, instance);
+const storeOf = (instance: string) => createOperationStore(database(), openAuditLog(database()), keys, instance);
 const identity = (id: string) => ({ ...defaultTenancy, id, principal: 'agent:a', target: 'files/write', argumentsDigest: 'digest' });
 const event = (id: string, kind: 'intent' | 'outcome'): NewAuditEvent => ({
   ...defaultTenancy,
@@ -178,7 +179,7 @@ test('an intent whose commit was not confirmed is begun again by the same gatewa
       return answer;
     },
   } as Writer;
-  const store = createOperationStore(database(), keys, 'losing', losing);
+  const store = createOperationStore(database(), openAuditLog(database()), keys, 'losing', losing);
   const again = () => store.begin(identity('op_8'), event('op_8', 'intent'));
   await expect(again()).rejects.toMatchObject({ code: 'store_unavailable' });
   isLost = false;

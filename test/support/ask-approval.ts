@@ -6,6 +6,7 @@ import { type CallToApprove, createApprovalAsks } from '../../store/ask-approval
 import type { Database } from '../../store/database.ts';
 import { digestOfText, writeExactCall } from '../../store/exact-call.ts';
 import { approvalKeysOf } from '../../store/secrets/seal.ts';
+import { openAuditLog } from './audit-log.ts';
 
 /** The key that the tests' gateway and api share. */
 export const approvalKeys = approvalKeysOf(Buffer.alloc(32, 5).toString('base64'));
@@ -53,7 +54,7 @@ export const approvalEvent = (action: string): NewAuditEvent => ({
 
 /** Asks for people's approval of a call. */
 export const askFor = (database: Database, call: CallToApprove) =>
-  createApprovalAsks(database, approvalKeys).ask(call, approvalEvent('askApproval'));
+  createApprovalAsks(database, openAuditLog(database), approvalKeys).ask(call, approvalEvent('askApproval'));
 
 /** Moves the end of an approval's time into the past. */
 export const runOut = async (database: Database, id: string): Promise<void> => {

@@ -9,11 +9,17 @@ import type { ApiAction, ApiDependencies, ApiProfile, FleetKey, TemporalPort } f
 import { startApi } from '../../control/api/start-api.ts';
 import { PlatformError } from '../../schema/errors.ts';
 import type { FleetWorkflowInput } from '../../schema/workflow-contract.ts';
+import { checkpointFile } from '../../store/audit-checkpoint-file.ts';
+import { createCheckpointer } from '../../store/audit-checkpoints.ts';
+import { createAuditSigner, makeAuditKey } from '../../store/audit-key.ts';
+import { createRefusalCounter } from '../../store/audit-refusals.ts';
+import { verifyAudit } from '../../store/audit-verify.ts';
 import { createContentStore } from '../../store/contents.ts';
 import { closeDatabase, openDatabase } from '../../store/database.ts';
 import { replacePersonToken, seedPeople } from '../../store/people.ts';
 import { deriveContentKeys } from '../../store/secrets/seal.ts';
 import { approvalKeys } from './ask-approval.ts';
+import { openAuditLog } from './audit-log.ts';
 import { startTestDatabase } from './postgres.ts';
 
 export const adminToken = 'test-admin-token-0123456789';
@@ -78,6 +84,9 @@ export const startRunningApi = async ({
     await replacePersonToken(database, { org: 'default', personId, stamp: `${personId}-token`, token });
 
   const contentStore = createContentStore(database, deriveContentKeys(Buffer.alloc(32, 7).toString('base64'), 'content'));
+  const audit = openAuditLog(database);
+  const signer = createAuditSigner(makeAuditKey());
+  const checkpoints = checkpointFile(join(folder, 'audit', 'checkpoints.jsonl'));
   const temporal = recordingTemporal();
   const refusals = new Set<ApiAction>();
   const logLines: string[] = [];
@@ -94,6 +103,9 @@ export const startRunningApi = async ({
   const config = { port, publicUrl: url, gatewayUrl, dataDirectory: folder, profile };
   const dependencies: ApiDependencies = {
     database,
+    audit,
+    unknownCallers: createRefusalCounter({ write: (events) => audit.append(database, events), newDecisionId: () => 'dec_unknown' }),
+    verifyAudit: () => verifyAudit({ database, verifier: signer, sink: checkpoints }),
     contentStore,
     approvalKeys,
     temporal: temporal.port,
@@ -138,6 +150,9 @@ export const startRunningApi = async ({
     port,
     folder,
     database,
+    audit,
+    unknownCallers: dependencies.unknownCallers,
+    takeCheckpoints: createCheckpointer({ database, signer, sink: checkpoints, logger: dependencies.logger }),
     contentStore,
     temporal,
     refusals,

@@ -94,6 +94,7 @@ export const startRunningEdge = async ({
   const context = {
     config: { publicUrl, issuerUrl: 'http://127.0.0.1:9', apiUrl: 'http://127.0.0.1:9' },
     logger,
+    unknownCallers: { count: () => undefined },
     authenticate: async (authorization: string | undefined) => {
       if (authorization !== `Bearer ${edgeToken}`) throw new PlatformError('not_authenticated', 'Send a token.');
       return authenticated();

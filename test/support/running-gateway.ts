@@ -15,6 +15,7 @@ import { closeDatabase, openDatabase } from '../../store/database.ts';
 import { replacePersonToken, seedPeople } from '../../store/people.ts';
 import { applyResources } from '../../store/resources.ts';
 import { insertRun, moveRun, type RunSnapshot } from '../../store/runs.ts';
+import { auditKey, openAuditLog } from './audit-log.ts';
 import { pollUntil } from './poll-until.ts';
 import { startTestDatabase } from './postgres.ts';
 
@@ -64,6 +65,7 @@ export const startRunningGateway = async (overrides: Partial<GatewayConfig> = {}
     localModelUrl: 'http://127.0.0.1:9',
     localModelKey: 'model-key',
     resultKey: Buffer.alloc(32, 5).toString('base64'),
+    auditKey,
     profile: 'dev',
     environment: {},
     ...overrides,
@@ -134,7 +136,8 @@ export const startRunningGateway = async (overrides: Partial<GatewayConfig> = {}
     return { id, runId, key };
   };
 
-  const audit = async (query: object = {}) => queryAudit(database, tenancy, AuditQuerySchema.parse(query));
+  const { people } = openAuditLog(database);
+  const audit = async (query: object = {}) => queryAudit(database, tenancy, AuditQuerySchema.parse(query), people);
 
   return {
     config,

@@ -10,11 +10,14 @@ import type { GatewayContext } from '../../gateway/gateway-context.ts';
 import { createModelHandler } from '../../gateway/llm/handle-models.ts';
 import { createPolicyEngine } from '../../policy/engine.ts';
 import { getAgent } from '../../store/agents.ts';
+import { createArgumentDigest } from '../../store/argument-digest.ts';
 import { createApprovalAsks } from '../../store/ask-approval.ts';
+import { createRefusalCounter } from '../../store/audit-refusals.ts';
 import { createAuditWriter } from '../../store/audit-writer.ts';
 import { declaredFrom, loadDeclared, projectPolicies } from '../../store/declared.ts';
 import { createOperationStore } from '../../store/operations.ts';
 import { approvalKeysOf, deriveContentKeys } from '../../store/secrets/seal.ts';
+import { auditKey, openAuditLog } from './audit-log.ts';
 import { startRunningGateway } from './running-gateway.ts';
 
 /**
@@ -32,15 +35,18 @@ export const startRunningModels = async ({ stallMs, ...overrides }: Partial<Gate
     },
   });
   const logger = pino({ level: 'trace' }, sink);
+  const log = openAuditLog(database);
   let declared = declaredFrom([], []);
   const policy = createPolicyEngine();
   const context: GatewayContext = {
     config,
     instance: 'test',
     database,
-    audit: createAuditWriter({ database, logger }),
-    operations: createOperationStore(database, deriveContentKeys(config.resultKey, 'operations'), 'test'),
-    approvals: createApprovalAsks(database, approvalKeysOf(config.resultKey)),
+    audit: createAuditWriter({ database, log, logger }),
+    unknownCallers: createRefusalCounter({ write: () => undefined, newDecisionId: () => 'dec_unknown' }),
+    digestArguments: createArgumentDigest(auditKey),
+    operations: createOperationStore(database, log, deriveContentKeys(config.resultKey, 'operations'), 'test'),
+    approvals: createApprovalAsks(database, log, approvalKeysOf(config.resultKey)),
     policy,
     declared: () => declared,
     onDeclared: () => () => undefined,

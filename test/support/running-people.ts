@@ -7,9 +7,11 @@ import type { GuardedFetch } from '../../control/issuer/guarded-fetch.ts';
 import { makeSigningKey } from '../../control/issuer/make-signing-key.ts';
 import { commandLineClientId, type PeopleConfig } from '../../control/issuer/people-config.ts';
 import { startIssuer } from '../../control/issuer/start-issuer.ts';
+import { createRefusalCounter } from '../../store/audit-refusals.ts';
 import { createContentStore } from '../../store/contents.ts';
 import { deriveContentKeys } from '../../store/secrets/seal.ts';
 import { approvalKeys } from './ask-approval.ts';
+import { openAuditLog } from './audit-log.ts';
 import { type Browser, createBrowser, type Page } from './browser.ts';
 import { companyClient, startCompanyIdp } from './company-idp.ts';
 import { recordingTemporal } from './running-api.ts';
@@ -64,6 +66,7 @@ export const startRunningPeople = async (options: { people?: Partial<PeopleConfi
     ...options.people,
   };
   const { database } = gateway;
+  const audit = openAuditLog(database);
   const issuer = await startIssuer(
     {
       port: issuerPort,
@@ -91,6 +94,9 @@ export const startRunningPeople = async (options: { people?: Partial<PeopleConfi
     },
     {
       database,
+      audit,
+      unknownCallers: createRefusalCounter({ write: (events) => audit.append(database, events), newDecisionId: () => 'dec_unknown' }),
+      verifyAudit: () => Promise.reject(new Error('no test of logins verifies the audit')),
       approvalKeys,
       contentStore: createContentStore(database, deriveContentKeys(Buffer.alloc(32, 7).toString('base64'), 'content')),
       temporal: recordingTemporal().port,

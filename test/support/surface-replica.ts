@@ -9,12 +9,15 @@ import { createUpstreamPool } from '../../gateway/upstream/create-upstream-pool.
 import { createHostClient } from '../../gateway/upstream/host-client.ts';
 import { createPolicyEngine } from '../../policy/engine.ts';
 import { parseEndpoint } from '../../schema/mcp-endpoint.ts';
+import { createArgumentDigest } from '../../store/argument-digest.ts';
 import { createApprovalAsks } from '../../store/ask-approval.ts';
+import { createRefusalCounter } from '../../store/audit-refusals.ts';
 import { createAuditWriter } from '../../store/audit-writer.ts';
 import { closeDatabase, openDatabase } from '../../store/database.ts';
 import { createOperationStore } from '../../store/operations.ts';
 import { approvalKeysOf, deriveContentKeys } from '../../store/secrets/seal.ts';
 import { createLogger } from '../../telemetry/logger.ts';
+import { auditKey, openAuditLog } from './audit-log.ts';
 import { pollUntil } from './poll-until.ts';
 
 export const personOf = (id: string): Principal => ({
@@ -38,6 +41,7 @@ export type SurfaceReplica = Awaited<ReturnType<typeof startSurfaceReplica>>;
 export const startSurfaceReplica = async (databaseUrl: string, instance: string = crypto.randomUUID()) => {
   const logger = createLogger({ name: 'test-surface' });
   const database = openDatabase({ url: databaseUrl, name: 'test-surface' });
+  const log = openAuditLog(database);
   const policy = createPolicyEngine();
   const view = followDeclared({ database, policy, logger });
   const releaseLock = await keepInstanceLock(database, instance);
@@ -47,9 +51,11 @@ export const startSurfaceReplica = async (databaseUrl: string, instance: string 
     config,
     instance,
     database,
-    audit: createAuditWriter({ database, logger }),
-    operations: createOperationStore(database, deriveContentKeys(resultKey, 'operations'), instance),
-    approvals: createApprovalAsks(database, approvalKeysOf(resultKey)),
+    audit: createAuditWriter({ database, log, logger }),
+    unknownCallers: createRefusalCounter({ write: () => undefined, newDecisionId: () => 'dec_unknown' }),
+    digestArguments: createArgumentDigest(auditKey),
+    operations: createOperationStore(database, log, deriveContentKeys(resultKey, 'operations'), instance),
+    approvals: createApprovalAsks(database, log, approvalKeysOf(resultKey)),
     policy,
     declared: view.declared,
     onDeclared: view.onDeclared,

@@ -15,6 +15,7 @@ import { insertRun, type RunKey } from '../../store/runs.ts';
 import { deriveContentKeys } from '../../store/secrets/seal.ts';
 import { snapshotOf } from '../activities/run-fixture.ts';
 import { approvalEvent, runOut } from '../support/ask-approval.ts';
+import { openAuditLog } from '../support/audit-log.ts';
 import { startCountingServer } from '../support/counting-server.ts';
 import { pollUntil } from '../support/poll-until.ts';
 import { type RunningGateway, startRunningGateway } from '../support/running-gateway.ts';
@@ -109,6 +110,7 @@ const waiting = (key: RunKey): Promise<Approval> =>
 const decide = ({ id, digest, rules }: Approval, verdict: Verdict) =>
   decideApproval(
     gateway.database,
+    openAuditLog(gateway.database),
     { ...defaultTenancy, id },
     { person: 'rita', verdict, digest, policies: rules.map(({ policy }) => policy), stamp: 't', comment: null, decisionId: 'dec_r' },
     approvalEvent(verdict),
@@ -117,6 +119,7 @@ const decide = ({ id, digest, rules }: Approval, verdict: Verdict) =>
 const sweep = () =>
   createApprovalSweep({
     database: gateway.database,
+    audit: openAuditLog(gateway.database),
     tellAgent: temporal.tellAgent,
     clock: () => new Date(Date.now() + 60_000),
     logger: pino({ level: 'silent' }),

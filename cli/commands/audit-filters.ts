@@ -1,0 +1,44 @@
+import { type Command, Option } from 'commander';
+import { AuditKindSchema } from '../../schema/audit-event.ts';
+import { usageError } from '../output/cli-error.ts';
+import { parseDuration } from '../output/units.ts';
+
+const filterNames = ['run', 'agent', 'role', 'fleet', 'person', 'tool', 'trace', 'action', 'kind', 'decision', 'since', 'limit'] as const;
+/** Which rows a command is about. */
+export type Filters = Partial<Record<(typeof filterNames)[number], string>>;
+
+/** An instant as it is, or a time before now. */
+const readSince = (text: string): string => {
+  const ago = parseDuration(text);
+  const at = ago === undefined ? new Date(text) : new Date(Date.now() - ago);
+  if (Number.isNaN(at.getTime()))
+    throw usageError(`--since ${text} is neither a time such as 10m nor an instant such as 2026-03-01T12:00:00Z`);
+  return at.toISOString();
+};
+
+/** The query string of the api for the filters, and what else is asked. */
+export const queryOf = (options: Filters, more: Record<string, string> = {}): string => {
+  const given = filterNames.flatMap((name): [string, string][] => {
+    const value = options[name];
+    if (value === undefined) return [];
+    return [[name, name === 'since' ? readSince(value) : value]];
+  });
+  return new URLSearchParams([...given, ...Object.entries(more)]).toString();
+};
+
+/** @param limit - how many rows are shown where nobody says; without it there is no such option, and all are */
+export const withFilters = (command: Command, limit?: string): Command => {
+  command
+    .option('--run <id>', 'of one run')
+    .option('--agent <id>', 'of one agent')
+    .option('--role <name>', 'of agents of a role')
+    .option('--fleet <name>', 'of runs of a fleet')
+    .option('--person <id>', 'of a person and the agents they launched')
+    .option('--tool <name>', 'calls of a tool')
+    .option('--trace <id>', 'of one trace, by its W3C trace id')
+    .option('--action <name>', 'callTool, listTools, invokeModel, listModels, applyResource, launchFleet, …')
+    .addOption(new Option('--kind <kind>', 'kind of row').choices(AuditKindSchema.options))
+    .addOption(new Option('--decision <decision>', 'what was decided').choices(['allow', 'deny']))
+    .option('--since <time>', 'a time ago (10m, 2h) or an instant');
+  return limit === undefined ? command : command.option('--limit <count>', 'the newest so many', limit);
+};

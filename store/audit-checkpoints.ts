@@ -1,0 +1,178 @@
+import { asc, desc, gt, sql } from 'drizzle-orm';
+import { auditCheckpoints } from '../schema/tables/tables.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import { chainBegin } from './audit-chain.ts';
+import { noStatement, readCheckpoint, type SignedCheckpoint, statementDigest, statementOf } from './audit-checkpoint.ts';
+import { type CheckpointSink, numberOf } from './audit-checkpoint-file.ts';
+import type { AuditSigner } from './audit-key.ts';
+import { type Database, type Executor, guarded } from './database.ts';
+
+/** A commit that takes longer than this is checked when its chain goes on, or at the next start. */
+const lateCommitMinutes = 15;
+const lockKey = '7420000000000002';
+
+type Link = { number: number; previous: Buffer; hash: Buffer; closes: boolean };
+type Head = { writer: string; epoch: number; link: number };
+
+/** Chains that went on since the last checkpoint was taken. */
+const movedChains = async (executor: Executor, since: Date | undefined): Promise<Head[]> => {
+  const recent = since ? sql`where at > ${new Date(since.getTime() - lateCommitMinutes * 60_000)}` : sql``;
+  const { rows } = await executor.execute<Head>(sql`
+    select l.writer, l.epoch, l.link from (select writer, epoch, max(number) as link from audit_links ${recent} group by writer, epoch) l
+    where l.link > coalesce((select max(c.link) from audit_checkpoints c where c.writer = l.writer and c.epoch = l.epoch), 0)
+    order by l.writer, l.epoch`);
+  return rows;
+};
+
+/** The links that a checkpoint would sign for the first time, and whether they follow one another from where the last one was signed. */
+const newLinks = async (executor: Executor, signer: AuditSigner, { writer, epoch, link }: Head): Promise<Link | undefined> => {
+  const { rows: signed } = await executor.execute<SignedCheckpoint>(
+    sql`select statement, signature from audit_checkpoints where writer = ${writer} and epoch = ${epoch} order by link desc limit 1`,
+  );
+  if (signed[0] && !signer.verifies(signed[0].statement, signed[0].signature)) return undefined;
+  const from = signed[0] && readCheckpoint(signed[0].statement);
+  const { rows: links } = await executor.execute<Link>(
+    sql`select number, previous, hash, closes from audit_links
+        where writer = ${writer} and epoch = ${epoch} and number > ${from?.link ?? 0} and number <= ${link} order by number`,
+  );
+  let end = from ? Buffer.from(from.hash, 'hex') : chainBegin({ writer, epoch });
+  let number = from?.link ?? 0;
+  for (const each of links) {
+    number += 1;
+    if (each.number !== number || !each.previous.equals(end)) return undefined;
+    end = each.hash;
+  }
+  return links.at(-1);
+};
+
+/**
+ * Makes what signs how far the chains have come. Whoever signs looks first whether what is new follows from what was signed before: what
+ * was changed behind a checkpoint is not signed over.
+ * @param options.sink - a second place for the same checkpoints, outside the database
+ * @returns a function that takes checkpoints of all chains that went on, and says how many; safe to run by several processes at once
+ */
+export const createCheckpointer = ({
+  database,
+  signer,
+  sink,
+  logger,
+  clock = () => new Date(),
+}: {
+  database: Database;
+  signer: AuditSigner;
+  sink?: CheckpointSink;
+  logger: Logger;
+  clock?: () => Date;
+}): (() => Promise<number>) => {
+  let inSink: number | undefined;
+  const broken = new Set<string>();
+
+  const sayBroken = ({ writer, epoch }: Head): void => {
+    if (broken.has(`${writer}/${epoch}`)) return;
+    broken.add(`${writer}/${epoch}`);
+    logger.error({ writer, epoch }, 'a chain of the audit does not follow from its last checkpoint; run `quarterdeck audit verify`');
+  };
+
+  const take = (): Promise<number> =>
+    database.transaction(async (transaction) => {
+      await transaction.execute(sql`select pg_advisory_xact_lock(${lockKey}::bigint)`);
+      const [last] = await transaction.select().from(auditCheckpoints).orderBy(desc(auditCheckpoints.number)).limit(1);
+      let number = last?.number ?? 0;
+      let previous = last ? statementDigest(last.statement) : noStatement;
+      const heads = await movedChains(transaction, last?.at);
+      for (const head of heads) {
+        const found = await newLinks(transaction, signer, head);
+        if (!found) {
+          sayBroken(head);
+          continue;
+        }
+        number += 1;
+        const { writer, epoch, link } = head;
+        const at = clock();
+        const place = { version: 1 as const, number, writer, epoch, link };
+        const { hash, closes } = found;
+        const statement = statementOf({
+          ...place,
+          hash: hash.toString('hex'),
+          closed: closes,
+          at: at.toISOString(),
+          previous,
+          keyId: signer.keyId,
+        });
+        await transaction
+          .insert(auditCheckpoints)
+          .values({ number, writer, epoch, link, statement, signature: signer.sign(statement), at });
+        previous = statementDigest(statement);
+      }
+      return number - (last?.number ?? 0);
+    });
+
+  /** Brings the second place up to date: a crash between the two leaves it behind, never ahead. */
+  const copy = async (to: CheckpointSink): Promise<void> => {
+    inSink ??= (await to.read()).reduce((most, kept) => Math.max(most, numberOf(kept)), 0);
+    const rows: SignedCheckpoint[] = await database
+      .select({ statement: auditCheckpoints.statement, signature: auditCheckpoints.signature })
+      .from(auditCheckpoints)
+      .where(gt(auditCheckpoints.number, inSink))
+      .orderBy(asc(auditCheckpoints.number));
+    // what somebody put into the table without the key does not leave it
+    const ours = rows.filter(({ statement, signature }) => signer.verifies(statement, signature));
+    await to.append(ours);
+    inSink = ours.reduce((most, kept) => Math.max(most, numberOf(kept)), inSink);
+  };
+
+  return () =>
+    guarded(async () => {
+      const taken = await take();
+      if (sink && (taken > 0 || inSink === undefined)) await copy(sink);
+      return taken;
+    });
+};
+
+/**
+ * Takes checkpoints again and again, and once more at the end.
+ * @param options.intervalMs - from the end of one to the beginning of the next
+ */
+export const keepCheckpoints = ({
+  take,
+  intervalMs,
+  logger,
+}: {
+  take: () => Promise<number>;
+  intervalMs: number;
+  logger: Logger;
+}): { close(): Promise<void> } => {
+  let isClosed = false;
+  let timer: NodeJS.Timeout | undefined;
+  let current: Promise<unknown> = Promise.resolve();
+  let isFailing = false;
+
+  const tick = async (): Promise<void> => {
+    try {
+      await take();
+      isFailing = false;
+    } catch (error) {
+      // said once, not at every interval of a long outage
+      if (!isFailing) logger.warn({ err: error }, 'no checkpoint of the audit could be taken; it is tried again');
+      isFailing = true;
+    }
+  };
+  const next = (delayMs: number): void => {
+    timer = setTimeout(() => {
+      current = tick().then(() => {
+        if (!isClosed) next(intervalMs);
+      });
+    }, delayMs);
+    timer.unref();
+  };
+  next(0);
+
+  return {
+    close: async () => {
+      isClosed = true;
+      clearTimeout(timer);
+      await current;
+      await tick();
+    },
+  };
+};
