@@ -5,6 +5,7 @@ import type { CallToApprove } from '../../store/ask-approval.ts';
 import { queryAudit } from '../../store/audit.ts';
 import { seedPeople } from '../../store/people.ts';
 import { askFor, byReviewers, callToApprove, runOut } from '../support/ask-approval.ts';
+import { openAuditLog } from '../support/audit-log.ts';
 import { adminToken, guestToken, type RunningApi, reviewerToken, startRunningApi } from '../support/running-api.ts';
 
 let api: RunningApi;
@@ -26,7 +27,7 @@ const answer = (id: string, { digest }: Pick<CallToApprove, 'digest'>, verb = 'a
   api.request('POST', path(id, verb), { token, body: { digest, ...(comment ? { comment } : {}) } });
 const show = (id: string, token = reviewerToken) => api.request('GET', path(id), { token });
 const auditOf = async (id: string) =>
-  (await queryAudit(api.database, defaultTenancy, AuditQuerySchema.parse({ limit: 1000 }))).filter(
+  (await queryAudit(api.database, defaultTenancy, AuditQuerySchema.parse({ limit: 1000 }), openAuditLog(api.database).people)).filter(
     ({ resource }) => resource === `Approval/${id}`,
   );
 
@@ -175,7 +176,12 @@ test('in the profile of one person that one may approve their own, stamped so', 
     const { id } = await askFor(solo.database, call);
     const { body } = await solo.request('POST', path(id, 'approve'), { body: { digest: call.digest } });
     expect(body).toMatchObject({ state: 'approved', decisions: [{ person: 'admin', stamp: 'self' }] });
-    const rows = await queryAudit(solo.database, defaultTenancy, AuditQuerySchema.parse({ action: 'approve' }));
+    const rows = await queryAudit(
+      solo.database,
+      defaultTenancy,
+      AuditQuerySchema.parse({ action: 'approve' }),
+      openAuditLog(solo.database).people,
+    );
     expect(rows).toMatchObject([{ person: 'admin', stamp: 'self' }]);
     const stranger = callToApprove({ person: 'admin' });
     const asked = await askFor(solo.database, stranger);
