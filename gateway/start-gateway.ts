@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { createPolicyEngine } from '../policy/engine.ts';
 import { createAuditWriter } from '../store/audit-writer.ts';
 import { closeDatabase, openDatabase } from '../store/database.ts';
+import { createDecisionFactsWriter } from '../store/decision-facts.ts';
 import { createOperationStore } from '../store/operations.ts';
 import { deriveContentKeys } from '../store/secrets/seal.ts';
 import { createLogger } from '../telemetry/logger.ts';
@@ -32,6 +33,7 @@ export const startGateway = async (config: GatewayConfig): Promise<{ port: numbe
   const instance = randomUUID();
   const policy = createPolicyEngine();
   const view = followDeclared({ database, policy, logger });
+  const decisionFacts = createDecisionFactsWriter({ database, logger });
   const releaseLock = await keepInstanceLock(database, instance);
 
   const context: GatewayContext = {
@@ -39,6 +41,7 @@ export const startGateway = async (config: GatewayConfig): Promise<{ port: numbe
     instance,
     database,
     audit: createAuditWriter({ database, logger }),
+    decisionFacts,
     operations: createOperationStore(database, deriveContentKeys(config.resultKey, 'operations'), instance),
     policy,
     declared: view.declared,
@@ -75,7 +78,7 @@ export const startGateway = async (config: GatewayConfig): Promise<{ port: numbe
       await discovery.close();
       await pool.close();
       await view.close();
-      await context.audit.close();
+      await Promise.all([context.audit.close(), decisionFacts.drained()]);
       releaseLock();
       await closeDatabase(database);
     },

@@ -15,6 +15,7 @@ import { applyingReads, type ConditionalPolicy, conditionalPolicies, placedActio
 import { assemblePolicies, issueOf, type PolicyIssue, type ProjectPolicies } from './assemble-policies.ts';
 import { cedarSchema } from './cedar-schema.ts';
 import { createDecisionCache, type KnownRequest } from './decision-cache.ts';
+import { bundleOf, type PolicyBundle } from './decision-record.ts';
 import { createShapes } from './decision-shape.ts';
 import { forAnyArguments } from './for-any-arguments.ts';
 import { bindingTemplates } from './platform-policies.ts';
@@ -39,7 +40,14 @@ export type PolicyRequest = {
 /**
  * `advice` is what the refusing policies say should be done. `error` is set where the decision could not be made: that is a deny too.
  */
-export type PolicyDecision = { effect: 'allow' | 'deny'; policies: string[]; advice: string[]; error?: string };
+export type PolicyDecision = {
+  effect: 'allow' | 'deny';
+  policies: string[];
+  advice: string[];
+  error?: string;
+  /** The policies that were asked; missing where none are loaded. */
+  bundle?: PolicyBundle;
+};
 
 /** A policy set as Cedar holds it, by id. */
 type Parsed = { id: string; conditional: readonly ConditionalPolicy[]; shapeOf: ReturnType<typeof createShapes> };
@@ -47,6 +55,7 @@ type Compiled = {
   source: string;
   /** Says which policies these are: no two loads have the same. */
   generation: number;
+  bundle: PolicyBundle;
   advice: ReadonlyMap<string, string>;
   exact: Parsed;
   forAnyArguments: Parsed;
@@ -60,26 +69,28 @@ const jsonOf = (answer: ReturnType<typeof policyToJson>): PolicyJson => {
   return answer.json;
 };
 
-const decisionOf = (answer: AuthorizationAnswer, advice: ReadonlyMap<string, string>): PolicyDecision => {
+const decisionOf = (answer: AuthorizationAnswer, { advice, bundle }: Pick<Compiled, 'advice' | 'bundle'>): PolicyDecision => {
   if (answer.type === 'failure')
-    return { effect: 'deny', policies: [], advice: [], error: answer.errors.map((error) => error.message).join('; ') };
+    return { effect: 'deny', policies: [], advice: [], bundle, error: answer.errors.map((error) => error.message).join('; ') };
   const { decision, diagnostics } = answer.response;
   if (diagnostics.errors.length > 0)
     return {
       effect: 'deny',
       policies: diagnostics.errors.map((error) => error.policyId),
       advice: [],
+      bundle,
       error: diagnostics.errors.map(({ error }) => error.message).join('; '),
     };
   const policies = [...diagnostics.reason].sort();
-  return { effect: decision, policies, advice: decision === 'deny' ? policies.flatMap((id) => advice.get(id) ?? []) : [] };
+  return { effect: decision, policies, advice: decision === 'deny' ? policies.flatMap((id) => advice.get(id) ?? []) : [], bundle };
 };
 
 /**
  * Decides with Cedar, one pre-parsed policy set for each project. Deny by default; a forbid wins; any error, a project whose
  * policies were never loaded and a request that does not fit the schema are denies.
+ * @param options.name - tells the engines of a process apart: Cedar keeps what was parsed under names that all of them share
  */
-export const createPolicyEngine = () => {
+export const createPolicyEngine = ({ name = 'live' }: { name?: string } = {}) => {
   const schema = preparseSchema(schemaName, cedarSchema);
   if (schema.type === 'failure') throw new Error(`the Cedar schema does not parse: ${schema.errors[0]?.message}`);
   const actions = placedActions();
@@ -101,7 +112,7 @@ export const createPolicyEngine = () => {
     // the policies as far as they decide before the arguments of a call are known; templates have no conditions
     const open = new Map([...policies].map(([id, policy]) => [id, forAnyArguments(policy)]));
     // two ids in turn for each project: the last one stays in force while the next is parsed, and the cache does not grow
-    const id = `${key}@${compiled.get(key)?.exact.id.endsWith('@0') ? 1 : 0}`;
+    const id = `${name} ${key}@${compiled.get(key)?.exact.id.endsWith('@0') ? 1 : 0}`;
     for (const [parsedId, set] of [
       [`any ${id}`, { ...assembled.set, staticPolicies: Object.fromEntries(open) }],
       [id, assembled.set],
@@ -119,6 +130,7 @@ export const createPolicyEngine = () => {
     compiled.set(key, {
       source,
       generation,
+      bundle: bundleOf(tenancy, project),
       advice: adviceOf(policies),
       exact: parsedAs(id, policies),
       forAnyArguments: parsedAs(`any ${id}`, open),
@@ -144,7 +156,7 @@ export const createPolicyEngine = () => {
       preparsedPolicySetId: setFor(compiled, request).id,
       validateRequest: true,
     });
-    return decisionOf(answer, compiled.advice);
+    return decisionOf(answer, compiled);
   };
 
   /** What Cedar said of a request that is the same to all policies, or says of this one. */

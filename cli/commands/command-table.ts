@@ -105,6 +105,12 @@ export const commandTable: readonly CommandEntry[] = [
     register: async (program) => program.addCommand((await import('./audit.ts')).auditCommand()),
   },
   {
+    name: 'policy',
+    group: work,
+    summary: 'explain decisions, try policies on recorded calls',
+    register: async (program) => program.addCommand((await import('./policy.ts')).policyCommand()),
+  },
+  {
     name: 'mcp',
     group: work,
     summary: 'use tools, prompts and resources; be an MCP server on stdio',

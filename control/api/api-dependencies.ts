@@ -1,3 +1,4 @@
+import type { RecordableDecision } from '../../policy/decision-record.ts';
 import type { Tenancy } from '../../schema/ids.ts';
 import type { FleetWorkflowInput } from '../../schema/workflow-contract.ts';
 import type { ContentStore } from '../../store/contents.ts';
@@ -8,7 +9,7 @@ import type { Logger } from '../../telemetry/logger.ts';
 export type ApiAction = 'applyResource' | 'approveServer' | 'deleteResource' | 'getResource' | 'launchFleet' | 'manageRun' | 'readAudit';
 
 /** One policy decision about what a person asks of the api; `policies` are the ids of those that decided. */
-export type ApiDecision = { effect: 'allow' | 'deny'; decisionId: string; policies: string[] };
+export type ApiDecision = Omit<RecordableDecision, 'effect'> & { effect: 'allow' | 'deny'; decisionId: string; policies: string[] };
 
 /** Decides by policy; without a target it is about the project as a whole. */
 export type Authorize = (

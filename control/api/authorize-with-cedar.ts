@@ -1,4 +1,5 @@
 import { checkProjectPolicies } from '../../policy/assemble-policies.ts';
+import type { KnownRequest } from '../../policy/decision-cache.ts';
 import type { PolicyEngine } from '../../policy/engine.ts';
 import { declaredEntity, entityUid, fleetEntity, personEntities, projectEntities, roleEntity } from '../../policy/entities.ts';
 import { qualifiedName, type Tenancy } from '../../schema/ids.ts';
@@ -35,20 +36,26 @@ export const createAuthorizer = ({
     const project = declared().find('Project', tenancy, tenancy.project);
     const policies = project ? tenancy : undeclared;
     if (!project) policy.load(policies, { policySets: [], bindings: [] });
-    const decision = policy.decide(policies, {
-      principal: entityUid('User', `${person.org}/${person.id}`),
+    const asked: KnownRequest = {
+      principal: { uid: entityUid('User', `${person.org}/${person.id}`), entities: personEntities(person) },
       action,
-      resource: resource.uid,
+      resource,
+      surroundings: {
+        uid: entityUid('Project', `${tenancy.org}/${tenancy.project}`),
+        entities: [
+          ...projectEntities({
+            ...tenancy,
+            environment: project?.spec.environment ?? 'development',
+            frozen: project?.spec.frozen ?? false,
+          }),
+          ...(person.org === tenancy.org ? [] : [{ uid: entityUid('Org', person.org), attrs: {}, parents: [] }]),
+        ],
+      },
       context: { who: { hasHuman: true, run: '' } },
-      entities: [
-        ...projectEntities({ ...tenancy, environment: project?.spec.environment ?? 'development', frozen: project?.spec.frozen ?? false }),
-        ...(person.org === tenancy.org ? [] : [{ uid: entityUid('Org', person.org), attrs: {}, parents: [] }]),
-        ...personEntities(person),
-        ...resource.entities,
-      ],
-    });
-    if (decision.error) logger.error({ action, error: decision.error }, 'a decision could not be made and is a deny');
-    return { effect: decision.effect, decisionId: newDecisionId(), policies: decision.policies };
+    };
+    const { effect, policies: policyIds, error, bundle } = policy.decideKnown(policies, asked);
+    if (error) logger.error({ action, error }, 'a decision could not be made and is a deny');
+    return { effect, decisionId: newDecisionId(), policies: policyIds, asked, ...(bundle ? { bundle } : {}) };
   };
 
   return async (person, action, tenancy, target) => {

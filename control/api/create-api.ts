@@ -8,6 +8,7 @@ import { authenticate } from './authenticate.ts';
 import { guardRequests, nameRequest } from './guard-requests.ts';
 import { createPermit } from './permit.ts';
 import { pinRoutes } from './pin-routes.ts';
+import { policyRoutes } from './policy-routes.ts';
 import { readQuery, tenancyOf } from './read-request.ts';
 import { createErrorRenderer } from './render-error.ts';
 import { resourceRoutes } from './resource-routes.ts';
@@ -52,6 +53,7 @@ export const createApi = (config: ApiConfig, dependencies: ApiDependencies): Hon
   });
   versioned.route('/', resourceRoutes({ ...dependencies, permit }));
   versioned.route('/', pinRoutes({ database, permit }));
+  versioned.route('/', policyRoutes({ database, permit }));
   versioned.route('/', runRoutes(config, { ...dependencies, permit }));
   api.route('/api/v1alpha1', versioned);
   return api;

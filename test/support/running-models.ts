@@ -11,6 +11,7 @@ import { createModelHandler } from '../../gateway/llm/handle-models.ts';
 import { createPolicyEngine } from '../../policy/engine.ts';
 import { getAgent } from '../../store/agents.ts';
 import { createAuditWriter } from '../../store/audit-writer.ts';
+import { createDecisionFactsWriter } from '../../store/decision-facts.ts';
 import { declaredFrom, loadDeclared, projectPolicies } from '../../store/declared.ts';
 import { createOperationStore } from '../../store/operations.ts';
 import { deriveContentKeys } from '../../store/secrets/seal.ts';
@@ -38,6 +39,7 @@ export const startRunningModels = async ({ stallMs, ...overrides }: Partial<Gate
     instance: 'test',
     database,
     audit: createAuditWriter({ database, logger }),
+    decisionFacts: createDecisionFactsWriter({ database, logger }),
     operations: createOperationStore(database, deriveContentKeys(config.resultKey, 'operations'), 'test'),
     policy,
     declared: () => declared,

@@ -11,6 +11,7 @@ import { createHostClient } from '../../gateway/upstream/host-client.ts';
 import { createPolicyEngine } from '../../policy/engine.ts';
 import { createAuditWriter } from '../../store/audit-writer.ts';
 import { closeDatabase, openDatabase } from '../../store/database.ts';
+import { createDecisionFactsWriter } from '../../store/decision-facts.ts';
 import { createOperationStore } from '../../store/operations.ts';
 import { deriveContentKeys } from '../../store/secrets/seal.ts';
 import { createLogger } from '../../telemetry/logger.ts';
@@ -47,6 +48,7 @@ export const startSurfaceReplica = async (databaseUrl: string, instance: string 
     instance,
     database,
     audit: createAuditWriter({ database, logger }),
+    decisionFacts: createDecisionFactsWriter({ database, logger }),
     operations: createOperationStore(database, deriveContentKeys(resultKey, 'operations'), instance),
     policy,
     declared: view.declared,
