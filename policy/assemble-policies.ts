@@ -28,6 +28,10 @@ export const issueOf = (name: string, text: string | undefined, error: DetailedE
   return { name, message, ...(text !== undefined && start !== undefined ? positionOf(text, start) : {}) };
 };
 
+/** The validator says the same of each action that a policy is about; once is enough. */
+const onePerPlace = (issues: readonly PolicyIssue[]): PolicyIssue[] =>
+  [...new Map(issues.toReversed().map((issue) => [`${issue.name} ${issue.line} ${issue.column}`, issue])).values()].reverse();
+
 /** Splits the text of a PolicySet into policies with ids: its `@id`, else its number. Each text is a part of the whole, in its order. */
 export const splitPolicySet = (
   name: string,
@@ -103,7 +107,10 @@ export const assemblePolicies = (
   const result = validate({ schema: platform.schema, policies: set, validationSettings: { mode: 'strict' } });
   if (result.type === 'failure') return { ok: false, issues: result.errors.map((error) => issueOf('policies', undefined, error)) };
   if (result.validationErrors.length > 0)
-    return { ok: false, issues: result.validationErrors.map(({ policyId, error }) => issueOf(policyId, staticPolicies[policyId], error)) };
+    return {
+      ok: false,
+      issues: onePerPlace(result.validationErrors.map(({ policyId, error }) => issueOf(policyId, staticPolicies[policyId], error))),
+    };
   return { ok: true, set };
 };
 

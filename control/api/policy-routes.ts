@@ -1,13 +1,21 @@
 import { Hono } from 'hono';
 import { z } from 'zod';
+import { PlatformError } from '../../schema/errors.ts';
+import { BacktestRequestSchema } from '../../schema/policy-backtest.ts';
 import type { ApiDependencies, ApiEnvironment } from './api-dependencies.ts';
+import { candidatePolicies } from './candidate-policies.ts';
 import { explainRecorded } from './explain-recorded.ts';
 import type { Permit } from './permit.ts';
-import { parseAs, tenancyOf } from './read-request.ts';
+import { parseAs, readBody, tenancyOf } from './read-request.ts';
+import { type DocumentIssue, renderProblem } from './render-error.ts';
+import { backtest } from './try-policies.ts';
 
 const DecisionIdSchema = z.string().regex(/^dec_[A-Za-z0-9_-]{1,60}$/, 'a decision id such as `dec_` and some characters');
 
-/** What the record tells of policies: decisions explained. */
+const invalid = (issues: readonly DocumentIssue[]): PlatformError =>
+  new PlatformError('resource_invalid', `The policies are not valid: ${issues[0]?.path.join('.') || 'root'}: ${issues[0]?.message}.`);
+
+/** What the record tells of policies: decisions explained, and policies tried on recorded calls before they are in force. */
 export const policyRoutes = ({ database, permit }: Pick<ApiDependencies, 'database'> & { permit: Permit }): Hono<ApiEnvironment> => {
   const routes = new Hono<ApiEnvironment>();
 
@@ -17,6 +25,15 @@ export const policyRoutes = ({ database, permit }: Pick<ApiDependencies, 'databa
     // what is opaque to the caller is told to whoever may read the audit
     await permit(context.get('person'), 'readAudit', tenancy);
     return context.json(await explainRecorded(database, tenancy, id));
+  });
+
+  routes.post('/:org/:project/policy/backtest', async (context) => {
+    const tenancy = tenancyOf(context);
+    const { documents, isWhole, ...window } = await readBody(context, BacktestRequestSchema);
+    await permit(context.get('person'), 'readAudit', tenancy);
+    const candidate = await candidatePolicies(database, tenancy, documents, isWhole);
+    if (!candidate.ok) return renderProblem(context, invalid(candidate.issues), candidate.issues);
+    return context.json(await backtest(database, tenancy, candidate, window));
   });
 
   return routes;
