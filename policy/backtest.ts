@@ -14,10 +14,18 @@ export type Retried = {
   today: PolicyDecision;
 };
 
+/** A condition without the question whether there are URLs at all, which the record answers. */
+const withoutEmptiness = (expression: unknown): unknown => {
+  if (Array.isArray(expression)) return expression.map(withoutEmptiness);
+  if (typeof expression !== 'object' || expression === null) return expression;
+  if ('isEmpty' in expression) return { Value: true };
+  return Object.fromEntries(Object.entries(expression).map(([key, inner]) => [key, withoutEmptiness(inner)]));
+};
+
 /** Whether one of these policies may look at whole URLs, of which the record keeps only a part. */
 export const looksAtUrls = (policySets: ProjectPolicies['policySets']): boolean => {
   const mayLook = (json: PolicyJson): boolean => {
-    const reads = readsOf(json);
+    const reads = readsOf({ ...json, conditions: withoutEmptiness(json.conditions) as PolicyJson['conditions'] });
     return (
       !reads ||
       reads.some(({ variable, path }) => variable === 'context' && path[0] === 'arguments' && [undefined, 'urls'].includes(path[1]))

@@ -1,13 +1,16 @@
 import { Hono } from 'hono';
 import { z } from 'zod';
 import { PlatformError } from '../../schema/errors.ts';
+import { NameSchema } from '../../schema/ids.ts';
 import { BacktestRequestSchema } from '../../schema/policy-backtest.ts';
+import { SuggestQuerySchema } from '../../schema/policy-suggestion.ts';
 import type { ApiDependencies, ApiEnvironment } from './api-dependencies.ts';
 import { candidatePolicies } from './candidate-policies.ts';
 import { explainRecorded } from './explain-recorded.ts';
 import type { Permit } from './permit.ts';
-import { parseAs, readBody, tenancyOf } from './read-request.ts';
+import { parseAs, readBody, readQuery, tenancyOf } from './read-request.ts';
 import { type DocumentIssue, renderProblem } from './render-error.ts';
+import { suggestPolicies } from './suggest-policies.ts';
 import { backtest } from './try-policies.ts';
 
 const DecisionIdSchema = z.string().regex(/^dec_[A-Za-z0-9_-]{1,60}$/, 'a decision id such as `dec_` and some characters');
@@ -34,6 +37,14 @@ export const policyRoutes = ({ database, permit }: Pick<ApiDependencies, 'databa
     const candidate = await candidatePolicies(database, tenancy, documents, isWhole);
     if (!candidate.ok) return renderProblem(context, invalid(candidate.issues), candidate.issues);
     return context.json(await backtest(database, tenancy, candidate, window));
+  });
+
+  routes.get('/:org/:project/policy/suggestions/:role', async (context) => {
+    const tenancy = tenancyOf(context);
+    const role = parseAs(NameSchema, context.req.param('role'), 'role');
+    const window = readQuery(context, SuggestQuerySchema);
+    await permit(context.get('person'), 'readAudit', tenancy);
+    return context.json(await suggestPolicies(database, tenancy, role, window));
   });
 
   return routes;

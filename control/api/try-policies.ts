@@ -1,6 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { ProjectPolicies } from '../../policy/assemble-policies.ts';
 import { fitsVocabulary, looksAtUrls, type Retried, reportBacktest } from '../../policy/backtest.ts';
+import type { KnownRequest } from '../../policy/decision-cache.ts';
 import { createPolicyEngine, type PolicyDecision, type PolicyEngine } from '../../policy/engine.ts';
 import { isCut } from '../../policy/recorded-context.ts';
 import { PlatformError } from '../../schema/errors.ts';
@@ -60,6 +61,21 @@ export const retry = (
       }
     }
     return { retried, undecided };
+  });
+
+/** Decides requests that nobody made, by policies that are tried and by those in force. @throws as `retry` does */
+export const compareDecisions = (
+  requests: readonly KnownRequest[],
+  tenancy: Tenancy,
+  { tried, today }: { tried: ProjectPolicies; today: ProjectPolicies },
+): Promise<{ tried: PolicyDecision; today: PolicyDecision }[]> =>
+  alone(async (engines) => {
+    load(engines.tried, tenancy, tried);
+    load(engines.today, tenancy, today);
+    return requests.map((asked) => ({
+      tried: engines.tried.decideKnown(tenancy, asked),
+      today: engines.today.decideKnown(tenancy, asked),
+    }));
   });
 
 /** Tries policies on the recorded calls of a project. @throws as `retry` does */
