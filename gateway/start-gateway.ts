@@ -4,6 +4,7 @@ import { createAuditWriter } from '../store/audit-writer.ts';
 import { closeDatabase, openDatabase } from '../store/database.ts';
 import { createDecisionFactsWriter } from '../store/decision-facts.ts';
 import { createOperationStore } from '../store/operations.ts';
+import { createPolicyVerifier } from '../store/secrets/policy-signature.ts';
 import { deriveContentKeys } from '../store/secrets/seal.ts';
 import { createLogger } from '../telemetry/logger.ts';
 import { createAuthenticator } from './auth/authenticate.ts';
@@ -32,7 +33,7 @@ export const startGateway = async (config: GatewayConfig): Promise<{ port: numbe
   const database = openDatabase({ url: config.databaseUrl, max: 20, name: 'gateway' });
   const instance = randomUUID();
   const policy = createPolicyEngine();
-  const view = followDeclared({ database, policy, logger });
+  const view = followDeclared({ database, policy, verifyPolicies: createPolicyVerifier(config.policyPublicKey), logger });
   const decisionFacts = createDecisionFactsWriter({ database, logger });
   const releaseLock = await keepInstanceLock(database, instance);
 

@@ -138,6 +138,9 @@ export const createPolicyEngine = ({ name = 'live' }: { name?: string } = {}) =>
     return { ok: true };
   };
 
+  /** Denies all in a project from now on, as before its policies were loaded. */
+  const unload = ({ org, project }: Tenancy): void => void compiled.delete(`${org}/${project}`);
+
   const setFor = (compiled: Compiled, { forAnyArguments }: Pick<PolicyRequest, 'forAnyArguments'>): Parsed =>
     forAnyArguments ? compiled.forAnyArguments : compiled.exact;
 
@@ -207,6 +210,6 @@ export const createPolicyEngine = ({ name = 'live' }: { name?: string } = {}) =>
     return decision;
   };
 
-  return { load, decide, decideKnown };
+  return { load, unload, decide, decideKnown };
 };
 export type PolicyEngine = ReturnType<typeof createPolicyEngine>;

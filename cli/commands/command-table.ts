@@ -107,7 +107,7 @@ export const commandTable: readonly CommandEntry[] = [
   {
     name: 'policy',
     group: work,
-    summary: 'explain decisions, try policies on recorded calls',
+    summary: 'explain decisions; test, try and publish policies',
     register: async (program) => program.addCommand((await import('./policy.ts')).policyCommand()),
   },
   {

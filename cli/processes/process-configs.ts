@@ -10,6 +10,8 @@ export type ControlConfig = TemporalAddress & {
   databaseUrl: string;
   /** 32 bytes in base64. */
   contentKey: string;
+  /** What published policies are signed with is made from this. */
+  policySecret: string;
   issuer: IssuerConfig;
   api: ApiConfig;
 };

@@ -1,5 +1,6 @@
 import { homedir } from 'node:os';
 import { fileURLToPath } from 'node:url';
+import { policyPublicKey } from '../../store/secrets/policy-signature.ts';
 import type { ProcessConfigs, ProcessName } from '../processes/process-configs.ts';
 import { cacheFolder } from '../setup/cache-folder.mjs';
 import type { DataFolder } from './data-folder.ts';
@@ -66,6 +67,7 @@ const configsOf = ({ folder, ports, keys, options, databaseUrl, temporalAddress 
       ...temporal,
       databaseUrl,
       contentKey,
+      policySecret: internal.personTokens,
       issuer: {
         port: ports.issuer,
         issuerUrl,
@@ -87,6 +89,7 @@ const configsOf = ({ folder, ports, keys, options, databaseUrl, temporalAddress 
       localModelUrl: `http://127.0.0.1:${ports['local-model']}`,
       localModelKey: internal.gatewayToLocalModel,
       resultKey: gatewayKey,
+      policyPublicKey: policyPublicKey(internal.personTokens),
       profile,
       environment: config.environment,
       privateDirectory: folder.root,

@@ -50,6 +50,8 @@ export type ApiDependencies = {
   temporal: TemporalPort;
   authorize: Authorize;
   validatePolicies: ValidatePolicies;
+  /** Signs the exact text of a publication; gateways take over none without. */
+  signPolicies: (content: string) => string;
   logger: Logger;
   clock: () => Date;
 };

@@ -53,7 +53,7 @@ export const createApi = (config: ApiConfig, dependencies: ApiDependencies): Hon
   });
   versioned.route('/', resourceRoutes({ ...dependencies, permit }));
   versioned.route('/', pinRoutes({ database, permit }));
-  versioned.route('/', policyRoutes({ database, permit }));
+  versioned.route('/', policyRoutes(config, { ...dependencies, permit }));
   versioned.route('/', runRoutes(config, { ...dependencies, permit }));
   api.route('/api/v1alpha1', versioned);
   return api;

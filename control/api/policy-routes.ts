@@ -3,15 +3,18 @@ import { z } from 'zod';
 import { PlatformError } from '../../schema/errors.ts';
 import { NameSchema } from '../../schema/ids.ts';
 import { BacktestRequestSchema } from '../../schema/policy-backtest.ts';
+import { PublishRequestSchema, ValidateRequestSchema } from '../../schema/policy-publication.ts';
 import { SuggestQuerySchema } from '../../schema/policy-suggestion.ts';
-import type { ApiDependencies, ApiEnvironment } from './api-dependencies.ts';
+import type { ApiConfig, ApiDependencies, ApiEnvironment } from './api-dependencies.ts';
 import { candidatePolicies } from './candidate-policies.ts';
 import { explainRecorded } from './explain-recorded.ts';
 import type { Permit } from './permit.ts';
+import { publishPolicies } from './publish-policies.ts';
 import { parseAs, readBody, readQuery, tenancyOf } from './read-request.ts';
 import { type DocumentIssue, renderProblem } from './render-error.ts';
 import { suggestPolicies } from './suggest-policies.ts';
 import { backtest } from './try-policies.ts';
+import { validatePolicies } from './validate-policies.ts';
 
 const DecisionIdSchema = z.string().regex(/^dec_[A-Za-z0-9_-]{1,60}$/, 'a decision id such as `dec_` and some characters');
 
@@ -19,7 +22,11 @@ const invalid = (issues: readonly DocumentIssue[]): PlatformError =>
   new PlatformError('resource_invalid', `The policies are not valid: ${issues[0]?.path.join('.') || 'root'}: ${issues[0]?.message}.`);
 
 /** What the record tells of policies: decisions explained, and policies tried on recorded calls before they are in force. */
-export const policyRoutes = ({ database, permit }: Pick<ApiDependencies, 'database'> & { permit: Permit }): Hono<ApiEnvironment> => {
+export const policyRoutes = (
+  { profile }: Pick<ApiConfig, 'profile'>,
+  dependencies: Pick<ApiDependencies, 'database' | 'signPolicies'> & { permit: Permit },
+): Hono<ApiEnvironment> => {
+  const { database, permit } = dependencies;
   const routes = new Hono<ApiEnvironment>();
 
   routes.get('/:org/:project/policy/decisions/:id', async (context) => {
@@ -37,6 +44,25 @@ export const policyRoutes = ({ database, permit }: Pick<ApiDependencies, 'databa
     const candidate = await candidatePolicies(database, tenancy, documents, isWhole);
     if (!candidate.ok) return renderProblem(context, invalid(candidate.issues), candidate.issues);
     return context.json(await backtest(database, tenancy, candidate, window));
+  });
+
+  routes.post('/:org/:project/policy/validate', async (context) => {
+    const tenancy = tenancyOf(context);
+    const { documents } = await readBody(context, ValidateRequestSchema);
+    await permit(context.get('person'), 'getResource', tenancy);
+    const candidate = await candidatePolicies(database, tenancy, documents, false);
+    if (!candidate.ok) return renderProblem(context, invalid(candidate.issues), candidate.issues);
+    return context.json(validatePolicies(tenancy, candidate));
+  });
+
+  routes.post('/:org/:project/policy/publish', async (context) => {
+    const tenancy = tenancyOf(context);
+    const request = await readBody(context, PublishRequestSchema);
+    const person = context.get('person');
+    await permit(person, 'readAudit', tenancy);
+    const permitChange = (name: string) => permit(person, 'applyResource', tenancy, { kind: 'PolicySet', name });
+    const outcome = await publishPolicies(dependencies, profile, person, tenancy, request, permitChange);
+    return outcome.ok ? context.json(outcome.publication, 201) : renderProblem(context, invalid(outcome.issues), outcome.issues);
   });
 
   routes.get('/:org/:project/policy/suggestions/:role', async (context) => {

@@ -4,6 +4,7 @@ import { createApiPolicy } from '../../cli/processes/api-policy.ts';
 import type { ApiProfile } from '../../control/api/api-dependencies.ts';
 import { startApi } from '../../control/api/start-api.ts';
 import { createContentStore } from '../../store/contents.ts';
+import { createPolicySigner, createPolicyVerifier, policyPublicKey } from '../../store/secrets/policy-signature.ts';
 import { deriveContentKeys } from '../../store/secrets/seal.ts';
 
 import { startCountingServer } from './counting-server.ts';
@@ -11,10 +12,12 @@ import { runCli } from './run-cli.ts';
 import { recordingTemporal } from './running-api.ts';
 import { adminToken, guestToken, startRunningGateway } from './running-gateway.ts';
 
+export const policySecret = 'a secret of 32 characters or more, for tests';
+
 /** The gateway and the api with the real policies on one database, and a server of three tools behind `counting`. */
 export const startPolicyPlace = async ({ profile = 'dev', resources = [] }: { profile?: ApiProfile; resources?: object[] } = {}) => {
   const server = await startCountingServer();
-  const gateway = await startRunningGateway();
+  const gateway = await startRunningGateway({ policyPublicKey: policyPublicKey(policySecret) });
   await gateway.apply(
     { kind: 'McpServer', metadata: { name: 'counting' }, spec: { url: server.url, timeoutSeconds: 5 } },
     { kind: 'Toolset', metadata: { name: 'counting' }, spec: { servers: [{ name: 'counting' }], naming: 'plain' } },
@@ -23,7 +26,11 @@ export const startPolicyPlace = async ({ profile = 'dev', resources = [] }: { pr
   await gateway.ready('counting');
 
   const logger = pino({ level: 'silent' });
-  const policy = await createApiPolicy({ database: gateway.database, logger });
+  const policy = await createApiPolicy({
+    database: gateway.database,
+    verifyPolicies: createPolicyVerifier(policyPublicKey(policySecret)),
+    logger,
+  });
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
   const api = await startApi(
@@ -34,6 +41,7 @@ export const startPolicyPlace = async ({ profile = 'dev', resources = [] }: { pr
       temporal: recordingTemporal().port,
       authorize: policy.authorize,
       validatePolicies: policy.validatePolicies,
+      signPolicies: createPolicySigner(policySecret),
       logger,
       clock: () => new Date(),
     },

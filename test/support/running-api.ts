@@ -86,6 +86,7 @@ export const startRunningApi = async ({ profile = 'dev', port: wanted }: { profi
       const issues = broken.map(({ name }) => ({ name, message: 'unexpected end of input', line: 1, column: 7 }));
       return issues.length > 0 ? { ok: false as const, issues } : { ok: true as const };
     },
+    signPolicies: () => 'signed',
     logger: pino({ level: 'debug' }, sink),
     clock: () => clock.now,
   };
