@@ -14,13 +14,15 @@ describe('the golden decisions of the platform', () => {
     expect([...covered].filter((id) => id?.startsWith('platform/') && !(id in policies))).toEqual([]);
   });
 
-  test.each(ruleIds)('turn red without %s', (id) => {
-    const { [id]: _removed, ...others } = policies;
-    const failed = failedPlatformGolden(undefined, { ...currentPlatform, policies: others });
-    const cases = [...guardCases, ...permitCases].filter(({ rule }) => rule === id).map(({ name }) => name);
-    expect(failed.map(({ name }) => name)).toEqual(cases);
-    // the rule alone stood in the way: without it the call would go through, and without a permit nothing would
-    expect(failed.every(({ expect: wanted, found }) => wanted !== found)).toBe(true);
+  test('without any one rule at least one is red', () => {
+    for (const id of ruleIds) {
+      const { [id]: _removed, ...others } = policies;
+      const failed = failedPlatformGolden(undefined, { ...currentPlatform, policies: others });
+      const cases = [...guardCases, ...permitCases].filter(({ rule }) => rule === id).map(({ name }) => name);
+      expect(failed.map(({ name }) => name)).toEqual(cases);
+      // the rule alone stood in the way: without it the call would go through, and without a permit nothing would
+      expect(failed.every(({ expect: wanted, found }) => wanted !== found)).toBe(true);
+    }
   });
 
   test.each(Object.keys(templates))('turn red where bindings no longer grant %s', (list) => {
