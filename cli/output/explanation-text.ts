@@ -1,7 +1,14 @@
 import type { DecisionExplanation, ExplainedPolicy, ReadFact } from '../../schema/policy-explanation.ts';
 import { plainText } from './plain-text.ts';
 
-const factLine = ({ place, value }: ReadFact): string => `${place} = ${JSON.stringify(value)}`;
+/** Entities as policies write them; what a caller gave is always quoted, so that it cannot look like one. */
+const valueText = (place: string, value: unknown): string => {
+  if (Array.isArray(value)) return `[${value.map((each) => valueText(place, each)).join(', ')}]`;
+  const isEntity = typeof value === 'string' && !place.startsWith('context.arguments') && /^Quarterdeck::\w+::"/.test(value);
+  return isEntity ? value : JSON.stringify(value);
+};
+
+const factLine = ({ place, value }: ReadFact): string => `${place} = ${valueText(place, value)}`;
 
 const sourceText = ({ kind, name, line }: ExplainedPolicy['source']): string =>
   kind === 'Platform' ? `a rule of the platform, ${name}` : `${kind} ${name}${line === null ? '' : `, line ${line}`}`;

@@ -30,7 +30,8 @@ const changeOf = ({ kind, metadata: { org, project, name } }: Resource, action: 
 const storedByKey = async (database: Database, org: string): Promise<Map<string, StoredResource>> =>
   new Map((await listResources(database, { org })).map((resource) => [keyOf(resource.kind, resource.metadata), resource]));
 
-const setFirstConditions = async (database: Database, { kind, metadata, generation }: StoredResource, now: Date): Promise<void> => {
+/** Says of a resource that was just stored what is known of it at once. */
+export const setFirstConditions = async (database: Database, { kind, metadata, generation }: StoredResource, now: Date): Promise<void> => {
   const { org, project, name } = metadata;
   const condition = { status: 'True' as const, observedGeneration: generation };
   const key = { org, project, kind, name };

@@ -24,7 +24,7 @@ const invalid = (issues: readonly DocumentIssue[]): PlatformError =>
 /** What the record tells of policies: decisions explained, and policies tried on recorded calls before they are in force. */
 export const policyRoutes = (
   { profile }: Pick<ApiConfig, 'profile'>,
-  dependencies: Pick<ApiDependencies, 'database' | 'signPolicies'> & { permit: Permit },
+  dependencies: Pick<ApiDependencies, 'database' | 'signPolicies' | 'clock'> & { permit: Permit },
 ): Hono<ApiEnvironment> => {
   const { database, permit } = dependencies;
   const routes = new Hono<ApiEnvironment>();

@@ -6,6 +6,7 @@ import type { Person } from '../../store/people.ts';
 import { findPublishedPolicies, insertPublishedPolicies, type PublishedContent } from '../../store/published-policies.ts';
 import { applyResources, canonicalJson } from '../../store/resources.ts';
 import type { ApiDecision, ApiDependencies, ApiProfile } from './api-dependencies.ts';
+import { setFirstConditions } from './apply-documents.ts';
 import { type CandidatePolicies, candidatePolicies } from './candidate-policies.ts';
 import { inTransaction } from './in-transaction.ts';
 import { recordChange } from './record-change.ts';
@@ -53,7 +54,7 @@ const onlyPolicySets = ({ policySets, tried, today }: CandidatePolicies): void =
  * @throws {PlatformError} `needs_person`, `policy_red`, `policy_flips`, `conflict` when the policies changed while they were tried
  */
 export const publishPolicies = async (
-  { database, signPolicies }: Pick<ApiDependencies, 'database' | 'signPolicies'>,
+  { database, signPolicies, clock }: Pick<ApiDependencies, 'database' | 'signPolicies' | 'clock'>,
   profile: ApiProfile,
   person: Person,
   tenancy: Tenancy,
@@ -87,6 +88,7 @@ export const publishPolicies = async (
     await insertPublishedPolicies(within, { org, project, version, content, signature: signPolicies(content), publishedBy: person.id });
     for (const { resource, action } of await applyResources(within, now.policySets)) {
       const { name } = resource.metadata;
+      await setFirstConditions(within, resource, clock());
       const decision = decisions.get(name);
       if (decision)
         await recordChange(within, tenancy, person, decision, {

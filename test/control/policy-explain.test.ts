@@ -156,7 +156,7 @@ describe('quarterdeck policy explain', () => {
     expect(stdout).toContain('again      deny, the same\n');
     expect(stdout).toContain('forbid by policyset/paths/no-secrets\n  from     PolicySet paths, line 2\n');
     expect(stdout).toContain('  @advice  Use paths that start with /ok/.\n');
-    expect(stdout).toContain('    context.arguments.paths = ["/secret"]\n');
+    expect(stdout).toContain('    context.arguments.paths = ["/secret"]\n    principal.owner = Quarterdeck::User::"default/admin"\n');
     expect(JSON.parse((await place.qd(['policy', 'explain', decisionId, '-o', 'json'])).stdout).effect).toBe('deny');
   });
 
