@@ -14,6 +14,8 @@ export type GatewayConfig = {
   localModelKey: string;
   /** 32 bytes in base64: seals the outcomes of operations. */
   resultKey: string;
+  /** SPKI in base64: what published policies are verified with. Without it none are taken over. */
+  policyPublicKey?: string;
   profile: 'dev' | 'solo' | 'production';
   /** The process's environment, where providers' keys may be. */
   environment: Readonly<Record<string, string | undefined>>;

@@ -2,6 +2,7 @@ import type { PolicyEngine } from '../policy/engine.ts';
 import type { ApprovalAsks } from '../store/ask-approval.ts';
 import type { AuditWriter } from '../store/audit-writer.ts';
 import type { Database } from '../store/database.ts';
+import type { DecisionFactsWriter } from '../store/decision-facts.ts';
 import type { Declared } from '../store/declared.ts';
 import type { OperationStore } from '../store/operations.ts';
 import type { Logger } from '../telemetry/logger.ts';
@@ -15,6 +16,8 @@ export type GatewayContext = {
   instance: string;
   database: Database;
   audit: AuditWriter;
+  /** What decisions were made on, written once for all rows of the audit that refer to it. */
+  decisionFacts: Pick<DecisionFactsWriter, 'note'>;
   operations: OperationStore;
   approvals: ApprovalAsks;
   policy: PolicyEngine;

@@ -3,7 +3,9 @@ import { createPolicyEngine } from '../policy/engine.ts';
 import { createApprovalAsks } from '../store/ask-approval.ts';
 import { createAuditWriter } from '../store/audit-writer.ts';
 import { closeDatabase, openDatabase } from '../store/database.ts';
+import { createDecisionFactsWriter } from '../store/decision-facts.ts';
 import { createOperationStore } from '../store/operations.ts';
+import { createPolicyVerifier } from '../store/secrets/policy-signature.ts';
 import { approvalKeysOf, deriveContentKeys } from '../store/secrets/seal.ts';
 import { createLogger } from '../telemetry/logger.ts';
 import { createAuthenticator } from './auth/authenticate.ts';
@@ -33,7 +35,8 @@ export const startGateway = async (config: GatewayConfig): Promise<{ port: numbe
   const database = openDatabase({ url: config.databaseUrl, max: 20, name: 'gateway' });
   const instance = randomUUID();
   const policy = createPolicyEngine();
-  const view = followDeclared({ database, policy, logger });
+  const view = followDeclared({ database, policy, verifyPolicies: createPolicyVerifier(config.policyPublicKey), logger });
+  const decisionFacts = createDecisionFactsWriter({ database, logger });
   const releaseLock = await keepInstanceLock(database, instance);
 
   const context: GatewayContext = {
@@ -41,6 +44,7 @@ export const startGateway = async (config: GatewayConfig): Promise<{ port: numbe
     instance,
     database,
     audit: createAuditWriter({ database, logger }),
+    decisionFacts,
     operations: createOperationStore(database, deriveContentKeys(config.resultKey, 'operations'), instance),
     approvals: createApprovalAsks(database, approvalKeysOf(config.resultKey)),
     policy,
@@ -81,7 +85,7 @@ export const startGateway = async (config: GatewayConfig): Promise<{ port: numbe
       await discovery.close();
       await pool.close();
       await view.close();
-      await context.audit.close();
+      await Promise.all([context.audit.close(), decisionFacts.drained()]);
       releaseLock();
       await closeDatabase(database);
     },

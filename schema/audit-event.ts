@@ -38,6 +38,8 @@ export const AuditEventSchema = z.object({
   facts: z.record(z.string(), z.json()),
   /** `admin-token` where the installation's own token was used. */
   stamp: z.string().nullable(),
+  /** What the policies decided, and on what; see `DecisionBasis`. Null where they were not asked. */
+  basis: z.string().nullable(),
 });
 export type AuditEvent = z.infer<typeof AuditEventSchema>;
 
@@ -55,6 +57,7 @@ export const AuditQuerySchema = z.object({
   action: z.string().optional(),
   kind: AuditKindSchema.optional(),
   decision: z.enum(['allow', 'deny']).optional(),
+  decisionId: z.string().max(64).optional(),
   since: z.iso.datetime({ offset: true }).optional(),
   after: z.coerce.number().int().min(0).optional(),
   limit: z.coerce.number().int().min(1).max(10_000).default(200),

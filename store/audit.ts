@@ -23,7 +23,7 @@ export const appendAuditOften = (database: Database, events: readonly NewAuditEv
 /** Reads a project's rows: the newest `limit` in their order, or with `after` the next ones. */
 export const queryAudit = (database: Database, { org, project }: Tenancy, query: AuditQuery): Promise<AuditEvent[]> =>
   guarded(async () => {
-    const columns = ['run', 'agent', 'role', 'fleet', 'person', 'tool', 'action', 'kind', 'decision'] as const;
+    const columns = ['run', 'agent', 'role', 'fleet', 'person', 'tool', 'action', 'kind', 'decision', 'decisionId'] as const;
     const filters = columns.flatMap((column) => (query[column] === undefined ? [] : [eq(auditEvents[column], query[column])]));
     const rows = await database
       .select()

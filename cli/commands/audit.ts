@@ -3,14 +3,13 @@ import { Command, Option } from 'commander';
 import { type AuditEvent, AuditKindSchema } from '../../schema/audit-event.ts';
 import { interruptible } from '../client/follow-run.ts';
 import { patiently } from '../client/patience.ts';
+import { readSince } from '../client/read-since.ts';
 import { type ConnectionOptions, connectedCommand, openSession } from '../client/session.ts';
 import { auditRows, auditTable } from '../output/audit-table.ts';
-import { usageError } from '../output/cli-error.ts';
 import { withExamples } from '../output/command-help.ts';
 import { exitCodes } from '../output/exit-codes.ts';
 import { type Format, formatOption } from '../output/format-option.ts';
 import { print, say } from '../output/talk.ts';
-import { parseDuration } from '../output/units.ts';
 
 const filterNames = ['run', 'agent', 'role', 'fleet', 'person', 'tool', 'action', 'kind', 'decision', 'since', 'limit'] as const;
 type Filters = Partial<Record<(typeof filterNames)[number], string>>;
@@ -19,15 +18,6 @@ type Options = ConnectionOptions & Filters & { format: Format };
 const pollMs = 700;
 /** So many numbers back a row may still appear. */
 const lateRows = 200;
-
-/** An instant as it is, or a time before now. */
-const readSince = (text: string): string => {
-  const ago = parseDuration(text);
-  const at = ago === undefined ? new Date(text) : new Date(Date.now() - ago);
-  if (Number.isNaN(at.getTime()))
-    throw usageError(`--since ${text} is neither a time such as 10m nor an instant such as 2026-03-01T12:00:00Z`);
-  return at.toISOString();
-};
 
 const queryOf = (options: Filters, more: Record<string, string> = {}): string => {
   const given = filterNames.flatMap((name): [string, string][] => {

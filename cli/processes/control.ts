@@ -5,6 +5,7 @@ import { startDevIdp } from '../../control/dev-idp/start-dev-idp.ts';
 import { startIssuer } from '../../control/issuer/start-issuer.ts';
 import { createContentStore } from '../../store/contents.ts';
 import { closeDatabase, openDatabase } from '../../store/database.ts';
+import { createPolicySigner, createPolicyVerifier, policyPublicKey } from '../../store/secrets/policy-signature.ts';
 import { deriveContentKeys } from '../../store/secrets/seal.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import { createAgentDirectory } from './agent-directory.ts';
@@ -20,7 +21,7 @@ export const startControlProcess = async (config: ProcessConfigs['control'], log
   const clock = (): Date => new Date();
   const database = openDatabase({ url: config.databaseUrl, max: 12, name: 'control' });
   const temporal = createTemporalPort({ address: config.temporalAddress, namespace: config.temporalNamespace });
-  const policy = await createApiPolicy({ database, logger });
+  const policy = await createApiPolicy({ database, verifyPolicies: createPolicyVerifier(policyPublicKey(config.policySecret)), logger });
   const issuer = await startIssuer(config.issuer, {
     agents: createAgentDirectory(database),
     database,
@@ -36,6 +37,7 @@ export const startControlProcess = async (config: ProcessConfigs['control'], log
     temporal,
     authorize: policy.authorize,
     validatePolicies: policy.validatePolicies,
+    signPolicies: createPolicySigner(config.policySecret),
     logger: logger.child({ part: 'api' }),
     clock,
   });

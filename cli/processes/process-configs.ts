@@ -13,6 +13,8 @@ export type ControlConfig = TemporalAddress & {
   contentKey: string;
   /** 32 bytes in base64, shared with the gateway (`approvalKeyOf`). */
   approvalKey: string;
+  /** What published policies are signed with is made from this. */
+  policySecret: string;
   issuer: IssuerConfig;
   /** The login provider of this machine; absent in the profile `production`. */
   devIdp?: DevIdpConfig;

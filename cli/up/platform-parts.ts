@@ -1,5 +1,6 @@
 import { homedir } from 'node:os';
 import { fileURLToPath } from 'node:url';
+import { policyPublicKey } from '../../store/secrets/policy-signature.ts';
 import { approvalKeyOf } from '../../store/secrets/seal.ts';
 import type { ProcessConfigs, ProcessName } from '../processes/process-configs.ts';
 import { cacheFolder } from '../setup/cache-folder.mjs';
@@ -73,6 +74,7 @@ const configsOf = (context: PartsContext): ProcessConfigs => {
       databaseUrl,
       contentKey,
       approvalKey: approvalKeyOf(gatewayKey),
+      policySecret: internal.personTokens,
       issuer: {
         port: ports.issuer,
         issuerUrl,
@@ -96,6 +98,7 @@ const configsOf = (context: PartsContext): ProcessConfigs => {
       localModelUrl: `http://127.0.0.1:${ports['local-model']}`,
       localModelKey: internal.gatewayToLocalModel,
       resultKey: gatewayKey,
+      policyPublicKey: policyPublicKey(internal.personTokens),
       profile,
       environment: config.environment,
       privateDirectory: folder.root,

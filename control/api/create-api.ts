@@ -10,6 +10,7 @@ import { guardRequests, nameRequest } from './guard-requests.ts';
 import { peopleRoutes } from './people-routes.ts';
 import { createPermit } from './permit.ts';
 import { pinRoutes } from './pin-routes.ts';
+import { policyRoutes } from './policy-routes.ts';
 import { readQuery, tenancyOf } from './read-request.ts';
 import { createErrorRenderer } from './render-error.ts';
 import { resourceRoutes } from './resource-routes.ts';
@@ -69,6 +70,7 @@ export const createApi = (config: ApiConfig, dependencies: ApiDependencies): Hon
   versioned.route('/', resourceRoutes({ ...dependencies, permit }));
   versioned.route('/', peopleRoutes({ database, permit }));
   versioned.route('/', pinRoutes({ database, permit }));
+  versioned.route('/', policyRoutes(config, { ...dependencies, permit }));
   versioned.route('/', runRoutes(config, { ...dependencies, permit }));
   versioned.route('/', approvalRoutes(config, { ...dependencies, permit }));
   api.route('/api/v1alpha1', versioned);

@@ -4,13 +4,14 @@ import { appendAudit } from '../../store/audit.ts';
 import type { Executor } from '../../store/database.ts';
 import type { Person } from '../../store/people.ts';
 import type { ApiDecision } from './api-dependencies.ts';
+import { recordBasis } from './record-basis.ts';
 
 /** Writes into the audit what an allowed request of a person did. Inside a transaction it stands or falls with the change. */
-export const recordChange = (
+export const recordChange = async (
   executor: Executor,
   { org, project }: Tenancy,
   person: Person,
-  { decisionId, policies }: ApiDecision,
+  decision: ApiDecision,
   what: Pick<NewAuditEvent, 'action'> & Partial<NewAuditEvent>,
 ): Promise<void> =>
   appendAudit(executor, [
@@ -19,11 +20,12 @@ export const recordChange = (
       project,
       kind: 'change',
       decision: 'allow',
-      decisionId,
-      policies,
+      decisionId: decision.decisionId,
+      policies: decision.policies,
       person: person.id,
       stamp: person.stamp,
       outcome: 'ok',
+      basis: await recordBasis(executor, { org, project }, decision),
       ...what,
     },
   ]);

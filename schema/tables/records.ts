@@ -69,11 +69,24 @@ export const auditEvents = pgTable(
     costMicroUsd: bigint('cost_micro_usd', { mode: 'number' }),
     facts: jsonb().notNull().default({}),
     stamp: text(),
+    /** What was decided, and where that which it was decided on stands in `decision_facts`; see `DecisionBasis`. */
+    basis: text(),
   },
   (table) => [
+    index('audit_events_decision').on(table.org, table.project, table.decisionId),
     index('audit_events_run').on(table.org, table.project, table.run),
     index('audit_events_at').on(table.org, table.project, table.at),
   ],
+);
+
+/**
+ * What decisions were made on: principals, resources and projects as policies saw them, and the policies. Each is written once, under the
+ * digest by which rows of the audit refer to it. Apart from the audit, so that facts about a person can be erased and its chain stays whole.
+ */
+export const decisionFacts = pgTable(
+  'decision_facts',
+  { org: text().notNull(), project: text().notNull(), digest: text().notNull(), value: jsonb().notNull(), createdAt: created() },
+  (table) => [primaryKey({ columns: [table.org, table.project, table.digest] })],
 );
 
 /** Transcripts, results and documents, encrypted; the digest is keyed, so a guess at a text cannot be confirmed. */

@@ -12,6 +12,7 @@ import { createPolicyEngine } from '../../policy/engine.ts';
 import { getAgent } from '../../store/agents.ts';
 import { createApprovalAsks } from '../../store/ask-approval.ts';
 import { createAuditWriter } from '../../store/audit-writer.ts';
+import { createDecisionFactsWriter } from '../../store/decision-facts.ts';
 import { declaredFrom, loadDeclared, projectPolicies } from '../../store/declared.ts';
 import { createOperationStore } from '../../store/operations.ts';
 import { approvalKeysOf, deriveContentKeys } from '../../store/secrets/seal.ts';
@@ -39,6 +40,7 @@ export const startRunningModels = async ({ stallMs, ...overrides }: Partial<Gate
     instance: 'test',
     database,
     audit: createAuditWriter({ database, logger }),
+    decisionFacts: createDecisionFactsWriter({ database, logger }),
     operations: createOperationStore(database, deriveContentKeys(config.resultKey, 'operations'), 'test'),
     approvals: createApprovalAsks(database, approvalKeysOf(config.resultKey)),
     policy,

@@ -12,6 +12,7 @@ import { parseEndpoint } from '../../schema/mcp-endpoint.ts';
 import { createApprovalAsks } from '../../store/ask-approval.ts';
 import { createAuditWriter } from '../../store/audit-writer.ts';
 import { closeDatabase, openDatabase } from '../../store/database.ts';
+import { createDecisionFactsWriter } from '../../store/decision-facts.ts';
 import { createOperationStore } from '../../store/operations.ts';
 import { approvalKeysOf, deriveContentKeys } from '../../store/secrets/seal.ts';
 import { createLogger } from '../../telemetry/logger.ts';
@@ -39,7 +40,7 @@ export const startSurfaceReplica = async (databaseUrl: string, instance: string 
   const logger = createLogger({ name: 'test-surface' });
   const database = openDatabase({ url: databaseUrl, name: 'test-surface' });
   const policy = createPolicyEngine();
-  const view = followDeclared({ database, policy, logger });
+  const view = followDeclared({ database, policy, verifyPolicies: () => false, logger });
   const releaseLock = await keepInstanceLock(database, instance);
   const resultKey = Buffer.alloc(32, 5).toString('base64');
   const config = { resultKey, hostUrl: 'http://127.0.0.1:9', hostKey: 'none', profile: 'dev' } as GatewayContext['config'];
@@ -48,6 +49,7 @@ export const startSurfaceReplica = async (databaseUrl: string, instance: string 
     instance,
     database,
     audit: createAuditWriter({ database, logger }),
+    decisionFacts: createDecisionFactsWriter({ database, logger }),
     operations: createOperationStore(database, deriveContentKeys(resultKey, 'operations'), instance),
     approvals: createApprovalAsks(database, approvalKeysOf(resultKey)),
     policy,

@@ -1,0 +1,36 @@
+import { and, desc, eq, gte, inArray, isNotNull } from 'drizzle-orm';
+import type { AuditEvent } from '../schema/audit-event.ts';
+import type { Tenancy } from '../schema/ids.ts';
+import { auditEvents } from '../schema/tables/tables.ts';
+import { type Database, guarded } from './database.ts';
+
+/** An outcome repeats the decision of its intent. */
+const kinds = ['call', 'intent', 'refusal', 'change'];
+
+/**
+ * Rows of a project whose decision is on record, one for each decision, oldest first.
+ * @param options.limit - the newest so many
+ */
+export const listDecidedRows = (
+  database: Database,
+  { org, project }: Tenancy,
+  { since, limit, role }: { since?: Date | undefined; limit: number; role?: string },
+): Promise<AuditEvent[]> =>
+  guarded(async () => {
+    const rows = await database
+      .select()
+      .from(auditEvents)
+      .where(
+        and(
+          eq(auditEvents.org, org),
+          eq(auditEvents.project, project),
+          isNotNull(auditEvents.basis),
+          inArray(auditEvents.kind, kinds),
+          since ? gte(auditEvents.at, since) : undefined,
+          role === undefined ? undefined : eq(auditEvents.role, role),
+        ),
+      )
+      .orderBy(desc(auditEvents.sequence))
+      .limit(limit);
+    return rows.map((row) => ({ ...row, at: row.at.toISOString() }) as AuditEvent).reverse();
+  });
