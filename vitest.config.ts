@@ -47,10 +47,10 @@ export default defineConfig({
       },
       {
         extends: true,
-        // `npm run fuzz`: ten minutes of requests that nobody would send, or FUZZ_MINUTES
+        // `npm run fuzz`: ten minutes of requests that nobody would send, or FUZZ_MINUTES, and 100,000 decisions, or FUZZ_DECISIONS
         test: {
           name: 'fuzz',
-          include: ['test/gateway/fuzz/**/*.fuzz.ts'],
+          include: ['test/*/fuzz/**/*.fuzz.ts'],
           testTimeout: 26 * 3_600_000,
           hookTimeout: 180_000,
           fileParallelism: false,

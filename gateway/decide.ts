@@ -1,15 +1,19 @@
 import { randomFillSync } from 'node:crypto';
 import type { Context, EntityJson, TypeAndId } from '@cedar-policy/cedar-wasm/nodejs';
-import type { Known } from '../policy/decision-cache.ts';
+import type { Known, KnownRequest } from '../policy/decision-cache.ts';
 import type { PolicyDecision } from '../policy/engine.ts';
 import { entityUid, projectEntities } from '../policy/entities.ts';
+import { noArguments } from '../policy/recorded-context.ts';
 import type { Tenancy } from '../schema/ids.ts';
 import type { StoredResource } from '../schema/resource.ts';
 import type { GatewayContext } from './gateway-context.ts';
 import { type Principal, principalEntities, principalUid, whoOf } from './principal.ts';
 
-/** `policyVersion` says which policies decided: a digest of them all; undefined where none were loaded. */
-export type Decision = PolicyDecision & { decisionId: string; policyVersion?: string | undefined };
+/**
+ * `policyVersion` says which policies decided: a digest of them all; undefined where none were loaded. `asked` is what it was made on, for the
+ * record; missing where nothing was asked.
+ */
+export type Decision = PolicyDecision & { decisionId: string; policyVersion?: string | undefined; asked?: KnownRequest };
 
 const idBytes = 9;
 const randomPool = Buffer.alloc(idBytes * 500);
@@ -67,9 +71,6 @@ const knownProject = (tenancy: Tenancy, declared: StoredResource<'Project'> | un
   return known;
 };
 
-/** Stands where a request must have arguments and none decides. */
-const noArguments = { paths: [], roots: [], urls: [], hosts: [], canonical: true, bytes: 0 };
-
 /** Asks the policies of the resource's project. A decision that cannot be made is a deny, and is logged. */
 export const decide = (
   { policy, declared, logger }: GatewayContext,
@@ -94,15 +95,16 @@ export const decide = (
     isMoment?: boolean;
   },
 ): Decision => {
-  const decision = policy.decideKnown(tenancy, {
+  const asked: KnownRequest = {
     principal: knownPrincipal(principal),
     action,
     resource: knownTarget(resource, entities),
     surroundings: knownProject(tenancy, declared().find('Project', tenancy, tenancy.project), isMoment),
     context: { who: whoOf(principal), ...(facts === 'any' ? { arguments: noArguments } : facts) },
     forAnyArguments: facts === 'any',
-  });
+  };
+  const decision = policy.decideKnown(tenancy, asked);
   const decisionId = newDecisionId();
   if (decision.error) logger.error({ decisionId, action, error: decision.error }, 'a decision could not be made and is a deny');
-  return { ...decision, decisionId, policyVersion: policy.versionOf(tenancy) };
+  return { ...decision, decisionId, policyVersion: policy.versionOf(tenancy), asked };
 };

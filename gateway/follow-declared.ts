@@ -1,25 +1,34 @@
 import type { PolicyEngine } from '../policy/engine.ts';
 import type { Database } from '../store/database.ts';
-import { type Declared, declaredFrom, projectPolicies } from '../store/declared.ts';
+import { type Declared, declaredFrom } from '../store/declared.ts';
+import type { VerifyPolicies } from '../store/secrets/policy-signature.ts';
 import { watchDeclared } from '../store/watch-declared.ts';
 import type { Logger } from '../telemetry/logger.ts';
+import { createPolicyKeeper } from './keep-policies.ts';
 
 /**
  * Follows what is declared: with each new view the policies of its projects are loaded, then it is in force, then whoever asked is told.
  * Policies that are not valid are refused whole; the last good ones of the project stay.
  * @returns the view in force (nothing is declared before `begin`), and how to hear of new ones
  */
-export const followDeclared = ({ database, policy, logger }: { database: Database; policy: PolicyEngine; logger: Logger }) => {
+export const followDeclared = ({
+  database,
+  policy,
+  verifyPolicies,
+  logger,
+}: {
+  database: Database;
+  policy: PolicyEngine;
+  verifyPolicies: VerifyPolicies;
+  logger: Logger;
+}) => {
+  const policies = createPolicyKeeper({ policy, verify: verifyPolicies, logger });
   let declared = declaredFrom([], []);
   let watch: Awaited<ReturnType<typeof watchDeclared>> | undefined;
   const listeners = new Set<(declared: Declared) => void>();
 
   const onChange = (next: Declared): void => {
-    for (const tenancy of next.projects()) {
-      const loaded = policy.load(tenancy, projectPolicies(next, tenancy));
-      if (!loaded.ok)
-        logger.error({ ...tenancy, issues: loaded.issues }, 'policies of a project are not valid; the last good ones stay in force');
-    }
+    policies.take(next);
     declared = next;
     for (const listener of [...listeners])
       try {
@@ -41,6 +50,9 @@ export const followDeclared = ({ database, policy, logger }: { database: Databas
     },
     /** Looks at once; resolves when what is declared by now is in force. */
     refresh: async (): Promise<void> => watch?.refresh(),
-    close: async (): Promise<void> => watch?.close(),
+    close: async (): Promise<void> => {
+      policies.close();
+      await watch?.close();
+    },
   };
 };

@@ -16,6 +16,8 @@ export type GatewayConfig = {
   resultKey: string;
   /** 32 bytes in base64, the same for all processes of an installation: seals who stands behind the pseudonyms of the audit. */
   auditKey: string;
+  /** SPKI in base64: what published policies are verified with. Without it none are taken over. */
+  policyPublicKey?: string;
   profile: 'dev' | 'solo' | 'production';
   /** The process's environment, where providers' keys may be. */
   environment: Readonly<Record<string, string | undefined>>;

@@ -3,6 +3,7 @@ import type { ApprovalAsks } from '../store/ask-approval.ts';
 import type { RefusalCounter } from '../store/audit-refusals.ts';
 import type { AuditWriter } from '../store/audit-writer.ts';
 import type { Database } from '../store/database.ts';
+import type { DecisionFactsWriter } from '../store/decision-facts.ts';
 import type { Declared } from '../store/declared.ts';
 import type { OperationStore } from '../store/operations.ts';
 import type { Logger } from '../telemetry/logger.ts';
@@ -20,6 +21,8 @@ export type GatewayContext = {
   unknownCallers: RefusalCounter;
   /** Names arguments in the audit: a keyed digest of what JSON says, whatever the order of its keys. */
   digestArguments: (value: unknown) => string;
+  /** What decisions were made on, written once for all rows of the audit that refer to it. */
+  decisionFacts: Pick<DecisionFactsWriter, 'note'>;
   operations: OperationStore;
   approvals: ApprovalAsks;
   policy: PolicyEngine;

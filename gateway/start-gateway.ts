@@ -6,7 +6,9 @@ import { createAuditLog } from '../store/audit-log.ts';
 import { createRefusalCounter } from '../store/audit-refusals.ts';
 import { createAuditWriter } from '../store/audit-writer.ts';
 import { closeDatabase, openDatabase } from '../store/database.ts';
+import { createDecisionFactsWriter } from '../store/decision-facts.ts';
 import { createOperationStore } from '../store/operations.ts';
+import { createPolicyVerifier } from '../store/secrets/policy-signature.ts';
 import { approvalKeysOf, deriveContentKeys } from '../store/secrets/seal.ts';
 import { createLogger } from '../telemetry/logger.ts';
 import { createAuthenticator } from './auth/authenticate.ts';
@@ -37,7 +39,8 @@ export const startGateway = async (config: GatewayConfig): Promise<{ port: numbe
   const database = openDatabase({ url: config.databaseUrl, max: 20, name: 'gateway' });
   const instance = randomUUID();
   const policy = createPolicyEngine();
-  const view = followDeclared({ database, policy, logger });
+  const view = followDeclared({ database, policy, verifyPolicies: createPolicyVerifier(config.policyPublicKey), logger });
+  const decisionFacts = createDecisionFactsWriter({ database, logger });
   const releaseLock = await keepInstanceLock(database, instance);
 
   const log = createAuditLog({ database, process: 'gateway', key: config.auditKey });
@@ -50,6 +53,7 @@ export const startGateway = async (config: GatewayConfig): Promise<{ port: numbe
     audit,
     unknownCallers: createRefusalCounter({ write: (events) => events.forEach(audit.write), newDecisionId }),
     digestArguments: createArgumentDigest(config.auditKey),
+    decisionFacts,
     operations: createOperationStore(database, log, deriveContentKeys(config.resultKey, 'operations'), instance),
     approvals: createApprovalAsks(database, log, approvalKeysOf(config.resultKey)),
     policy,
@@ -92,7 +96,7 @@ export const startGateway = async (config: GatewayConfig): Promise<{ port: numbe
       await view.close();
       await context.unknownCallers.close();
       await context.operations.close();
-      await context.audit.close();
+      await Promise.all([context.audit.close(), decisionFacts.drained()]);
       await log.close().catch(() => undefined);
       releaseLock();
       await closeDatabase(database);

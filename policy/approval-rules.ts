@@ -1,9 +1,30 @@
-import type { PolicyJson } from '@cedar-policy/cedar-wasm/nodejs';
+import type { Context, PolicyJson } from '@cedar-policy/cedar-wasm/nodejs';
 import type { ApprovalNeed, ApprovalRule } from '../schema/approval.ts';
 import type { PolicyDecision } from './engine.ts';
 
 /** A policy that lets a call through only after people approved it, as its annotations say. */
 export type AnnotatedRule = ApprovalRule & { expiresInSeconds: number; reason: string };
+
+/** The action that can be approved, and what its context says where nobody approved anything. */
+const approvableAction = 'callTool';
+const notApproved: Context = { approvers: [], approvedCall: false };
+
+/** A context with what it says of approvals, for an action that can be approved. */
+export const withApproval = (action: string, context: Context): Context =>
+  action === approvableAction ? { ...notApproved, ...context } : context;
+
+export const asApproved = (context: Context): Context => ({ ...context, approvedCall: true });
+
+/** Whether a refusal of a request can mean that a person is needed: it is of one call, which nobody approved. */
+export const canNeedPerson = ({
+  action,
+  context,
+  forAnyArguments = false,
+}: {
+  action: string;
+  context: Context;
+  forAnyArguments?: boolean;
+}): boolean => action === approvableAction && !context.approvedCall && !forAnyArguments;
 
 const usualExpirySeconds = 15 * 60;
 const longestExpirySeconds = 30 * 86_400;
@@ -79,7 +100,9 @@ export const orNeedsPerson = (
   if (approved.effect !== 'allow') return approved;
   const applying = [...new Set([...decision.policies, ...approved.policies])].flatMap((id) => rules.get(id) ?? []);
   if (applying.length === 0) return decision;
-  return { effect: 'needsPerson', policies: applying.map(({ policy }) => policy), advice: [], need: needOf(applying) };
+  const { bundle } = decision;
+  const policies = applying.map(({ policy }) => policy);
+  return { effect: 'needsPerson', policies, advice: [], need: needOf(applying), ...(bundle ? { bundle } : {}) };
 };
 
 /** Whether a person is among those who may approve by a rule. */

@@ -8,7 +8,7 @@ import {
 } from '@cedar-policy/cedar-wasm/nodejs';
 import { qualifiedName, type Tenancy } from '../schema/ids.ts';
 import type { AccessBindingSpec } from '../schema/resources/access.ts';
-import { readApprovalRule } from './approval-rules.ts';
+import { type AnnotatedRule, approvalRules, readApprovalRule } from './approval-rules.ts';
 import { cedarSchema } from './cedar-schema.ts';
 import { entityUid } from './entities.ts';
 import { bindingTargets, bindingTemplates, platformPolicies } from './platform-policies.ts';
@@ -29,8 +29,15 @@ export const issueOf = (name: string, text: string | undefined, error: DetailedE
   return { name, message, ...(text !== undefined && start !== undefined ? positionOf(text, start) : {}) };
 };
 
-/** Splits the text of a PolicySet into policies with ids: its `@id`, else its number. */
-const partsOf = (name: string, cedar: string): { ok: true; policies: Record<string, string> } | { ok: false; issues: PolicyIssue[] } => {
+/** The validator says the same of each action that a policy is about; once is enough. */
+const onePerPlace = (issues: readonly PolicyIssue[]): PolicyIssue[] =>
+  [...new Map(issues.toReversed().map((issue) => [`${issue.name} ${issue.line} ${issue.column}`, issue])).values()].reverse();
+
+/** Splits the text of a PolicySet into policies with ids: its `@id`, else its number. Each text is a part of the whole, in its order. */
+export const splitPolicySet = (
+  name: string,
+  cedar: string,
+): { ok: true; policies: Record<string, string> } | { ok: false; issues: PolicyIssue[] } => {
   const checked = checkParsePolicySet({ staticPolicies: cedar });
   if (checked.type === 'failure') return { ok: false, issues: checked.errors.map((error) => issueOf(name, cedar, error)) };
   const parts = policySetTextToParts(cedar);
@@ -55,7 +62,18 @@ const partsOf = (name: string, cedar: string): { ok: true; policies: Record<stri
   return { ok: true, policies };
 };
 
-const linksOf = (tenancy: Tenancy, { name, spec }: ProjectPolicies['bindings'][number]) =>
+/** The policies, templates and vocabulary of a release of the platform; others than this one's when an old decision is made again. */
+export type PlatformPolicies = {
+  schema: string;
+  policies: Readonly<Record<string, string>>;
+  templates: Readonly<Record<BindingList, string>>;
+};
+type BindingList = keyof typeof bindingTemplates;
+
+export const currentPlatform: PlatformPolicies = { schema: cedarSchema, policies: platformPolicies, templates: bindingTemplates };
+
+/** What bindings link, with ids that say whose: the binding, one of its subjects and one thing that it grants. */
+export const linksOf = (tenancy: Tenancy, { name, spec }: ProjectPolicies['bindings'][number]) =>
   spec.subjects.flatMap((subject) => {
     const principal =
       'group' in subject
@@ -63,7 +81,7 @@ const linksOf = (tenancy: Tenancy, { name, spec }: ProjectPolicies['bindings'][n
         : 'person' in subject
           ? entityUid('User', `${tenancy.org}/${subject.person}`)
           : entityUid('AgentRole', qualifiedName(tenancy, subject.agentRole));
-    return (Object.keys(bindingTemplates) as (keyof typeof bindingTemplates)[]).flatMap((list) =>
+    return (Object.keys(bindingTargets) as BindingList[]).flatMap((list) =>
       spec[list].map((target) => ({
         templateId: `template/${list}`,
         newId: `binding/${name}/${Object.entries(subject)[0]?.join('/')}/${list}/${target}`,
@@ -76,25 +94,29 @@ const linksOf = (tenancy: Tenancy, { name, spec }: ProjectPolicies['bindings'][n
 export const assemblePolicies = (
   tenancy: Tenancy,
   project: ProjectPolicies,
+  platform: PlatformPolicies = currentPlatform,
 ): { ok: true; set: CedarPolicySet } | { ok: false; issues: PolicyIssue[] } => {
-  const staticPolicies: Record<string, string> = { ...platformPolicies };
+  const staticPolicies: Record<string, string> = { ...platform.policies };
   const issues: PolicyIssue[] = [];
   for (const { name, cedar } of project.policySets) {
-    const parts = partsOf(name, cedar);
+    const parts = splitPolicySet(name, cedar);
     // the first part of an id says whose it is, so nothing of a tenant can stand in the place of a guard
     if (parts.ok) Object.assign(staticPolicies, parts.policies);
     else issues.push(...parts.issues);
   }
   if (issues.length > 0) return { ok: false, issues };
-  const templates = Object.fromEntries(Object.entries(bindingTemplates).map(([list, text]) => [`template/${list}`, text]));
+  const templates = Object.fromEntries(Object.entries(platform.templates).map(([list, text]) => [`template/${list}`, text]));
   const templateLinks = [
     ...new Map(project.bindings.flatMap((binding) => linksOf(tenancy, binding)).map((link) => [link.newId, link])).values(),
   ];
   const set: CedarPolicySet = { staticPolicies, templates, templateLinks };
-  const result = validate({ schema: cedarSchema, policies: set, validationSettings: { mode: 'strict' } });
+  const result = validate({ schema: platform.schema, policies: set, validationSettings: { mode: 'strict' } });
   if (result.type === 'failure') return { ok: false, issues: result.errors.map((error) => issueOf('policies', undefined, error)) };
   if (result.validationErrors.length > 0)
-    return { ok: false, issues: result.validationErrors.map(({ policyId, error }) => issueOf(policyId, staticPolicies[policyId], error)) };
+    return {
+      ok: false,
+      issues: onePerPlace(result.validationErrors.map(({ policyId, error }) => issueOf(policyId, staticPolicies[policyId], error))),
+    };
   return { ok: true, set };
 };
 
@@ -102,4 +124,20 @@ export const assemblePolicies = (
 export const checkProjectPolicies = (tenancy: Tenancy, project: ProjectPolicies): { ok: true } | { ok: false; issues: PolicyIssue[] } => {
   const assembled = assemblePolicies(tenancy, project);
   return assembled.ok ? { ok: true } : assembled;
+};
+
+/** The rules of a project's PolicySets that ask for people, by the ids of their policies. */
+export const projectApprovalRules = ({ policySets }: Pick<ProjectPolicies, 'policySets'>): ReadonlyMap<string, AnnotatedRule> => {
+  const texts = policySets.flatMap(({ name, cedar }) => {
+    const parts = splitPolicySet(name, cedar);
+    return parts.ok ? Object.entries(parts.policies) : [];
+  });
+  return approvalRules(
+    new Map(
+      texts.flatMap(([id, text]) => {
+        const json = policyToJson(text);
+        return json.type === 'success' ? [[id, json.json] as const] : [];
+      }),
+    ),
+  );
 };

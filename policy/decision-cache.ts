@@ -24,11 +24,14 @@ const longestKey = 4096;
 
 const digests = new WeakMap<Known, string>();
 
+/** What is stored under a digest: short enough for a row of the audit to hold several, too long to be met by accident or on purpose. */
+export const digestOfText = (text: string): string => hash('sha256', text, 'base64url').slice(0, 24);
+
 /** Stands for everything that is known of a thing. */
-const digestOf = (known: Known): string => {
+export const digestOf = (known: Known): string => {
   const found = digests.get(known);
   if (found !== undefined) return found;
-  const digest = hash('sha256', JSON.stringify([known.uid, known.entities]), 'base64').slice(0, 24);
+  const digest = digestOfText(JSON.stringify([known.uid, known.entities]));
   digests.set(known, digest);
   return digest;
 };

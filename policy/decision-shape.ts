@@ -21,7 +21,8 @@ const linked = (template: PolicyJson, values: Readonly<Record<string, unknown>>)
   return { principal: filled(template.principal), action: template.action, resource: filled(template.resource) };
 };
 
-const valueAt = ({ variable, path }: Read, request: ShapedRequest, entities: EntityMap): unknown => {
+/** What a policy finds at a place; undefined where nothing is there. */
+export const valueAt = ({ variable, path }: Read, request: Omit<ShapedRequest, 'action'>, entities: EntityMap): unknown => {
   const start = { principal: { __entity: request.principal }, resource: { __entity: request.resource }, action: undefined };
   let value: unknown = variable === 'context' ? request.context : start[variable];
   for (const attribute of path) {

@@ -12,12 +12,14 @@ import {
   templateToJson,
 } from '@cedar-policy/cedar-wasm/nodejs';
 import type { ApprovalNeed } from '../schema/approval.ts';
+import type { PolicyEffect } from '../schema/decision-basis.ts';
 import type { Tenancy } from '../schema/ids.ts';
 import { applyingReads, type ConditionalPolicy, conditionalPolicies, placedActions } from './applying-reads.ts';
-import { type AnnotatedRule, approvalRules, orNeedsPerson } from './approval-rules.ts';
+import { type AnnotatedRule, approvalRules, asApproved, canNeedPerson, orNeedsPerson, withApproval } from './approval-rules.ts';
 import { assemblePolicies, issueOf, type PolicyIssue, type ProjectPolicies } from './assemble-policies.ts';
 import { cedarSchema } from './cedar-schema.ts';
 import { createDecisionCache, type KnownRequest } from './decision-cache.ts';
+import { bundleOf, type PolicyBundle } from './decision-record.ts';
 import { createShapes } from './decision-shape.ts';
 import { forAnyArguments } from './for-any-arguments.ts';
 import { bindingTemplates, platformPolicies } from './platform-policies.ts';
@@ -31,10 +33,6 @@ const mostShapes = 10_000;
 const longestShape = 4096;
 /** All of what is decided by that is not a project's own. */
 const platformText = JSON.stringify([cedarSchema, platformPolicies, bindingTemplates]);
-
-/** The action that can be approved, and what its context says where nobody approved anything. */
-const approvableAction = 'callTool';
-const notApproved: Context = { approvers: [], approvedCall: false };
 
 export type PolicyRequest = {
   principal: TypeAndId;
@@ -50,11 +48,13 @@ export type PolicyRequest = {
  * `needsPerson`: it would be allowed if people approved this very call; `need` says who, how many and until when.
  */
 export type PolicyDecision = {
-  effect: 'allow' | 'deny' | 'needsPerson';
+  effect: PolicyEffect;
   policies: string[];
   advice: string[];
   need?: ApprovalNeed;
   error?: string;
+  /** The policies that were asked; missing where none are loaded. */
+  bundle?: PolicyBundle;
 };
 
 /** A policy set as Cedar holds it, by id. */
@@ -65,6 +65,7 @@ type Compiled = {
   generation: number;
   /** Names these policies, of the platform and of the project together, to whoever reads a decision later. */
   version: string;
+  bundle: PolicyBundle;
   advice: ReadonlyMap<string, string>;
   approvalRules: ReadonlyMap<string, AnnotatedRule>;
   exact: Parsed;
@@ -79,26 +80,28 @@ const jsonOf = (answer: ReturnType<typeof policyToJson>): PolicyJson => {
   return answer.json;
 };
 
-const decisionOf = (answer: AuthorizationAnswer, advice: ReadonlyMap<string, string>): PolicyDecision => {
+const decisionOf = (answer: AuthorizationAnswer, { advice, bundle }: Pick<Compiled, 'advice' | 'bundle'>): PolicyDecision => {
   if (answer.type === 'failure')
-    return { effect: 'deny', policies: [], advice: [], error: answer.errors.map((error) => error.message).join('; ') };
+    return { effect: 'deny', policies: [], advice: [], bundle, error: answer.errors.map((error) => error.message).join('; ') };
   const { decision, diagnostics } = answer.response;
   if (diagnostics.errors.length > 0)
     return {
       effect: 'deny',
       policies: diagnostics.errors.map((error) => error.policyId),
       advice: [],
+      bundle,
       error: diagnostics.errors.map(({ error }) => error.message).join('; '),
     };
   const policies = [...diagnostics.reason].sort();
-  return { effect: decision, policies, advice: decision === 'deny' ? policies.flatMap((id) => advice.get(id) ?? []) : [] };
+  return { effect: decision, policies, advice: decision === 'deny' ? policies.flatMap((id) => advice.get(id) ?? []) : [], bundle };
 };
 
 /**
  * Decides with Cedar, one pre-parsed policy set for each project. Deny by default; a forbid wins; any error, a project whose
  * policies were never loaded and a request that does not fit the schema are denies.
+ * @param options.name - tells the engines of a process apart: Cedar keeps what was parsed under names that all of them share
  */
-export const createPolicyEngine = () => {
+export const createPolicyEngine = ({ name = 'live' }: { name?: string } = {}) => {
   const schema = preparseSchema(schemaName, cedarSchema);
   if (schema.type === 'failure') throw new Error(`the Cedar schema does not parse: ${schema.errors[0]?.message}`);
   const actions = placedActions();
@@ -120,7 +123,7 @@ export const createPolicyEngine = () => {
     // the policies as far as they decide before the arguments of a call are known; templates have no conditions
     const open = new Map([...policies].map(([id, policy]) => [id, forAnyArguments(policy)]));
     // two ids in turn for each project: the last one stays in force while the next is parsed, and the cache does not grow
-    const id = `${key}@${compiled.get(key)?.exact.id.endsWith('@0') ? 1 : 0}`;
+    const id = `${name} ${key}@${compiled.get(key)?.exact.id.endsWith('@0') ? 1 : 0}`;
     for (const [parsedId, set] of [
       [`any ${id}`, { ...assembled.set, staticPolicies: Object.fromEntries(open) }],
       [id, assembled.set],
@@ -139,6 +142,7 @@ export const createPolicyEngine = () => {
       source,
       generation,
       version: hash('sha256', `${platformText}\n${source}`, 'hex').slice(0, 16),
+      bundle: bundleOf(tenancy, project),
       advice: adviceOf(policies),
       approvalRules: approvalRules(policies),
       exact: parsedAs(id, policies),
@@ -146,6 +150,9 @@ export const createPolicyEngine = () => {
     });
     return { ok: true };
   };
+
+  /** Denies all in a project from now on, as before its policies were loaded. */
+  const unload = ({ org, project }: Tenancy): void => void compiled.delete(`${org}/${project}`);
 
   const setFor = (compiled: Compiled, { forAnyArguments }: Pick<PolicyRequest, 'forAnyArguments'>): Parsed =>
     forAnyArguments ? compiled.forAnyArguments : compiled.exact;
@@ -155,25 +162,23 @@ export const createPolicyEngine = () => {
 
   const askCedar = (compiled: Compiled, request: PolicyRequest, entities: EntityMap, reads: Read[] | undefined): PolicyDecision => {
     const { principal, action, resource } = request;
-    const context = action === approvableAction ? { ...notApproved, ...request.context } : request.context;
     const answer = statefulIsAuthorized({
       principal,
       action: { type: 'Quarterdeck::Action', id: action },
       resource,
-      context,
+      context: withApproval(action, request.context),
       entities: reads ? sliceEntities(entities, reads, request) : [...entities.values()],
       preparsedSchemaName: schemaName,
       preparsedPolicySetId: setFor(compiled, request).id,
       validateRequest: true,
     });
-    return decisionOf(answer, compiled.advice);
+    return decisionOf(answer, compiled);
   };
 
   const ask = (compiled: Compiled, request: PolicyRequest, entities: EntityMap, reads: Read[] | undefined): PolicyDecision => {
     const decision = askCedar(compiled, request, entities, reads);
-    const isOpen = request.action === approvableAction && !request.context.approvedCall && !request.forAnyArguments;
-    if (!isOpen || compiled.approvalRules.size === 0) return decision;
-    const approved = { ...request, context: { ...request.context, approvedCall: true } };
+    if (!canNeedPerson(request) || compiled.approvalRules.size === 0) return decision;
+    const approved = { ...request, context: asApproved(request.context) };
     return orNeedsPerson(decision, compiled.approvalRules, () => askCedar(compiled, approved, entities, reads));
   };
 
@@ -227,6 +232,7 @@ export const createPolicyEngine = () => {
 
   return {
     load,
+    unload,
     decide,
     decideKnown,
     /** Which policies are in force: 16 hexadecimal digits, the same as long as they are the same. */

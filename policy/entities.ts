@@ -1,4 +1,5 @@
 import type { EntityJson, TypeAndId } from '@cedar-policy/cedar-wasm/nodejs';
+import type { DefinitionKind } from '../schema/definition.ts';
 import { qualifiedName, type Tenancy } from '../schema/ids.ts';
 
 const uid = (type: string, id: string): TypeAndId => ({ type: `Quarterdeck::${type}`, id });
@@ -150,6 +151,24 @@ export const templateEntities = (facts: TemplateFacts): EntityJson[] =>
     approvedHash: facts.approvedHash,
     currentHash: facts.currentHash,
   });
+
+type Hints = Pick<ToolFacts, 'readOnly' | 'destructive' | 'idempotent' | 'openWorld'>;
+
+/** What decisions about a pinned definition behind a toolset are about. */
+export const definitionTarget = (
+  place: Place,
+  pinned: Pin & Hints & { kind: DefinitionKind; name: string },
+): { resource: TypeAndId; entities: EntityJson[] } => {
+  const id = `${qualifiedName(place, place.server)}/${pinned.name}`;
+  switch (pinned.kind) {
+    case 'tool':
+      return { resource: uid('Tool', id), entities: toolEntities({ ...pinned, ...place, tool: pinned.name }) };
+    case 'prompt':
+      return { resource: uid('Prompt', id), entities: promptEntities({ ...pinned, ...place, prompt: pinned.name }) };
+    case 'template':
+      return { resource: uid('Template', id), entities: templateEntities({ ...pinned, ...place, uriTemplate: pinned.name }) };
+  }
+};
 
 /** A resource, in the templates that lead to it. */
 export const resourceEntities = (facts: Place & { uri: string; templates: readonly TemplateFacts[] }): EntityJson[] => {

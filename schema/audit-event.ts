@@ -50,6 +50,8 @@ export const AuditEventSchema = z.object({
   epoch: z.number().int().nullable(),
   link: z.number().int().nullable(),
   position: z.number().int().nullable(),
+  /** What the policies decided, and on what; see `DecisionBasis`. Null where they were not asked. */
+  basis: z.string().nullable(),
 });
 export type AuditEvent = z.infer<typeof AuditEventSchema>;
 
@@ -68,6 +70,7 @@ export const AuditQuerySchema = z.object({
   action: z.string().optional(),
   kind: AuditKindSchema.optional(),
   decision: z.enum(['allow', 'deny']).optional(),
+  decisionId: z.string().max(64).optional(),
   since: z.iso.datetime({ offset: true }).optional(),
   after: z.coerce.number().int().min(0).optional(),
   limit: z.coerce.number().int().min(1).max(10_000).default(200),

@@ -27,6 +27,8 @@ export const errorKinds = {
   operation_conflict: { status: 409, retryable: false, title: 'The operation id belongs to another call' },
   operation_in_progress: { status: 409, retryable: true, title: 'The operation is still running' },
   operation_unknown: { status: 409, retryable: false, title: 'It is not known whether the operation took effect' },
+  policy_flips: { status: 409, retryable: false, title: 'Recorded calls would be decided otherwise' },
+  policy_red: { status: 422, retryable: false, title: 'A golden decision is not made as it has to be' },
   port_taken: { status: 500, retryable: false, title: 'A port is taken' },
   prompt_unknown: { status: 404, retryable: false, title: 'There is no such prompt' },
   provider_refused: { status: 502, retryable: false, title: 'The model provider refuses the request' },

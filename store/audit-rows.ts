@@ -99,6 +99,7 @@ const textOf = (event: NewAuditEvent, at: string, person: string | null | undefi
     argumentsDigest: known(event.argumentsDigest),
     policyVersion: known(event.policyVersion),
     traceId: known(event.traceId),
+    basis: known(event.basis),
   });
 };
 

@@ -5,7 +5,9 @@ import { auditEvents } from '../schema/tables/tables.ts';
 import { type AuditPeople, pseudonymPrefix } from './audit-people.ts';
 import { type Database, guarded } from './database.ts';
 
-const { digest: _digest, ...shown } = getTableColumns(auditEvents);
+const { digest: _digest, ...columnsShown } = getTableColumns(auditEvents);
+/** What is shown of a row: all but its digest. */
+export const auditShown = columnsShown;
 
 /** Rows of a person: under the pseudonym, and under the id itself before there were pseudonyms. */
 const ofPerson = async (people: AuditPeople | undefined, org: string, person: string): Promise<SQL> => {
@@ -14,7 +16,7 @@ const ofPerson = async (people: AuditPeople | undefined, org: string, person: st
 };
 
 /** Says who stands behind pseudonyms, for whoever may read the audit. An erased person's stay. */
-const named = async (people: AuditPeople | undefined, org: string, events: AuditEvent[]): Promise<AuditEvent[]> => {
+export const withNames = async (people: AuditPeople | undefined, org: string, events: AuditEvent[]): Promise<AuditEvent[]> => {
   if (!people) return events;
   const pseudonyms = new Set(events.flatMap(({ person }) => (person?.startsWith(pseudonymPrefix) ? [person] : [])));
   const names = await people.resolve(org, [...pseudonyms]);
@@ -27,12 +29,12 @@ const named = async (people: AuditPeople | undefined, org: string, events: Audit
  */
 export const queryAudit = (database: Database, { org, project }: Tenancy, query: AuditQuery, people?: AuditPeople): Promise<AuditEvent[]> =>
   guarded(async () => {
-    const columns = ['run', 'agent', 'role', 'fleet', 'tool', 'action', 'kind', 'decision'] as const;
+    const columns = ['run', 'agent', 'role', 'fleet', 'tool', 'action', 'kind', 'decision', 'decisionId'] as const;
     const filters = columns.flatMap((column) => (query[column] === undefined ? [] : [eq(auditEvents[column], query[column])]));
     if (query.trace !== undefined) filters.push(eq(auditEvents.traceId, query.trace));
     if (query.person !== undefined) filters.push(await ofPerson(people, org, query.person));
     const rows = await database
-      .select(shown)
+      .select(auditShown)
       .from(auditEvents)
       .where(
         and(
@@ -46,5 +48,5 @@ export const queryAudit = (database: Database, { org, project }: Tenancy, query:
       .orderBy(query.after === undefined ? desc(auditEvents.sequence) : asc(auditEvents.sequence))
       .limit(query.limit);
     const events = rows.map((row) => ({ ...row, at: row.at.toISOString() }) as AuditEvent);
-    return named(people, org, query.after === undefined ? events.reverse() : events);
+    return withNames(people, org, query.after === undefined ? events.reverse() : events);
   });

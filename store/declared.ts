@@ -2,6 +2,7 @@ import { qualifiedName, type Tenancy } from '../schema/ids.ts';
 import type { Kind, StoredResource } from '../schema/resource.ts';
 import type { Database } from './database.ts';
 import { type Definition, type DefinitionKind, type DefinitionSight, listDefinitions, listSights } from './definitions.ts';
+import { listPublishedPolicies, type PublishedPolicies } from './published-policies.ts';
 import { listResources } from './resources.ts';
 
 /** All that is declared, and what is pinned of the servers, as of one moment; read-only. */
@@ -13,9 +14,16 @@ export type Declared = {
   /** The generation of a server at which definitions of a kind were first looked at; 0 when they never were. */
   seenAt: (tenancy: Tenancy, server: string, kind: DefinitionKind) => number;
   projects: () => Tenancy[];
+  /** The last publication of a project's policies, as it is stored: whoever uses it checks its signature. */
+  publishedPolicies: (tenancy: Tenancy) => PublishedPolicies | undefined;
 };
 
-export const declaredFrom = (resources: StoredResource[], definitions: Definition[], sights: DefinitionSight[] = []): Declared => {
+export const declaredFrom = (
+  resources: StoredResource[],
+  definitions: Definition[],
+  sights: DefinitionSight[] = [],
+  published: PublishedPolicies[] = [],
+): Declared => {
   const byKey = new Map(
     resources.map((resource) => [`${resource.kind}/${qualifiedName(resource.metadata, resource.metadata.name)}`, resource]),
   );
@@ -24,6 +32,7 @@ export const declaredFrom = (resources: StoredResource[], definitions: Definitio
     (definition) => `${definition.kind}/${qualifiedName(definition, definition.server)}`,
   );
   const seenAt = new Map(sights.map((sight) => [`${sight.kind}/${qualifiedName(sight, sight.server)}`, sight.generation]));
+  const publishedIn = new Map(published.map((policies) => [`${policies.org}/${policies.project}`, policies]));
   const definitionsOf: Declared['definitionsOf'] = (tenancy, server, kind) =>
     byServer.get(`${kind}/${qualifiedName(tenancy, server)}`) ?? [];
   return {
@@ -39,14 +48,21 @@ export const declaredFrom = (resources: StoredResource[], definitions: Definitio
     definitionsOf,
     seenAt: (tenancy, server, kind) => seenAt.get(`${kind}/${qualifiedName(tenancy, server)}`) ?? 0,
     projects: () => [...new Map(resources.map(({ metadata: { org, project } }) => [`${org}/${project}`, { org, project }])).values()],
+    publishedPolicies: ({ org, project }) => publishedIn.get(`${org}/${project}`),
   };
 };
 
 const fingerprints = new WeakMap<Declared, string>();
 
 /** Tells one view from another: all but what was observed of resources, and definitions by their hashes. */
-const fingerprintOf = (resources: StoredResource[], definitions: Definition[], sights: DefinitionSight[]): string =>
+const fingerprintOf = (
+  resources: StoredResource[],
+  definitions: Definition[],
+  sights: DefinitionSight[],
+  published: PublishedPolicies[],
+): string =>
   JSON.stringify([
+    published,
     resources.map(({ status: _status, updatedAt: _when, ...resource }) => resource),
     definitions.map(({ definition: _definition, currentDefinition: _current, ...pin }) => pin),
     sights,
@@ -61,9 +77,10 @@ export const loadDeclared = async (database: Database, known?: Declared): Promis
   const resources = await listResources(database);
   const definitions = await listDefinitions(database);
   const sights = await listSights(database);
-  const fingerprint = fingerprintOf(resources, definitions, sights);
+  const published = await listPublishedPolicies(database);
+  const fingerprint = fingerprintOf(resources, definitions, sights, published);
   if (known && fingerprints.get(known) === fingerprint) return known;
-  const declared = declaredFrom(resources, definitions, sights);
+  const declared = declaredFrom(resources, definitions, sights, published);
   fingerprints.set(declared, fingerprint);
   return declared;
 };

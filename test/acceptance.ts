@@ -290,6 +290,18 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/full/e2e/survey-stories.test.ts › limits › park an agent that has used up its steps; with more of them it goes on after its fleet has ended',
   },
   {
+    id: 'B10',
+    clause: 'a',
+    text: 'A decision on record is made again with the policies and facts of its time, to the same verdict, whatever has changed since.',
+    test: 'test/control/policy-explain.test.ts › an explanation of a decision › shows the policies and facts of the time of the decision, whatever has changed since, and decides the same again',
+  },
+  {
+    id: 'B10',
+    clause: 'b',
+    text: 'So it is for random rules and requests, from nothing but what the record holds.',
+    test: 'test/policy/decision-record.test.ts › a decision is made again from nothing but its record, to the same verdict by the same policies',
+  },
+  {
     id: 'GW-1',
     clause: 'a',
     text: 'The official conformance runner passes every server scenario that 2026-07-28 and 2025-11-25 require, both at one URL at once.',
@@ -846,6 +858,37 @@ export const acceptance: readonly AcceptanceEntry[] = [
     clause: 'a',
     text: 'A guard that meets an error is a deny, where Cedar alone would allow.',
     test: 'test/policy/engine.test.ts › decisions › denies when a policy cannot be evaluated, although Cedar itself would skip it',
+  },
+  {
+    id: 'SEC-14',
+    clause: 'a',
+    text: 'Published policies that are deleted while the gateway runs change nothing: the last good ones stay in force.',
+    test: 'test/control/policy-publish.test.ts › a published bundle › that is gone never goes live and never widens: the last good one stays in force',
+  },
+  {
+    id: 'SEC-14',
+    clause: 'b',
+    text: 'Published policies that were changed in the database are not taken over.',
+    test: 'test/control/policy-publish.test.ts › a published bundle › whose text was changed never goes live and never widens: the last good one stays in force',
+  },
+  {
+    id: 'SEC-14',
+    clause: 'c',
+    text: 'The last good policies stand in for a time; then everything is denied, never open.',
+    threshold: '≤ 1 h',
+    test: 'test/gateway/keep-policies.test.ts › a publication that is gone or damaged leaves the last good one in force for its time, then everything is denied, until there is a good one',
+  },
+  {
+    id: 'SEC-15',
+    clause: 'a',
+    text: 'Without any single rule of the platform a golden decision is red.',
+    test: 'test/policy/platform-golden.test.ts › the golden decisions of the platform › without any one rule at least one is red',
+  },
+  {
+    id: 'SEC-15',
+    clause: 'b',
+    text: 'A red golden decision blocks the publication.',
+    test: 'test/control/policy-publish.test.ts › a publication › with a red golden decision publishes nothing',
   },
   {
     id: 'SEC-21',

@@ -1,20 +1,10 @@
 import { type Command, Option } from 'commander';
 import { AuditKindSchema } from '../../schema/audit-event.ts';
-import { usageError } from '../output/cli-error.ts';
-import { parseDuration } from '../output/units.ts';
+import { readSince } from '../client/read-since.ts';
 
 const filterNames = ['run', 'agent', 'role', 'fleet', 'person', 'tool', 'trace', 'action', 'kind', 'decision', 'since', 'limit'] as const;
 /** Which rows a command is about. */
 export type Filters = Partial<Record<(typeof filterNames)[number], string>>;
-
-/** An instant as it is, or a time before now. */
-const readSince = (text: string): string => {
-  const ago = parseDuration(text);
-  const at = ago === undefined ? new Date(text) : new Date(Date.now() - ago);
-  if (Number.isNaN(at.getTime()))
-    throw usageError(`--since ${text} is neither a time such as 10m nor an instant such as 2026-03-01T12:00:00Z`);
-  return at.toISOString();
-};
 
 /** The query string of the api for the filters, and what else is asked. */
 export const queryOf = (options: Filters, more: Record<string, string> = {}): string => {

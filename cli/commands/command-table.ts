@@ -135,6 +135,12 @@ export const commandTable: readonly CommandEntry[] = [
     register: async (program) => program.addCommand((await import('./audit.ts')).auditCommand()),
   },
   {
+    name: 'policy',
+    group: work,
+    summary: 'explain decisions; test, try and publish policies',
+    register: async (program) => program.addCommand((await import('./policy.ts')).policyCommand()),
+  },
+  {
     name: 'mcp',
     group: work,
     summary: 'use tools, prompts and resources; be an MCP server on stdio',

@@ -1,20 +1,25 @@
 import type { ApiDependencies } from '../../control/api/api-dependencies.ts';
 import { createAuthorizer, createPolicyValidator } from '../../control/api/authorize-with-cedar.ts';
+import { createPolicyKeeper } from '../../gateway/keep-policies.ts';
 import { createPolicyEngine } from '../../policy/engine.ts';
 import type { Database } from '../../store/database.ts';
-import { type Declared, declaredFrom, projectPolicies } from '../../store/declared.ts';
+import { type Declared, declaredFrom } from '../../store/declared.ts';
+import type { VerifyPolicies } from '../../store/secrets/policy-signature.ts';
 import { watchDeclared } from '../../store/watch-declared.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 
 /** The policies that decide what people ask of the api, kept up to date as they are declared. */
 export const createApiPolicy = async ({
   database,
+  verifyPolicies,
   logger,
 }: {
   database: Database;
+  verifyPolicies: VerifyPolicies;
   logger: Logger;
 }): Promise<Pick<ApiDependencies, 'authorize' | 'validatePolicies'> & { close(): Promise<void> }> => {
   const policy = createPolicyEngine();
+  const policies = createPolicyKeeper({ policy, verify: verifyPolicies, logger });
   let current: Declared = declaredFrom([], []);
   const declared = (): Declared => current;
   const watch = await watchDeclared({
@@ -22,16 +27,15 @@ export const createApiPolicy = async ({
     logger,
     onChange: (next) => {
       current = next;
-      for (const tenancy of next.projects()) {
-        const loaded = policy.load(tenancy, projectPolicies(next, tenancy));
-        if (!loaded.ok)
-          logger.error({ ...tenancy, issues: loaded.issues }, 'policies of a project are not valid; the last good ones stay in force');
-      }
+      policies.take(next);
     },
   });
   const authorize = createAuthorizer({ policy, declared, logger });
   return {
-    close: watch.close,
+    close: async () => {
+      policies.close();
+      await watch.close();
+    },
     authorize: async (person, action, tenancy, target) => {
       // a launch reads which roles the fleet has, so it waits for what was applied a moment ago
       if (action === 'launchFleet') await watch.refresh();

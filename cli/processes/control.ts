@@ -12,6 +12,7 @@ import { createRefusalCounter } from '../../store/audit-refusals.ts';
 import { verifyAudit } from '../../store/audit-verify.ts';
 import { createContentStore } from '../../store/contents.ts';
 import { closeDatabase, openDatabase } from '../../store/database.ts';
+import { createPolicySigner, createPolicyVerifier, policyPublicKey } from '../../store/secrets/policy-signature.ts';
 import { deriveContentKeys } from '../../store/secrets/seal.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import { createAgentDirectory } from './agent-directory.ts';
@@ -33,7 +34,7 @@ export const startControlProcess = async (config: ProcessConfigs['control'], log
   const signer = createAuditSigner(config.auditSigningKey);
   const sink = checkpointFile(config.checkpointFile);
   const unknownCallers = createRefusalCounter({ write: (events) => audit.append(database, events), newDecisionId });
-  const policy = await createApiPolicy({ database, logger });
+  const policy = await createApiPolicy({ database, verifyPolicies: createPolicyVerifier(policyPublicKey(config.policySecret)), logger });
   const issuer = await startIssuer(config.issuer, {
     agents: createAgentDirectory(database),
     database,
@@ -52,6 +53,7 @@ export const startControlProcess = async (config: ProcessConfigs['control'], log
     temporal,
     authorize: policy.authorize,
     validatePolicies: policy.validatePolicies,
+    signPolicies: createPolicySigner(config.policySecret),
     logger: logger.child({ part: 'api' }),
     clock,
   });

@@ -20,6 +20,8 @@ export type ControlConfig = TemporalAddress & {
   auditSigningKey: AuditKeyJwk;
   /** File outside the database where checkpoints are kept too; absolute path. */
   checkpointFile: string;
+  /** What published policies are signed with is made from this. */
+  policySecret: string;
   issuer: IssuerConfig;
   /** The login provider of this machine; absent in the profile `production`. */
   devIdp?: DevIdpConfig;

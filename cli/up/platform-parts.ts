@@ -1,5 +1,6 @@
 import { homedir } from 'node:os';
 import { fileURLToPath } from 'node:url';
+import { policyPublicKey } from '../../store/secrets/policy-signature.ts';
 import { approvalKeyOf, deriveKey } from '../../store/secrets/seal.ts';
 import type { ProcessConfigs, ProcessName } from '../processes/process-configs.ts';
 import { cacheFolder } from '../setup/cache-folder.mjs';
@@ -78,6 +79,7 @@ const configsOf = (context: PartsContext): ProcessConfigs => {
       auditKey,
       auditSigningKey,
       checkpointFile: folder.checkpoints,
+      policySecret: internal.personTokens,
       issuer: {
         port: ports.issuer,
         issuerUrl,
@@ -102,6 +104,7 @@ const configsOf = (context: PartsContext): ProcessConfigs => {
       localModelKey: internal.gatewayToLocalModel,
       resultKey: gatewayKey,
       auditKey,
+      policyPublicKey: policyPublicKey(internal.personTokens),
       profile,
       environment: config.environment,
       privateDirectory: folder.root,

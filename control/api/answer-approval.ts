@@ -6,6 +6,7 @@ import { markTold } from '../../store/tell-agents.ts';
 import type { ApiConfig, ApiDependencies, ApiTarget } from './api-dependencies.ts';
 import { describeCause } from './describe-cause.ts';
 import type { Permit } from './permit.ts';
+import { contextFacts, recordBasis } from './record-basis.ts';
 
 /** What is the person's of whom an installation of one person consists. */
 const mayApproveOwn = ({ profile }: Pick<ApiConfig, 'profile'>): boolean => profile === 'solo';
@@ -35,7 +36,8 @@ export const answerApproval = async (
   { digest, comment }: DecideApproval,
 ): Promise<Approval> => {
   const { org, project, id, agent, role, fleet, run, server, tool } = approval;
-  const { decisionId, policies } = await permit(person, 'approve', approval, approvalTarget(approval, config));
+  const permitted = await permit(person, 'approve', approval, approvalTarget(approval, config));
+  const { decisionId, policies } = permitted;
   const isAlone = mayApproveOwn(config);
   const counted = approval.rules.filter((rule) => isAlone || fitsRule(rule, person)).map(({ policy }) => policy);
   const stamp = approval.person === person.id ? 'self' : person.stamp;
@@ -52,7 +54,8 @@ export const answerApproval = async (
       person: person.id,
       outcome: 'ok',
       resource: `Approval/${id}`,
-      facts: { digest },
+      basis: await recordBasis(database, approval, permitted),
+      facts: { digest, ...contextFacts(permitted) },
     },
     { mayApproveOwn: isAlone },
   );

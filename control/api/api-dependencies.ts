@@ -1,3 +1,4 @@
+import type { RecordableDecision } from '../../policy/decision-record.ts';
 import type { AuditVerification } from '../../schema/audit-verification.ts';
 import type { Tenancy } from '../../schema/ids.ts';
 import type { FleetWorkflowInput } from '../../schema/workflow-contract.ts';
@@ -22,7 +23,12 @@ export type ApiAction =
   | 'erasePerson';
 
 /** One policy decision about what a person asks of the api; `policies` are the ids of those that decided. */
-export type ApiDecision = { effect: 'allow' | 'deny'; decisionId: string; policies: string[]; policyVersion?: string | undefined };
+export type ApiDecision = Omit<RecordableDecision, 'effect'> & {
+  effect: 'allow' | 'deny';
+  decisionId: string;
+  policies: string[];
+  policyVersion?: string | undefined;
+};
 
 /** What a decision is about; `approval` says of an approval whose call it is and who may answer. */
 export type ApiTarget = {
@@ -81,6 +87,8 @@ export type ApiDependencies = {
   temporal: TemporalPort;
   authorize: Authorize;
   validatePolicies: ValidatePolicies;
+  /** Signs the exact text of a publication; gateways take over none without. */
+  signPolicies: (content: string) => string;
   logger: Logger;
   clock: () => Date;
 };

@@ -4,6 +4,7 @@ import type { Person } from '../../store/people.ts';
 import { type ApplyAction, applyResources, compareResource, listResources, setCondition } from '../../store/resources.ts';
 import type { ApiDecision, ApiDependencies } from './api-dependencies.ts';
 import { checkPolicies, checkReferences, checkShapes, checkTogether, keyOf } from './check-documents.ts';
+import { checkUnpublished } from './check-unpublished.ts';
 import { inTransaction } from './in-transaction.ts';
 import type { Permit } from './permit.ts';
 import { recordChange } from './record-change.ts';
@@ -39,7 +40,8 @@ const changeOf = ({ kind, metadata: { org, project, name } }: Resource, action: 
 const storedByKey = async (database: Database, org: string): Promise<Map<string, StoredResource>> =>
   new Map((await listResources(database, { org })).map((resource) => [keyOf(resource.kind, resource.metadata), resource]));
 
-const setFirstConditions = async (database: Database, { kind, metadata, generation }: StoredResource, now: Date): Promise<void> => {
+/** Says of a resource that was just stored what is known of it at once. */
+export const setFirstConditions = async (database: Database, { kind, metadata, generation }: StoredResource, now: Date): Promise<void> => {
   const { org, project, name } = metadata;
   const condition = { status: 'True' as const, observedGeneration: generation };
   const key = { org, project, kind, name };
@@ -71,6 +73,7 @@ export const createDocuments = ({
     for (const { kind, metadata } of wanted) decisions.push(await permit(person, action, metadata, { kind, name: metadata.name }));
     const stored = await storedByKey(database, person.org);
     issues.push(...checkReferences(wanted, new Set(stored.keys())), ...checkPolicies(wanted, validatePolicies));
+    if (action === 'applyResource') issues.push(...(await checkUnpublished(database, wanted, stored)));
     return issues.length > 0 ? { ok: false, issues } : { ok: true, wanted, decisions, stored };
   };
 

@@ -1,5 +1,6 @@
 import type { EntityJson, TypeAndId } from '@cedar-policy/cedar-wasm/nodejs';
 import { checkProjectPolicies } from '../../policy/assemble-policies.ts';
+import type { KnownRequest } from '../../policy/decision-cache.ts';
 import type { PolicyEngine } from '../../policy/engine.ts';
 import {
   approvalEntity,
@@ -56,24 +57,33 @@ export const createAuthorizer = ({
     const project = declared().find('Project', tenancy, tenancy.project);
     const policies = project ? tenancy : undeclared;
     if (!project) policy.load(policies, { policySets: [], bindings: [] });
-    const decision = policy.decide(policies, {
-      principal: entityUid('User', `${person.org}/${person.id}`),
+    const asked: KnownRequest = {
+      principal: { uid: entityUid('User', `${person.org}/${person.id}`), entities: personEntities(person) },
       action,
-      resource: resource.uid,
+      resource: { uid: resource.uid, entities: resource.entities },
+      surroundings: {
+        uid: entityUid('Project', `${tenancy.org}/${tenancy.project}`),
+        entities: [
+          ...projectEntities({
+            ...tenancy,
+            environment: project?.spec.environment ?? 'development',
+            frozen: project?.spec.frozen ?? false,
+          }),
+          ...(person.org === tenancy.org ? [] : [{ uid: entityUid('Org', person.org), attrs: {}, parents: [] }]),
+        ],
+      },
       context: { who: { hasHuman: true, run: '' }, ...(action === 'approve' ? { mayApproveOwn: resource.mayApproveOwn ?? false } : {}) },
-      entities: [
-        ...projectEntities({ ...tenancy, environment: project?.spec.environment ?? 'development', frozen: project?.spec.frozen ?? false }),
-        ...(person.org === tenancy.org ? [] : [{ uid: entityUid('Org', person.org), attrs: {}, parents: [] }]),
-        ...personEntities(person),
-        ...resource.entities,
-      ],
-    });
-    if (decision.error) logger.error({ action, error: decision.error }, 'a decision could not be made and is a deny');
+    };
+    const { effect, policies: policyIds, error, bundle } = policy.decideKnown(policies, asked);
+    if (error) logger.error({ action, error }, 'a decision could not be made and is a deny');
     return {
-      effect: decision.effect === 'allow' ? 'allow' : 'deny',
+      // whether a person is needed is asked of calls alone
+      effect: effect === 'allow' ? 'allow' : 'deny',
       decisionId: newDecisionId(),
-      policies: decision.policies,
+      policies: policyIds,
       policyVersion: policy.versionOf(policies),
+      asked,
+      ...(bundle ? { bundle } : {}),
     };
   };
 

@@ -9,6 +9,7 @@ import { guardRequests, nameRequest } from './guard-requests.ts';
 import { peopleRoutes } from './people-routes.ts';
 import { createPermit } from './permit.ts';
 import { pinRoutes } from './pin-routes.ts';
+import { policyRoutes } from './policy-routes.ts';
 import { createErrorRenderer } from './render-error.ts';
 import { resourceRoutes } from './resource-routes.ts';
 import { runRoutes } from './run-routes.ts';
@@ -62,6 +63,7 @@ export const createApi = (config: ApiConfig, dependencies: ApiDependencies): Hon
   versioned.route('/', resourceRoutes({ ...dependencies, permit }));
   versioned.route('/', peopleRoutes({ database, audit, permit }));
   versioned.route('/', pinRoutes({ database, audit, permit }));
+  versioned.route('/', policyRoutes(config, { ...dependencies, permit }));
   versioned.route('/', runRoutes(config, { ...dependencies, permit }));
   versioned.route('/', approvalRoutes(config, { ...dependencies, permit }));
   api.route('/api/v1alpha1', versioned);

@@ -4,9 +4,11 @@ import type { Kind, StoredResource } from '../../schema/resource.ts';
 import type { Database } from '../../store/database.ts';
 import { deleteDefinitions } from '../../store/definitions.ts';
 import type { Person } from '../../store/people.ts';
+import { findPublishedPolicies } from '../../store/published-policies.ts';
 import { deleteResource, findResource, listResources } from '../../store/resources.ts';
 import { listOpenRuns } from '../../store/runs.ts';
 import type { ApiDecision, ApiDependencies } from './api-dependencies.ts';
+import { publishedHint } from './check-unpublished.ts';
 import { inTransaction } from './in-transaction.ts';
 import { recordChange } from './record-change.ts';
 import { referencesOf } from './resource-references.ts';
@@ -52,6 +54,7 @@ export const removeResource = (
     if (held.length > 0)
       throw new PlatformError('conflict', `${kind} ${name} is in use by ${sayHolders(held)}; change or delete that first.`);
     const isHere = (run: Tenancy) => run.org === org && run.project === project;
+    if (kind === 'PolicySet' && (await findPublishedPolicies(within, key))) throw new PlatformError('conflict', publishedHint(key));
     if (kind === 'Project' && (await listOpenRuns(within)).some(isHere))
       throw new PlatformError(
         'conflict',

@@ -3,6 +3,7 @@ import { defaultTenancy, type Tenancy } from '../../schema/ids.ts';
 import type { Person } from '../../store/people.ts';
 import type { ApiAction, ApiDecision, ApiDependencies, ApiTarget } from './api-dependencies.ts';
 import { newDecisionId } from './new-decision-id.ts';
+import { contextFacts, recordBasis } from './record-basis.ts';
 
 export type Permit = (person: Person, action: ApiAction, tenancy: Tenancy, target?: ApiTarget) => Promise<ApiDecision>;
 
@@ -24,11 +25,12 @@ export const createPermit =
     const decision = isOwnOrg ? await authorize(person, action, tenancy, target) : foreignOrg();
     if (decision.effect === 'allow') return decision;
     const { decisionId, policies, policyVersion } = decision;
+    const rowTenancy = isOwnOrg ? tenancy : { org: person.org, project: defaultTenancy.project };
     const resource = target ? `${target.kind}/${target.name}` : null;
     await audit.append(database, [
       {
         // a refusal of somebody from elsewhere is on record where they come from, and costs the other org nothing
-        ...(isOwnOrg ? tenancy : { org: person.org, project: defaultTenancy.project }),
+        ...rowTenancy,
         kind: 'refusal',
         action,
         decision: 'deny',
@@ -40,6 +42,8 @@ export const createPermit =
         outcome: 'refused',
         errorCode: 'not_permitted',
         stamp: person.stamp,
+        basis: await recordBasis(database, rowTenancy, decision),
+        facts: contextFacts(decision),
       },
     ]);
     const what = target ? `${target.kind} ${target.name} of ${tenancy.org}/${tenancy.project}` : `${tenancy.org}/${tenancy.project}`;

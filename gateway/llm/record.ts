@@ -3,14 +3,18 @@ import { isPlatformError, type PlatformError, toPlatformError } from '../../sche
 import { countRefusal } from '../../store/ledger.ts';
 import { countUnknownCaller } from '../auth/count-unknown-caller.ts';
 import { auditWho } from '../principal.ts';
+import { recordDecision } from '../record-decision.ts';
 import { CallerLeft, type ModelCall, type ModelCallStep, tenancyOf } from './model-call.ts';
 
 /** The row of a call as far as it has come. */
 const auditEventOf = (call: ModelCall, rest: Pick<NewAuditEvent, 'kind' | 'outcome'> & Partial<NewAuditEvent>): NewAuditEvent => {
   const { action, principal, decision, decisionId, model, name, operationId, spent, facts, gateway, startedAt } = call;
+  const tenancy = tenancyOf(call);
+  const who = principal ? auditWho(principal) : {};
+  const recorded = recordDecision(gateway, tenancy, decision, who.run);
   return {
-    ...tenancyOf(call),
-    ...(principal ? auditWho(principal) : {}),
+    ...tenancy,
+    ...who,
     action,
     decision: 'allow',
     decisionId,
@@ -24,7 +28,8 @@ const auditEventOf = (call: ModelCall, rest: Pick<NewAuditEvent, 'kind' | 'outco
     inputTokens: spent?.inputTokens ?? null,
     outputTokens: spent?.outputTokens ?? null,
     costMicroUsd: spent?.costMicroUsd ?? null,
-    facts: { ...facts, ...(spent?.isEstimated ? { usage: 'estimated' } : {}) },
+    basis: recorded.basis,
+    facts: { ...facts, ...recorded.facts, ...(spent?.isEstimated ? { usage: 'estimated' } : {}) },
     ...rest,
   };
 };

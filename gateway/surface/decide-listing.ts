@@ -1,5 +1,5 @@
 import type { EntityJson, TypeAndId } from '@cedar-policy/cedar-wasm/nodejs';
-import { entityUid, promptEntities, resourceEntities, templateEntities, toolEntities } from '../../policy/entities.ts';
+import { definitionTarget, entityUid, resourceEntities } from '../../policy/entities.ts';
 import { qualifiedName, type Tenancy } from '../../schema/ids.ts';
 import type { DefinitionKind } from '../../store/definitions.ts';
 import { type Decision, decide } from '../decide.ts';
@@ -25,23 +25,10 @@ const placeOf = ({ tenancy, toolset, server }: Source, isolation: number) => ({
   isolation,
 });
 
-const makeTarget = (item: Exposed, isolation: number): Target => {
-  const { tenancy, server, pinned } = item;
-  const place = placeOf(item, isolation);
-  const id = `${qualifiedName(tenancy, server.metadata.name)}/${pinned.name}`;
-  switch (pinned.kind) {
-    case 'tool':
-      return { tenancy, resource: entityUid('Tool', id), entities: toolEntities({ ...pinned, ...place, tool: pinned.name }) };
-    case 'prompt':
-      return { tenancy, resource: entityUid('Prompt', id), entities: promptEntities({ ...pinned, ...place, prompt: pinned.name }) };
-    case 'template':
-      return {
-        tenancy,
-        resource: entityUid('Template', id),
-        entities: templateEntities({ ...pinned, ...place, uriTemplate: pinned.name }),
-      };
-  }
-};
+const makeTarget = (item: Exposed, isolation: number): Target => ({
+  tenancy: item.tenancy,
+  ...definitionTarget(placeOf(item, isolation), item.pinned),
+});
 
 const targets = new WeakMap<Exposed, Map<number, Target>>();
 

@@ -8,6 +8,7 @@ import type { ClientRequest } from '../mcp/client-request.ts';
 import type { Reply } from '../mcp/message.ts';
 import { traceOf } from '../mcp/trace-context.ts';
 import { auditWho } from '../principal.ts';
+import { recordDecision } from '../record-decision.ts';
 import type { Source } from './exposed.ts';
 import { tenancyOf } from './record-listing.ts';
 
@@ -31,24 +32,31 @@ const eventOf = (
   request: ClientRequest,
   { action, name, startedAt, source, decision, facts, isolation }: Use,
   rest: Pick<NewAuditEvent, 'kind' | 'decision' | 'outcome'> & Partial<NewAuditEvent>,
-): NewAuditEvent => ({
-  ...(source?.tenancy ?? tenancyOf(request)),
-  ...auditWho(request.principal),
-  action,
-  decisionId: decision?.decisionId ?? newDecisionId(),
-  policies: [...(decision?.policies ?? [])],
-  policyVersion: decision?.policyVersion ?? null,
-  traceId: traceOf(request).traceId,
-  toolset: source?.toolset ?? (request.endpoint.kind === 'toolset' ? request.endpoint.toolset : null),
-  server: source?.server.metadata.name ?? null,
-  resource: name.slice(0, longestName),
-  durationMs: gateway.now() - startedAt,
-  facts: {
-    ...(facts ? { paths: facts.paths, hosts: facts.hosts, bytes: facts.bytes } : {}),
-    ...(isolation === undefined ? {} : { isolation }),
-  },
-  ...rest,
-});
+): NewAuditEvent => {
+  const tenancy = source?.tenancy ?? tenancyOf(request);
+  const who = auditWho(request.principal);
+  const recorded = recordDecision(gateway, tenancy, decision, who.run);
+  return {
+    ...tenancy,
+    ...who,
+    action,
+    decisionId: decision?.decisionId ?? newDecisionId(),
+    policies: [...(decision?.policies ?? [])],
+    policyVersion: decision?.policyVersion ?? null,
+    traceId: traceOf(request).traceId,
+    toolset: source?.toolset ?? (request.endpoint.kind === 'toolset' ? request.endpoint.toolset : null),
+    server: source?.server.metadata.name ?? null,
+    resource: name.slice(0, longestName),
+    durationMs: gateway.now() - startedAt,
+    basis: recorded.basis,
+    facts: {
+      ...(facts ? { paths: facts.paths, hosts: facts.hosts, bytes: facts.bytes } : {}),
+      ...recorded.facts,
+      ...(isolation === undefined ? {} : { isolation }),
+    },
+    ...rest,
+  };
+};
 
 const outcomeOf = (reply: Reply): NewAuditEvent['outcome'] => {
   if (reply.kind === 'error') return 'error';

@@ -6,6 +6,7 @@ import { RpcRefusal } from '../exchange/error-reply.ts';
 import type { Reply } from '../mcp/message.ts';
 import { traceOf } from '../mcp/trace-context.ts';
 import { auditWho } from '../principal.ts';
+import { recordDecision } from '../record-decision.ts';
 import { isComplete } from '../surface/present-result.ts';
 import { isReadOnly, type ToolCall, type ToolCallStep, tenancyOf } from './tool-call.ts';
 
@@ -33,9 +34,14 @@ export const outcomeOf = (reply: Reply): NewAuditEvent['outcome'] => {
 /** The row of a call as far as it has come. */
 export const auditEventOf = (call: ToolCall, rest: Pick<NewAuditEvent, 'kind' | 'outcome'> & Partial<NewAuditEvent>): NewAuditEvent => {
   const { tool, decision, facts, gateway, startedAt, request } = call;
+  const tenancy = tenancyOf(call);
+  const who = auditWho(request.principal);
+  // one row for each decision: an intent has that of its outcome, and a refusal or a call that of what became of an approval
+  const isRepeated = rest.kind === 'outcome' || rest.kind === 'change';
+  const recorded = recordDecision(gateway, tenancy, isRepeated ? undefined : decision, who.run);
   return {
-    ...tenancyOf(call),
-    ...auditWho(request.principal),
+    ...tenancy,
+    ...who,
     action: 'callTool',
     decision: 'allow',
     decisionId: decision?.decisionId ?? newDecisionId(),
@@ -48,9 +54,11 @@ export const auditEventOf = (call: ToolCall, rest: Pick<NewAuditEvent, 'kind' | 
     tool: tool?.pinned.name ?? call.name.slice(0, 128),
     operationId: call.operationId,
     durationMs: gateway.now() - startedAt,
+    basis: recorded.basis,
     // in the order of their names, which is how they are hashed
     facts: {
       ...(facts ? { bytes: facts.bytes, hosts: facts.hosts } : {}),
+      ...recorded.facts,
       ...(call.connection ? { isolation: call.connection.isolation } : {}),
       ...(facts ? { paths: facts.paths } : {}),
       ...(call.isReplay ? { replay: true } : {}),

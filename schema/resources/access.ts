@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { NameSchema } from '../ids.ts';
+import { GoldenDecisionSchema } from './golden.ts';
 
 export const SubjectSchema = z.union([
   z.strictObject({ group: NameSchema }),
@@ -19,5 +20,14 @@ export const AccessBindingSpecSchema = z.strictObject({
 export type AccessBindingSpec = z.infer<typeof AccessBindingSpecSchema>;
 
 /** Cedar text of a project; it is validated strictly against the schema and cannot remove a guard of the platform. */
-export const PolicySetSpecSchema = z.strictObject({ description: z.string().max(1000).optional(), cedar: z.string().min(1).max(262_144) });
+export const PolicySetSpecSchema = z.strictObject({
+  description: z.string().max(1000).optional(),
+  cedar: z.string().min(1).max(262_144),
+  /** Decisions that hold with these policies beside all others of the project; asked before they are published. */
+  golden: z
+    .array(GoldenDecisionSchema)
+    .max(1000)
+    .refine((cases) => new Set(cases.map(({ name }) => name)).size === cases.length, 'another name for each decision')
+    .optional(),
+});
 export type PolicySetSpec = z.infer<typeof PolicySetSpecSchema>;

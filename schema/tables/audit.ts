@@ -53,6 +53,8 @@ export const auditEvents = pgTable(
     argumentsDigest: text('arguments_digest'),
     policyVersion: text('policy_version'),
     traceId: text('trace_id'),
+    /** What was decided, and where that which it was decided on stands in `decision_facts`; see `DecisionBasis`. */
+    basis: text(),
     writer: text(),
     epoch: integer(),
     link: integer(),
@@ -60,6 +62,7 @@ export const auditEvents = pgTable(
     digest: bytea(),
   },
   (table) => [
+    index('audit_events_decision').on(table.org, table.project, table.decisionId),
     index('audit_events_run').on(table.org, table.project, table.run),
     index('audit_events_at').on(table.org, table.project, table.at),
   ],

@@ -1,4 +1,4 @@
-import { integer, pgTable, primaryKey, text, timestamp } from 'drizzle-orm/pg-core';
+import { integer, jsonb, pgTable, primaryKey, text, timestamp } from 'drizzle-orm/pg-core';
 import { bytea } from './bytea.ts';
 
 const created = () => timestamp('created_at', { withTimezone: true }).notNull().defaultNow();
@@ -23,6 +23,16 @@ export const operations = pgTable(
     settledAt: timestamp('settled_at', { withTimezone: true }),
   },
   (table) => [primaryKey({ columns: [table.org, table.project, table.principal, table.id] })],
+);
+
+/**
+ * What decisions were made on: principals, resources and projects as policies saw them, and the policies. Each is written once, under the
+ * digest by which rows of the audit refer to it. Apart from the audit, so that facts about a person can be erased and its chain stays whole.
+ */
+export const decisionFacts = pgTable(
+  'decision_facts',
+  { org: text().notNull(), project: text().notNull(), digest: text().notNull(), value: jsonb().notNull(), createdAt: created() },
+  (table) => [primaryKey({ columns: [table.org, table.project, table.digest] })],
 );
 
 /** Transcripts, results and documents, encrypted; the digest is keyed, so a guess at a text cannot be confirmed. */

@@ -72,3 +72,20 @@ export const definitionSights = pgTable(
   },
   (table) => [primaryKey({ columns: [table.org, table.project, table.server, table.kind] })],
 );
+
+/** Published policies of projects, a row for each publication: the last one is in force. `content` is the exact text that is signed. */
+export const policyBundles = pgTable(
+  'policy_bundles',
+  {
+    org: text().notNull(),
+    project: text().notNull(),
+    /** Counted from 1 in each project. */
+    version: integer().notNull(),
+    content: text().notNull(),
+    /** Ed25519 over `content`, base64url. */
+    signature: text().notNull(),
+    publishedBy: text('published_by').notNull(),
+    publishedAt: timestamp('published_at', { withTimezone: true }).notNull().defaultNow(),
+  },
+  (table) => [primaryKey({ columns: [table.org, table.project, table.version] })],
+);

@@ -2,6 +2,6 @@ export { approvalDecisions, approvals } from './approvals.ts';
 export { auditCheckpoints, auditEvents, auditLinks, auditPeople } from './audit.ts';
 export { issuerRecords, orgs, people, personTokens } from './identity.ts';
 export { mcpAnswers, mcpSessions, mcpStreamEvents, mcpStreams, mcpTasks, mcpUpstreamSessions, mcpUsedRounds } from './mcp.ts';
-export { contents, operations } from './records.ts';
-export { definitionSights, definitions, resources } from './resources.ts';
+export { contents, decisionFacts, operations } from './records.ts';
+export { definitionSights, definitions, policyBundles, resources } from './resources.ts';
 export { agents, reservations, runs } from './runs.ts';

@@ -62,6 +62,7 @@ describe('the third outcome', () => {
   test('a call that only an approval keeps back needs a person, with who, how many, until when and why', () => {
     const cedar = asks('@approve("role:reviewer, group:ops") @approvals("2") @expires("3d") @reason("It writes.")');
     expect(decide(engineWith(cedar))).toEqual({
+      bundle: expect.anything(),
       effect: 'needsPerson',
       policies: ['policyset/p/ask'],
       advice: [],

@@ -118,10 +118,11 @@ export const startRunningApi = async ({
       const issues = broken.map(({ name }) => ({ name, message: 'unexpected end of input', line: 1, column: 7 }));
       return issues.length > 0 ? { ok: false as const, issues } : { ok: true as const };
     },
+    signPolicies: () => 'signed',
     logger: pino({ level: 'debug' }, sink),
     clock: () => clock.now,
   };
-  const policy = cedar ? await createApiPolicy({ database, logger: dependencies.logger }) : undefined;
+  const policy = cedar ? await createApiPolicy({ database, verifyPolicies: () => false, logger: dependencies.logger }) : undefined;
   if (policy) dependencies.authorize = policy.authorize;
   let api = await startApi(config, dependencies);
 

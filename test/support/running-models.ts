@@ -14,6 +14,7 @@ import { createArgumentDigest } from '../../store/argument-digest.ts';
 import { createApprovalAsks } from '../../store/ask-approval.ts';
 import { createRefusalCounter } from '../../store/audit-refusals.ts';
 import { createAuditWriter } from '../../store/audit-writer.ts';
+import { createDecisionFactsWriter } from '../../store/decision-facts.ts';
 import { declaredFrom, loadDeclared, projectPolicies } from '../../store/declared.ts';
 import { createOperationStore } from '../../store/operations.ts';
 import { approvalKeysOf, deriveContentKeys } from '../../store/secrets/seal.ts';
@@ -43,6 +44,7 @@ export const startRunningModels = async ({ stallMs, ...overrides }: Partial<Gate
     instance: 'test',
     database,
     audit: createAuditWriter({ database, log, logger }),
+    decisionFacts: createDecisionFactsWriter({ database, logger }),
     unknownCallers: createRefusalCounter({ write: () => undefined, newDecisionId: () => 'dec_unknown' }),
     digestArguments: createArgumentDigest(auditKey),
     operations: createOperationStore(database, log, deriveContentKeys(config.resultKey, 'operations'), 'test'),

@@ -102,6 +102,7 @@ export const startRunningPeople = async (options: { people?: Partial<PeopleConfi
       temporal: recordingTemporal().port,
       authorize: async () => ({ effect: 'allow', decisionId: 'dec_yes', policies: [] }),
       validatePolicies: () => ({ ok: true }),
+      signPolicies: () => 'signed',
       logger,
       clock: () => new Date(),
     },

@@ -180,6 +180,7 @@ export const createSurfaceFixture = (servers: Record<string, PretendServer>, ...
   const context = {
     config: { resultKey: Buffer.alloc(32, 5).toString('base64') },
     instance: 'test',
+    decisionFacts: { note: () => undefined },
     audit: { assertWritable: () => undefined, write: (event: NewAuditEvent) => void audit.push(event) },
     policy,
     declared: () => declared,

@@ -14,6 +14,7 @@ import { createApprovalAsks } from '../../store/ask-approval.ts';
 import { createRefusalCounter } from '../../store/audit-refusals.ts';
 import { createAuditWriter } from '../../store/audit-writer.ts';
 import { closeDatabase, openDatabase } from '../../store/database.ts';
+import { createDecisionFactsWriter } from '../../store/decision-facts.ts';
 import { createOperationStore } from '../../store/operations.ts';
 import { approvalKeysOf, deriveContentKeys } from '../../store/secrets/seal.ts';
 import { createLogger } from '../../telemetry/logger.ts';
@@ -43,7 +44,7 @@ export const startSurfaceReplica = async (databaseUrl: string, instance: string 
   const database = openDatabase({ url: databaseUrl, name: 'test-surface' });
   const log = openAuditLog(database);
   const policy = createPolicyEngine();
-  const view = followDeclared({ database, policy, logger });
+  const view = followDeclared({ database, policy, verifyPolicies: () => false, logger });
   const releaseLock = await keepInstanceLock(database, instance);
   const resultKey = Buffer.alloc(32, 5).toString('base64');
   const config = { resultKey, hostUrl: 'http://127.0.0.1:9', hostKey: 'none', profile: 'dev' } as GatewayContext['config'];
@@ -52,6 +53,7 @@ export const startSurfaceReplica = async (databaseUrl: string, instance: string 
     instance,
     database,
     audit: createAuditWriter({ database, log, logger }),
+    decisionFacts: createDecisionFactsWriter({ database, logger }),
     unknownCallers: createRefusalCounter({ write: () => undefined, newDecisionId: () => 'dec_unknown' }),
     digestArguments: createArgumentDigest(auditKey),
     operations: createOperationStore(database, log, deriveContentKeys(resultKey, 'operations'), instance),

@@ -1,0 +1,36 @@
+import { and, desc, eq } from 'drizzle-orm';
+import type { Tenancy } from '../schema/ids.ts';
+import { policyBundles } from '../schema/tables/tables.ts';
+import { type Database, type Executor, guarded } from './database.ts';
+
+/** A publication of a project's PolicySets. `content` is a `PublishedContent` as text, exactly as it was signed. */
+export type PublishedPolicies = Tenancy & { version: number; content: string; signature: string; publishedBy: string; publishedAt: string };
+export type PublishedContent = Tenancy & { version: number; policySets: { name: string; cedar: string }[] };
+
+type Row = typeof policyBundles.$inferSelect;
+const toPublished = ({ publishedAt, ...row }: Row): PublishedPolicies => ({ ...row, publishedAt: publishedAt.toISOString() });
+
+/** The last publication of each project that has one. */
+export const listPublishedPolicies = (database: Database): Promise<PublishedPolicies[]> =>
+  guarded(async () => {
+    const { org, project, version } = policyBundles;
+    const rows = await database.selectDistinctOn([org, project]).from(policyBundles).orderBy(org, project, desc(version));
+    return rows.map(toPublished);
+  });
+
+export const findPublishedPolicies = (database: Executor, { org, project }: Tenancy): Promise<PublishedPolicies | undefined> =>
+  guarded(async () => {
+    const [row] = await database
+      .select()
+      .from(policyBundles)
+      .where(and(eq(policyBundles.org, org), eq(policyBundles.project, project)))
+      .orderBy(desc(policyBundles.version))
+      .limit(1);
+    return row && toPublished(row);
+  });
+
+/** Puts a publication after the last one. Two at the same moment would be one version, of which the second fails. */
+export const insertPublishedPolicies = (executor: Executor, published: Omit<PublishedPolicies, 'publishedAt'>): Promise<void> =>
+  guarded(async () => {
+    await executor.insert(policyBundles).values(published);
+  });

@@ -1,0 +1,104 @@
+import pino from 'pino';
+import { freePort } from '../../bench/gateway/free-port.ts';
+import { createApiPolicy } from '../../cli/processes/api-policy.ts';
+import type { ApiProfile } from '../../control/api/api-dependencies.ts';
+import { startApi } from '../../control/api/start-api.ts';
+import { createRefusalCounter } from '../../store/audit-refusals.ts';
+import { createContentStore } from '../../store/contents.ts';
+import { createPolicySigner, createPolicyVerifier, policyPublicKey } from '../../store/secrets/policy-signature.ts';
+import { approvalKeysOf, deriveContentKeys } from '../../store/secrets/seal.ts';
+import { openAuditLog } from './audit-log.ts';
+
+import { startCountingServer } from './counting-server.ts';
+import { runCli } from './run-cli.ts';
+import { recordingTemporal } from './running-api.ts';
+import { adminToken, guestToken, startRunningGateway } from './running-gateway.ts';
+
+export const policySecret = 'a secret of 32 characters or more, for tests';
+
+/** The gateway and the api with the real policies on one database, and a server of three tools behind `counting`. */
+export const startPolicyPlace = async ({ profile = 'dev', resources = [] }: { profile?: ApiProfile; resources?: object[] } = {}) => {
+  const server = await startCountingServer();
+  const gateway = await startRunningGateway({ policyPublicKey: policyPublicKey(policySecret) });
+  await gateway.apply(
+    { kind: 'McpServer', metadata: { name: 'counting' }, spec: { url: server.url, timeoutSeconds: 5 } },
+    { kind: 'Toolset', metadata: { name: 'counting' }, spec: { servers: [{ name: 'counting' }], naming: 'plain' } },
+    ...resources,
+  );
+  await gateway.ready('counting');
+
+  const logger = pino({ level: 'silent' });
+  const policy = await createApiPolicy({
+    database: gateway.database,
+    verifyPolicies: createPolicyVerifier(policyPublicKey(policySecret)),
+    logger,
+  });
+  const audit = openAuditLog(gateway.database);
+  const port = await freePort();
+  const url = `http://127.0.0.1:${port}`;
+  const api = await startApi(
+    { port, publicUrl: url, gatewayUrl: gateway.publicUrl, dataDirectory: '/nonexistent', profile },
+    {
+      database: gateway.database,
+      audit,
+      unknownCallers: createRefusalCounter({
+        write: (events) => audit.append(gateway.database, events),
+        newDecisionId: () => 'dec_unknown',
+      }),
+      verifyAudit: () => Promise.reject(new Error('no test of policies verifies the audit')),
+      contentStore: createContentStore(gateway.database, deriveContentKeys(Buffer.alloc(32, 7).toString('base64'), 'content')),
+      approvalKeys: approvalKeysOf(gateway.config.resultKey),
+      temporal: recordingTemporal().port,
+      authorize: policy.authorize,
+      validatePolicies: policy.validatePolicies,
+      signPolicies: createPolicySigner(policySecret),
+      logger,
+      clock: () => new Date(),
+    },
+  );
+  const audience = `${gateway.publicUrl}/mcp/default/default/counting`;
+
+  return {
+    gateway,
+    database: gateway.database,
+    /** One call of a tool by HTTP. */
+    call: async (token: string, name: string, argumentsOfCall: object = {}) => {
+      const response = await fetch(audience, {
+        method: 'POST',
+        headers: {
+          authorization: `Bearer ${token}`,
+          'content-type': 'application/json',
+          accept: 'application/json, text/event-stream',
+        },
+        body: JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name, arguments: argumentsOfCall } }),
+      });
+      const text = await response.text();
+      // biome-ignore lint/suspicious/noExplicitAny: answers are looked at field by field
+      return JSON.parse(text.startsWith('{') ? text : (/^data: (\{.*)$/m.exec(text)?.[1] ?? '{}')) as any;
+    },
+    /** A token of a running agent of a role, for the toolset. */
+    agentToken: async (role: string, more: { assignedPaths?: string[] } = {}) => {
+      const { id } = await gateway.addAgent({ role, ...more });
+      return gateway.mint(id, audience);
+    },
+    request: async (method: string, path: string, { body, token = adminToken }: { body?: unknown; token?: string } = {}) => {
+      const response = await fetch(`${url}/api/v1alpha1${path}`, {
+        method,
+        headers: { authorization: `Bearer ${token}`, ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      });
+      // biome-ignore lint/suspicious/noExplicitAny: answers are looked at field by field
+      return { status: response.status, body: (await response.json()) as any };
+    },
+    qd: (args: string[], token = adminToken, input?: string) =>
+      runCli(args, { env: { QUARTERDECK_URL: url, QUARTERDECK_TOKEN: token }, ...(input === undefined ? {} : { input }) }),
+    guestToken,
+    close: async () => {
+      await api.close();
+      await policy.close();
+      await gateway.close();
+      await server.close();
+    },
+  };
+};
+export type PolicyPlace = Awaited<ReturnType<typeof startPolicyPlace>>;
