@@ -105,6 +105,28 @@ describe('a connection of short requests', () => {
     expect(answersIn(client.text)).toBe(4);
   });
 
+  test('ends what went over and says no more when the gateway stops', async () => {
+    edge = await startRunningEdge({ drain: { drainMs: 200 } });
+    const idle = await open();
+    idle.socket.write(`GET /healthz HTTP/1.1\r\nhost: 127.0.0.1:${edge.port}\r\n\r\n`);
+    await until(() => idle.text.includes('"status":"ok"'));
+    const halfway = await open();
+    halfway.socket.write('GET /heal');
+    await delay(30);
+    const startedAt = performance.now();
+    await edge.close();
+    expect(performance.now() - startedAt).toBeLessThan(2000);
+    await until(() => idle.isClosed && halfway.isClosed);
+  });
+
+  test('gives what goes over only so long for its head', { timeout: 20_000 }, async () => {
+    edge = await startRunningEdge({ timeouts: { headersMs: 300, requestMs: 600 } });
+    const client = await open();
+    client.socket.write('GET /heal');
+    await until(() => client.isClosed);
+    expect(client.text).toMatch(/^HTTP\/1\.1 408 /);
+  });
+
   test('leaves a body beyond its size to the complete server', async () => {
     edge = await startRunningEdge({ handle: echo });
     const client = await open();
