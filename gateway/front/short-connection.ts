@@ -52,7 +52,7 @@ export class ShortConnection {
   }
 
   get isIdle(): boolean {
-    return this.#answer === undefined && this.#begun === undefined && this.#socket.writableLength === 0;
+    return this.#answer === undefined && this.#begun === undefined && this.#ahead.length === 0 && this.#socket.writableLength === 0;
   }
 
   destroy(): void {
@@ -71,7 +71,8 @@ export class ShortConnection {
   }
 
   readonly #onData = (bytes: Buffer): void => {
-    if (this.#answer === undefined) this.#take(bytes);
+    // what came ahead has its turn first, though it waits for it without an answer in front
+    if (this.#answer === undefined && this.#ahead.length === 0) this.#take(bytes);
     else this.#keep(bytes);
   };
 

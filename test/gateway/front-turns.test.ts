@@ -1,0 +1,63 @@
+import type { Socket } from 'node:net';
+import { Duplex } from 'node:stream';
+import { setImmediate as turn } from 'node:timers/promises';
+import { expect, test } from 'vitest';
+import type { ShortRequest } from '../../gateway/front/http-exchange.ts';
+import type { ShortAnswer } from '../../gateway/front/short-answer.ts';
+import { ShortConnection } from '../../gateway/front/short-connection.ts';
+
+const short = (said: string): string => `POST /mcp HTTP/1.1\r\nhost: x\r\ncontent-length: ${said.length}\r\n\r\n${said}`;
+
+/** A connection whose client says what the test says, when it says it. */
+const start = async () => {
+  const state = { written: '', isReading: true };
+  const socket = new Duplex({
+    read: () => undefined,
+    write: (piece, _encoding, done) => {
+      state.written += piece;
+      if (state.isReading) done();
+    },
+  });
+  const destroySoon = (): void => void socket.end(() => socket.destroy());
+  const exchanges: { request: ShortRequest; answer: ShortAnswer }[] = [];
+  const others: string[] = [];
+  const connection = new ShortConnection(Object.assign(socket, { destroySoon }) as unknown as Socket, {
+    onRequest: (request, answer) => void exchanges.push({ request, answer }),
+    onOther: (_socket, bytes) => void others.push(String(bytes)),
+    onGone: () => undefined,
+    timeouts: { headersMs: 20_000, requestMs: 120_000 },
+  });
+  // it flows from the next turn on
+  await turn();
+  return {
+    state,
+    socket,
+    connection,
+    exchanges,
+    others,
+    say: (text: string): void => void socket.push(text),
+    bodies: (): string[] => exchanges.map(({ request }) => String(request.body)),
+  };
+};
+
+test('a connection on which a request waits for its turn is not idle', async () => {
+  const { say, exchanges, connection, bodies } = await start();
+  say(short('first'));
+  say(short('second'));
+  exchanges[0]?.answer.end('done');
+  expect(connection.isIdle).toBe(false);
+  await turn();
+  exchanges[1]?.answer.end('done');
+  expect({ isIdle: connection.isIdle, bodies: bodies() }).toEqual({ isIdle: true, bodies: ['first', 'second'] });
+});
+
+test('what comes between an answer and the next turn does not overtake what came before it', async () => {
+  const { say, exchanges, others, bodies } = await start();
+  say(short('first'));
+  say(short('second').slice(0, -3));
+  exchanges[0]?.answer.end('done');
+  say('ond');
+  await turn();
+  await turn();
+  expect({ bodies: bodies(), others }).toEqual({ bodies: ['first', 'second'], others: [] });
+});
