@@ -66,8 +66,16 @@ export class ShortConnection {
     const { headersMs, requestMs } = this.#events.timeouts;
     const mostMs = this.#begun ? requestMs : this.#socket.writableLength > 0 ? stallMs : this.#isFresh ? headersMs : idleMs;
     if (waitedMs < mostMs) return;
-    if (this.#begun) this.#socket.end('HTTP/1.1 408 Request Timeout\r\nconnection: close\r\n\r\n', () => this.destroy());
-    else this.destroy();
+    if (this.#begun) {
+      this.#readNoMore();
+      this.#socket.end('HTTP/1.1 408 Request Timeout\r\nconnection: close\r\n\r\n', () => this.destroy());
+    } else this.destroy();
+  }
+
+  /** Its client was told that it is closed: what still comes is asked again elsewhere, and so must not be done here (RFC 9112 §9.6). */
+  #readNoMore(): void {
+    this.#socket.off('data', this.#onData);
+    this.#ahead = [];
   }
 
   readonly #onData = (bytes: Buffer): void => {
@@ -118,8 +126,10 @@ export class ShortConnection {
   readonly #onAnswered = ({ shouldKeepAlive }: ShortAnswer): void => {
     this.#answer = undefined;
     this.#since = performance.now();
-    if (!shouldKeepAlive) this.#socket.destroySoon();
-    else if (this.#socket.writableLength > mostWaitingBytes) this.#socket.pause();
+    if (!shouldKeepAlive) {
+      this.#readNoMore();
+      this.#socket.destroySoon();
+    } else if (this.#socket.writableLength > mostWaitingBytes) this.#socket.pause();
     else if (this.#ahead.length > 0) setImmediate(this.#next);
   };
 

@@ -190,6 +190,7 @@ describe('a client that keeps a connection waiting', () => {
         listeners.set(event, listener);
         return socket;
       },
+      off: () => socket,
       end: (text: string, done: () => void) => {
         written.push(text);
         done();

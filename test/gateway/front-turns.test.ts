@@ -61,3 +61,30 @@ test('what comes between an answer and the next turn does not overtake what came
   await turn();
   expect({ bodies: bodies(), others }).toEqual({ bodies: ['first', 'second'], others: [] });
 });
+
+test('nothing is served any more once the client was told that the connection is closed', async () => {
+  const { say, exchanges, others, state, socket, bodies } = await start();
+  // its end cannot leave while nobody reads
+  state.isReading = false;
+  say(short('first'));
+  say(short('ahead'));
+  const { answer } = exchanges[0] ?? {};
+  if (answer) answer.shouldKeepAlive = false;
+  answer?.end('done');
+  say(short('late'));
+  say('GET / HTTP/1.1\r\n\r\n');
+  socket.emit('drain');
+  await turn();
+  expect({ bodies: bodies(), others }).toEqual({ bodies: ['first'], others: [] });
+  expect(state.written).toContain('connection: close');
+});
+
+test('the rest of a request is not served after the client was told that it comes too late', async () => {
+  const { say, connection, state, bodies } = await start();
+  state.isReading = false;
+  say(short('first').slice(0, -1));
+  connection.endIfLate(performance.now() + 121_000);
+  say('t');
+  await turn();
+  expect({ bodies: bodies(), written: state.written }).toEqual({ bodies: [], written: expect.stringMatching(/^HTTP\/1\.1 408 /) });
+});
