@@ -5,8 +5,9 @@ import { afterEach, describe, expect, test, vi } from 'vitest';
 import { ShortConnection } from '../../gateway/front/short-connection.ts';
 import type { ClientRequest } from '../../gateway/mcp/client-request.ts';
 import type { Reply } from '../../gateway/mcp/message.ts';
+import type { Principal } from '../../gateway/principal.ts';
 import { pollUntil } from '../support/poll-until.ts';
-import { modernRequest, startRunningEdge } from '../support/running-edge.ts';
+import { modernRequest, person, startRunningEdge } from '../support/running-edge.ts';
 
 type Edge = Awaited<ReturnType<typeof startRunningEdge>>;
 let edge: Edge;
@@ -125,6 +126,26 @@ describe('a connection of short requests', () => {
     client.socket.write('GET /heal');
     await until(() => client.isClosed);
     expect(client.text).toMatch(/^HTTP\/1\.1 408 /);
+  });
+
+  test('does not begin a request whose client left while it was authenticated', async () => {
+    const held = Promise.withResolvers<Principal>();
+    let asked = 0;
+    edge = await startRunningEdge({
+      handle: echo,
+      authenticated: () => {
+        asked += 1;
+        return held.promise;
+      },
+    });
+    const client = await open();
+    client.socket.write(textOf('gone'));
+    await until(() => asked === 1);
+    client.socket.destroy();
+    await delay(50);
+    held.resolve(person);
+    await delay(50);
+    expect(edge.requests).toEqual([]);
   });
 
   test('leaves a body beyond its size to the complete server', async () => {

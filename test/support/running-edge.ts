@@ -69,7 +69,7 @@ export const startRunningEdge = async ({
   /** How long clients may take to send. */
   timeouts?: { headersMs: number; requestMs: number };
   /** Whose the token is at the moment, or why it is refused. */
-  authenticated?: () => Principal;
+  authenticated?: () => Principal | Promise<Principal>;
 } = {}) => {
   const port = await freePort();
   const publicUrl = `http://127.0.0.1:${port}`;
