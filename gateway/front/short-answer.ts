@@ -52,6 +52,11 @@ export class ShortAnswer {
   setHeader(name: string, value: string | number): void {
     if (typeof value === 'string' && unsafeValue.test(value)) throw new TypeError(`the header ${name} has a value that cannot be sent`);
     if (name === 'content-length') this.#framing = 'counted';
+    if (name === 'connection' && value === 'close') {
+      // said with the head, once
+      this.shouldKeepAlive = false;
+      return;
+    }
     this.#lines += `${name}: ${value}\r\n`;
   }
 

@@ -128,6 +128,15 @@ describe('a connection of short requests', () => {
     expect(client.text).toMatch(/^HTTP\/1\.1 408 /);
   });
 
+  test('closes the connection of a request that a foreign page could have made', async () => {
+    edge = await startRunningEdge({ handle: echo });
+    const client = await open();
+    client.socket.write(textOf('foreign', { headers: { origin: 'http://evil.example' } }));
+    await until(() => client.isClosed);
+    expect(client.text).toMatch(/^HTTP\/1\.1 403 /);
+    expect(client.text.match(/^(connection|keep-alive): .*$/gm)).toEqual(['connection: close']);
+  });
+
   test('does not begin a request whose client left while it was authenticated', async () => {
     const held = Promise.withResolvers<Principal>();
     let asked = 0;
