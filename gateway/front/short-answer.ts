@@ -94,8 +94,9 @@ export class ShortAnswer {
     this.#onEnded(this);
   }
 
+  /** Ends its connection, which after the answer's end is that of the next one. */
   destroy(): void {
-    this.#socket.destroy();
+    if (!this.destroyed) this.#socket.destroy();
   }
 
   /** `close`: it was answered whole, or its connection is gone; once, and after it nothing more. */

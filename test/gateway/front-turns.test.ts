@@ -88,3 +88,14 @@ test('the rest of a request is not served after the client was told that it come
   await turn();
   expect({ bodies: bodies(), written: state.written }).toEqual({ bodies: [], written: expect.stringMatching(/^HTTP\/1\.1 408 /) });
 });
+
+test('an answer that was given can end the connection of the next one no more', async () => {
+  const { say, exchanges, socket } = await start();
+  say(short('first'));
+  exchanges[0]?.answer.end('done');
+  say(short('second'));
+  exchanges[0]?.answer.destroy();
+  expect(socket.destroyed).toBe(false);
+  exchanges[1]?.answer.destroy();
+  expect(socket.destroyed).toBe(true);
+});
