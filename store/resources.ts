@@ -1,5 +1,6 @@
 import { and, asc, eq, sql } from 'drizzle-orm';
 import { PlatformError } from '../schema/errors.ts';
+import { isExactNumber } from '../schema/exact-json.ts';
 import type { Tenancy } from '../schema/ids.ts';
 import type { Kind, Resource, StoredResource } from '../schema/resource.ts';
 import { apiVersion, type Condition, type Status } from '../schema/resources/metadata.ts';
@@ -29,7 +30,7 @@ const at = ({ org, project, kind, name }: Key) =>
 /** JSON with its keys in order, so that two equal specs compare equal. */
 export const canonicalJson = (value: unknown): string =>
   JSON.stringify(value, (_key, inner: unknown) =>
-    typeof inner === 'object' && inner !== null && !Array.isArray(inner)
+    typeof inner === 'object' && inner !== null && !Array.isArray(inner) && !isExactNumber(inner)
       ? Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : 1)))
       : inner,
   );
