@@ -133,15 +133,20 @@ export const isExactNumber = (value: unknown): value is Raw => isRawJSON(value);
 /** The digits of such a number. */
 export const textOfExactNumber = (value: Raw): string => value.rawJSON;
 
-/** The value with all such numbers as JavaScript has them, for who looks at numbers; the value itself where there are none. */
-export const inPlainNumbers = (value: unknown): unknown => {
+const holdsExactNumber = (value: unknown): boolean => {
+  if (typeof value !== 'object' || value === null) return false;
+  if (Array.isArray(value)) return value.some(holdsExactNumber);
+  if (isRawJSON(value)) return true;
+  for (const key in value) if (holdsExactNumber((value as Record<string, unknown>)[key])) return true;
+  return false;
+};
+
+const plainly = (value: unknown): unknown => {
   if (typeof value !== 'object' || value === null) return value;
   if (isRawJSON(value)) return Number(value.rawJSON);
-  if (Array.isArray(value)) {
-    const plain = value.map(inPlainNumbers);
-    return plain.every((element, index) => element === value[index]) ? value : plain;
-  }
-  const entries = Object.entries(value);
-  const plain = entries.map(([key, inner]) => [key, inPlainNumbers(inner)] as const);
-  return plain.every(([, inner], index) => inner === entries[index]?.[1]) ? value : Object.fromEntries(plain);
+  if (Array.isArray(value)) return value.map(plainly);
+  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, plainly(inner)]));
 };
+
+/** The value with all such numbers as JavaScript has them, for who looks at numbers; the value itself where there are none. */
+export const inPlainNumbers = (value: unknown): unknown => (holdsExactNumber(value) ? plainly(value) : value);
