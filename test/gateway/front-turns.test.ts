@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import { Duplex } from 'node:stream';
 import { setImmediate as turn } from 'node:timers/promises';
 import { expect, test } from 'vitest';
+import { readBody } from '../../gateway/edge/read-body.ts';
 import type { ShortRequest } from '../../gateway/front/http-exchange.ts';
 import type { ShortAnswer } from '../../gateway/front/short-answer.ts';
 import { ShortConnection } from '../../gateway/front/short-connection.ts';
@@ -98,4 +99,10 @@ test('an answer that was given can end the connection of the next one no more', 
   expect(socket.destroyed).toBe(false);
   exchanges[1]?.answer.destroy();
   expect(socket.destroyed).toBe(true);
+});
+
+test('a request that is kept after its body was read does not keep the body', () => {
+  const request: ShortRequest = { method: 'POST', url: '/mcp', headers: {}, body: Buffer.from('said') };
+  expect(readBody(request)).toEqual({ kind: 'body', bytes: Buffer.from('said') });
+  expect(request.body.length).toBe(0);
 });
