@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
+import fc from 'fast-check';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { ShortConnection } from '../../gateway/front/short-connection.ts';
 import type { ClientRequest } from '../../gateway/mcp/client-request.ts';
@@ -38,8 +39,8 @@ const open = async () => {
   await once(socket, 'connect');
   return client;
 };
-const textOf = (say: string, changes: Parameters<typeof modernRequest>[2] = {}): string => {
-  const { headers, body } = modernRequest('test/say', { say }, changes);
+const textOf = (say: string, changes: Parameters<typeof modernRequest>[2] = {}, more: Record<string, string> = {}): string => {
+  const { headers, body } = modernRequest('test/say', { say, ...more }, changes);
   const all = { host: `127.0.0.1:${edge.port}`, ...headers, 'content-length': String(Buffer.byteLength(body)) };
   return `POST /mcp HTTP/1.1\r\n${Object.entries(all)
     .map(([name, value]) => `${name}: ${value}\r\n`)
@@ -207,6 +208,51 @@ describe('a connection of short requests', () => {
     const answer = await fetch(`http://127.0.0.1:${edge.port}/mcp`, modernRequest('test/say'));
     expect(((await answer.json()) as { result: object }).result).toMatchObject({ said: 'Käse 🧀' });
   });
+});
+
+test('requests sent ahead, of all forms and in any pieces, are answered in their order', async () => {
+  edge = await startRunningEdge({
+    handle: async (request) => {
+      const { wait } = request.params;
+      if (wait === 'turn') await new Promise((resolve) => setImmediate(resolve));
+      if (wait === 'while') await delay(2);
+      if (wait === 'stream') await request.notify({ method: 'notifications/progress', params: { progress: 1 } });
+      return echo(request);
+    },
+  });
+  const request = fc.record({
+    wait: fc.constantFrom('none', 'turn', 'while', 'stream'),
+    padding: fc.constantFrom(0, 0, 0, 3000, 80_000),
+    isChunked: fc.constantFrom(false, false, false, true),
+  });
+  const textFor = ({ wait, padding, isChunked }: { wait: string; padding: number; isChunked: boolean }, index: number): string => {
+    const [head = '', body = ''] = textOf(`s${index}`, {}, { wait, padding: 'x'.repeat(padding) }).split('\r\n\r\n');
+    if (!isChunked) return `${head}\r\n\r\n${body}`;
+    return `${head.replace(/content-length: \d+/, 'transfer-encoding: chunked')}\r\n\r\n${body.length.toString(16)}\r\n${body}\r\n0\r\n\r\n`;
+  };
+  const saidIn = (text: string): (string | undefined)[] => [...text.matchAll(/"said":"(\w+)"/g)].map(([, said]) => said);
+  const sendAll = async (requests: Parameters<typeof textFor>[0][], lengths: Iterable<number>): Promise<void> => {
+    const client = await open();
+    client.socket.setNoDelay(true);
+    let rest = requests.map(textFor).join('');
+    for (const length of lengths) {
+      client.socket.write(rest.slice(0, length));
+      rest = rest.slice(length);
+      if (rest === '') break;
+      if (length % 2 === 0) await new Promise((resolve) => setImmediate(resolve));
+    }
+    await until(() => client.isClosed || saidIn(client.text).length >= requests.length);
+    expect(saidIn(client.text)).toEqual(requests.map((_request, index) => `s${index}`));
+    client.socket.destroy();
+  };
+  const client = fc.tuple(fc.array(request, { minLength: 1, maxLength: 20 }), fc.infiniteStream(fc.integer({ min: 1, max: 3000 })));
+  // several at once: what comes in one turn of the event loop differs more
+  await fc.assert(
+    fc.asyncProperty(fc.array(client, { minLength: 6, maxLength: 6 }), async (clients) => {
+      await Promise.all(clients.map(([requests, lengths]) => sendAll(requests, lengths)));
+    }),
+    { numRuns: 60 },
+  );
 });
 
 describe('a client that keeps a connection waiting', () => {
