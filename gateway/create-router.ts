@@ -78,6 +78,8 @@ export const createRouter = ({
       countUnknownCaller(context, request, 'mcp', error);
       return answerUnauthenticated(response, error, { publicUrl: config.publicUrl, path: pathname, scope: 'mcp' });
     }
+    // whoever left meanwhile would not be heard leaving any more: a stream of theirs would stand for ever
+    if (response.destroyed) return;
     const isThere =
       endpoint.kind === 'everything' ||
       (endpoint.tenancy.org === principal.org && context.declared().find('Toolset', endpoint.tenancy, endpoint.toolset) !== undefined);

@@ -19,6 +19,19 @@ const idBytes = 9;
 const randomPool = Buffer.alloc(idBytes * 500);
 let usedOfPool = randomPool.length;
 
+let tick = -1;
+let tickText = '';
+/** Of the last tenth of a second, so that ids of one time stand together in the audit's index: a random place for each row costs it twice. */
+const timeText = (): string => {
+  const now = Math.floor(Date.now() / 100);
+  if (now === tick) return tickText;
+  tick = now;
+  const bytes = Buffer.alloc(6);
+  bytes.writeUIntBE(now, 0, 6);
+  tickText = bytes.toString('base64url');
+  return tickText;
+};
+
 /** An opaque id for a decision: a refusal shows it, the audit explains it. Random bytes are drawn for many ids at once. */
 export const newDecisionId = (): string => {
   if (usedOfPool === randomPool.length) {
@@ -26,7 +39,7 @@ export const newDecisionId = (): string => {
     usedOfPool = 0;
   }
   usedOfPool += idBytes;
-  return `dec_${randomPool.toString('base64url', usedOfPool - idBytes, usedOfPool)}`;
+  return `dec_${timeText()}${randomPool.toString('base64url', usedOfPool - idBytes, usedOfPool)}`;
 };
 
 const knownPrincipals = new WeakMap<Principal, Known>();

@@ -4,13 +4,16 @@ import { argumentAt, type ParameterHeader } from '../surface/parameter-headers.t
 import { decodeHeaderValue } from './decode-header-value.ts';
 
 const decimal = /^-?\d+(\.\d+)?$/;
+/** What is longer may be another number, and be read as the same. */
+const sureLength = 15;
+
+const isSpelled = (text: string, value: number): boolean =>
+  text === String(value) || (text.length <= sureLength && decimal.test(text) && Number(text) === value);
 
 /** Integers are compared as numbers: `42.0` is 42. */
 const saysTheSame = (text: string, value: unknown): boolean => {
   if (isExactNumber(value)) return text === textOfExactNumber(value);
-  return typeof value === 'number'
-    ? decimal.test(text) && Number(text) === value
-    : ['string', 'boolean'].includes(typeof value) && text === String(value);
+  return typeof value === 'number' ? isSpelled(text, value) : ['string', 'boolean'].includes(typeof value) && text === String(value);
 };
 
 /**

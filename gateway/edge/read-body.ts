@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import type { HttpRequest } from '../front/http-exchange.ts';
+import type { HttpRequest, ShortRequest } from '../front/http-exchange.ts';
 
 export type BodyReading = { kind: 'body'; bytes: Buffer } | { kind: 'too-large' } | { kind: 'gone' };
 
@@ -42,7 +42,7 @@ const receive = (request: IncomingMessage): Promise<BodyReading> =>
         more.push(chunk);
       }
     };
-    const onEnd = (): void => settle({ kind: 'body', bytes: more ? Buffer.concat(more, size) : (first ?? Buffer.alloc(0)) });
+    const onEnd = (): void => settle({ kind: 'body', bytes: more ? Buffer.concat(more, size) : (first ?? nothing) });
     const onGone = (): void => settle({ kind: 'gone' });
     const settle = (reading: BodyReading): void => {
       // the other listeners stay where they are: a promise is settled once, and an error after the last byte has nobody to tell
@@ -53,9 +53,18 @@ const receive = (request: IncomingMessage): Promise<BodyReading> =>
     if (request.destroyed) onGone();
   });
 
+const nothing = Buffer.alloc(0);
+
+/** A stream keeps its request for as long as it stands, and would keep the body with it. */
+const takeBody = (request: ShortRequest): BodyReading => {
+  const bytes = request.body;
+  request.body = nothing;
+  return { kind: 'body', bytes };
+};
+
 /**
  * Reads a whole body of at most 4 MiB; at once where the request brought it along. A larger one is given up as soon as that is known; what
  * is left of it is thrown away while the caller answers, so that the connection can be used again. `gone`: the client left before the end.
  */
 export const readBody = (request: HttpRequest): BodyReading | Promise<BodyReading> =>
-  'body' in request ? { kind: 'body', bytes: request.body } : receive(request);
+  'body' in request ? takeBody(request) : receive(request);

@@ -8,7 +8,8 @@ export type ShortRequest = {
   readonly url: string;
   /** Names in lower case, each once. */
   readonly headers: IncomingHttpHeaders;
-  readonly body: Buffer;
+  /** Empty once it was read (edge/read-body.ts). */
+  body: Buffer;
   /** Where the connection comes from. */
   readonly remoteAddress: string | undefined;
 };

@@ -9,8 +9,7 @@ import type { ShortAnswer } from './short-answer.ts';
 import { ShortConnection } from './short-connection.ts';
 
 /** How long a client may take to send its headers, and a whole request. */
-const headersTimeoutMs = 20_000;
-const requestTimeoutMs = 120_000;
+const usualTimeouts = { headersMs: 20_000, requestMs: 120_000 };
 const sweepMs = 1000;
 /** Connections that may wait to be taken. */
 const backlog = 4096;
@@ -31,6 +30,7 @@ const answerJson = (answer: HttpAnswer, status: number, body: unknown): void => 
  * Connections are read by us as long as short requests to MCP are all that comes on them, and by Node's own server from then on.
  * @param options.noticeMs - how long calls are still taken after readiness is off, so that load balancers come to see it
  * @param options.drainMs - how long running calls may take to end after that; what then still runs is cut
+ * @param options.timeouts - for tests: how long a client may take
  */
 export const openListener = async ({
   port,
@@ -39,7 +39,8 @@ export const openListener = async ({
   logger,
   noticeMs,
   drainMs,
-}: RequestHandlers & { port: number; logger: Logger; noticeMs: number; drainMs: number }) => {
+  timeouts = usualTimeouts,
+}: RequestHandlers & { port: number; logger: Logger; noticeMs: number; drainMs: number; timeouts?: typeof usualTimeouts }) => {
   const open = new PassingMap<number, ServerResponse>();
   let opened = 0;
   const short = new Set<ShortConnection>();
@@ -64,7 +65,7 @@ export const openListener = async ({
     }
   };
 
-  const http = createServer((request, response) => {
+  const http = createServer({ connectionsCheckingInterval: sweepMs }, (request, response) => {
     opened += 1;
     const number = opened;
     open.set(number, response);
@@ -79,7 +80,9 @@ export const openListener = async ({
     else if (request.url === '/readyz') answerJson(response, isDraining ? 503 : 200, { status: isDraining ? 'draining' : 'ready' });
     else guarded(response, () => handle(request, response));
   });
-  Object.assign(http, { headersTimeout: headersTimeoutMs, requestTimeout: requestTimeoutMs });
+  Object.assign(http, { headersTimeout: timeouts.headersMs, requestTimeout: timeouts.requestMs });
+  // it never listens itself, and without this it would keep no list of its connections: none would be ended, late or at the end
+  http.emit('listening');
 
   const events = {
     onRequest: (request: ShortRequest, answer: ShortAnswer): void => {
@@ -94,7 +97,7 @@ export const openListener = async ({
       process.nextTick(() => socket.resume());
     },
     onGone: (connection: ShortConnection): void => void short.delete(connection),
-    timeouts: { headersMs: headersTimeoutMs, requestMs: requestTimeoutMs },
+    timeouts,
   };
   // half open as Node's own server has it: who reads a connection decides what its end means
   const server = createSocketServer(

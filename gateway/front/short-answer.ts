@@ -52,6 +52,11 @@ export class ShortAnswer {
   setHeader(name: string, value: string | number): void {
     if (typeof value === 'string' && unsafeValue.test(value)) throw new TypeError(`the header ${name} has a value that cannot be sent`);
     if (name === 'content-length') this.#framing = 'counted';
+    if (name === 'connection' && value === 'close') {
+      // said with the head, once
+      this.shouldKeepAlive = false;
+      return;
+    }
     this.#lines += `${name}: ${value}\r\n`;
   }
 
@@ -89,8 +94,9 @@ export class ShortAnswer {
     this.#onEnded(this);
   }
 
+  /** Ends its connection, which after the answer's end is that of the next one. */
   destroy(): void {
-    this.#socket.destroy();
+    if (!this.destroyed) this.#socket.destroy();
   }
 
   /** `close`: it was answered whole, or its connection is gone; once, and after it nothing more. */

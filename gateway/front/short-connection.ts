@@ -54,7 +54,7 @@ export class ShortConnection {
   }
 
   get isIdle(): boolean {
-    return this.#answer === undefined && this.#begun === undefined && this.#socket.writableLength === 0;
+    return this.#answer === undefined && this.#begun === undefined && this.#ahead.length === 0 && this.#socket.writableLength === 0;
   }
 
   destroy(): void {
@@ -68,12 +68,21 @@ export class ShortConnection {
     const { headersMs, requestMs } = this.#events.timeouts;
     const mostMs = this.#begun ? requestMs : this.#socket.writableLength > 0 ? stallMs : this.#isFresh ? headersMs : idleMs;
     if (waitedMs < mostMs) return;
-    if (this.#begun) this.#socket.end('HTTP/1.1 408 Request Timeout\r\nconnection: close\r\n\r\n', () => this.destroy());
-    else this.destroy();
+    if (this.#begun) {
+      this.#readNoMore();
+      this.#socket.end('HTTP/1.1 408 Request Timeout\r\nconnection: close\r\n\r\n', () => this.destroy());
+    } else this.destroy();
+  }
+
+  /** Its client was told that it is closed: what still comes is asked again elsewhere, and so must not be done here (RFC 9112 §9.6). */
+  #readNoMore(): void {
+    this.#socket.off('data', this.#onData);
+    this.#ahead = [];
   }
 
   readonly #onData = (bytes: Buffer): void => {
-    if (this.#answer === undefined) this.#take(bytes);
+    // what came ahead has its turn first, though it waits for it without an answer in front
+    if (this.#answer === undefined && this.#ahead.length === 0) this.#take(bytes);
     else this.#keep(bytes);
   };
 
@@ -119,8 +128,10 @@ export class ShortConnection {
   readonly #onAnswered = ({ shouldKeepAlive }: ShortAnswer): void => {
     this.#answer = undefined;
     this.#since = performance.now();
-    if (!shouldKeepAlive) this.#socket.destroySoon();
-    else if (this.#socket.writableLength > mostWaitingBytes) this.#socket.pause();
+    if (!shouldKeepAlive) {
+      this.#readNoMore();
+      this.#socket.destroySoon();
+    } else if (this.#socket.writableLength > mostWaitingBytes) this.#socket.pause();
     else if (this.#ahead.length > 0) setImmediate(this.#next);
   };
 

@@ -1,3 +1,5 @@
+import { isExactNumber } from '../../schema/exact-json.ts';
+
 /** JSON-RPC 2.0 as MCP uses it. @see https://www.jsonrpc.org/specification */
 export type JsonObject = Record<string, unknown>;
 export type RequestId = string | number;
@@ -32,7 +34,8 @@ export const rpcCodes = {
   cancelled: -32800,
 } as const;
 
-export const isObject = (value: unknown): value is JsonObject => typeof value === 'object' && value !== null && !Array.isArray(value);
+export const isObject = (value: unknown): value is JsonObject =>
+  typeof value === 'object' && value !== null && !Array.isArray(value) && !isExactNumber(value);
 
 /** The object at a key, or an empty one. */
 export const objectAt = (object: JsonObject | undefined, key: string): JsonObject => {

@@ -61,8 +61,8 @@ const checkOf = (schema: AnySchemaObject, key: string): Check => {
 export const faultIn = (value: unknown, schema: unknown, hash: string, what: string): string | undefined => {
   if (!isObject(schema)) return undefined;
   const check = checkOf(schema, `${what}/${hash}`);
-  // a schema looks at numbers as JavaScript has them
-  if (check === 'unchecked' || check(value) || check(inPlainNumbers(value))) return undefined;
+  // a schema looks at numbers as JavaScript has them, and would take one that is kept as it was written for an object
+  if (check === 'unchecked' || check(inPlainNumbers(value))) return undefined;
   const [error] = check.errors ?? [];
   const { missingProperty, additionalProperty } = (error?.params ?? {}) as Record<string, unknown>;
   const path = `${what}${(error?.instancePath ?? '').replaceAll('/', '.')}`;

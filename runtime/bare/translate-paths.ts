@@ -1,4 +1,5 @@
 import { realpathSync } from 'node:fs';
+import { isExactNumber } from '../../schema/exact-json.ts';
 import type { ServerLaunch } from '../../schema/server-launch.ts';
 import type { PathTranslation } from '../ports/server-runtime.ts';
 
@@ -21,7 +22,7 @@ export const toHostPath = (text: string, pairs: readonly PathPair[]): string => 
 const mapStrings = (value: unknown, change: (text: string) => string): unknown => {
   if (typeof value === 'string') return change(value);
   if (Array.isArray(value)) return value.map((item) => mapStrings(item, change));
-  if (typeof value !== 'object' || value === null) return value;
+  if (typeof value !== 'object' || value === null || isExactNumber(value)) return value;
   return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, mapStrings(item, change)]));
 };
 

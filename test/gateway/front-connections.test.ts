@@ -1,12 +1,14 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
+import fc from 'fast-check';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { ShortConnection } from '../../gateway/front/short-connection.ts';
 import type { ClientRequest } from '../../gateway/mcp/client-request.ts';
 import type { Reply } from '../../gateway/mcp/message.ts';
+import type { Principal } from '../../gateway/principal.ts';
 import { pollUntil } from '../support/poll-until.ts';
-import { modernRequest, startRunningEdge } from '../support/running-edge.ts';
+import { modernRequest, person, startRunningEdge } from '../support/running-edge.ts';
 
 type Edge = Awaited<ReturnType<typeof startRunningEdge>>;
 let edge: Edge;
@@ -37,8 +39,8 @@ const open = async () => {
   await once(socket, 'connect');
   return client;
 };
-const textOf = (say: string, changes: Parameters<typeof modernRequest>[2] = {}): string => {
-  const { headers, body } = modernRequest('test/say', { say }, changes);
+const textOf = (say: string, changes: Parameters<typeof modernRequest>[2] = {}, more: Record<string, string> = {}): string => {
+  const { headers, body } = modernRequest('test/say', { say, ...more }, changes);
   const all = { host: `127.0.0.1:${edge.port}`, ...headers, 'content-length': String(Buffer.byteLength(body)) };
   return `POST /mcp HTTP/1.1\r\n${Object.entries(all)
     .map(([name, value]) => `${name}: ${value}\r\n`)
@@ -105,6 +107,57 @@ describe('a connection of short requests', () => {
     expect(answersIn(client.text)).toBe(4);
   });
 
+  test('ends what went over and says no more when the gateway stops', async () => {
+    edge = await startRunningEdge({ drain: { drainMs: 200 } });
+    const idle = await open();
+    idle.socket.write(`GET /healthz HTTP/1.1\r\nhost: 127.0.0.1:${edge.port}\r\n\r\n`);
+    await until(() => idle.text.includes('"status":"ok"'));
+    const halfway = await open();
+    halfway.socket.write('GET /heal');
+    await delay(30);
+    const startedAt = performance.now();
+    await edge.close();
+    expect(performance.now() - startedAt).toBeLessThan(2000);
+    await until(() => idle.isClosed && halfway.isClosed);
+  });
+
+  test('gives what goes over only so long for its head', { timeout: 20_000 }, async () => {
+    edge = await startRunningEdge({ timeouts: { headersMs: 300, requestMs: 600 } });
+    const client = await open();
+    client.socket.write('GET /heal');
+    await until(() => client.isClosed);
+    expect(client.text).toMatch(/^HTTP\/1\.1 408 /);
+  });
+
+  test('closes the connection of a request that a foreign page could have made', async () => {
+    edge = await startRunningEdge({ handle: echo });
+    const client = await open();
+    client.socket.write(textOf('foreign', { headers: { origin: 'http://evil.example' } }));
+    await until(() => client.isClosed);
+    expect(client.text).toMatch(/^HTTP\/1\.1 403 /);
+    expect(client.text.match(/^(connection|keep-alive): .*$/gm)).toEqual(['connection: close']);
+  });
+
+  test('does not begin a request whose client left while it was authenticated', async () => {
+    const held = Promise.withResolvers<Principal>();
+    let asked = 0;
+    edge = await startRunningEdge({
+      handle: echo,
+      authenticated: () => {
+        asked += 1;
+        return held.promise;
+      },
+    });
+    const client = await open();
+    client.socket.write(textOf('gone'));
+    await until(() => asked === 1);
+    client.socket.destroy();
+    await delay(50);
+    held.resolve(person);
+    await delay(50);
+    expect(edge.requests).toEqual([]);
+  });
+
   test('leaves a body beyond its size to the complete server', async () => {
     edge = await startRunningEdge({ handle: echo });
     const client = await open();
@@ -157,6 +210,51 @@ describe('a connection of short requests', () => {
   });
 });
 
+test('requests sent ahead, of all forms and in any pieces, are answered in their order', async () => {
+  edge = await startRunningEdge({
+    handle: async (request) => {
+      const { wait } = request.params;
+      if (wait === 'turn') await new Promise((resolve) => setImmediate(resolve));
+      if (wait === 'while') await delay(2);
+      if (wait === 'stream') await request.notify({ method: 'notifications/progress', params: { progress: 1 } });
+      return echo(request);
+    },
+  });
+  const request = fc.record({
+    wait: fc.constantFrom('none', 'turn', 'while', 'stream'),
+    padding: fc.constantFrom(0, 0, 0, 3000, 80_000),
+    isChunked: fc.constantFrom(false, false, false, true),
+  });
+  const textFor = ({ wait, padding, isChunked }: { wait: string; padding: number; isChunked: boolean }, index: number): string => {
+    const [head = '', body = ''] = textOf(`s${index}`, {}, { wait, padding: 'x'.repeat(padding) }).split('\r\n\r\n');
+    if (!isChunked) return `${head}\r\n\r\n${body}`;
+    return `${head.replace(/content-length: \d+/, 'transfer-encoding: chunked')}\r\n\r\n${body.length.toString(16)}\r\n${body}\r\n0\r\n\r\n`;
+  };
+  const saidIn = (text: string): (string | undefined)[] => [...text.matchAll(/"said":"(\w+)"/g)].map(([, said]) => said);
+  const sendAll = async (requests: Parameters<typeof textFor>[0][], lengths: Iterable<number>): Promise<void> => {
+    const client = await open();
+    client.socket.setNoDelay(true);
+    let rest = requests.map(textFor).join('');
+    for (const length of lengths) {
+      client.socket.write(rest.slice(0, length));
+      rest = rest.slice(length);
+      if (rest === '') break;
+      if (length % 2 === 0) await new Promise((resolve) => setImmediate(resolve));
+    }
+    await until(() => client.isClosed || saidIn(client.text).length >= requests.length);
+    expect(saidIn(client.text)).toEqual(requests.map((_request, index) => `s${index}`));
+    client.socket.destroy();
+  };
+  const client = fc.tuple(fc.array(request, { minLength: 1, maxLength: 20 }), fc.infiniteStream(fc.integer({ min: 1, max: 3000 })));
+  // several at once: what comes in one turn of the event loop differs more
+  await fc.assert(
+    fc.asyncProperty(fc.array(client, { minLength: 6, maxLength: 6 }), async (clients) => {
+      await Promise.all(clients.map(([requests, lengths]) => sendAll(requests, lengths)));
+    }),
+    { numRuns: 60 },
+  );
+});
+
 describe('a client that keeps a connection waiting', () => {
   const connection = () => {
     const written: string[] = [];
@@ -168,6 +266,7 @@ describe('a client that keeps a connection waiting', () => {
         listeners.set(event, listener);
         return socket;
       },
+      off: () => socket,
       end: (text: string, done: () => void) => {
         written.push(text);
         done();

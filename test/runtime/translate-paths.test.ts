@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { createPathTranslation } from '../../runtime/bare/translate-paths.ts';
+import { parseExactly } from '../../schema/exact-json.ts';
 
 const translation = createPathTranslation([
   { at: '/input', hostPath: '/data/in' },
@@ -24,6 +25,11 @@ test('changes host paths inside texts back, the longest first, and only whole na
   ).toEqual({
     text: 'wrote /output/r.md, read "/input/a"; not /data/input nor /x/data/in nor /data/in.old; /input.',
   });
+});
+
+test('leaves numbers as they were written', () => {
+  const text = '{"path":"/x","id":9007199254740993,"list":[1e999,2]}';
+  for (const change of [translation.toServer, translation.fromServer]) expect(JSON.stringify(change(parseExactly(text)))).toBe(text);
 });
 
 test('without folders changes nothing', () => {

@@ -50,11 +50,43 @@ describe('numbers', () => {
     );
   });
 
+  test('change nothing else in a text: escapes, empty things, spaces, names twice, `__proto__`', () => {
+    const texts = [
+      ' { "a\\\\" : [ ] , "\\"b" : { } , "c\\u0022" : [ true,false , null,\t-0 , 1E5 ] }\r\n',
+      '{"a":1e999,"a":"x"}',
+      '{"a":"x","b":2,"a":{"c":[]}}',
+      '{"__proto__":{"x":1},"y":{"__proto__":1e999}}',
+      '{"2":1,"1":2,"":3}',
+      '["\\\\","\\\\\\"]","\ud83d\ude00","\\ud800"]',
+    ];
+    for (const text of texts) {
+      const all = `[9007199254740993,${text}]`;
+      const [, value] = parseExactly(all) as [unknown, object];
+      expect(Object.getPrototypeOf(value)).toBe(Object.getPrototypeOf(JSON.parse(text)));
+      expect(inPlainNumbers(value)).toEqual(inPlainNumbers(JSON.parse(text.replaceAll('1e999', '1e300'), asInfinite)));
+      expect(JSON.stringify(value)).toBe(JSON.stringify(JSON.parse(text.replaceAll('1e999', '"1e999"'))).replaceAll('"1e999"', '1e999'));
+    }
+  });
+
+  test('are found without asking about each value, which takes seconds for a large text', () => {
+    const text = `[${'1,'.repeat(1_000_000)}9007199254740993]`;
+    const took = (parse: () => unknown): number => {
+      const startedAt = performance.now();
+      parse();
+      return performance.now() - startedAt;
+    };
+    const askingMs = took(() => JSON.parse(text, (_key, value) => value));
+    expect(took(() => parseExactly(text))).toBeLessThan(askingMs / 2);
+  });
+
   test('do not make text that is no JSON pass', () => {
     for (const text of ['{"a":9007199254740993', '0123456789012345678', '[9007199254740993,]'])
       expect(() => parseExactly(text)).toThrow(SyntaxError);
   });
 });
+
+/** `1e300` stands for what JavaScript has no number for. */
+const asInfinite = (_key: string, value: unknown): unknown => (value === 1e300 ? Number.POSITIVE_INFINITY : value);
 
 /** A decimal as its digits without zeros at either end, and the power of ten behind them. */
 const decimalOf = (text: string): string => {

@@ -60,13 +60,16 @@ export const startRunningEdge = async ({
   handle = async ({ method }) => unknownMethod(method),
   timing,
   drain = {},
+  timeouts,
   authenticated = () => person,
 }: {
   handle?: (request: ClientRequest) => Promise<Reply>;
   timing?: AnswerTiming;
   drain?: { noticeMs?: number; drainMs?: number };
+  /** How long clients may take to send. */
+  timeouts?: { headersMs: number; requestMs: number };
   /** Whose the token is at the moment, or why it is refused. */
-  authenticated?: () => Principal;
+  authenticated?: () => Principal | Promise<Principal>;
 } = {}) => {
   const port = await freePort();
   const publicUrl = `http://127.0.0.1:${port}`;
@@ -104,7 +107,7 @@ export const startRunningEdge = async ({
   const streams = createStreamGuard({ context, checkMs: never });
   const edge = createMcpEdge({ context, surface, legacy, watchStream: streams.watch, ...(timing ? { timing } : {}) });
   const router = createRouter({ context, edge, handleModels: async () => false });
-  const listener = await openListener({ port, ...router, logger, noticeMs: 0, drainMs: 2000, ...drain });
+  const listener = await openListener({ port, ...router, logger, noticeMs: 0, drainMs: 2000, ...drain, ...(timeouts ? { timeouts } : {}) });
   return {
     port,
     url: `${publicUrl}/mcp/echo`,
