@@ -102,7 +102,7 @@ test('an answer that was given can end the connection of the next one no more', 
 });
 
 test('a request that is kept after its body was read does not keep the body', () => {
-  const request: ShortRequest = { method: 'POST', url: '/mcp', headers: {}, body: Buffer.from('said') };
+  const request: ShortRequest = { method: 'POST', url: '/mcp', headers: {}, body: Buffer.from('said'), remoteAddress: undefined };
   expect(readBody(request)).toEqual({ kind: 'body', bytes: Buffer.from('said') });
   expect(request.body.length).toBe(0);
 });
