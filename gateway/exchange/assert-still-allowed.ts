@@ -1,5 +1,6 @@
 import type { GatewayContext } from '../gateway-context.ts';
 import type { ClientRequest } from '../mcp/client-request.ts';
+import { textOf } from '../mcp/message.ts';
 import { argumentRefused, unknownPrompt, unknownResource } from '../surface/refuse.ts';
 import type { ResourceDirectory } from '../surface/resource-directory.ts';
 import { viewOf } from '../surface/view.ts';
@@ -24,11 +25,11 @@ export const assertStillAllowed = async (
     throw reason === 'unknown' ? unknownTool({ name: asked.tool, decision }) : argumentRefused(asked.tool, decision);
   }
   if (method === 'prompts/get') {
-    const { item, decision } = viewOf(gateway, principal, endpoint).find('prompt', String(params.name));
-    if (!item) throw unknownPrompt(String(params.name), decision);
+    const { item, decision } = viewOf(gateway, principal, endpoint).find('prompt', textOf(params.name));
+    if (!item) throw unknownPrompt(textOf(params.name), decision);
   }
   if (method === 'resources/read') {
-    const { source, decision } = await directory.locate(request, String(params.uri));
-    if (!source) throw unknownResource(String(params.uri), decision);
+    const { source, decision } = await directory.locate(request, textOf(params.uri));
+    if (!source) throw unknownResource(textOf(params.uri), decision);
   }
 };

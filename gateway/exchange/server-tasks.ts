@@ -4,7 +4,7 @@ import { PlatformError } from '../../schema/errors.ts';
 import type { McpTask, McpTaskStore } from '../../store/mcp-tasks.ts';
 import type { GatewayContext } from '../gateway-context.ts';
 import type { ClientRequest } from '../mcp/client-request.ts';
-import { isObject, type JsonObject, objectAt, type Question, type Reply, rpcCodes } from '../mcp/message.ts';
+import { isObject, type JsonObject, objectAt, type Question, type Reply, rpcCodes, textOf } from '../mcp/message.ts';
 import { callerOf } from '../surface/caller-of.ts';
 import type { ResourceDirectory } from '../surface/resource-directory.ts';
 import { viewOf } from '../surface/view.ts';
@@ -109,7 +109,7 @@ export const createServerTasks = ({
 
   /** Waits for the end of a task, on behalf of a client that does not ask for it itself. */
   const follow = async (request: ClientRequest, { ofServer, taskId, ...created }: ServerTask): Promise<Reply> => {
-    const upstream = { server: ofServer, taskId, tool: String(request.params.name) };
+    const upstream = { server: ofServer, taskId, tool: textOf(request.params.name) };
     const asked = new Set<string>();
     const until = gateway.now() + longestMs;
     let waitMs = pollAfter(created);
@@ -136,8 +136,8 @@ export const createServerTasks = ({
       if (status === 'completed') return { kind: 'result', result: isObject(result) ? result : {} };
       if (status === 'failed' || status === 'cancelled') {
         const { code, message, data } = isObject(error) ? error : {};
-        const known = typeof code === 'number' ? { code, message: String(message), ...(data === undefined ? {} : { data }) } : undefined;
-        return { kind: 'error', error: known ?? { code: rpcCodes.internal, message: `The server's task ended: ${String(status)}.` } };
+        const known = typeof code === 'number' ? { code, message: textOf(message), ...(data === undefined ? {} : { data }) } : undefined;
+        return { kind: 'error', error: known ?? { code: rpcCodes.internal, message: `The server's task ended: ${textOf(status)}.` } };
       }
       if (isObject(inputRequests)) await answer(inputRequests);
       waitMs = pollAfter(reply.result);
@@ -154,7 +154,7 @@ export const createServerTasks = ({
       const id = `task_${randomBytes(18).toString('base64url')}`;
       const ttlMs = Math.min(typeof task.ttlMs === 'number' && task.ttlMs > 0 ? Math.ceil(task.ttlMs) : longestMs, longestMs);
       const { org } = request.principal;
-      const content = { ...(asked ? { asked } : {}), upstream: { server: ofServer, taskId, tool: String(request.params.name) } };
+      const content = { ...(asked ? { asked } : {}), upstream: { server: ofServer, taskId, tool: textOf(request.params.name) } };
       const row = { id, org, project: 'default', ...ownerOf(request), operationId: null, status: 'working' as const, ttlMs, content };
       // too many to be remembered: then this one is waited for
       if (!(await store.insert({ ...row, createdAt: new Date(gateway.now()) }))) return follow(request, task);

@@ -4,7 +4,7 @@ import type { UsedRoundStore } from '../../store/mcp-used-rounds.ts';
 import { canonicalJson } from '../../store/resources.ts';
 import type { GatewayContext } from '../gateway-context.ts';
 import type { ClientRequest, Round } from '../mcp/client-request.ts';
-import { isObject, objectAt } from '../mcp/message.ts';
+import { isObject, objectAt, textOf } from '../mcp/message.ts';
 import { readOperationId } from '../mcp/read-operation-id.ts';
 import { stateLifetimeMs } from './request-state.ts';
 
@@ -27,7 +27,7 @@ export const useRound = async (
 ): Promise<void> => {
   const operationId = operationOf(request, round);
   const answersDigest = digestOf(canonicalJson(objectAt(request.params, 'inputResponses')));
-  const id = round.id ?? digestOf(String(request.params.requestState));
+  const id = round.id ?? digestOf(textOf(request.params.requestState));
   const stands = await rounds.use(id, { operationId, answersDigest }, new Date(round.expiresAt ?? now() + stateLifetimeMs));
   if (stands.operationId !== operationId)
     throw new PlatformError('request_invalid', 'Invalid params: `requestState` was used by another operation; make the request anew.');

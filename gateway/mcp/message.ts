@@ -37,6 +37,9 @@ export const rpcCodes = {
 export const isObject = (value: unknown): value is JsonObject =>
   typeof value === 'object' && value !== null && !Array.isArray(value) && !isExactNumber(value);
 
+/** What others sent, as text for a name or a message. `String` throws for a value whose `toString` is something else, and JSON may hold one. */
+export const textOf = (value: unknown): string => (typeof value === 'string' ? value : (JSON.stringify(value) ?? 'undefined'));
+
 /** The object at a key, or an empty one. */
 export const objectAt = (object: JsonObject | undefined, key: string): JsonObject => {
   const value = object?.[key];

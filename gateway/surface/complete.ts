@@ -5,7 +5,7 @@ import { decide } from '../decide.ts';
 import { exchangeWithServer } from '../exchange/exchange-with-server.ts';
 import type { GatewayContext } from '../gateway-context.ts';
 import type { ClientRequest } from '../mcp/client-request.ts';
-import { isObject, type JsonObject, type Reply } from '../mcp/message.ts';
+import { isObject, type JsonObject, type Reply, textOf } from '../mcp/message.ts';
 import { callTimeouts } from '../tool-call/call-timeouts.ts';
 import type { UpstreamPool } from '../upstream/upstream-pool.ts';
 import { callerOf } from './caller-of.ts';
@@ -166,7 +166,7 @@ export const createComplete = ({
       const connection = await pool.connect(server, callerOf(request));
       use.isolation = connection.isolation;
       if (connection.capabilities.completions === undefined) return empty;
-      const named = String(ref.name ?? ref.uri);
+      const named = textOf(ref.name ?? ref.uri);
       // between the table and now the server may have begun to offer another one
       if (item && connection.offered.get(`${item.pinned.kind}/${item.pinned.name}`) !== item.pinned.approvedHash) {
         const decision =

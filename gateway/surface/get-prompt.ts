@@ -5,7 +5,7 @@ import { againIfUnsent } from '../exchange/again-if-unsent.ts';
 import { exchangeWithServer } from '../exchange/exchange-with-server.ts';
 import type { GatewayContext } from '../gateway-context.ts';
 import type { ClientRequest } from '../mcp/client-request.ts';
-import { isObject, type JsonObject, type Reply } from '../mcp/message.ts';
+import { isObject, type JsonObject, type Reply, textOf } from '../mcp/message.ts';
 import { callTimeouts } from '../tool-call/call-timeouts.ts';
 import type { UpstreamPool } from '../upstream/upstream-pool.ts';
 import { callerOf } from './caller-of.ts';
@@ -34,7 +34,7 @@ export const createGetPrompt =
   ({ context, pool, directory }: { context: GatewayContext; pool: UpstreamPool; directory: ResourceDirectory }) =>
   (request: ClientRequest): Promise<Reply> => {
     const { principal, endpoint, params } = request;
-    const use: Use = { action: 'getPrompt', name: `Prompt/${String(params.name)}`, startedAt: context.now() };
+    const use: Use = { action: 'getPrompt', name: `Prompt/${textOf(params.name)}`, startedAt: context.now() };
     return recordUse(context, request, use, async () => {
       const { name, given } = readParams(params);
       const { item, decision } = viewOf(context, principal, endpoint).find('prompt', name);

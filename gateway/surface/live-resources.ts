@@ -4,7 +4,7 @@ import { PlatformError } from '../../schema/errors.ts';
 import type { GatewayContext } from '../gateway-context.ts';
 import type { ClientRequest } from '../mcp/client-request.ts';
 import { isForAll } from '../mcp/launch-of.ts';
-import { isObject, type JsonObject } from '../mcp/message.ts';
+import { isObject, type JsonObject, textOf } from '../mcp/message.ts';
 import type { CallerOfServer, Connection } from '../upstream/upstream.ts';
 import type { McpServer, UpstreamPool } from '../upstream/upstream-pool.ts';
 import { callerOf } from './caller-of.ts';
@@ -83,11 +83,11 @@ export const createLiveResources = ({
     const text = JSON.stringify(resources);
     entry.until = context.now() + freshMs;
     if (entry.list && text === entry.text && entry.list.isolation === connection.isolation) return { ok: true, list: entry.list };
-    const uris = resources.map(({ uri }) => String(uri));
+    const uris = resources.map(({ uri }) => textOf(uri));
     const facts = await resolveFacts(server, connection, uris.map(uriFacts));
     const live = resources.flatMap((resource, index): LiveResource[] => {
       const known = facts[index];
-      return known ? [{ uri: String(resource.uri), resource, facts: known }] : [];
+      return known ? [{ uri: textOf(resource.uri), resource, facts: known }] : [];
     });
     entry.text = text;
     entry.list = { resources: live, isolation: connection.isolation };

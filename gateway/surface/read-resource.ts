@@ -5,7 +5,7 @@ import { againIfUnsent } from '../exchange/again-if-unsent.ts';
 import { exchangeWithServer } from '../exchange/exchange-with-server.ts';
 import type { GatewayContext } from '../gateway-context.ts';
 import type { ClientRequest } from '../mcp/client-request.ts';
-import { isObject, objectAt, type Reply, rpcCodes } from '../mcp/message.ts';
+import { isObject, objectAt, type Reply, rpcCodes, textOf } from '../mcp/message.ts';
 import { callTimeouts } from '../tool-call/call-timeouts.ts';
 import type { Connection } from '../upstream/upstream.ts';
 import type { UpstreamPool } from '../upstream/upstream-pool.ts';
@@ -77,7 +77,7 @@ export const createReadResource = ({
 
   return (request: ClientRequest): Promise<Reply> => {
     const { uri: given } = request.params;
-    const use: Use = { action: 'readResource', name: `Resource/${String(given)}`, startedAt: context.now() };
+    const use: Use = { action: 'readResource', name: `Resource/${textOf(given)}`, startedAt: context.now() };
     return recordUse(context, request, use, async () => {
       if (typeof given !== 'string') throw new PlatformError('request_invalid', 'Invalid params: `uri` is missing or no string.');
       const located = await directory.findResource(request, given);

@@ -1,6 +1,6 @@
 import type { ToolsetServer } from '../../schema/resources/toolset.ts';
 import type { Definition } from '../../store/definitions.ts';
-import { isObject, type JsonObject, objectAt } from '../mcp/message.ts';
+import { isObject, type JsonObject, objectAt, textOf } from '../mcp/message.ts';
 import { type ParameterHeader, parameterHeadersOf } from './parameter-headers.ts';
 
 export type ShownDefinition =
@@ -10,7 +10,7 @@ export type ShownDefinition =
 /** The schema without arguments that the toolset gives itself. */
 const withoutArguments = (schema: JsonObject, fixed: JsonObject): JsonObject => {
   const properties = Object.fromEntries(Object.entries(objectAt(schema, 'properties')).filter(([name]) => !Object.hasOwn(fixed, name)));
-  const required = Array.isArray(schema.required) ? schema.required.filter((name) => !Object.hasOwn(fixed, String(name))) : undefined;
+  const required = Array.isArray(schema.required) ? schema.required.filter((name) => !Object.hasOwn(fixed, textOf(name))) : undefined;
   return { ...schema, properties, ...(required ? { required } : {}) };
 };
 

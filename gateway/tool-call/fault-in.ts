@@ -1,7 +1,7 @@
 import { Ajv, type AnySchemaObject, type ValidateFunction } from 'ajv';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { inPlainNumbers } from '../../schema/exact-json.ts';
-import { isObject } from '../mcp/message.ts';
+import { isObject, textOf } from '../mcp/message.ts';
 
 /**
  * Compilers that never fetch anything. Patterns and uniqueness are the server's own affair: a pattern can take for ever on a text
@@ -23,8 +23,8 @@ type Check = ValidateFunction | 'unchecked';
 const compiled = new Map<string, Check>();
 
 const compilerFor = ({ $schema }: AnySchemaObject): Ajv | Ajv2020 | undefined => {
-  if ($schema === undefined || String($schema).includes('/draft/2020-12/')) return newest;
-  return /draft-0[67]\//.test(String($schema)) ? draft7 : undefined;
+  if ($schema === undefined || textOf($schema).includes('/draft/2020-12/')) return newest;
+  return /draft-0[67]\//.test(textOf($schema)) ? draft7 : undefined;
 };
 
 const compile = (schema: AnySchemaObject): Check => {

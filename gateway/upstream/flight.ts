@@ -1,5 +1,5 @@
 import { isPlatformError } from '../../schema/errors.ts';
-import { isObject, type JsonObject, type Notification, objectAt, type Question, type Reply, rpcCodes } from '../mcp/message.ts';
+import { isObject, type JsonObject, type Notification, objectAt, type Question, type Reply, rpcCodes, textOf } from '../mcp/message.ts';
 import type { ResultTooLarge } from './result-too-large.ts';
 import type { UpstreamRequest } from './upstream.ts';
 import { UpstreamLost } from './upstream-lost.ts';
@@ -110,7 +110,7 @@ export const beginFlight = ({ id, request, capabilities, answer, abandon, onOthe
 
   const notified = (method: string, params: JsonObject): void | Promise<void> => {
     if (method === 'notifications/progress')
-      return String(params.progressToken) === String(id) ? tell({ method, params: withoutToken(params) }) : undefined;
+      return textOf(params.progressToken) === String(id) ? tell({ method, params: withoutToken(params) }) : undefined;
     if (method === 'notifications/message') return tell({ method, params });
     if (method === 'notifications/cancelled') return questions.get(params.requestId)?.abort();
     onOther({ method, params });

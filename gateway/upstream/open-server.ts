@@ -1,7 +1,7 @@
 import type { ResolvedPath } from '../../schema/server-launch.ts';
 import type { UpstreamSessionStore } from '../../store/mcp-upstream-sessions.ts';
 import type { GatewayContext } from '../gateway-context.ts';
-import { type Notification, objectAt, type Reply } from '../mcp/message.ts';
+import { type Notification, objectAt, type Reply, textOf } from '../mcp/message.ts';
 import type { ChangeFeed } from './change-feed.ts';
 import { type Greeted, greetServer, type Way } from './greet-server.ts';
 import type { HostClient } from './host-client.ts';
@@ -59,7 +59,7 @@ export type OpenServer = {
 
 /** What a modern server is to have beside the body, as the tool's schema asks. */
 const withHeaders = (request: UpstreamRequest, inspection: Inspection): UpstreamRequest => {
-  const tool = request.method === 'tools/call' ? inspection.headersOf(String(request.params.name)) : undefined;
+  const tool = request.method === 'tools/call' ? inspection.headersOf(textOf(request.params.name)) : undefined;
   if (!tool) return request;
   const derived = parameterValues(tool, objectAt(request.params, 'arguments'));
   return { ...request, parameterHeaders: { ...request.parameterHeaders, ...derived } };

@@ -72,7 +72,8 @@ export const createServerHearing = ({ isShared, era, sessions, multiplexer, ques
         onListChange();
         tellSessions(message, () => true);
       } else if (message.method === 'notifications/resources/updated') {
-        const uri = String(objectAt(message, 'params').uri);
+        const { uri } = objectAt(message, 'params');
+        if (typeof uri !== 'string') return;
         tellSessions(message, ({ resources }) => !isShared || [...resources].some((subscribed) => isAtOrBelow(uri, subscribed)));
       } else if (message.method === 'notifications/message') hearLog(message);
       else if (message.method === 'notifications/cancelled') questions.takeBack(message);

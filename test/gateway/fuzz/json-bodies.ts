@@ -37,7 +37,11 @@ const calls = ({ tool }: FuzzTarget): [method: string, params: object][] => [
   ['tasks/cancel', { taskId: 'x' }],
 ];
 
-const json = (): fc.Arbitrary<fc.JsonValue> => fc.jsonValue({ maxDepth: 4, depthSize: 'small' });
+/** What some code takes for a text or a number, and is neither. */
+const odd = (): fc.Arbitrary<fc.JsonValue> =>
+  fc.constantFrom<fc.JsonValue>({ toString: 1 }, [{ valueOf: null, toString: '' }], { length: 1 });
+const json = (): fc.Arbitrary<fc.JsonValue> =>
+  fc.oneof({ weight: 5, arbitrary: fc.jsonValue({ maxDepth: 4, depthSize: 'small' }) }, { weight: 1, arbitrary: odd() });
 const id = (): fc.Arbitrary<unknown> => fc.oneof({ weight: 6, arbitrary: fc.integer() }, fc.string({ maxLength: 8 }), json());
 
 /** Puts random JSON in the place of one value, somewhere in a tree. */

@@ -5,7 +5,7 @@ type Edit = { at: number; kind: 'cut' | 'drop' | 'insert' | 'repeat' | 'replace'
 
 /** Pieces that mean something to one of the parsers on the way. */
 const pieces = [
-  '\r\n', '\n', '\r\n\r\n', '\0', '\u00ff', '"', '\\', '\\u0000', '\\ud800', '{', '}', '[', ']', ',', ':', 'null', 'true', '1e999', '-0', '9007199254740993',
+  '\r\n', '\n', '\r\n\r\n', '\0', '\u00ff', '"', '\\', '\\u0000', '\\ud800', '{', '}', '[', ']', ',', ':', 'null', 'true', '{"toString":1}', '1e999', '-0', '9007199254740993',
   '"id":1,', '"jsonrpc":"2.0",', '"__proto__":{},', '"method":"tools/call",', '[[[[[[[[[[[[[[[[', '=?base64?', '?=', '../', '%2e%2e', '0x', 'chunked',
 ]; // biome-ignore format: a table
 

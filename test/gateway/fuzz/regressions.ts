@@ -27,6 +27,14 @@ export const regressions: readonly Regression[] = [
     bytes: (target) => head(target, modern + sized('{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{"_meta":null}}')),
   },
   { what: 'an id that no number holds', bytes: (target) => head(target, sized('{"jsonrpc":"2.0","id":1e999,"method":"ping"}')) },
+  {
+    what: 'a number that no number holds, in a list in the place of a URI (was an internal error)',
+    bytes: (target) => head(target, sized('{"jsonrpc":"2.0","id":1,"method":"resources/read","params":{"uri":[null,45870548907816e+98]}}')),
+  },
+  {
+    what: 'a name that is no text and cannot be made one',
+    bytes: (target) => head(target, sized('{"jsonrpc":"2.0","id":1,"method":"prompts/get","params":{"name":{"toString":1}}}')),
+  },
   { what: 'half a surrogate', bytes: (target) => head(target, sized('{"jsonrpc":"2.0","id":"\\ud800","method":"\\udfff"}')) },
   { what: 'a batch of batches', bytes: (target) => head(target, sized('[[[]],null,7,"x"]')) },
   {
