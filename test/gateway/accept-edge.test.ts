@@ -177,7 +177,7 @@ describe('who may do what', () => {
     const unknown = await modern('tools/call', { name: 'cat' }, {}, guestToken);
     const form = (answer: unknown): string =>
       JSON.stringify(answer)
-        .replaceAll(/dec_[\w-]{12}/g, 'dec_')
+        .replaceAll(/dec_[\w-]+/g, 'dec_')
         .replaceAll('"act"', '"cat"');
     expect(form(denied).replaceAll('act', 'cat')).toBe(form(unknown).replaceAll('act', 'cat'));
     const rowOf = ({ body }: typeof denied) => {

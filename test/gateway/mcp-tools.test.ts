@@ -154,7 +154,7 @@ describe('who may do what', () => {
     const form = (answer: unknown) =>
       JSON.stringify(answer)
         .replaceAll('look', 'nosuch')
-        .replaceAll(/dec_[\w-]{12}/g, 'dec_');
+        .replaceAll(/dec_[\w-]+/g, 'dec_');
     expect(form(forbidden)).toBe(form(unknown));
     expect(form(unknown)).toContain('dec_');
   });
