@@ -64,6 +64,31 @@ export const guarded = async <T>(work: () => Promise<T>): Promise<T> => {
 };
 
 /**
+ * Transactions that give their connection back whatever happens. The library's own keep it for ever where the connection breaks before
+ * they have begun: each restart of the database would take some from the pool, and the pool could not be closed.
+ */
+const transactionsOf = (pool: pg.Pool): Database['transaction'] => {
+  const known = new WeakMap<pg.PoolClient, Pick<Database, 'transaction'>>();
+  const on = (client: pg.PoolClient): Pick<Database, 'transaction'> => {
+    const found = known.get(client) ?? drizzle({ client, schema: tables, casing: 'snake_case' });
+    known.set(client, found);
+    return found;
+  };
+  return async (work, config) => {
+    const client = await pool.connect();
+    let isBroken = false;
+    try {
+      return await on(client).transaction(work, config);
+    } catch (error) {
+      isBroken = isUnavailable(error);
+      throw error;
+    } finally {
+      client.release(isBroken);
+    }
+  };
+};
+
+/**
  * Opens a pool. A lost connection is noticed by the next query; nothing is thrown in between.
  * @param options.max - connections at most; 10 by default
  */
@@ -79,7 +104,9 @@ export const openDatabase = ({ url, max = 10, name }: { url: string; max?: numbe
   // a connection that breaks is noticed by the query on it, or by the next one; without listeners it would end the process
   pool.on('error', () => undefined);
   pool.on('connect', (client) => client.on('error', () => undefined));
-  return drizzle({ client: pool, schema: tables, casing: 'snake_case' }) as Database;
+  const database = drizzle({ client: pool, schema: tables, casing: 'snake_case' }) as Database;
+  database.transaction = transactionsOf(pool);
+  return database;
 };
 
 const writers = new WeakMap<Database, pg.Pool>();

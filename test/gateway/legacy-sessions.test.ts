@@ -291,7 +291,8 @@ test('while the database is away a session cannot begin, and says when to ask ag
   const replica = await start();
   const client = await startLegacyClient(replica);
   const { connect } = replica.database.$client;
-  replica.database.$client.connect = (() => Promise.reject(Object.assign(new Error('away'), { code: 'ECONNREFUSED' }))) as never;
+  const away = Object.assign(new Error('away'), { code: 'ECONNREFUSED' });
+  replica.database.$client.connect = ((told?: (error: Error) => void) => (told ? told(away) : Promise.reject(away))) as never;
   const answer = await postTo(replica, initialize());
   expect(answer.status).toBe(503);
   expect(answer.headers.get('retry-after')).toBe('30');

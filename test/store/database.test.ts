@@ -1,14 +1,17 @@
 import { sql } from 'drizzle-orm';
+import type { PoolClient } from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { PlatformError } from '../../schema/errors.ts';
 import { closeDatabase, type Database, guarded, openDatabase } from '../../store/database.ts';
 import { startTestDatabase } from '../support/postgres.ts';
 
 let database: Database;
+let databaseUrl: string;
 let drop: () => Promise<void>;
 
 beforeAll(async () => {
   const { url, close } = await startTestDatabase();
+  databaseUrl = url;
   database = openDatabase({ url, name: 'test' });
   drop = close;
 });
@@ -63,4 +66,20 @@ test('a connection that is cut in the middle of a transaction is an unavailable 
   );
   expect(error).toMatchObject({ code: 'store_unavailable' });
   expect((await database.execute(sql`select 1 as one`)).rows).toEqual([{ one: 1 }]);
+});
+
+test('a connection that breaks before its transaction has begun goes back all the same, and the pool can be used and closed', async () => {
+  const own = openDatabase({ url: databaseUrl, name: 'test-broken', max: 1 });
+  const { connect } = own.$client;
+  const connectAnew: () => Promise<PoolClient> = connect.bind(own.$client);
+  own.$client.connect = (async () => {
+    const client = await connectAnew();
+    const { rows } = await client.query('select pg_backend_pid() as pid');
+    await database.execute(sql`select pg_terminate_backend(${rows[0].pid})`);
+    return client;
+  }) as never;
+  expect(await failureOf(() => own.transaction(async () => undefined))).toMatchObject({ code: 'store_unavailable' });
+  own.$client.connect = connect;
+  expect((await own.execute(sql`select 1 as one`)).rows).toEqual([{ one: 1 }]);
+  await closeDatabase(own);
 });
