@@ -1,4 +1,5 @@
 import { preparsePolicySet, statefulIsAuthorized } from '@cedar-policy/cedar-wasm/nodejs';
+import { withApproval } from '../../policy/approval-rules.ts';
 import { assemblePolicies } from '../../policy/assemble-policies.ts';
 import type { Known, KnownRequest } from '../../policy/decision-cache.ts';
 import { createPolicyEngine } from '../../policy/engine.ts';
@@ -67,7 +68,7 @@ export const measureDecisions = ({ seconds }: { seconds: number }): DecisionFigu
       principal: principal.uid,
       action: { type: 'Quarterdeck::Action', id: 'callTool' },
       resource: resource.uid,
-      context,
+      context: withApproval('callTool', context),
       entities,
       preparsedSchemaName: 'quarterdeck',
       preparsedPolicySetId: 'bench',
