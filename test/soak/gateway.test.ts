@@ -147,7 +147,7 @@ test(minutes >= claimedMinutes ? claim : `${minutes} minutes under load, a serve
   };
 
   try {
-    // each session opens one at the server with its first call
+    // each session has made a call before anything is measured; the server gives no session ids, so they share the gateway’s own there
     while (calls < sessionCount) await callFor(1000);
     const heapBefore = await inspectedHeap(inspectPort);
     const maximum = await callFor(5000);
