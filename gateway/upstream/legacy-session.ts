@@ -55,26 +55,29 @@ export const createLegacySession = (parts: LegacySessionParts): StatefulSession 
     isShared: parts.isShared,
   });
 
+  /** @param lost - id of a session that the server does not know any more */
+  const begin = async (lost?: string): Promise<OpenLegacy> => {
+    // first: whoever looks for the kept session is not to find that one
+    if (lost !== undefined) await kept?.lose(lost);
+    try {
+      current = await openLegacy({ wire, client, kept, openTimeoutMs, flights, onContradiction });
+      return current;
+    } catch (error) {
+      opening = undefined;
+      throw error;
+    }
+  };
   const opened = (): Promise<OpenLegacy> => {
-    opening ??= openLegacy({ wire, client, kept, openTimeoutMs, flights, onContradiction }).then(
-      (open) => {
-        current = open;
-        return open;
-      },
-      (error) => {
-        opening = undefined;
-        throw error;
-      },
-    );
+    opening ??= begin();
     return opening;
   };
 
-  const renew = async (forgotten: OpenLegacy): Promise<OpenLegacy> => {
+  const renew = (forgotten: OpenLegacy): Promise<OpenLegacy> => {
     if (current === forgotten) {
       current = undefined;
-      opening = undefined;
       sitDown();
-      if (forgotten.id !== undefined) await kept?.lose(forgotten.id);
+      // at once, so that all requests that were sent back wait for the same next session
+      opening = begin(forgotten.id);
       parts.onForgotten();
     }
     return opened();
