@@ -207,8 +207,11 @@ describe('a session', () => {
   test('writes down its use once a minute at most', async () => {
     let now = Date.now();
     const replica = await start({ now: () => now });
+    const ids = async () => (await database().execute<{ id: string }>(sql`select id from mcp_sessions`)).rows.map(({ id }) => id);
+    const others = await ids();
     const client = await startLegacyClient(replica);
-    const usedAt = async () => (await database().execute(sql`select max(used_at) as at from mcp_sessions`)).rows[0]?.at;
+    const own = (await ids()).find((id) => !others.includes(id));
+    const usedAt = async () => (await database().execute(sql`select used_at as at from mcp_sessions where id = ${own}`)).rows[0]?.at;
     const before = await usedAt();
     now += 59_000;
     await client.post(callOf(1, 'echo'));
