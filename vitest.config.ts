@@ -8,6 +8,8 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     pool: 'forks', // real Postgres, Temporal's native client and signals want processes of their own
+    // on a busy machine a deadline of a test may pass before its turn; what fails twice is a fault
+    retry: process.env.CI ? 1 : 0,
     globalSetup: ['./test/support/global-setup.ts'], // Postgres and Temporal for the run, started when first asked for
     projects: [
       {

@@ -3,6 +3,7 @@ import { connect as connectSocket, createServer, type Socket } from 'node:net';
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import { CallToolResultSchema, ElicitRequestSchema, ToolListChangedNotificationSchema } from '@modelcontextprotocol/sdk/types.js';
+import { sql } from 'drizzle-orm';
 import { afterEach, describe, expect, test } from 'vitest';
 import type { ClientRequest } from '../../gateway/mcp/client-request.ts';
 import { pollUntil } from '../support/poll-until.ts';
@@ -161,6 +162,9 @@ describe('the SDK of version 1', () => {
     const call = client.callTool({ name: 'stuck' }, undefined, { onprogress: () => heard.resolve() });
     const failed = expect(call).rejects.toMatchObject({ code: -32010, data: { code: 'replica_lost' } });
     await heard.promise;
+    // what is not on record when it is killed nobody can go on with
+    const recorded = sql`select 1 from mcp_stream_events e join mcp_streams s on s.id = e.stream where s.gateway_instance = ${first.instance}`;
+    await pollUntil(async () => (await first.database.execute(recorded)).rows[0], 'the event to be on record');
     target = second;
     await first.kill();
     balancer.cut();

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { sql } from 'drizzle-orm';
 import pg from 'pg';
 import { afterEach, expect } from 'vitest';
 import { createStreamGuard } from '../../gateway/auth/create-stream-guard.ts';
@@ -16,6 +17,7 @@ import { parseEndpoint } from '../../schema/mcp-endpoint.ts';
 import { closeDatabase, openDatabase } from '../../store/database.ts';
 import { holdInstanceLock } from '../../store/operations.ts';
 import { createLogger } from '../../telemetry/logger.ts';
+import { pollUntil } from './poll-until.ts';
 
 export type Handler = (request: ClientRequest) => Promise<Reply> | Reply;
 
@@ -131,6 +133,9 @@ export const startLegacyReplica = async ({
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/mcp/everything`;
+  // when it begins to hear the others it looks everything up again, which a test that takes the database away must not meet
+  const listening = sql`select 1 from pg_stat_activity where application_name = ${`quarterdeck-${name}`} and query ilike 'listen %' and state = 'idle'`;
+  await pollUntil(async () => (await database.execute(listening)).rows[0], 'the replica to hear the others');
   let isGone = false;
 
   const stopServing = async (): Promise<void> => {
