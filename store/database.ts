@@ -6,6 +6,8 @@ import { isPlatformError, PlatformError } from '../schema/errors.ts';
 import * as tables from '../schema/tables/tables.ts';
 
 export type Database = NodePgDatabase<typeof tables> & { $client: pg.Pool };
+/** How tables and columns are called there. */
+const mapping = { schema: tables, casing: 'snake_case' } as const;
 /** A database or a transaction of it. */
 export type Executor = Pick<Database, 'select' | 'insert' | 'update' | 'delete' | 'execute' | 'transaction'>;
 
@@ -70,7 +72,7 @@ export const guarded = async <T>(work: () => Promise<T>): Promise<T> => {
 const transactionsOf = (pool: pg.Pool): Database['transaction'] => {
   const known = new WeakMap<pg.PoolClient, Pick<Database, 'transaction'>>();
   const on = (client: pg.PoolClient): Pick<Database, 'transaction'> => {
-    const found = known.get(client) ?? drizzle({ client, schema: tables, casing: 'snake_case' });
+    const found = known.get(client) ?? drizzle({ client, ...mapping });
     known.set(client, found);
     return found;
   };
@@ -104,7 +106,7 @@ export const openDatabase = ({ url, max = 10, name }: { url: string; max?: numbe
   // a connection that breaks is noticed by the query on it, or by the next one; without listeners it would end the process
   pool.on('error', () => undefined);
   pool.on('connect', (client) => client.on('error', () => undefined));
-  const database = drizzle({ client: pool, schema: tables, casing: 'snake_case' }) as Database;
+  const database = drizzle({ client: pool, ...mapping }) as Database;
   database.transaction = transactionsOf(pool);
   return database;
 };

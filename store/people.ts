@@ -33,6 +33,9 @@ export const replacePersonToken = (
     }),
   );
 
+/** Columns of who somebody is. */
+const whoIs = { org: people.org, id: people.id, groups: people.groups, roles: people.roles, disabled: people.disabled };
+
 /** Finds whose token this is, and until when; undefined when nobody's, expired, or the person is disabled. */
 export const findPersonByToken = (
   database: Database,
@@ -42,11 +45,7 @@ export const findPersonByToken = (
   guarded(async () => {
     const [row] = await database
       .select({
-        org: people.org,
-        id: people.id,
-        groups: people.groups,
-        roles: people.roles,
-        disabled: people.disabled,
+        ...whoIs,
         stamp: personTokens.stamp,
         tokenExpiresAt: personTokens.expiresAt,
       })
@@ -75,11 +74,7 @@ export const findPersonBySession = (
   guarded(async () => {
     const [row] = await database
       .select({
-        org: people.org,
-        id: people.id,
-        groups: people.groups,
-        roles: people.roles,
-        disabled: people.disabled,
+        ...whoIs,
         stamp: sql<string>`'login'`,
         expiresAt: issuerRecords.expiresAt,
       })

@@ -55,14 +55,14 @@ export const auditEventOf = (call: ToolCall, rest: Pick<NewAuditEvent, 'kind' | 
     operationId: call.operationId,
     durationMs: gateway.now() - startedAt,
     basis: recorded.basis,
-    // in the order of their names, which is how they are hashed
+    // in the order of their names, which is how they are hashed: what is in order already is not sorted again for each row
     facts: {
+      ...(call.approvalId ? { approval: call.approvalId } : {}),
       ...(facts ? { bytes: facts.bytes, hosts: facts.hosts } : {}),
-      ...recorded.facts,
       ...(call.connection ? { isolation: call.connection.isolation } : {}),
       ...(facts ? { paths: facts.paths } : {}),
       ...(call.isReplay ? { replay: true } : {}),
-      ...(call.approvalId ? { approval: call.approvalId } : {}),
+      ...recorded.facts,
     },
     ...rest,
   };
