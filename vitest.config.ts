@@ -1,9 +1,9 @@
 import { defineConfig } from 'vitest/config';
 
 /**
- * Two suites that a change must pass, and two that are run for themselves. `quick` needs only Node, what npm brings, and Temporal; `full`
- * needs bubblewrap, apt or the tiny model; `soak` and `fuzz` need time. The npm scripts `test`, `test:full`, `soak` and `fuzz` run one each
- * and leave its report in `test-results/`, from which the status tables are computed.
+ * Two suites that a change must pass, and three that are run for themselves. `quick` needs only Node, what npm brings, and Temporal; `full`
+ * needs bubblewrap, apt or the tiny model; `soak` and `fuzz` need time, `figures` a quiet machine. The npm scripts `test`, `test:full`,
+ * `soak`, `fuzz` and `figures` run one each and leave its report in `test-results/`, from which the status tables are computed.
  */
 export default defineConfig({
   test: {
@@ -57,6 +57,11 @@ export default defineConfig({
           hookTimeout: 180_000,
           fileParallelism: false,
         },
+      },
+      {
+        extends: true,
+        // `npm run figures`: what a case says of speed, as `quarterdeck bench` measures it
+        test: { name: 'figures', include: ['test/bench/figures/**/*.figures.ts'], fileParallelism: false },
       },
     ],
   },

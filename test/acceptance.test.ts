@@ -25,14 +25,16 @@ test('every claim says in words what is promised', () => {
 });
 
 test('a claim says which suite proves it, where that is one that no gate runs', () => {
-  const suiteOf = (file: string) => (/^test\/soak\/.+\.test\.ts$/.test(file) ? 'soak' : file.endsWith('.fuzz.ts') ? 'fuzz' : undefined);
+  const suiteOf = (file: string) =>
+    /^test\/soak\/.+\.test\.ts$/.test(file) ? 'soak' : /\.(?<suite>fuzz|figures)\.ts$/.exec(file)?.groups?.suite;
   expect(acceptance.filter(({ test: name, suite }) => suiteOf(name.split(' › ')[0] ?? '') !== suite)).toEqual([]);
 });
 
 test('every claim names a test file that exists and holds a test of that name', () => {
   const broken = acceptance.flatMap(({ id, clause, test: name }) => {
     const [file = '', ...titles] = name.split(' › ');
-    if (!/^test\/.+\.(test|fuzz)\.ts$/.test(file) || !existsSync(join(root, file))) return [`${id} ${clause}: there is no file ${file}`];
+    if (!/^test\/.+\.(test|fuzz|figures)\.ts$/.test(file) || !existsSync(join(root, file)))
+      return [`${id} ${clause}: there is no file ${file}`];
     const source = readFileSync(join(root, file), 'utf8').replaceAll("\\'", "'");
     const missing = titles.filter((title) => !source.includes(title) && !tableTitles(source).some((form) => form.test(title)));
     return titles.length === 0

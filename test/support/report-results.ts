@@ -24,7 +24,7 @@ export type SuiteResults = { outcomes: ReadonlyMap<string, TestOutcome>; passed:
 /** The suites that a change must pass. */
 export const suiteNames = ['quick', 'full'] as const;
 /** Those that are run for themselves; a report of theirs may be there or not. */
-export const longSuiteNames = ['fuzz', 'soak'] as const;
+export const longSuiteNames = ['fuzz', 'soak', 'figures'] as const;
 
 /** Whether a suite has left a report. */
 export const hasReport = (root: string, suite: string): boolean => existsSync(reportFile(root, suite));
