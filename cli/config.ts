@@ -2,9 +2,24 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { PlatformError } from '../schema/errors.ts';
+import type { TracingOptions } from '../telemetry/tracing.ts';
 
 /** An empty variable counts as one that is not set, as most programs have it. */
 const given = <T extends z.ZodType>(schema: T) => z.preprocess((value) => (value === '' ? undefined : value), schema.optional());
+
+/** @see https://opentelemetry.io/docs/specs/otel/protocol/exporter/#specifying-headers-via-environment-variables */
+const readHeaders = (text: string, context: z.RefinementCtx): Record<string, string> => {
+  const headers: Record<string, string> = {};
+  for (const pair of text.split(',')) {
+    const [, name, value] = /^\s*([^=\s]+)\s*=\s*(.*?)\s*$/.exec(pair) ?? [];
+    if (name === undefined || value === undefined) {
+      context.addIssue('headers such as api-key=abc,tenant=blue');
+      return z.NEVER;
+    }
+    headers[name] = decodeURIComponent(value.replaceAll(/%(?![0-9a-f]{2})/gi, '%25'));
+  }
+  return headers;
+};
 
 const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as const;
 
@@ -30,11 +45,21 @@ const EnvironmentSchema = z.object({
   NO_COLOR: given(z.string()),
   /** Least severe log record that is kept. Default: `info`. */
   LOG_LEVEL: given(z.enum(logLevels, `one of ${logLevels.join(', ')}`)),
+  /** Base URL of an OpenTelemetry collector that takes spans (OTLP over HTTP). Default: no spans are made. */
+  OTEL_EXPORTER_OTLP_ENDPOINT: given(z.url({ protocol: /^https?$/, error: 'a URL such as http://127.0.0.1:4318' })),
+  /** Headers for the collector, `name=value` with commas between them, percent-encoded; secret. Default: none. */
+  OTEL_EXPORTER_OTLP_HEADERS: given(z.string().transform(readHeaders)),
   /** Simple index of Python packages (PEP 503) that the tiny model is fetched from. Default: the public one. */
   PIP_INDEX_URL: given(z.url({ error: 'a URL such as https://index.example/simple' })),
   /** PEM file with further certificate authorities; Node reads it at its start, and our processes get it too. Default: none. */
   NODE_EXTRA_CA_CERTS: given(z.string()),
 });
+
+const tracingOf = ({
+  OTEL_EXPORTER_OTLP_ENDPOINT: endpoint,
+  OTEL_EXPORTER_OTLP_HEADERS: headers,
+}: z.infer<typeof EnvironmentSchema>): TracingOptions | undefined =>
+  endpoint === undefined ? undefined : { endpoint, ...(headers ? { headers } : {}) };
 
 /** What the environment decides, with defaults filled in. */
 export type Config = {
@@ -49,6 +74,8 @@ export type Config = {
   colours: boolean;
   logLevel: (typeof logLevels)[number];
   pipIndexUrl: string | undefined;
+  /** Where spans go; undefined where nobody takes them. */
+  tracing: TracingOptions | undefined;
   /** All variables as they are: the gateway looks references such as `env: OPENAI_API_KEY` up in them, and nobody else. */
   environment: Readonly<Record<string, string | undefined>>;
 };
@@ -78,6 +105,7 @@ export const readConfig = (environment: Readonly<Record<string, string | undefin
     colours: values.NO_COLOR === undefined,
     logLevel: values.LOG_LEVEL ?? 'info',
     pipIndexUrl: values.PIP_INDEX_URL,
+    tracing: tracingOf(values),
     environment,
   };
 };

@@ -1,14 +1,20 @@
 import { type PlatformError, toPlatformError } from '../schema/errors.ts';
 import { createLogger, type Logger } from '../telemetry/logger.ts';
-import type { ConfigMessage, ProcessMessage, RunningProcess } from './processes/messages.ts';
+import { createMetrics } from '../telemetry/process-metrics.ts';
+import type { ConfigMessage, MeasureMessage, ProcessMessage, ProcessTelemetry, RunningProcess } from './processes/messages.ts';
 import type { ProcessConfigs, ProcessName } from './processes/process-configs.ts';
 import { releaseStartMemory } from './processes/release-start-memory.ts';
+import { productVersion } from './product-version.ts';
 
 /**
  * Entry of each process that `quarterdeck up` starts: `node cli/process.ts NAME`, with a channel to the supervisor. It takes its
  * configuration from there, says when it serves, and ends when it is told to (SIGTERM) or when the supervisor is gone.
  */
-type Starter<Name extends ProcessName> = (config: ProcessConfigs[Name], logger: Logger) => Promise<RunningProcess>;
+type Starter<Name extends ProcessName> = (
+  config: ProcessConfigs[Name],
+  logger: Logger,
+  telemetry: ProcessTelemetry,
+) => Promise<RunningProcess>;
 
 const starters: { [Name in ProcessName]: () => Promise<Starter<Name>> } = {
   control: async () => (await import('./processes/control.ts')).startControlProcess,
@@ -16,6 +22,14 @@ const starters: { [Name in ProcessName]: () => Promise<Starter<Name>> } = {
   host: async () => (await import('./processes/host.ts')).startHostProcess,
   worker: async () => (await import('./processes/worker.ts')).startWorkerProcess,
   'local-model': async () => (await import('./processes/local-model.ts')).startLocalModelProcess,
+};
+
+/** The library that speaks to a collector is loaded where there is one. */
+const telemetryOf = async ({ tracing }: ConfigMessage): Promise<ProcessTelemetry> => {
+  const metrics = createMetrics({ process: name });
+  if (!tracing) return { metrics };
+  const { startTracing } = await import('../telemetry/tracing.ts');
+  return { metrics, tracing: startTracing({ ...tracing, service: `quarterdeck-${name}`, version: productVersion }) };
 };
 
 /** Longer than any process may take; then it has hung. */
@@ -42,6 +56,7 @@ const logFailure = (logger: Logger, event: string, thrown: unknown): PlatformErr
 
 process.once('message', async (message: ConfigMessage) => {
   const logger = createLogger({ name, level: message.logLevel });
+  const telemetry = await telemetryOf(message);
   let running: Promise<RunningProcess> | undefined;
   let isClosing = false;
   const close = async (reason: string): Promise<void> => {
@@ -51,6 +66,7 @@ process.once('message', async (message: ConfigMessage) => {
     setTimeout(() => process.exit(1), closeWithinMs).unref();
     try {
       await (await running)?.close();
+      await telemetry.tracing?.close().catch(() => undefined); // a collector that is away
       process.exit(0);
     } catch (error) {
       logFailure(logger, 'process-stop-failed', error);
@@ -64,9 +80,12 @@ process.once('message', async (message: ConfigMessage) => {
       logFailure(logger, 'process-failed', error);
       process.exit(1);
     });
+  process.on('message', async ({ type, number }: MeasureMessage) => {
+    if (type === 'measure') await answer({ type: 'measured', number, metrics: await telemetry.metrics.getMetricsAsJSON() });
+  });
   try {
     const start = await starter();
-    running = start(message.config as ProcessConfigs[ProcessName], logger);
+    running = start(message.config as ProcessConfigs[ProcessName], logger, telemetry);
     await running;
     await answer({ type: 'ready' });
     logger.info({ event: 'process-ready' }, 'ready');

@@ -8,6 +8,7 @@ import type { Declared } from '../store/declared.ts';
 import type { OperationStore } from '../store/operations.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { GatewayConfig } from './gateway-config.ts';
+import type { ObserveCall } from './observe-calls.ts';
 import type { Principal } from './principal.ts';
 
 /** What every part of the gateway works with; made once by `startGateway`. */
@@ -17,6 +18,8 @@ export type GatewayContext = {
   instance: string;
   database: Database;
   audit: AuditWriter;
+  /** Counts and traces calls that have ended; absent where nobody asked for that. */
+  observe?: ObserveCall;
   /** Refusals of callers that nobody knows. */
   unknownCallers: RefusalCounter;
   /** Names arguments in the audit: a keyed digest of what JSON says, whatever the order of its keys. */

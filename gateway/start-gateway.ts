@@ -11,6 +11,8 @@ import { createOperationStore } from '../store/operations.ts';
 import { createPolicyVerifier } from '../store/secrets/policy-signature.ts';
 import { approvalKeysOf, deriveContentKeys } from '../store/secrets/seal.ts';
 import { createLogger } from '../telemetry/logger.ts';
+import type { Metrics } from '../telemetry/process-metrics.ts';
+import type { Tracing } from '../telemetry/tracing.ts';
 import { createAuthenticator } from './auth/authenticate.ts';
 import { createStreamGuard } from './auth/create-stream-guard.ts';
 import { createAccessTokenVerifier } from './auth/verify-access-token.ts';
@@ -24,6 +26,7 @@ import type { GatewayContext } from './gateway-context.ts';
 import { keepInstanceLock } from './keep-instance-lock.ts';
 import { createLegacyEdge } from './legacy/create-legacy-edge.ts';
 import { createModelHandler } from './llm/handle-models.ts';
+import { observeCalls } from './observe-calls.ts';
 import { createSurface } from './surface/create-surface.ts';
 import { createUpstreamPool } from './upstream/create-upstream-pool.ts';
 import { createServerDiscovery } from './upstream/discover-servers.ts';
@@ -31,9 +34,14 @@ import { createHostClient } from './upstream/host-client.ts';
 
 /**
  * Starts the data plane: `/mcp*`, `/v1/*`, the metadata of protected resources, and the plain pass-through to the api.
+ * @param options.metrics - where calls are counted
+ * @param options.tracing - where spans of calls go
  * @returns the port in use and `close`, which stops listening, lets running calls end and writes the last audit rows
  */
-export const startGateway = async (config: GatewayConfig): Promise<{ port: number; close(): Promise<void> }> => {
+export const startGateway = async (
+  config: GatewayConfig,
+  { metrics, tracing }: { metrics?: Metrics; tracing?: Tracing } = {},
+): Promise<{ port: number; close(): Promise<void> }> => {
   const logger = createLogger({ name: 'gateway' });
   const now = Date.now;
   const database = openDatabase({ url: config.databaseUrl, max: 20, name: 'gateway' });
@@ -45,12 +53,14 @@ export const startGateway = async (config: GatewayConfig): Promise<{ port: numbe
 
   const log = createAuditLog({ database, process: 'gateway', key: config.auditKey });
   const audit = createAuditWriter({ database, log, logger });
+  const observe = observeCalls({ metrics, tracing, now });
 
   const context: GatewayContext = {
     config,
     instance,
     database,
     audit,
+    ...(observe ? { observe } : {}),
     unknownCallers: createRefusalCounter({ write: (events) => events.forEach(audit.write), newDecisionId }),
     digestArguments: createArgumentDigest(config.auditKey),
     decisionFacts,

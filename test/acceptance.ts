@@ -149,6 +149,18 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/gateway/accept-edge.test.ts › who may do what › a denied tool looks as one that does not exist, and differs from it in the audit',
   },
   {
+    id: 'P20',
+    clause: 'a',
+    text: 'One trace joins client, gateway and backend, by headers and by `_meta`: the span of the gateway is the parent of the backend’s.',
+    test: 'test/gateway/observe-calls.test.ts › a trace › joins whoever asks, the gateway and the backend, begun in a header or in `_meta`',
+  },
+  {
+    id: 'P20',
+    clause: 'b',
+    text: 'Names that callers make up add no series to the metrics.',
+    test: 'test/gateway/observe-calls.test.ts › metrics › stay bounded whatever names callers make up',
+  },
+  {
     id: 'P23',
     clause: 'a',
     text: 'Prefixes keep equal names of two servers apart, and each name reaches its own server.',

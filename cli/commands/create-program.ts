@@ -1,10 +1,7 @@
-import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { withExamples } from '../output/command-help.ts';
+import { productVersion } from '../product-version.ts';
 import { commandTable } from './command-table.ts';
-
-const version = (): string =>
-  (JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }).version;
 
 /** Has mistakes thrown instead of ending the process, in each command of the tree. */
 const throwMistakes = (command: Command): void => {
@@ -23,7 +20,7 @@ export const createProgram = async (args: string[]): Promise<Command> => {
   const program = withExamples(
     new Command('quarterdeck')
       .description('Runs fleets of narrow-role AI agents as Temporal workflows behind one policy-enforcing gateway.')
-      .version(version(), '-v, --version')
+      .version(productVersion, '-v, --version')
       .option('--no-color', 'no colours, as with NO_COLOR; anywhere on the line')
       .helpOption('-h, --help', 'show what a command does, with examples')
       .helpCommand('help [command]', 'show what a command does'),

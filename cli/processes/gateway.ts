@@ -1,5 +1,10 @@
 import { startGateway } from '../../gateway/start-gateway.ts';
-import type { RunningProcess } from './messages.ts';
+import type { Logger } from '../../telemetry/logger.ts';
+import type { ProcessTelemetry, RunningProcess } from './messages.ts';
 import type { ProcessConfigs } from './process-configs.ts';
 
-export const startGatewayProcess = (config: ProcessConfigs['gateway']): Promise<RunningProcess> => startGateway(config);
+export const startGatewayProcess = (
+  config: ProcessConfigs['gateway'],
+  _logger: Logger,
+  telemetry: ProcessTelemetry,
+): Promise<RunningProcess> => startGateway(config, telemetry);

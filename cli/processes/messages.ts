@@ -1,10 +1,24 @@
+import type { MetricObjectWithValues, MetricValue } from 'prom-client';
+import type { Metrics } from '../../telemetry/process-metrics.ts';
+import type { Tracing, TracingOptions } from '../../telemetry/tracing.ts';
 import type { Config } from '../config.ts';
 
 /** First and only message to a process: keys come this way, so that neither arguments nor the environment hold any. */
-export type ConfigMessage = { type: 'config'; config: unknown; logLevel: Config['logLevel'] };
+export type ConfigMessage = { type: 'config'; config: unknown; logLevel: Config['logLevel']; tracing?: TracingOptions };
+
+/** Asks a process what it measures. */
+export type MeasureMessage = { type: 'measure'; number: number };
+/** A metric and its series, as one process has them. */
+export type MeasuredMetric = MetricObjectWithValues<MetricValue<string>>;
 
 /** What a process answers: that it serves, or one line that says why it cannot. */
-export type ProcessMessage = { type: 'ready' } | { type: 'failed'; detail: string };
+export type ProcessMessage =
+  | { type: 'ready' }
+  | { type: 'failed'; detail: string }
+  | { type: 'measured'; number: number; metrics: MeasuredMetric[] };
+
+/** Where a process counts what it does, and where its spans go. */
+export type ProcessTelemetry = { metrics: Metrics; tracing?: Tracing };
 
 /** What a process of ours is made of once it runs. */
 export type RunningProcess = { close(): Promise<void> };

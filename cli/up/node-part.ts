@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url';
 import type { Config } from '../config.ts';
 import type { ConfigMessage, ProcessMessage } from '../processes/messages.ts';
 import type { ProcessConfigs, ProcessName } from '../processes/process-configs.ts';
+import { askMeasures } from './ask-measures.ts';
 import { spawnCommand } from './command.ts';
 import { openLog } from './log-file.ts';
 import type { Part } from './part.ts';
@@ -26,6 +27,7 @@ export const nodePart = <Name extends ProcessName>(
     logFile: string;
     logLevel: Config['logLevel'];
     environment: Config['environment'];
+    tracing?: Config['tracing'];
   },
 ): Part => ({
   name,
@@ -39,7 +41,8 @@ export const nodePart = <Name extends ProcessName>(
     const log = openLog(options.logFile);
     const child = spawnCommand({ file: process.execPath, args: [entry, name], env, cwd: root }, ['ignore', log, log, 'ipc']);
     closeSync(log);
-    const message: ConfigMessage = { type: 'config', config: options.config, logLevel: options.logLevel };
+    const { config, logLevel, tracing } = options;
+    const message: ConfigMessage = { type: 'config', config, logLevel, ...(tracing ? { tracing } : {}) };
     child.send(message, () => undefined); // a child that is gone already is seen by its exit
     const ready = new Promise<void>((resolve, reject) => {
       const late = setTimeout(() => reject(new Error(`it does not answer; its log is ${options.logFile}`)), readyWithinMs);
@@ -47,9 +50,9 @@ export const nodePart = <Name extends ProcessName>(
       child.once('message', (answer: ProcessMessage) => {
         clearTimeout(late);
         if (answer.type === 'ready') resolve();
-        else reject(new Error(`${answer.detail.replace(/\.$/, '')}; its log is ${options.logFile}`));
+        else if (answer.type === 'failed') reject(new Error(`${answer.detail.replace(/\.$/, '')}; its log is ${options.logFile}`));
       });
     });
-    return { child, ready };
+    return { child, ready, measure: () => askMeasures(child) };
   },
 });

@@ -1,3 +1,4 @@
+import type { MeasuredMetric } from '../processes/messages.ts';
 import type { Clock } from './backoff.ts';
 import type { DataFolder } from './data-folder.ts';
 import { makeLastWill } from './last-will.ts';
@@ -14,6 +15,8 @@ export type PartSet = {
   /** Keeps a part alive from now on. Resolves when it serves; rejects when it does not come to that, or with the reason of `signal`. */
   start(part: Part, signal?: AbortSignal): Promise<void>;
   report(): PartReport[];
+  /** What each process of ours measures. */
+  measure(): Promise<MeasuredMetric[][]>;
   /** Stops all, callers before those they call. */
   stop(): Promise<void>;
   /** Ends all at once. */
@@ -82,6 +85,7 @@ export const createPartSet = ({
       return orAborted(supervised.ready, signal);
     },
     report: () => [...started.values()].map(({ supervised }) => supervised.report()),
+    measure: () => Promise.all([...started.values()].map(({ supervised }) => supervised.measure())),
     stop: async () => {
       for (const names of stopOrder) await stopNamed(names);
       isOver = true;

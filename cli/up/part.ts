@@ -1,10 +1,13 @@
 import type { ChildProcess } from 'node:child_process';
+import type { MeasuredMetric } from '../processes/messages.ts';
 
 /** One life of a process. */
 export type Life = {
   child: ChildProcess;
   /** Resolves when it serves; rejects with what it says is wrong with it. Not waited for after the process ended. */
   ready: Promise<void>;
+  /** What it measures, for Prometheus; absent where the program is not ours. */
+  measure?: () => Promise<MeasuredMetric[]>;
 };
 
 /** A process that is kept alive. */

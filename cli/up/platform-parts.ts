@@ -147,6 +147,7 @@ export const processParts = (context: PartsContext): Part[] => {
       logFile: logFileOf(folder.logs, name),
       logLevel: options.config.logLevel,
       environment: options.config.environment,
+      tracing: options.config.tracing,
     });
   return [
     part('worker'),

@@ -1,4 +1,4 @@
-import { readFileSync, rmSync, statSync } from 'node:fs';
+import { rmSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { PlatformError } from '../../schema/errors.ts';
 import { systemClock } from './backoff.ts';
@@ -22,8 +22,6 @@ import { findTemporalProgram } from './temporal.ts';
 import { createUndo, type Undo } from './undo.ts';
 import { watchResources } from './watch-resources.ts';
 import { writePrivateFile } from './write-private-file.ts';
-
-const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string };
 
 /** What can be seen to be wrong before anything is done. */
 const checkOptions = ({ profile, allowUncaged, resourcesDirectory, readyFile, config }: PlatformOptions): void => {
@@ -99,7 +97,7 @@ export const startPlatform = async (options: PlatformOptions): Promise<Platform>
       processParts(context).map((part) => (until: AbortSignal) => parts.start(part, until)),
       signal,
     );
-    const metrics = await serveMetrics(ports.metrics, () => renderMetrics(version, parts.report()));
+    const metrics = await serveMetrics(ports.metrics, async () => renderMetrics(parts.report(), await parts.measure()));
     undo.add(metrics.close);
     const ready: ReadyFile = { ...addressesOf(ports), ...tokens, temporalAddress, databaseUrl, pid: process.pid };
     const token = tokens.adminToken ?? options.config.token;

@@ -1,4 +1,5 @@
 import type { ChildProcess } from 'node:child_process';
+import type { MeasuredMetric } from '../processes/messages.ts';
 import { type Clock, countFailure, pauseAfter } from './backoff.ts';
 import { cannotStart } from './cannot-start.ts';
 import type { LastWill } from './last-will.ts';
@@ -8,6 +9,8 @@ export type Supervised = {
   /** Resolves when it serves for the first time; rejects when it does not come to that. */
   ready: Promise<void>;
   report(): PartReport;
+  /** What the process of the moment measures; nothing where there is none. */
+  measure(): Promise<MeasuredMetric[]>;
   /** Asks it to end, and makes it when it does not in time. */
   stop(): Promise<void>;
   /** Ends it at once. */
@@ -42,7 +45,7 @@ export const supervise = (
   const first = Promise.withResolvers<void>();
   first.promise.catch(() => undefined); // whoever waits for it gets it; nobody has to
   let current: PartReport = { name: part.name, state: 'starting', restarts: 0, ...(part.port === undefined ? {} : { port: part.port }) };
-  let life: { child: ChildProcess; exited: Promise<void> } | undefined;
+  let life: (Pick<Life, 'child' | 'measure'> & { exited: Promise<void> }) | undefined;
 
   const change = (next: Partial<PartReport>): void => {
     current = { ...current, ...next };
@@ -56,7 +59,7 @@ export const supervise = (
     } catch (error) {
       return { served: false, complaint: error, end: describeComplaint(error) };
     }
-    const { child, ready } = launched;
+    const { child, ready, measure } = launched;
     const exited = Promise.withResolvers<void>();
     let complaint: unknown;
     child.once('error', (error) => {
@@ -64,7 +67,7 @@ export const supervise = (
       if (child.pid === undefined) exited.resolve();
     });
     child.once('exit', () => exited.resolve());
-    life = { child, exited: exited.promise };
+    life = { child, exited: exited.promise, ...(measure ? { measure } : {}) };
     if (child.pid !== undefined) lastWill.include(child.pid, part.stopSignal === 'SIGINT' ? 'INT' : 'TERM');
     change({ state: 'starting', pid: child.pid, startedAt: new Date().toISOString() });
     let served = false;
@@ -120,6 +123,7 @@ export const supervise = (
   return {
     ready: first.promise,
     report: () => current,
+    measure: async () => (current.state === 'running' ? ((await life?.measure?.()) ?? []) : []),
     stop: async () => {
       stopping.abort();
       first.reject(cannotStart(`${part.name} was stopped before it served.`));

@@ -2,6 +2,7 @@ import type { NewAuditEvent } from '../../schema/audit-event.ts';
 import { isPlatformError, type PlatformError, toPlatformError } from '../../schema/errors.ts';
 import { countRefusal } from '../../store/ledger.ts';
 import { countUnknownCaller } from '../auth/count-unknown-caller.ts';
+import { putOnRecord } from '../observe-calls.ts';
 import { auditWho } from '../principal.ts';
 import { recordDecision } from '../record-decision.ts';
 import { CallerLeft, type ModelCall, type ModelCallStep, tenancyOf } from './model-call.ts';
@@ -55,7 +56,7 @@ export const record: ModelCallStep = async (call, next) => {
   audit.assertWritable();
   try {
     const answer = await next();
-    audit.write(auditEventOf(call, { kind: 'call', outcome: 'ok' }));
+    putOnRecord(call.gateway, auditEventOf(call, { kind: 'call', outcome: 'ok' }), call.trace);
     return answer;
   } catch (thrown) {
     const { requestId, principal } = call;
@@ -66,7 +67,7 @@ export const record: ModelCallStep = async (call, next) => {
     else logger.info({ requestId, code: error.code }, 'a model call was refused');
     if (principal) {
       const event = auditEventOf(call, failureOf(call, thrown, error));
-      audit.write(event);
+      putOnRecord(call.gateway, event, call.trace);
       if (event.kind === 'refusal' && !error.isRetryable && principal.kind === 'agent')
         await countRefusal(database, principal.agentId).catch(() => undefined);
     } else countUnknownCaller(call.gateway, call.request, 'models', thrown);

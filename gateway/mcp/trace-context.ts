@@ -10,6 +10,8 @@ export type Trace = {
   /** For the next hop: the same trace, with this hop as the parent. */
   traceparent: string;
   tracestate?: string;
+  /** Span of whoever asked, 16 hexadecimal digits; absent where the trace begins here. */
+  parentSpanId?: string;
 };
 
 const idBytes = 24;
@@ -27,13 +29,13 @@ const randomDigits = (): string => {
 };
 
 /** A later version may be longer; what is read of it stands at the same places. */
-const traceparentForm = /^(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-([0-9a-f]{2})(-|$)/;
+const traceparentForm = /^(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(-|$)/;
 const longestState = 512;
 
 const begun = (given: unknown, state: unknown): Trace | undefined => {
-  const [, traceId, flags] = (typeof given === 'string' && given.length <= longestState && traceparentForm.exec(given)) || [];
-  if (traceId === undefined) return undefined;
-  const trace: Trace = { traceId, traceparent: `00-${traceId}-${randomDigits().slice(32)}-${flags}` };
+  const [, traceId, parentSpanId, flags] = (typeof given === 'string' && given.length <= longestState && traceparentForm.exec(given)) || [];
+  if (traceId === undefined || parentSpanId === undefined) return undefined;
+  const trace: Trace = { traceId, traceparent: `00-${traceId}-${randomDigits().slice(32)}-${flags}`, parentSpanId };
   if (typeof state === 'string' && state.length <= longestState && /^[\x20-\x7e]+$/.test(state)) trace.tracestate = state;
   return trace;
 };
@@ -57,6 +59,12 @@ export const traceOf = (request: ClientRequest): Trace => {
   request.trace ??= readTrace(request.traceHeaders ?? {}, request.params._meta);
   return request.trace;
 };
+
+/** This hop's own span, 16 hexadecimal digits. */
+export const spanIdOf = ({ traceparent }: Trace): string => traceparent.slice(36, 52);
+
+/** Whether whoever began the trace wants it to be kept. @see https://www.w3.org/TR/trace-context/#sampled-flag */
+export const isSampled = ({ traceparent }: Trace): boolean => (Number.parseInt(traceparent.slice(53), 16) & 1) === 1;
 
 /** What a server is told of the trace, in `_meta`. */
 export const traceMeta = ({ traceparent, tracestate }: Trace): JsonObject =>

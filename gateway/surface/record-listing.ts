@@ -1,7 +1,9 @@
+import type { NewAuditEvent } from '../../schema/audit-event.ts';
 import { newDecisionId } from '../decide.ts';
 import type { GatewayContext } from '../gateway-context.ts';
 import type { ClientRequest } from '../mcp/client-request.ts';
 import { traceOf } from '../mcp/trace-context.ts';
+import { putOnRecord } from '../observe-calls.ts';
 import { auditWho } from '../principal.ts';
 
 /** Whose rows a request writes where no item says it: the endpoint's, or the caller's own. */
@@ -12,12 +14,13 @@ export const tenancyOf = ({ endpoint, principal }: Pick<ClientRequest, 'endpoint
 
 /** One audit row for a list: how many items there were, and how many the caller saw. */
 export const recordListing = (
-  { audit }: GatewayContext,
+  gateway: GatewayContext,
   request: ClientRequest,
   action: string,
   facts: { offered: number; listed: number },
-): void =>
-  audit.write({
+): void => {
+  const trace = traceOf(request);
+  const event: NewAuditEvent = {
     ...tenancyOf(request),
     ...auditWho(request.principal),
     kind: 'call',
@@ -26,6 +29,8 @@ export const recordListing = (
     decisionId: newDecisionId(),
     toolset: request.endpoint.kind === 'toolset' ? request.endpoint.toolset : null,
     outcome: 'ok',
-    traceId: traceOf(request).traceId,
+    traceId: trace.traceId,
     facts,
-  });
+  };
+  putOnRecord(gateway, event, trace);
+};

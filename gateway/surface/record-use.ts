@@ -7,6 +7,7 @@ import type { GatewayContext } from '../gateway-context.ts';
 import type { ClientRequest } from '../mcp/client-request.ts';
 import type { Reply } from '../mcp/message.ts';
 import { traceOf } from '../mcp/trace-context.ts';
+import { putOnRecord } from '../observe-calls.ts';
 import { auditWho } from '../principal.ts';
 import { recordDecision } from '../record-decision.ts';
 import type { Source } from './exposed.ts';
@@ -69,20 +70,20 @@ export const recordUse = async (gateway: GatewayContext, request: ClientRequest,
   audit.assertWritable();
   try {
     const reply = await work();
-    audit.write(eventOf(gateway, request, use, { kind: 'call', decision: 'allow', outcome: outcomeOf(reply) }));
+    const event = eventOf(gateway, request, use, { kind: 'call', decision: 'allow', outcome: outcomeOf(reply) });
+    putOnRecord(gateway, event, traceOf(request));
     return reply;
   } catch (thrown) {
     const error = toPlatformError(thrown);
     if (!isPlatformError(thrown)) logger.error({ err: thrown, action: use.action }, 'a use failed inside');
     const isRefusal = refusals.has(error.code);
-    audit.write(
-      eventOf(gateway, request, use, {
-        kind: isRefusal ? 'refusal' : 'call',
-        decision: isRefusal ? 'deny' : 'allow',
-        outcome: isRefusal ? 'refused' : request.signal.aborted ? 'cancelled' : 'error',
-        errorCode: error.code,
-      }),
-    );
+    const event = eventOf(gateway, request, use, {
+      kind: isRefusal ? 'refusal' : 'call',
+      decision: isRefusal ? 'deny' : 'allow',
+      outcome: isRefusal ? 'refused' : request.signal.aborted ? 'cancelled' : 'error',
+      errorCode: error.code,
+    });
+    putOnRecord(gateway, event, traceOf(request));
     if (isRefusal && request.principal.kind === 'agent') await countRefusal(database, request.principal.agentId).catch(() => undefined);
     throw error;
   }

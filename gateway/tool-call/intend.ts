@@ -1,8 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import type { NewAuditEvent } from '../../schema/audit-event.ts';
 import { isPlatformError, PlatformError, toPlatformError } from '../../schema/errors.ts';
 import { operationText } from '../../store/operation-outcome.ts';
 import type { OperationIdentity } from '../../store/operations.ts';
 import type { Reply } from '../mcp/message.ts';
+import { traceOf } from '../mcp/trace-context.ts';
 import { PassingMap } from '../passing-map.ts';
 import { principalName } from '../principal.ts';
 import { outcomeFound } from './outcome-found.ts';
@@ -38,26 +40,32 @@ const durably = async (write: () => Promise<void>): Promise<void> => {
 
 /** Sends, and commits what became of it. Whatever cannot be known for sure is `unknown`, for good. */
 const sendAndSettle = async (call: ToolCall, identity: OperationIdentity, next: () => Promise<Reply>): Promise<Reply> => {
-  const { operations, logger } = call.gateway;
+  const { gateway } = call;
+  const { operations, logger } = gateway;
+  const ended = (rest: Parameters<typeof auditEventOf>[1]): NewAuditEvent => {
+    const event = auditEventOf(call, rest);
+    gateway.observe?.(event, traceOf(call.request));
+    return event;
+  };
   let outcome: Reply;
   try {
     outcome = await next();
   } catch (thrown) {
     const error = toPlatformError(thrown);
     if (isPlatformError(thrown) && thrown.facts.wasSent === false) {
-      await durably(() => operations.release(identity, auditEventOf(call, { kind: 'outcome', outcome: 'error', errorCode: error.code })));
+      const event = ended({ kind: 'outcome', outcome: 'error', errorCode: error.code });
+      await durably(() => operations.release(identity, event));
       throw thrown;
     }
     logger.warn({ operationId: call.operationId, code: error.code }, 'an operation ended without an answer');
-    await durably(() =>
-      operations.markUnknown(identity, auditEventOf(call, { kind: 'outcome', outcome: 'unknown', errorCode: 'operation_unknown' })),
-    );
+    const event = ended({ kind: 'outcome', outcome: 'unknown', errorCode: 'operation_unknown' });
+    await durably(() => operations.markUnknown(identity, event));
     throw unknownOutcome(call);
   }
-  const event = auditEventOf(call, { kind: 'outcome', outcome: outcomeOf(outcome) });
+  const event = ended({ kind: 'outcome', outcome: outcomeOf(outcome) });
   // Of an operation without a name nobody can ask what became of it, so its answer does not wait until that is written down: whoever is
   // answered knows it, and where a kill comes between, the intent stands without an outcome, which is what is then known.
-  if (identity.isNamed === false) call.gateway.audit.write(event);
+  if (identity.isNamed === false) gateway.audit.write(event);
   else await durably(() => operations.settle(identity, outcome, event));
   return outcome;
 };

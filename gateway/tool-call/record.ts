@@ -5,6 +5,7 @@ import { newDecisionId } from '../decide.ts';
 import { RpcRefusal } from '../exchange/error-reply.ts';
 import type { Reply } from '../mcp/message.ts';
 import { traceOf } from '../mcp/trace-context.ts';
+import { putOnRecord } from '../observe-calls.ts';
 import { auditWho } from '../principal.ts';
 import { recordDecision } from '../record-decision.ts';
 import { isComplete } from '../surface/present-result.ts';
@@ -83,12 +84,13 @@ const outcomeOfFailure = ({ code, facts }: PlatformError): NewAuditEvent['outcom
  * the intent and its outcome are committed by `intend`, and only what ends before the intent is recorded here.
  */
 export const record: ToolCallStep = async (call, next) => {
-  const { audit, database, logger } = call.gateway;
-  const { principal } = call.request;
-  audit.assertWritable();
+  const { gateway, request } = call;
+  const { database, logger } = gateway;
+  gateway.audit.assertWritable();
   try {
     const outcome = await next();
-    if (isReadOnly(call) || call.isReplay) audit.write(auditEventOf(call, { kind: 'call', outcome: outcomeOf(outcome) }));
+    if (isReadOnly(call) || call.isReplay)
+      putOnRecord(gateway, auditEventOf(call, { kind: 'call', outcome: outcomeOf(outcome) }), traceOf(request));
     return outcome;
   } catch (thrown) {
     const error = errorOf(thrown);
@@ -96,17 +98,19 @@ export const record: ToolCallStep = async (call, next) => {
     const isRefusal = refusals.has(error.code);
     // an intent that ended unknown has its rows already
     if (error.code !== 'operation_unknown' || call.isReplay)
-      audit.write(
+      putOnRecord(
+        gateway,
         auditEventOf(call, {
           kind: isRefusal ? 'refusal' : 'call',
           decision: isRefusal ? 'deny' : 'allow',
           outcome: isRefusal ? 'refused' : outcomeOfFailure(error),
           errorCode: error.code,
         }),
+        traceOf(request),
       );
     // whoever waits for a person was not refused yet
-    if (isRefusal && error.code !== 'needs_person' && principal.kind === 'agent')
-      await countRefusal(database, principal.agentId).catch(() => undefined);
+    if (isRefusal && error.code !== 'needs_person' && request.principal.kind === 'agent')
+      await countRefusal(database, request.principal.agentId).catch(() => undefined);
     throw thrown instanceof RpcRefusal ? thrown : error;
   }
 };

@@ -47,7 +47,7 @@ test.runIf(process.platform === 'linux')('finds who holds a port, by the name of
 
 test('serves metrics under its own name only', async () => {
   const port = await freePort();
-  const metrics = await serveMetrics(port, () => 'quarterdeck_process_up{process="gateway"} 1\n');
+  const metrics = await serveMetrics(port, async () => 'quarterdeck_process_up{process="gateway"} 1\n');
   const url = `http://127.0.0.1:${port}/metrics`;
   const answer = await fetch(url);
   expect(answer.headers.get('content-type')).toContain('version=0.0.4');

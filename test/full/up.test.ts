@@ -32,7 +32,10 @@ test('brings everything up, says where it is, and leaves nothing running when it
   expect((await askApi(ready, '/whoami')).body).toMatchObject({ id: 'admin', roles: ['administrator'] });
   expect((await askApi(ready, '/whoami', { token: ready.reviewerToken })).body).toMatchObject({ id: 'reviewer' });
   expect((await fetch(`${ready.url}/api/v1alpha1/whoami`, { headers: { authorization: `Bearer ${ready.adminToken}` } })).status).toBe(200);
-  expect(await (await fetch(ready.metricsUrl)).text()).toContain('quarterdeck_process_up{process="worker"} 1');
+  const metrics = await (await fetch(ready.metricsUrl)).text();
+  expect(metrics).toContain('quarterdeck_process_up{process="worker"} 1');
+  for (const name of ['gateway', 'control', 'host', 'worker'])
+    expect(metrics).toMatch(new RegExp(`process_resident_memory_bytes\\{process="${name}"\\} \\d`));
   expect(text.stdout).toContain(ready.mcpUrl);
 
   child.kill('SIGINT');
