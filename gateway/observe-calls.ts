@@ -3,20 +3,15 @@ import { createCallMetrics } from '../telemetry/call-metrics.ts';
 import type { Metrics } from '../telemetry/process-metrics.ts';
 import type { Tracing } from '../telemetry/tracing.ts';
 import type { GatewayContext } from './gateway-context.ts';
+import { methodActions } from './mcp/method-actions.ts';
 import { isSampled, spanIdOf, type Trace } from './mcp/trace-context.ts';
 
 /** Told of each call that has ended, as it is put on record, and of the trace that it is a part of. */
 export type ObserveCall = (event: NewAuditEvent, trace: Trace) => void;
 
-const mcpMethods: Readonly<Record<string, string>> = {
-  callTool: 'tools/call',
-  listTool: 'tools/list',
-  getPrompt: 'prompts/get',
-  listPrompt: 'prompts/list',
-  readResource: 'resources/read',
-  listResource: 'resources/list',
-  complete: 'completion/complete',
-};
+const mcpMethods: Readonly<Record<string, string>> = Object.fromEntries(
+  Object.entries(methodActions).map(([method, action]) => [action, method]),
+);
 
 /** What there is of these. */
 const known = (attributes: Record<string, string | number | null | undefined>): Record<string, string | number> =>

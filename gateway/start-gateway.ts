@@ -27,6 +27,7 @@ import { keepInstanceLock } from './keep-instance-lock.ts';
 import { createLegacyEdge } from './legacy/create-legacy-edge.ts';
 import { createModelHandler } from './llm/handle-models.ts';
 import { observeCalls } from './observe-calls.ts';
+import { recordRefused } from './record-refused.ts';
 import { createSurface } from './surface/create-surface.ts';
 import { createUpstreamPool } from './upstream/create-upstream-pool.ts';
 import { createServerDiscovery } from './upstream/discover-servers.ts';
@@ -87,7 +88,13 @@ export const startGateway = async (
   const streams = createStreamGuard({ context, checkMs: config.streamCheckMs });
   const watchStream = streams.watch;
   const legacy = createLegacyEdge({ context, surface, watchStream });
-  const edge = createMcpEdge({ context, surface, legacy, watchStream });
+  const edge = createMcpEdge({
+    context,
+    surface,
+    legacy,
+    watchStream,
+    onRefused: (request) => recordRefused(context, request, 'request_invalid'),
+  });
   const listener = await openListener({
     port: config.port,
     ...createRouter({ context, edge, handleModels: createModelHandler(context) }),

@@ -94,6 +94,12 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/control/people-login.test.ts › a person › logs in at the company, gets the tools of their groups, and calls one',
   },
   {
+    id: 'P10',
+    clause: 'a',
+    text: 'A page of another site is refused, on loopback too, before its body is read.',
+    test: 'test/gateway/mcp-tools.test.ts › who may do what › a foreign page is refused before anything is read',
+  },
+  {
     id: 'P11',
     clause: 'a',
     text: 'A client that registers itself (RFC 7591) lets a person sign in at a company’s identity provider.',
@@ -117,6 +123,36 @@ export const acceptance: readonly AcceptanceEntry[] = [
     text: 'A login that is revoked is answered 401.',
     threshold: '≤ 5 s',
     test: 'test/control/people-login.test.ts › the end of a login › a login that is revoked is refused everywhere within five seconds',
+  },
+  {
+    id: 'P15',
+    clause: 'a',
+    text: 'Without a policy that permits it the list of tools is empty, and a call is answered as an unknown name is (the case has 403; design §5 stands).',
+    test: 'test/gateway/mcp-tools.test.ts › who may do what › a person without a grant sees no tool, and a forbidden name answers exactly as an unknown one',
+  },
+  {
+    id: 'P15',
+    clause: 'b',
+    text: 'A forbid beats a permit.',
+    test: 'test/gateway/accept-callers.test.ts › the lists of two people › agree with what they may call: a forbid beats a permit',
+  },
+  {
+    id: 'P15',
+    clause: 'c',
+    text: 'A policy that cannot be evaluated denies.',
+    test: 'test/policy/engine.test.ts › decisions › denies when a policy cannot be evaluated, although Cedar itself would skip it',
+  },
+  {
+    id: 'P16',
+    clause: 'a',
+    text: 'The lists of two people differ exactly as policy says, on every page, as JSON.',
+    test: 'test/gateway/accept-callers.test.ts › the lists of two people › differ exactly as policy says, on every page, as application/json',
+  },
+  {
+    id: 'P16',
+    clause: 'b',
+    text: 'So they do as a stream of events.',
+    test: 'test/gateway/accept-callers.test.ts › the lists of two people › differ exactly as policy says, on every page, as text/event-stream',
   },
   {
     id: 'P17',
@@ -147,6 +183,18 @@ export const acceptance: readonly AcceptanceEntry[] = [
     clause: 'b',
     text: 'They differ in the audit: the row of the denied one names the policy.',
     test: 'test/gateway/accept-edge.test.ts › who may do what › a denied tool looks as one that does not exist, and differs from it in the audit',
+  },
+  {
+    id: 'P19',
+    clause: 'a',
+    text: 'Each request of a known caller leaves one record with who, what, of which thing, how it ended and how long it took; refusals too.',
+    test: 'test/gateway/accept-callers.test.ts › each request leaves one record, whatever became of it: who, what, of which thing, how it ended, how long it took',
+  },
+  {
+    id: 'P19',
+    clause: 'b',
+    text: 'Callers that nobody knows (401) are counted by source and minute, in a bounded number of records (design §5).',
+    test: 'test/store/audit-refusals.test.ts › refusals are one row for each source and minute',
   },
   {
     id: 'P20',
@@ -771,6 +819,36 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/gateway/mcp-tools.test.ts › who may do what › the path /ok/../secret is refused with the rule and what to do, and nothing is called',
   },
   {
+    id: 'GW-23',
+    clause: 'c',
+    text: 'What some call may use is listed, and what is listed no policy denies without a look at the call; for random policies.',
+    test: 'test/gateway/surface-agreement.test.ts › one engine decides lists and uses › so that whatever policies say, what some call may use is listed, and what is listed no policy denies without a look at the call',
+  },
+  {
+    id: 'GW-23',
+    clause: 'd',
+    text: 'For resources exactly: listed is what may be read.',
+    test: 'test/gateway/surface-agreement.test.ts › one engine decides lists and uses › for resources exactly: listed is what may be read, and nothing else',
+  },
+  {
+    id: 'GW-23',
+    clause: 'e',
+    text: 'A policy that cannot be evaluated for a list is an error when it is loaded, no silent deny of all.',
+    test: 'test/gateway/surface-agreement.test.ts › one engine decides lists and uses › a policy that cannot be evaluated for a list is refused when it is loaded',
+  },
+  {
+    id: 'GW-23',
+    clause: 'f',
+    text: 'Prompts that a caller may not use answer as those that do not exist.',
+    test: 'test/gateway/surface-methods.test.ts › prompts › that do not exist, and those that a caller may not use, are equally unknown',
+  },
+  {
+    id: 'GW-23',
+    clause: 'g',
+    text: 'Completion of what is not on the caller’s lists is unknown.',
+    test: 'test/gateway/surface-methods.test.ts › completion › of what is not on the caller’s lists is unknown',
+  },
+  {
     id: 'GW-24',
     clause: 'a',
     text: 'A token for another audience is answered 401 with the address of the resource metadata.',
@@ -861,10 +939,34 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/control/people-attacks.test.ts › a token › for a sibling virtual server, the models or the api, and none at all, is refused with the address of the metadata; no server is called',
   },
   {
+    id: 'SEC-4',
+    clause: 'a',
+    text: '`Mcp-Name` of a safe tool before the body of another is answered 400 and −32020, the server hears nothing, and no allow is on record.',
+    test: 'test/gateway/accept-callers.test.ts › a header that names a safe tool does not get another one of the body past anything: −32020, and no call is let through',
+  },
+  {
     id: 'SEC-5',
     clause: 'a',
     text: 'A page of another site that posts to the gateway is answered 403 before its body is read.',
     test: 'test/gateway/mcp-tools.test.ts › who may do what › a foreign page is refused before anything is read',
+  },
+  {
+    id: 'SEC-7',
+    clause: 'a',
+    text: 'A session of one caller is unknown to another, exactly as one that does not exist; the first goes on.',
+    test: 'test/gateway/accept-callers.test.ts › what one caller was given › as a session is unknown to another, and still good for the first',
+  },
+  {
+    id: 'SEC-7',
+    clause: 'b',
+    text: 'A `requestState` of one caller is refused to another; the first goes on.',
+    test: 'test/gateway/accept-callers.test.ts › what one caller was given › as a state is refused to another, and still good for the first',
+  },
+  {
+    id: 'SEC-8',
+    clause: 'a',
+    text: 'A `requestState` with any bit turned is refused, and each try is on record.',
+    test: 'test/gateway/accept-callers.test.ts › what one caller was given › as a state is refused when any bit of it was turned, and each try leaves a row',
   },
   {
     id: 'SEC-9',
@@ -926,6 +1028,25 @@ export const acceptance: readonly AcceptanceEntry[] = [
     clause: 'b',
     text: 'A caged server reaches no network and no file of the host.',
     test: 'test/full/runtime/caged-servers.test.ts › a server that tries to leave its cage › reaches no network: neither loopback of the host nor its addresses nor names',
+  },
+  {
+    id: 'SEC-27',
+    clause: 'a',
+    text: 'A result of 200 MB is cut at the limit and its server cut off; the gateway holds at most twice the limit meanwhile.',
+    threshold: '64 MiB',
+    test: 'test/full/gateway/accept-sizes.test.ts › a result over 16 MiB is a tool error that names the limit, its server is cut off, and the gateway holds at most twice the limit',
+  },
+  {
+    id: 'SEC-28',
+    clause: 'a',
+    text: 'A pattern in a schema that takes for ever is not evaluated.',
+    test: 'test/gateway/fault-in.test.ts › a pattern for a property that takes for ever is not evaluated',
+  },
+  {
+    id: 'SEC-28',
+    clause: 'b',
+    text: 'A schema of so many parts that compiling it would hold the gateway up is not compiled.',
+    test: 'test/gateway/fault-in.test.ts › a schema of so many parts that compiling it would hold the gateway up is left to the server',
   },
   {
     id: 'SEC-29',

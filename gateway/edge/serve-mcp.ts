@@ -2,6 +2,7 @@ import { isModernVersion } from '../../schema/mcp-revisions.ts';
 import type { WatchStream } from '../auth/create-stream-guard.ts';
 import type { GatewayContext } from '../gateway-context.ts';
 import { isObject, rpcCodes } from '../mcp/message.ts';
+import type { RefusedRequest } from '../record-refused.ts';
 import type { Surface } from '../surface/surface.ts';
 import { refuse } from './answer-json.ts';
 import { checkMessage } from './check-message.ts';
@@ -33,6 +34,7 @@ export const createMcpEdge = ({
   surface,
   legacy,
   watchStream,
+  onRefused,
   timing,
 }: {
   context: Pick<GatewayContext, 'logger'>;
@@ -40,9 +42,11 @@ export const createMcpEdge = ({
   legacy: LegacyEdge;
   /** For streams that stand. */
   watchStream: WatchStream;
+  /** Told of each modern request whose headers or `_meta` are not what they have to be. */
+  onRefused?: (request: RefusedRequest) => void;
   timing?: AnswerTiming;
 }) => {
-  const serveModern = createModernEdge({ surface, logger: context.logger, watchStream, ...(timing ? { timing } : {}) });
+  const serveModern = createModernEdge({ surface, logger: context.logger, watchStream, onRefused, ...(timing ? { timing } : {}) });
   const invalid = (from: EdgeRequest, id: string | number | null, reason: string, code: number = rpcCodes.invalidRequest): void =>
     refuse(from.response, 400, id, { code, message: `${code === rpcCodes.parse ? 'Parse error' : 'Invalid request'}: ${reason}.` });
 

@@ -4,6 +4,7 @@ import type { Logger } from '../../telemetry/logger.ts';
 import type { WatchStream } from '../auth/create-stream-guard.ts';
 import type { ClientRequest } from '../mcp/client-request.ts';
 import { type JsonObject, type RequestId, rpcCodes } from '../mcp/message.ts';
+import type { RefusedRequest } from '../record-refused.ts';
 import type { Surface } from '../surface/surface.ts';
 import { acceptedAnswers } from './accepted-answers.ts';
 import { answerJsonText, refuse } from './answer-json.ts';
@@ -40,11 +41,14 @@ export const createModernEdge = ({
   surface,
   logger,
   watchStream,
+  onRefused,
   timing = {},
 }: {
   surface: Surface;
   logger: Logger;
   watchStream: WatchStream;
+  /** Told of each request that says of itself what cannot be. */
+  onRefused: ((request: RefusedRequest) => void) | undefined;
   timing?: AnswerTiming;
 }) => {
   const discover = ({ principal, endpoint, response }: EdgeRequest, id: RequestId): void => {
@@ -65,7 +69,10 @@ export const createModernEdge = ({
     }
     const { id } = message;
     const check = checkModernRequest(method, params, headers);
-    if (!check.ok) return refuse(response, 400, id, check.error);
+    if (!check.ok) {
+      onRefused?.({ principal, endpoint, method, params, ...(headers.traceparent === undefined ? {} : { traceHeaders: headers }) });
+      return refuse(response, 400, id, check.error);
+    }
     const accepted = acceptedAnswers(headers.accept);
     const listens = method === 'subscriptions/listen';
     if (!accepted.stream && (listens || !accepted.json)) {

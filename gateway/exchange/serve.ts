@@ -1,9 +1,11 @@
+import { toPlatformError } from '../../schema/errors.ts';
 import type { McpTask, McpTaskOwner } from '../../store/mcp-tasks.ts';
 import type { UsedRoundStore } from '../../store/mcp-used-rounds.ts';
 import type { ContentKeys } from '../../store/secrets/seal.ts';
 import type { GatewayContext } from '../gateway-context.ts';
 import type { ClientRequest } from '../mcp/client-request.ts';
 import type { JsonObject, Reply } from '../mcp/message.ts';
+import { recordRefused } from '../record-refused.ts';
 import type { ResourceDirectory } from '../surface/resource-directory.ts';
 import { afterSending } from './again-if-unsent.ts';
 import { assertStillAllowed } from './assert-still-allowed.ts';
@@ -48,6 +50,16 @@ export const createServe = ({
   momentMs: number;
 }) => {
   const { logger, now } = gateway;
+
+  /** A state that is not this caller's, or was changed, is refused before anything of the request is looked at, and is on record. */
+  const stateOf = (request: ClientRequest): RequestState => {
+    try {
+      return openState(keys, request, now());
+    } catch (error) {
+      recordRefused(gateway, request, toPlatformError(error).code);
+      throw error;
+    }
+  };
 
   const inputNeeded = (request: ClientRequest, inputRequests: JsonObject, state: RequestState): Reply => ({
     kind: 'result',
@@ -113,7 +125,7 @@ export const createServe = ({
     return orErrorReply(logger, async () => {
       let current = request;
       if (request.params.requestState !== undefined) {
-        const state = openState(keys, request, now());
+        const state = stateOf(request);
         if ('call' in state) return await join(request, state.call);
         await useRound(gateway, rounds, request, state.round);
         current = { ...request, round: state.round };

@@ -55,7 +55,7 @@ export const readTrace = (headers: IncomingHttpHeaders, meta?: unknown): Trace =
 };
 
 /** The trace of a request, read once. */
-export const traceOf = (request: ClientRequest): Trace => {
+export const traceOf = (request: Pick<ClientRequest, 'params' | 'trace' | 'traceHeaders'>): Trace => {
   request.trace ??= readTrace(request.traceHeaders ?? {}, request.params._meta);
   return request.trace;
 };
