@@ -350,6 +350,24 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/full/e2e/survey-stories.test.ts › limits › park an agent that has used up its steps; with more of them it goes on after its fleet has ended',
   },
   {
+    id: 'B9',
+    clause: 'a',
+    text: 'The audit is hash-chained: one altered row is named.',
+    test: 'test/store/audit-verify.test.ts › a row that was changed is named',
+  },
+  {
+    id: 'B9',
+    clause: 'b',
+    text: 'So is one that is missing.',
+    test: 'test/store/audit-verify.test.ts › a row that is gone is named by the rows beside it',
+  },
+  {
+    id: 'B9',
+    clause: 'c',
+    text: 'While the audit cannot be written, calls are refused, and none that may have an effect is made.',
+    test: 'test/full/gateway/audit-outage.test.ts › Postgres away for a minute under load: calls are refused with a retry hint, and afterwards the chain verifies and no row is missing',
+  },
+  {
     id: 'B10',
     clause: 'a',
     text: 'A decision on record is made again with the policies and facts of its time, to the same verdict, whatever has changed since.',
@@ -1035,6 +1053,20 @@ export const acceptance: readonly AcceptanceEntry[] = [
     text: 'A result of 200 MB is cut at the limit and its server cut off; the gateway holds at most twice the limit meanwhile.',
     threshold: '64 MiB',
     test: 'test/full/gateway/accept-sizes.test.ts › a result over 16 MiB is a tool error that names the limit, its server is cut off, and the gateway holds at most twice the limit',
+  },
+  {
+    id: 'SEC-27',
+    clause: 'b',
+    text: 'A compressed result that would be a thousand times as large is never unpacked.',
+    threshold: '64 MiB',
+    test: 'test/full/gateway/accept-sizes.test.ts › a compressed result that would be a thousand times as large is never unpacked',
+  },
+  {
+    id: 'SEC-27',
+    clause: 'c',
+    text: 'A million events before an answer are not held.',
+    threshold: '64 MiB',
+    test: 'test/full/gateway/accept-sizes.test.ts › a million events before an answer are not held, whether they are cut off or passed by',
   },
   {
     id: 'SEC-28',

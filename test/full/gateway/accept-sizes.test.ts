@@ -1,6 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { startGatewayProcess } from '../../support/gateway-process.ts';
 import { discovered, type RawMcpServer, startRawMcpServer } from '../../support/raw-mcp-server.ts';
@@ -13,6 +14,20 @@ let gateway: RunningGateway;
 let child: Awaited<ReturnType<typeof startGatewayProcess>>;
 let server: RawMcpServer;
 const sent = { bytes: 0, isAborted: false };
+/** 200 MiB of nothing, a thousandth as long. */
+const bomb = gzipSync(Buffer.alloc(200 * mebibyte, ' '));
+const eventCount = 1_000_000;
+
+/** A million messages before the answer. */
+function* floodOf(id: unknown): Generator<string> {
+  const event = `data: ${JSON.stringify({ jsonrpc: '2.0', method: 'notifications/message', params: { level: 'info', data: 'x' } })}\n\n`;
+  const events = event.repeat(1000);
+  for (let count = 0; count < eventCount; count += 1000) {
+    sent.bytes += events.length;
+    yield events;
+  }
+  yield `data: {"jsonrpc":"2.0","id":${JSON.stringify(id)},"result":{"resultType":"complete","content":[]}}\n\n`;
+}
 
 beforeAll(async () => {
   server = await startRawMcpServer({
@@ -25,8 +40,19 @@ beforeAll(async () => {
       },
     }),
     'tools/call': async ({ id, params }, { response }) => {
-      const { mebibytes } = (params as { arguments: { mebibytes: number } }).arguments;
+      const { mebibytes = 0, kind } = (params as { arguments: { mebibytes?: number; kind?: string } }).arguments;
       Object.assign(sent, { bytes: 0, isAborted: false });
+      if (kind === 'bomb') {
+        response.writeHead(200, { 'content-type': 'application/json', 'content-encoding': 'gzip' }).end(bomb);
+        return undefined;
+      }
+      if (kind === 'events') {
+        response.writeHead(200, { 'content-type': 'text/event-stream' });
+        await pipeline(Readable.from(floodOf(id)), response).catch(() => {
+          sent.isAborted = true;
+        });
+        return undefined;
+      }
       const parts = function* () {
         yield `{"jsonrpc":"2.0","id":${JSON.stringify(id)},"result":{"resultType":"complete","content":[{"type":"text","text":"`;
         for (let count = 0; count < mebibytes; count += 1) {
@@ -58,14 +84,11 @@ afterAll(async () => {
   await server.close();
 });
 
-const call = async (mebibytes: number): Promise<string> => {
-  const request = modernRequest(
-    'tools/call',
-    { name: 'look', arguments: { mebibytes } },
-    { headers: { authorization: `Bearer ${adminToken}` } },
-  );
+const callWith = async (given: object): Promise<string> => {
+  const request = modernRequest('tools/call', { name: 'look', arguments: given }, { headers: { authorization: `Bearer ${adminToken}` } });
   return (await fetch(`${gateway.publicUrl}/mcp/raw`, request)).text();
 };
+const call = (mebibytes: number): Promise<string> => callWith({ mebibytes });
 const memory = (field: 'VmRSS' | 'VmHWM'): number =>
   Number(new RegExp(`${field}:\\s+(\\d+)`).exec(readFileSync(`/proc/${child.pid}/status`, 'utf8'))?.[1]) * 1024;
 
@@ -81,5 +104,33 @@ test.runIf(process.platform === 'linux')(
     expect(sent.isAborted).toBe(true);
     expect(sent.bytes).toBeLessThan(60 * mebibyte);
     expect(memory('VmHWM') - before).toBeLessThanOrEqual(2 * limit);
+  },
+);
+
+/** How much more the gateway held than before, at most. */
+const heldDuring = async (work: () => Promise<void>): Promise<number> => {
+  const before = memory('VmRSS');
+  writeFileSync(`/proc/${child.pid}/clear_refs`, '5');
+  await work();
+  return memory('VmHWM') - before;
+};
+
+test.runIf(process.platform === 'linux')('a compressed result that would be a thousand times as large is never unpacked', async () => {
+  const held = await heldDuring(async () => {
+    const answer = JSON.parse(await callWith({ kind: 'bomb' })) as { error?: { message: string }; result?: { isError?: boolean } };
+    expect(answer.error ?? answer.result?.isError).toBeTruthy();
+  });
+  expect(held).toBeLessThan(4 * limit);
+  expect(await call(1)).toContain('xxx');
+});
+
+test.runIf(process.platform === 'linux')(
+  'a million events before an answer are not held, whether they are cut off or passed by',
+  async () => {
+    const held = await heldDuring(async () => {
+      expect(JSON.parse((await callWith({ kind: 'events' })).split('data: ').at(-1) ?? '')).toMatchObject({ jsonrpc: '2.0' });
+    });
+    expect(held).toBeLessThan(4 * limit);
+    expect(await call(1)).toContain('xxx');
   },
 );
