@@ -2,9 +2,9 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { PlatformError } from '../schema/errors.ts';
-
-/** An empty variable counts as one that is not set, as most programs have it. */
-const given = <T extends z.ZodType>(schema: T) => z.preprocess((value) => (value === '' ? undefined : value), schema.optional());
+import type { SecretStoreSettings } from '../store/secrets/settings.ts';
+import { given } from './given.ts';
+import { readSecretStores, SecretStoreVariables } from './secret-stores.ts';
 
 const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as const;
 
@@ -32,6 +32,7 @@ const EnvironmentSchema = z.object({
   LOG_LEVEL: given(z.enum(logLevels, `one of ${logLevels.join(', ')}`)),
   /** Simple index of Python packages (PEP 503) that the tiny model is fetched from. Default: the public one. */
   PIP_INDEX_URL: given(z.url({ error: 'a URL such as https://index.example/simple' })),
+  ...SecretStoreVariables,
   /** PEM file with further certificate authorities; Node reads it at its start, and our processes get it too. Default: none. */
   NODE_EXTRA_CA_CERTS: given(z.string()),
 });
@@ -49,6 +50,8 @@ export type Config = {
   colours: boolean;
   logLevel: (typeof logLevels)[number];
   pipIndexUrl: string | undefined;
+  /** Vault and Kubernetes, where references to secrets may lead. */
+  secretStores: SecretStoreSettings;
   /** All variables as they are: the gateway looks references such as `env: OPENAI_API_KEY` up in them, and nobody else. */
   environment: Readonly<Record<string, string | undefined>>;
 };
@@ -78,6 +81,7 @@ export const readConfig = (environment: Readonly<Record<string, string | undefin
     colours: values.NO_COLOR === undefined,
     logLevel: values.LOG_LEVEL ?? 'info',
     pipIndexUrl: values.PIP_INDEX_URL,
+    secretStores: readSecretStores(values),
     environment,
   };
 };

@@ -1,5 +1,6 @@
 import { type PlatformError, toPlatformError } from '../schema/errors.ts';
 import { createLogger, type Logger } from '../telemetry/logger.ts';
+import { redactor } from '../telemetry/redactor.ts';
 import type { ConfigMessage, ProcessMessage, RunningProcess } from './processes/messages.ts';
 import type { ProcessConfigs, ProcessName } from './processes/process-configs.ts';
 import { releaseStartMemory } from './processes/release-start-memory.ts';
@@ -41,6 +42,7 @@ const logFailure = (logger: Logger, event: string, thrown: unknown): PlatformErr
 };
 
 process.once('message', async (message: ConfigMessage) => {
+  redactor.useKey(Buffer.from(message.redactionKey, 'base64'));
   const logger = createLogger({ name, level: message.logLevel });
   let running: Promise<RunningProcess> | undefined;
   let isClosing = false;

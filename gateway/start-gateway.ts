@@ -10,6 +10,7 @@ import { createDecisionFactsWriter } from '../store/decision-facts.ts';
 import { createOperationStore } from '../store/operations.ts';
 import { createPolicyVerifier } from '../store/secrets/policy-signature.ts';
 import { approvalKeysOf, deriveContentKeys } from '../store/secrets/seal.ts';
+import { type KeychainLookup, openSecretStores } from '../store/secrets/secret-stores.ts';
 import { createLogger } from '../telemetry/logger.ts';
 import { createAuthenticator } from './auth/authenticate.ts';
 import { createStreamGuard } from './auth/create-stream-guard.ts';
@@ -31,9 +32,13 @@ import { createHostClient } from './upstream/host-client.ts';
 
 /**
  * Starts the data plane: `/mcp*`, `/v1/*`, the metadata of protected resources, and the plain pass-through to the api.
+ * @param lookupKeychain - asks whoever may start programs, which the gateway never does
  * @returns the port in use and `close`, which stops listening, lets running calls end and writes the last audit rows
  */
-export const startGateway = async (config: GatewayConfig): Promise<{ port: number; close(): Promise<void> }> => {
+export const startGateway = async (
+  config: GatewayConfig,
+  { lookupKeychain }: { lookupKeychain?: KeychainLookup } = {},
+): Promise<{ port: number; close(): Promise<void> }> => {
   const logger = createLogger({ name: 'gateway' });
   const now = Date.now;
   const database = openDatabase({ url: config.databaseUrl, max: 20, name: 'gateway' });
@@ -41,6 +46,7 @@ export const startGateway = async (config: GatewayConfig): Promise<{ port: numbe
   const policy = createPolicyEngine();
   const view = followDeclared({ database, policy, verifyPolicies: createPolicyVerifier(config.policyPublicKey), logger });
   const decisionFacts = createDecisionFactsWriter({ database, logger });
+  const stores = openSecretStores(config.secretStores ?? {}, lookupKeychain);
   const releaseLock = await keepInstanceLock(database, instance);
 
   const log = createAuditLog({ database, process: 'gateway', key: config.auditKey });
@@ -57,6 +63,7 @@ export const startGateway = async (config: GatewayConfig): Promise<{ port: numbe
     operations: createOperationStore(database, log, deriveContentKeys(config.resultKey, 'operations'), instance),
     approvals: createApprovalAsks(database, log, approvalKeysOf(config.resultKey)),
     policy,
+    secrets: { environment: config.environment, privateDirectory: config.privateDirectory, stores },
     declared: view.declared,
     onDeclared: view.onDeclared,
     authenticate: createAuthenticator({
@@ -98,6 +105,7 @@ export const startGateway = async (config: GatewayConfig): Promise<{ port: numbe
       await context.operations.close();
       await Promise.all([context.audit.close(), decisionFacts.drained()]);
       await log.close().catch(() => undefined);
+      await stores.close();
       releaseLock();
       await closeDatabase(database);
     },

@@ -1,5 +1,8 @@
 import { startGateway } from '../../gateway/start-gateway.ts';
+import type { Logger } from '../../telemetry/logger.ts';
+import { lookupKeychain } from './ask-keychain.ts';
 import type { RunningProcess } from './messages.ts';
 import type { ProcessConfigs } from './process-configs.ts';
 
-export const startGatewayProcess = (config: ProcessConfigs['gateway']): Promise<RunningProcess> => startGateway(config);
+export const startGatewayProcess = (config: ProcessConfigs['gateway'], _logger: Logger): Promise<RunningProcess> =>
+  startGateway(config, { lookupKeychain });

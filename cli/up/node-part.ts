@@ -1,9 +1,10 @@
 import { closeSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { Config } from '../config.ts';
-import type { ConfigMessage, ProcessMessage } from '../processes/messages.ts';
+import type { ConfigMessage, KeychainQuestion, ProcessMessage } from '../processes/messages.ts';
 import type { ProcessConfigs, ProcessName } from '../processes/process-configs.ts';
 import { spawnCommand } from './command.ts';
+import { answerKeychain } from './keychain.ts';
 import { openLog } from './log-file.ts';
 import type { Part } from './part.ts';
 
@@ -25,6 +26,8 @@ export const nodePart = <Name extends ProcessName>(
     stopGraceMs: number;
     logFile: string;
     logLevel: Config['logLevel'];
+    /** 32 bytes in base64. */
+    redactionKey: string;
     environment: Config['environment'];
   },
 ): Part => ({
@@ -39,12 +42,13 @@ export const nodePart = <Name extends ProcessName>(
     const log = openLog(options.logFile);
     const child = spawnCommand({ file: process.execPath, args: [entry, name], env, cwd: root }, ['ignore', log, log, 'ipc']);
     closeSync(log);
-    const message: ConfigMessage = { type: 'config', config: options.config, logLevel: options.logLevel };
+    const message: ConfigMessage = { type: 'config', config: options.config, logLevel: options.logLevel, redactionKey: options.redactionKey };
     child.send(message, () => undefined); // a child that is gone already is seen by its exit
     const ready = new Promise<void>((resolve, reject) => {
       const late = setTimeout(() => reject(new Error(`it does not answer; its log is ${options.logFile}`)), readyWithinMs);
       child.once('exit', () => clearTimeout(late));
-      child.once('message', (answer: ProcessMessage) => {
+      child.on('message', (answer: ProcessMessage | KeychainQuestion) => {
+        if (answer.type === 'keychain') return void answerKeychain(child, answer, options.environment);
         clearTimeout(late);
         if (answer.type === 'ready') resolve();
         else reject(new Error(`${answer.detail.replace(/\.$/, '')}; its log is ${options.logFile}`));
