@@ -1,7 +1,9 @@
 /** The characters of base64 that a run of bytes gives wherever it stands in what was encoded: one text for each of three offsets. */
 const base64Forms = (bytes: Buffer): string[] =>
   [0, 1, 2].flatMap((offset) => {
-    const text = Buffer.concat([Buffer.alloc(offset), bytes]).toString('base64').replace(/=+$/, '');
+    const text = Buffer.concat([Buffer.alloc(offset), bytes])
+      .toString('base64')
+      .replace(/=+$/, '');
     // the first and the last characters depend on what stands beside it
     const begin = offset === 0 ? 0 : offset + 1;
     const whole = Math.floor(((offset + bytes.length) * 8) / 6);

@@ -25,10 +25,10 @@ export const createRedactor = (key: Buffer) => {
     `[secret:${createHmac('sha256', fingerprintKey).update(value).digest('hex').slice(0, 12)}]`;
 
   /** Form -> value, compiled when something is to be redacted and not with each value. */
-  let valueOf = new Map<string, string>();
+  let secretOf = new Map<string, string>();
   const compile = (): void => {
-    valueOf = new Map([...known.keys()].flatMap((value) => encodedForms(value).map((form) => [form, value] as const)));
-    const forms = [...valueOf.keys()].sort((a, b) => b.length - a.length);
+    secretOf = new Map([...known.keys()].flatMap((value) => encodedForms(value).map((form) => [form, value] as const)));
+    const forms = [...secretOf.keys()].sort((a, b) => b.length - a.length);
     pattern = forms.length === 0 ? undefined : new RegExp(forms.map(escapePattern).join('|'), 'g');
     isStale = false;
   };
@@ -49,7 +49,7 @@ export const createRedactor = (key: Buffer) => {
     /** @returns the text without secrets; the same string when there is none */
     text: (text: string): string => {
       if (isStale) compile();
-      const clean = pattern ? text.replace(pattern, (form) => fingerprint(valueOf.get(form) ?? form)) : text;
+      const clean = pattern ? text.replace(pattern, (form) => fingerprint(secretOf.get(form) ?? form)) : text;
       return replaceSecretShapes(clean, fingerprint);
     },
   };

@@ -19,7 +19,7 @@ const shapes: readonly RegExp[] = [
 ];
 
 /** One cheap look spares most texts all the patterns. */
-const mayHoldSecret = /\.eyJ|earer |-----BEGIN|sk-|gh[pousr]_|github_pat_|glpat-|AKIA|ASIA|xox|AIza|hv[sbr]\.|npm_|qd_|:\/\//;
+const mayHoldSecret = /\.eyJ|earer |-----BEGIN|\bsk-|\bgh[pousr]_|github_pat_|glpat-|AKIA|ASIA|xox|AIza|hv[sbr]\.|npm_|qd_|:\/\//;
 
 const isTokenCharacter = (code: number): boolean =>
   (code >= 48 && code <= 57) || (code >= 65 && code <= 90) || (code >= 97 && code <= 122) || code === 45 || code === 95;

@@ -41,7 +41,9 @@ export const readKeychain = async (
     if (value !== '') return { value };
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT')
-      return { failure: `The keychain cannot be read: the command ${file} is not installed${platform === 'linux' ? ' (package libsecret-tools)' : ''}.` };
+      return {
+        failure: `The keychain cannot be read: the command ${file} is not installed${platform === 'linux' ? ' (package libsecret-tools)' : ''}.`,
+      };
   }
   return { failure: `The keychain has no entry ${account}, or is locked; store it with \`${storeHint(platform, account)}\`.` };
 };

@@ -42,7 +42,12 @@ export const nodePart = <Name extends ProcessName>(
     const log = openLog(options.logFile);
     const child = spawnCommand({ file: process.execPath, args: [entry, name], env, cwd: root }, ['ignore', log, log, 'ipc']);
     closeSync(log);
-    const message: ConfigMessage = { type: 'config', config: options.config, logLevel: options.logLevel, redactionKey: options.redactionKey };
+    const message: ConfigMessage = {
+      type: 'config',
+      config: options.config,
+      logLevel: options.logLevel,
+      redactionKey: options.redactionKey,
+    };
     child.send(message, () => undefined); // a child that is gone already is seen by its exit
     const ready = new Promise<void>((resolve, reject) => {
       const late = setTimeout(() => reject(new Error(`it does not answer; its log is ${options.logFile}`)), readyWithinMs);

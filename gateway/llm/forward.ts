@@ -1,9 +1,9 @@
 import { type Dispatcher, request as send } from 'undici';
 import { isPlatformError, PlatformError } from '../../schema/errors.ts';
+import { forgetSecret } from '../../store/secrets/references.ts';
 import { textsOf } from './estimate-tokens.ts';
 import { type Answer, CallerLeft, type ModelCall, type ModelCallStep, required } from './model-call.ts';
 import { providerRefusal, unavailable } from './provider-error.ts';
-import { forgetSecret } from '../../store/secrets/references.ts';
 import { keyOwner, type ProviderTarget, providerBody, providerHeaders, providerTarget, type Route } from './provider-request.ts';
 import { readAtMost } from './read-at-most.ts';
 import { relayStream } from './relay-stream.ts';

@@ -63,7 +63,11 @@ export const createKubernetesSecrets = (settings: KubernetesSettings, now: () =>
         throw failed(
           `The Kubernetes Secret ${keyOf(reference)} is not labelled for ${org}/${project}: it needs \`${orgLabel}: ${org}\`, and no other project in \`${projectLabel}\`.`,
         );
-      const value = Object.hasOwn(data, reference.key) ? Buffer.from(data[reference.key] ?? '', 'base64').toString().trim() : '';
+      const value = Object.hasOwn(data, reference.key)
+        ? Buffer.from(data[reference.key] ?? '', 'base64')
+            .toString()
+            .trim()
+        : '';
       if (value === '') throw failed(`The Kubernetes Secret ${keyOf(reference)} has no text under the key ${reference.key}.`);
       return value;
     },

@@ -30,7 +30,10 @@ const readVariable = (name: string, { environment }: SecretSources): string => {
 
 const readSecretFile = async (file: string, { privateDirectory }: SecretSources): Promise<string> => {
   const unreadable = (cause?: unknown): PlatformError =>
-    failed(`The secret file ${file} cannot be read; check that it exists, its permissions, and that it lies outside the data folder.`, cause);
+    failed(
+      `The secret file ${file} cannot be read; check that it exists, its permissions, and that it lies outside the data folder.`,
+      cause,
+    );
   try {
     const path = await realpath(file);
     const own = privateDirectory === undefined ? undefined : await realpath(privateDirectory);
@@ -44,7 +47,11 @@ const readSecretFile = async (file: string, { privateDirectory }: SecretSources)
 /** The account of a keychain entry: each tenant has its own, and none reaches what else the keychain holds. */
 const accountOf = (entry: string, { org, project }: Pick<SecretOwner, 'org' | 'project'>): string => `${org}/${project}/${entry}`;
 
-const read = (reference: SecretReference, sources: SecretSources, owner: Pick<SecretOwner, 'org' | 'project'>): string | Promise<string> => {
+const read = (
+  reference: SecretReference,
+  sources: SecretSources,
+  owner: Pick<SecretOwner, 'org' | 'project'>,
+): string | Promise<string> => {
   const { stores } = sources;
   if ('env' in reference) return readVariable(reference.env, sources);
   if ('file' in reference) return readSecretFile(reference.file, sources);

@@ -15,10 +15,7 @@ export type VaultSettings = {
 };
 
 /** The cluster whose Secrets may be referred to: by a kubeconfig file, or the one that this process runs in. */
-export type KubernetesSettings = { namespace: string } & (
-  | { kubeconfig: string }
-  | { server: string; caFile: string; tokenFile: string }
-);
+export type KubernetesSettings = { namespace: string } & ({ kubeconfig: string } | { server: string; caFile: string; tokenFile: string });
 
 /** Which secret stores there are; one that is not set up answers each reference with what is missing. They come with a process's configuration. */
 export type SecretStoreSettings = { vault?: VaultSettings | undefined; kubernetes?: KubernetesSettings | undefined };

@@ -56,7 +56,12 @@ const loginOf = async (auth: Exclude<VaultAuth, { method: 'token' }>): Promise<{
 export const createVaultClient = ({ address, namespace, auth }: VaultSettings, now: () => number = Date.now) => {
   let login: Promise<Login> | undefined;
 
-  const send = async (method: string, path: string, token: string | undefined, body?: object): Promise<{ status: number; body: unknown }> => {
+  const send = async (
+    method: string,
+    path: string,
+    token: string | undefined,
+    body?: object,
+  ): Promise<{ status: number; body: unknown }> => {
     try {
       const answer = await request(`${address}/v1/${path}`, {
         method,
@@ -71,13 +76,18 @@ export const createVaultClient = ({ address, namespace, auth }: VaultSettings, n
       });
       return { status: answer.statusCode, body: await readBody(answer.body) };
     } catch (cause) {
-      throw failed('Vault does not answer, or answers something that is not its API; look at its address and its state.', 'unreachable', cause);
+      throw failed(
+        'Vault does not answer, or answers something that is not its API; look at its address and its state.',
+        'unreachable',
+        cause,
+      );
     }
   };
 
   const answerOf = ({ status, body }: { status: number; body: unknown }, what: string): VaultAnswer => {
     if (status === 404) throw failed(`Vault has nothing at ${what}; look at the path, and whether what was there was deleted.`);
-    if (status === 403 || status === 400) throw failed(`Vault refuses ${what} (${status}); look at the path, and the policy of Quarterdeck's role.`);
+    if (status === 403 || status === 400)
+      throw failed(`Vault refuses ${what} (${status}); look at the path, and the policy of Quarterdeck's role.`);
     if (status === 429 || status >= 500) throw failed(`Vault cannot answer for ${what} now (${status}); it may be sealed.`, 'unreachable');
     const parsed = AnswerSchema.safeParse(body);
     if (status > 299 || !parsed.success) throw failed(`Vault answers something that is not its API for ${what} (${status}).`);

@@ -31,7 +31,9 @@ describe.each(['linux', 'darwin'] as const)('the keychain of %s', (platform) => 
   });
 
   test('without its command says so', async () => {
-    expect(await readKeychain('acme/lab/openai', { PATH: '/nowhere' }, platform)).toEqual({ failure: expect.stringMatching(/not installed/) });
+    expect(await readKeychain('acme/lab/openai', { PATH: '/nowhere' }, platform)).toEqual({
+      failure: expect.stringMatching(/not installed/),
+    });
   });
 
   test('is asked for nothing but an account of ours', async () => {

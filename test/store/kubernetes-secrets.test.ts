@@ -76,7 +76,10 @@ test.each([
   put('openai', labels, { 'api-key': 'OTHERS' });
   const store = createKubernetesSecrets({ kubeconfig, namespace: 'tools' });
   const failure = await store.read(reference, tenancy).catch((error) => error);
-  expect(failure).toMatchObject({ code: 'secret_unavailable', message: expect.stringMatching(/tools\/openai is not labelled for acme\/lab/) });
+  expect(failure).toMatchObject({
+    code: 'secret_unavailable',
+    message: expect.stringMatching(/tools\/openai is not labelled for acme\/lab/),
+  });
   expect(failure.message).not.toContain('OTHERS');
 });
 

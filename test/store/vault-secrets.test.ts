@@ -28,7 +28,11 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 const open = (auth: VaultAuth = { method: 'token', token: 'root-token' }) =>
   createVaultSecrets({ address: vault.address, paths, auth }, () => vault.clock.ms);
-const failure = (work: Promise<unknown>): Promise<{ code: string; message: string }> => work.then(() => expect.fail('no failure'), (error) => error);
+const failure = (work: Promise<unknown>): Promise<{ code: string; message: string }> =>
+  work.then(
+    () => expect.fail('no failure'),
+    (error) => error,
+  );
 
 describe('what Vault keeps', () => {
   test('is read once for all who ask, and read anew after a minute or when it was refused', async () => {
@@ -52,7 +56,10 @@ describe('what Vault keeps', () => {
     vault.clock.ms += 300_000;
     expect(await secrets.read(kept, tenancy)).toBe('sk-kept-1');
     vault.clock.ms += 400_000;
-    expect(await failure(secrets.read(kept, tenancy))).toMatchObject({ code: 'secret_unavailable', message: expect.stringMatching(/sealed/) });
+    expect(await failure(secrets.read(kept, tenancy))).toMatchObject({
+      code: 'secret_unavailable',
+      message: expect.stringMatching(/sealed/),
+    });
     vault.state.status = 0;
     expect(await secrets.read(kept, tenancy)).toBe('sk-kept-1');
     vault.keep(kept.path, null);
@@ -67,7 +74,9 @@ describe('what Vault keeps', () => {
     ['of another role', 'database/creds/acme.labour.reader'],
   ])('is not asked for at a path %s', async (_what, path) => {
     vault.keep(path, { key: 'OTHERS' });
-    expect((await failure(open().read({ ...kept, path }, tenancy))).message).toMatch(/not a path that this installation opens to acme\/lab/);
+    expect((await failure(open().read({ ...kept, path }, tenancy))).message).toMatch(
+      /not a path that this installation opens to acme\/lab/,
+    );
     expect(vault.seen).toEqual([]);
   });
 

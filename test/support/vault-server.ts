@@ -22,7 +22,15 @@ export const startVaultServer = async () => {
   const tokens = new Map<string, number>([['root-token', Number.POSITIVE_INFINITY]]);
   const leases = new Map<string, Lease>();
   const seen: string[] = [];
-  const state = { status: 0, renewable: true, leaseSeconds: 60, longestSeconds: 180, tokenSeconds: 100, secretId: 'secret-id-1', jwt: 'pod-jwt' };
+  const state = {
+    status: 0,
+    renewable: true,
+    leaseSeconds: 60,
+    longestSeconds: 180,
+    tokenSeconds: 100,
+    secretId: 'secret-id-1',
+    jwt: 'pod-jwt',
+  };
 
   const grant = (): object => {
     const token = `hvs.${randomUUID().replaceAll('-', '')}`;

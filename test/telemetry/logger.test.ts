@@ -8,7 +8,10 @@ const logOf = (lines: string): Record<string, unknown>[] => {
   const script = `import { createLogger } from ${file('logger.ts')}; import { redactor } from ${file('redactor.ts')};
     const logger = createLogger({ name: 'test' }); ${lines}`;
   const { stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', script], { encoding: 'utf8' });
-  return stderr.trim().split('\n').map((line) => JSON.parse(line));
+  return stderr
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line));
 };
 
 test('a known secret is in no line of a log: not in a message, an error, its stack, or a child logger', () => {
@@ -23,7 +26,9 @@ test('a known secret is in no line of a log: not in a message, an error, its sta
 });
 
 test('a text under a name that nobody allowed is left out, and the record says so; numbers pass', () => {
-  const [line] = logOf(`logger.info({ tool: 'read', prompt_text: 'once upon a time', body: { a: 'b' }, waiting: 3, token: 'x' }, 'called');`);
+  const [line] = logOf(
+    `logger.info({ tool: 'read', prompt_text: 'once upon a time', body: { a: 'b' }, waiting: 3, token: 'x' }, 'called');`,
+  );
   expect(line).toMatchObject({ tool: 'read', waiting: 3, withheld: ['prompt_text', 'body', 'token'] });
   expect(JSON.stringify(line)).not.toMatch(/once|"b"/);
 });

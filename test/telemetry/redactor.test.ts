@@ -83,9 +83,12 @@ describe('what has the shape of a secret', () => {
     expect(redactor.text('postgres://me:hunter2-and-more@db:5432/x')).toMatch(/^postgres:\/\/me:\[secret:[0-9a-f]{12}\]@db:5432\/x$/);
   });
 
-  test.each(['run_0123456789abcdef', 'a plain line', 'https://host:7420/mcp', 'sk-short', '{"at":"2026-11-30T01:02:03Z"}'])('%s is none', (text) => {
-    expect(redactor.text(text)).toBe(text);
-  });
+  test.each(['run_0123456789abcdef', 'a plain line', 'https://host:7420/mcp', 'sk-short', '{"at":"2026-11-30T01:02:03Z"}'])(
+    '%s is none',
+    (text) => {
+      expect(redactor.text(text)).toBe(text);
+    },
+  );
 
   test.each(['eyJ', 'eyJ-', '.eyJ', 'eyJ.eyJ.', 'Bearer ', 'sk-', 'a://a:', '-----BEGIN ', '-----BEGIN PRIVATE KEY-----', 'ghp_'])(
     'a megabyte of %j takes time that grows with its length, and no more',
