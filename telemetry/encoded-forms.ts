@@ -23,6 +23,6 @@ const escapedForms = (value: string): string[] => {
 /** All the ways in which a secret may stand in a text, longest first. Forms that are too short to tell anything are left out. */
 export const encodedForms = (value: string): string[] => {
   const bytes = Buffer.from(value);
-  const forms = [value, ...escapedForms(value), bytes.toString('hex'), ...base64Forms(bytes)];
+  const forms = [value, ...escapedForms(value), bytes.toString('hex'), bytes.toString('base64'), ...base64Forms(bytes)];
   return [...new Set(forms)].filter((form) => form.length >= 6).sort((a, b) => b.length - a.length);
 };

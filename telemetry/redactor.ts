@@ -33,6 +33,12 @@ export const createRedactor = (key: Buffer) => {
     isStale = false;
   };
 
+  /** Replaces known values alone, in whatever form they stand. */
+  const replaceKnown = (text: string, replace: (secret: string) => string): string => {
+    if (isStale) compile();
+    return pattern ? text.replace(pattern, (form) => replace(secretOf.get(form) ?? form)) : text;
+  };
+
   return {
     /** From now on this value is replaced wherever it appears. */
     know: (value: string): void => {
@@ -46,12 +52,9 @@ export const createRedactor = (key: Buffer) => {
       fingerprintKey = next;
     },
     fingerprint,
+    known: replaceKnown,
     /** @returns the text without secrets; the same string when there is none */
-    text: (text: string): string => {
-      if (isStale) compile();
-      const clean = pattern ? text.replace(pattern, (form) => fingerprint(secretOf.get(form) ?? form)) : text;
-      return replaceSecretShapes(clean, fingerprint);
-    },
+    text: (text: string): string => replaceSecretShapes(replaceKnown(text, fingerprint), fingerprint),
   };
 };
 export type Redactor = ReturnType<typeof createRedactor>;

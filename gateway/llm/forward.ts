@@ -1,6 +1,7 @@
 import { type Dispatcher, request as send } from 'undici';
 import { isPlatformError, PlatformError } from '../../schema/errors.ts';
 import { forgetSecret } from '../../store/secrets/references.ts';
+import { maskerFor } from '../mask/create-masker.ts';
 import { textsOf } from './estimate-tokens.ts';
 import { type Answer, CallerLeft, type ModelCall, type ModelCallStep, required } from './model-call.ts';
 import { providerRefusal, unavailable } from './provider-error.ts';
@@ -67,7 +68,9 @@ const isPassedOn = (call: ModelCall, error: unknown): boolean =>
 
 /** To the first route that answers; the next one is tried before the first token only. Aborted when the caller leaves. */
 export const forward: ModelCallStep = async (call) => {
-  const { routes } = required(call.model, 'the model').spec;
+  const { routes, filter } = required(call.model, 'the model').spec;
+  const mask = maskerFor(filter);
+  if (mask) Object.assign(call, { mask, masked: {} });
   for (const [index, route] of routes.entries()) {
     try {
       return await tryRoute(call, route);
