@@ -2,10 +2,10 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { PlatformError } from '../schema/errors.ts';
+import type { SecretStoreSettings } from '../store/secrets/settings.ts';
 import type { TracingOptions } from '../telemetry/tracing.ts';
-
-/** An empty variable counts as one that is not set, as most programs have it. */
-const given = <T extends z.ZodType>(schema: T) => z.preprocess((value) => (value === '' ? undefined : value), schema.optional());
+import { given } from './given.ts';
+import { readSecretStores, SecretStoreVariables } from './secret-stores.ts';
 
 /** @see https://opentelemetry.io/docs/specs/otel/protocol/exporter/#specifying-headers-via-environment-variables */
 const readHeaders = (text: string, context: z.RefinementCtx): Record<string, string> => {
@@ -51,6 +51,7 @@ const EnvironmentSchema = z.object({
   OTEL_EXPORTER_OTLP_HEADERS: given(z.string().transform(readHeaders)),
   /** Simple index of Python packages (PEP 503) that the tiny model is fetched from. Default: the public one. */
   PIP_INDEX_URL: given(z.url({ error: 'a URL such as https://index.example/simple' })),
+  ...SecretStoreVariables,
   /** PEM file with further certificate authorities; Node reads it at its start, and our processes get it too. Default: none. */
   NODE_EXTRA_CA_CERTS: given(z.string()),
 });
@@ -76,6 +77,8 @@ export type Config = {
   pipIndexUrl: string | undefined;
   /** Where spans go; undefined where nobody takes them. */
   tracing: TracingOptions | undefined;
+  /** Vault and Kubernetes, where references to secrets may lead. */
+  secretStores: SecretStoreSettings;
   /** All variables as they are: the gateway looks references such as `env: OPENAI_API_KEY` up in them, and nobody else. */
   environment: Readonly<Record<string, string | undefined>>;
 };
@@ -106,6 +109,7 @@ export const readConfig = (environment: Readonly<Record<string, string | undefin
     logLevel: values.LOG_LEVEL ?? 'info',
     pipIndexUrl: values.PIP_INDEX_URL,
     tracing: tracingOf(values),
+    secretStores: readSecretStores(values),
     environment,
   };
 };

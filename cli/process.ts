@@ -1,6 +1,7 @@
 import { type PlatformError, toPlatformError } from '../schema/errors.ts';
 import { createLogger, type Logger } from '../telemetry/logger.ts';
 import { createMetrics } from '../telemetry/process-metrics.ts';
+import { redactor } from '../telemetry/redactor.ts';
 import type { ConfigMessage, MeasureMessage, ProcessMessage, ProcessTelemetry, RunningProcess } from './processes/messages.ts';
 import type { ProcessConfigs, ProcessName } from './processes/process-configs.ts';
 import { releaseStartMemory } from './processes/release-start-memory.ts';
@@ -28,6 +29,7 @@ const starters: { [Name in ProcessName]: () => Promise<Starter<Name>> } = {
 const telemetryOf = async ({ tracing }: ConfigMessage): Promise<ProcessTelemetry> => {
   const metrics = createMetrics({ process: name });
   if (!tracing) return { metrics };
+  for (const value of Object.values(tracing.headers ?? {})) redactor.know(value);
   const { startTracing } = await import('../telemetry/tracing.ts');
   return { metrics, tracing: startTracing({ ...tracing, service: `quarterdeck-${name}`, version: productVersion }) };
 };
@@ -55,6 +57,7 @@ const logFailure = (logger: Logger, event: string, thrown: unknown): PlatformErr
 };
 
 process.once('message', async (message: ConfigMessage) => {
+  redactor.useKey(Buffer.from(message.redactionKey, 'base64'));
   const logger = createLogger({ name, level: message.logLevel });
   const telemetry = await telemetryOf(message);
   let running: Promise<RunningProcess> | undefined;

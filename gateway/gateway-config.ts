@@ -1,3 +1,5 @@
+import type { SecretStoreSettings } from '../store/secrets/settings.ts';
+
 /** What the gateway is told at its start. Keys come by a private channel, never by arguments or the environment. */
 export type GatewayConfig = {
   port: number;
@@ -23,6 +25,8 @@ export type GatewayConfig = {
   environment: Readonly<Record<string, string | undefined>>;
   /** The installation's data folder: no secret reference may lead into it. */
   privateDirectory?: string;
+  /** Vault and Kubernetes, where references may lead to them. */
+  secretStores?: SecretStoreSettings;
   /** How often the callers of open streams are authenticated again (10,000 ms). */
   streamCheckMs?: number;
   /** How a stop goes: for how long calls are taken after readiness is off (0 ms), and how long running ones may take to end (5,000 ms). */

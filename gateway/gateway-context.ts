@@ -6,6 +6,7 @@ import type { Database } from '../store/database.ts';
 import type { DecisionFactsWriter } from '../store/decision-facts.ts';
 import type { Declared } from '../store/declared.ts';
 import type { OperationStore } from '../store/operations.ts';
+import type { SecretSources } from '../store/secrets/references.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { GatewayConfig } from './gateway-config.ts';
 import type { ObserveCall } from './observe-calls.ts';
@@ -29,6 +30,8 @@ export type GatewayContext = {
   operations: OperationStore;
   approvals: ApprovalAsks;
   policy: PolicyEngine;
+  /** Where references to secrets lead. */
+  secrets: SecretSources;
   /** The newest view of what is declared. */
   declared: () => Declared;
   /** Calls back after each new view of what is declared is in force, until the returned function is called. */

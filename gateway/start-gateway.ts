@@ -10,6 +10,7 @@ import { createDecisionFactsWriter } from '../store/decision-facts.ts';
 import { createOperationStore } from '../store/operations.ts';
 import { createPolicyVerifier } from '../store/secrets/policy-signature.ts';
 import { approvalKeysOf, deriveContentKeys } from '../store/secrets/seal.ts';
+import { type KeychainLookup, openSecretStores } from '../store/secrets/secret-stores.ts';
 import { createLogger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/process-metrics.ts';
 import type { Tracing } from '../telemetry/tracing.ts';
@@ -37,11 +38,12 @@ import { createHostClient } from './upstream/host-client.ts';
  * Starts the data plane: `/mcp*`, `/v1/*`, the metadata of protected resources, and the plain pass-through to the api.
  * @param options.metrics - where calls are counted
  * @param options.tracing - where spans of calls go
+ * @param options.lookupKeychain - asks whoever may start programs, which the gateway never does
  * @returns the port in use and `close`, which stops listening, lets running calls end and writes the last audit rows
  */
 export const startGateway = async (
   config: GatewayConfig,
-  { metrics, tracing }: { metrics?: Metrics; tracing?: Tracing } = {},
+  { metrics, tracing, lookupKeychain }: { metrics?: Metrics; tracing?: Tracing; lookupKeychain?: KeychainLookup } = {},
 ): Promise<{ port: number; close(): Promise<void> }> => {
   const logger = createLogger({ name: 'gateway' });
   const now = Date.now;
@@ -50,6 +52,7 @@ export const startGateway = async (
   const policy = createPolicyEngine();
   const view = followDeclared({ database, policy, verifyPolicies: createPolicyVerifier(config.policyPublicKey), logger });
   const decisionFacts = createDecisionFactsWriter({ database, logger });
+  const stores = openSecretStores(config.secretStores ?? {}, lookupKeychain);
   const releaseLock = await keepInstanceLock(database, instance);
 
   const log = createAuditLog({ database, process: 'gateway', key: config.auditKey });
@@ -68,6 +71,7 @@ export const startGateway = async (
     operations: createOperationStore(database, log, deriveContentKeys(config.resultKey, 'operations'), instance),
     approvals: createApprovalAsks(database, log, approvalKeysOf(config.resultKey)),
     policy,
+    secrets: { environment: config.environment, privateDirectory: config.privateDirectory, stores },
     declared: view.declared,
     onDeclared: view.onDeclared,
     authenticate: createAuthenticator({
@@ -115,6 +119,7 @@ export const startGateway = async (
       await context.operations.close();
       await Promise.all([context.audit.close(), decisionFacts.drained()]);
       await log.close().catch(() => undefined);
+      await stores.close();
       releaseLock();
       await closeDatabase(database);
     },

@@ -2,6 +2,7 @@ import { hash } from 'node:crypto';
 import { getTableColumns } from 'drizzle-orm';
 import type { NewAuditEvent } from '../schema/audit-event.ts';
 import { auditEvents } from '../schema/tables/tables.ts';
+import { withoutSecrets } from './audit-redaction.ts';
 
 /** What the database adds to a row by itself, and what all rows of one commit share. */
 const { sequence: _sequence, writer: _writer, epoch: _epoch, link: _link, ...given } = getTableColumns(auditEvents);
@@ -139,7 +140,7 @@ export const auditRows = (
 ): { json: string; digests: readonly string[] } => {
   const digests: string[] = [];
   const rows = entries.map(({ event, atMs, pseudonym = null }, index) => {
-    const text = auditText(event, instantText(atMs), pseudonym);
+    const text = auditText(withoutSecrets(event), instantText(atMs), pseudonym);
     const digest = auditDigest(text);
     digests.push(digest);
     return `${text.slice(0, -1)},"position":${index + 1},"digest":"\\\\x${digest}"${begins?.(index) ? `,"begins":${index}` : ''}}`;

@@ -84,6 +84,7 @@ export const startBenchPlaces = async (root: string, config: Config): Promise<Be
         stopGraceMs: 10_000,
         logFile: join(folder, 'gateway.log'),
         logLevel: 'warn',
+        redactionKey: gatewayConfig.auditKey,
         environment: config.environment,
       });
       const { child, ready } = part.launch();

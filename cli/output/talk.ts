@@ -1,13 +1,14 @@
 import { styleText } from 'node:util';
+import { redactor } from '../../telemetry/redactor.ts';
 
 /** Data goes to stdout, so it can be piped. */
 export const print = (text: string): void => {
   process.stdout.write(`${text}\n`);
 };
 
-/** Talk goes to stderr. */
+/** Talk goes to stderr, where it is often kept: secrets in it are replaced. What a command was asked for goes to stdout as it is. */
 export const say = (text: string): void => {
-  process.stderr.write(`${text}\n`);
+  process.stderr.write(`${redactor.text(text)}\n`);
 };
 
 export type Style = Parameters<typeof styleText>[0];

@@ -14,9 +14,11 @@ import { createContentStore } from '../../store/contents.ts';
 import { closeDatabase, openDatabase } from '../../store/database.ts';
 import { createPolicySigner, createPolicyVerifier, policyPublicKey } from '../../store/secrets/policy-signature.ts';
 import { deriveContentKeys } from '../../store/secrets/seal.ts';
+import { openSecretStores } from '../../store/secrets/secret-stores.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import { createAgentDirectory } from './agent-directory.ts';
 import { createApiPolicy } from './api-policy.ts';
+import { lookupKeychain } from './ask-keychain.ts';
 import { createDevPeople } from './dev-people.ts';
 import type { RunningProcess } from './messages.ts';
 import type { ProcessConfigs } from './process-configs.ts';
@@ -35,7 +37,10 @@ export const startControlProcess = async (config: ProcessConfigs['control'], log
   const sink = checkpointFile(config.checkpointFile);
   const unknownCallers = createRefusalCounter({ write: (events) => audit.append(database, events), newDecisionId });
   const policy = await createApiPolicy({ database, verifyPolicies: createPolicyVerifier(policyPublicKey(config.policySecret)), logger });
-  const issuer = await startIssuer(config.issuer, {
+  const stores = openSecretStores(config.secretStores, lookupKeychain);
+  const { people } = config.issuer;
+  const issuerConfig = { ...config.issuer, ...(people ? { people: { ...people, secrets: { ...people.secrets, stores } } } : {}) };
+  const issuer = await startIssuer(issuerConfig, {
     agents: createAgentDirectory(database),
     database,
     logger: logger.child({ part: 'issuer' }),
@@ -74,6 +79,7 @@ export const startControlProcess = async (config: ProcessConfigs['control'], log
   return {
     close: async () => {
       await Promise.all([api.close(), issuer.close(), devIdp?.close(), controller.close()]);
+      await stores.close();
       await unknownCallers.close();
       await audit.close().catch(() => undefined);
       await checkpoints.close();

@@ -4,7 +4,19 @@ import type { Tracing, TracingOptions } from '../../telemetry/tracing.ts';
 import type { Config } from '../config.ts';
 
 /** First and only message to a process: keys come this way, so that neither arguments nor the environment hold any. */
-export type ConfigMessage = { type: 'config'; config: unknown; logLevel: Config['logLevel']; tracing?: TracingOptions };
+export type ConfigMessage = {
+  type: 'config';
+  config: unknown;
+  logLevel: Config['logLevel'];
+  /** 32 bytes in base64, the same for all: by it one secret has one fingerprint in all logs. */
+  redactionKey: string;
+  /** Where its spans go, where somebody takes them. */
+  tracing?: TracingOptions;
+};
+
+/** A process asks the supervisor, who may start programs, for an entry of the keychain; the answer has the same id. */
+export type KeychainQuestion = { type: 'keychain'; id: number; account: string };
+export type KeychainAnswer = { type: 'keychain'; id: number } & ({ value: string } | { failure: string });
 
 /** Asks a process what it measures. */
 export type MeasureMessage = { type: 'measure'; number: number };

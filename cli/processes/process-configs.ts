@@ -4,6 +4,7 @@ import type { IssuerConfig } from '../../control/issuer/issuer-config.ts';
 import type { GatewayConfig } from '../../gateway/gateway-config.ts';
 import type { HostConfig } from '../../runtime/host/host-config.ts';
 import type { AuditKeyJwk } from '../../store/audit-key.ts';
+import type { SecretStoreSettings } from '../../store/secrets/settings.ts';
 
 export type TemporalAddress = { temporalAddress: string; temporalNamespace: string };
 
@@ -22,6 +23,8 @@ export type ControlConfig = TemporalAddress & {
   checkpointFile: string;
   /** What published policies are signed with is made from this. */
   policySecret: string;
+  /** Vault and Kubernetes, where references of client secrets may lead to them. */
+  secretStores: SecretStoreSettings;
   issuer: IssuerConfig;
   /** The login provider of this machine; absent in the profile `production`. */
   devIdp?: DevIdpConfig;

@@ -1,10 +1,11 @@
 import { closeSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { Config } from '../config.ts';
-import type { ConfigMessage, ProcessMessage } from '../processes/messages.ts';
+import type { ConfigMessage, KeychainQuestion, ProcessMessage } from '../processes/messages.ts';
 import type { ProcessConfigs, ProcessName } from '../processes/process-configs.ts';
 import { askMeasures } from './ask-measures.ts';
 import { spawnCommand } from './command.ts';
+import { answerKeychain } from './keychain.ts';
 import { openLog } from './log-file.ts';
 import type { Part } from './part.ts';
 
@@ -26,6 +27,8 @@ export const nodePart = <Name extends ProcessName>(
     stopGraceMs: number;
     logFile: string;
     logLevel: Config['logLevel'];
+    /** 32 bytes in base64. */
+    redactionKey: string;
     environment: Config['environment'];
     tracing?: Config['tracing'];
   },
@@ -41,13 +44,14 @@ export const nodePart = <Name extends ProcessName>(
     const log = openLog(options.logFile);
     const child = spawnCommand({ file: process.execPath, args: [entry, name], env, cwd: root }, ['ignore', log, log, 'ipc']);
     closeSync(log);
-    const { config, logLevel, tracing } = options;
-    const message: ConfigMessage = { type: 'config', config, logLevel, ...(tracing ? { tracing } : {}) };
+    const { config, logLevel, redactionKey, tracing } = options;
+    const message: ConfigMessage = { type: 'config', config, logLevel, redactionKey, ...(tracing ? { tracing } : {}) };
     child.send(message, () => undefined); // a child that is gone already is seen by its exit
     const ready = new Promise<void>((resolve, reject) => {
       const late = setTimeout(() => reject(new Error(`it does not answer; its log is ${options.logFile}`)), readyWithinMs);
       child.once('exit', () => clearTimeout(late));
-      child.once('message', (answer: ProcessMessage) => {
+      child.on('message', (answer: ProcessMessage | KeychainQuestion) => {
+        if (answer.type === 'keychain') return void answerKeychain(child, answer, options.environment);
         clearTimeout(late);
         if (answer.type === 'ready') resolve();
         else if (answer.type === 'failed') reject(new Error(`${answer.detail.replace(/\.$/, '')}; its log is ${options.logFile}`));

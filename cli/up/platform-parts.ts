@@ -80,6 +80,7 @@ const configsOf = (context: PartsContext): ProcessConfigs => {
       auditSigningKey,
       checkpointFile: folder.checkpoints,
       policySecret: internal.personTokens,
+      secretStores: config.secretStores,
       issuer: {
         port: ports.issuer,
         issuerUrl,
@@ -108,6 +109,7 @@ const configsOf = (context: PartsContext): ProcessConfigs => {
       profile,
       environment: config.environment,
       privateDirectory: folder.root,
+      secretStores: config.secretStores,
     },
     host: {
       port: ports.host,
@@ -138,7 +140,8 @@ const stopGraceMs: Record<ProcessName, number> = { worker: 2_000, gateway: 5_200
 /** Our own processes, in the order in which they are stopped; they are started together, and wait for each other. */
 export const processParts = (context: PartsContext): Part[] => {
   const configs = configsOf(context);
-  const { folder, ports, options } = context;
+  const { folder, ports, keys, options } = context;
+  const redactionKey = deriveKey(keys.contentKey, 'redaction');
   const part = <Name extends ProcessName>(name: Name, port?: number): Part =>
     nodePart(name, {
       config: configs[name],
@@ -146,6 +149,7 @@ export const processParts = (context: PartsContext): Part[] => {
       stopGraceMs: stopGraceMs[name],
       logFile: logFileOf(folder.logs, name),
       logLevel: options.config.logLevel,
+      redactionKey,
       environment: options.config.environment,
       tracing: options.config.tracing,
     });

@@ -24,6 +24,8 @@ export const createClientFinder =
       response_types: ['code'],
       grant_types: ['authorization_code', 'refresh_token'],
       token_endpoint_auth_method: clientSecret ? 'client_secret_basic' : 'none',
-      ...(clientSecret ? { client_secret: await resolveSecret(clientSecret, secrets) } : {}),
+      ...(clientSecret
+        ? { client_secret: await resolveSecret(clientSecret, secrets, { org, project, kind: 'OAuthClient', name, field: 'clientSecret' }) }
+        : {}),
     };
   };

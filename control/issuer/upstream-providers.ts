@@ -42,7 +42,9 @@ export const listProviders = async (
         org,
         spec,
         version: `${uid}/${generation}`,
-        clientSecret: async () => spec.clientSecret && (await resolveSecret(spec.clientSecret, secrets)),
+        clientSecret: async () =>
+          spec.clientSecret &&
+          (await resolveSecret(spec.clientSecret, secrets, { org, project, kind: 'IdentityProvider', name, field: 'clientSecret' })),
       },
     ];
   });

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { PlatformError } from '../../schema/errors.ts';
 import { qualifiedName } from '../../schema/ids.ts';
 import type { GatewayContext } from '../gateway-context.ts';
+import type { Masker } from '../mask/create-masker.ts';
 import type { ClientRequest, Round } from '../mcp/client-request.ts';
 import { isObject, type JsonObject, type Reply } from '../mcp/message.ts';
 import { traceMeta, traceOf } from '../mcp/trace-context.ts';
@@ -35,6 +36,8 @@ export type ServerExchange = {
   operationId?: string;
   parameterHeaders?: Readonly<Record<string, string>>;
   timeouts: { idleTimeoutMs: number; totalTimeoutMs: number };
+  /** For what the server says and asks meanwhile; its answer is masked by whoever presents it. */
+  mask?: Masker | undefined;
   /** In place of the request's own signal. */
   signal?: AbortSignal;
 };
@@ -88,7 +91,7 @@ const failureOf = ({ server, name }: ServerExchange, error: unknown): unknown =>
  * @throws {PlatformError} `server_unavailable` with `wasSent`, `result_too_large`, `request_invalid`
  */
 export const exchangeWithServer = async (exchange: ServerExchange): Promise<Reply> => {
-  const { pool, request, server, connection, method, params, name, meta, parameterHeaders, timeouts } = exchange;
+  const { pool, request, server, connection, method, params, name, meta, parameterHeaders, timeouts, mask } = exchange;
   const passed = passedMeta(request.params._meta);
   let reply: Reply;
   try {
@@ -101,8 +104,8 @@ export const exchangeWithServer = async (exchange: ServerExchange): Promise<Repl
       ...(name === undefined ? {} : { name }),
       ...timeouts,
       signal: exchange.signal ?? request.signal,
-      onNotification: passNotifications(request),
-      onAsk: (question, signal) => answerServer(request, question, signal),
+      onNotification: passNotifications(request, mask),
+      onAsk: (question, signal) => answerServer(request, mask ? mask.json(question, {}) : question, signal),
     });
   } catch (error) {
     if (error instanceof UpstreamLost && error.reason !== 'caller' && error.reason !== 'deadline')

@@ -1,4 +1,5 @@
 import { type LogLevel, logLevels } from '../../schema/mcp-revisions.ts';
+import type { Masker } from '../mask/create-masker.ts';
 import type { ClientRequest } from '../mcp/client-request.ts';
 import { type JsonObject, type Notification, objectAt } from '../mcp/message.ts';
 import { withoutHopMeta } from './translate-question.ts';
@@ -14,8 +15,9 @@ const isWanted = (level: unknown, lowest: LogLevel | undefined): boolean =>
  * messages that it wants. Everything else is nobody's here. Resolves when the client can take more.
  */
 export const passNotifications =
-  ({ params, logLevel, notify }: Pick<ClientRequest, 'params' | 'logLevel' | 'notify'>) =>
-  ({ method, params: said = {} }: Notification): Promise<void> | void => {
+  ({ params, logLevel, notify }: Pick<ClientRequest, 'params' | 'logLevel' | 'notify'>, mask?: Masker) =>
+  ({ method, params: spoken = {} }: Notification): Promise<void> | void => {
+    const said = mask ? mask.json(spoken, {}) : spoken;
     if (method === 'notifications/progress') {
       const progressToken = progressTokenOf(params);
       if (progressToken !== undefined) return notify({ method, params: { ...withoutHopMeta(said), progressToken } });

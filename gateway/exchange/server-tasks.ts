@@ -6,6 +6,7 @@ import type { GatewayContext } from '../gateway-context.ts';
 import type { ClientRequest } from '../mcp/client-request.ts';
 import { isObject, type JsonObject, objectAt, type Question, type Reply, rpcCodes, textOf } from '../mcp/message.ts';
 import { callerOf } from '../surface/caller-of.ts';
+import { maskReply } from '../surface/present-result.ts';
 import type { ResourceDirectory } from '../surface/resource-directory.ts';
 import { viewOf } from '../surface/view.ts';
 import { callTimeouts } from '../tool-call/call-timeouts.ts';
@@ -93,8 +94,9 @@ export const createServerTasks = ({
   const look = async (request: ClientRequest, upstream: { server: string; taskId: string; tool: string }): Promise<Reply> => {
     const tool = toolOf(request, upstream);
     const reply = await send(request, tool.server, 'tasks/get', { taskId: upstream.taskId });
-    if (reply.kind === 'error') return reply;
-    const { result, inputRequests, ...task } = reply.result;
+    if (reply.kind === 'error') return maskReply(tool, reply, {});
+    const { result, ...seen } = reply.result;
+    const { inputRequests, ...task } = tool.mask ? tool.mask.json(seen, {}) : seen;
     const found: Reply | undefined = isObject(result) ? { kind: 'result', result: withoutHopMeta(result) } : undefined;
     const presented = found && (await presentToolResult(request, tool, found, directory));
     return {

@@ -1,9 +1,11 @@
 import { type Dispatcher, request as send } from 'undici';
 import { isPlatformError, PlatformError } from '../../schema/errors.ts';
+import { forgetSecret } from '../../store/secrets/references.ts';
+import { maskerFor } from '../mask/create-masker.ts';
 import { textsOf } from './estimate-tokens.ts';
 import { type Answer, CallerLeft, type ModelCall, type ModelCallStep, required } from './model-call.ts';
 import { providerRefusal, unavailable } from './provider-error.ts';
-import { type ProviderTarget, providerBody, providerHeaders, providerTarget, type Route } from './provider-request.ts';
+import { keyOwner, type ProviderTarget, providerBody, providerHeaders, providerTarget, type Route } from './provider-request.ts';
 import { readAtMost } from './read-at-most.ts';
 import { relayStream } from './relay-stream.ts';
 import { relayWhole } from './relay-whole.ts';
@@ -44,12 +46,15 @@ const tryRoute = async (call: ModelCall, route: Route): Promise<Answer> => {
       'model_unavailable',
       `The model ${model.metadata.name} names the provider ${route.provider}, which does not exist; apply it.`,
     );
-  const target = await providerTarget(provider, gateway.config);
+  const target = await providerTarget(provider, gateway.config, gateway.secrets);
   const body = providerBody(chat, route, model.spec);
   call.isForwarded = true;
   Object.assign(call.facts, { provider: target.name, providerModel: route.model });
   const answer = await ask(call, target, body);
   if (answer.statusCode < 200 || answer.statusCode > 299) {
+    // it may have been rotated: the next call reads it anew
+    if (answer.statusCode === 401 && provider.spec.kind !== 'local' && provider.spec.apiKey)
+      forgetSecret(provider.spec.apiKey, gateway.secrets, keyOwner(provider.metadata));
     const text = (await readAtMost(answer.body, longestRefusal).catch(() => Buffer.alloc(0))).toString();
     const hide = { secrets: target.key === undefined ? [] : [target.key], texts: textsOf([chat.body.messages, chat.body.tools]) };
     throw providerRefusal(target.name, { status: answer.statusCode, retryAfter: answer.headers['retry-after'], text }, hide);
@@ -63,7 +68,9 @@ const isPassedOn = (call: ModelCall, error: unknown): boolean =>
 
 /** To the first route that answers; the next one is tried before the first token only. Aborted when the caller leaves. */
 export const forward: ModelCallStep = async (call) => {
-  const { routes } = required(call.model, 'the model').spec;
+  const { routes, filter } = required(call.model, 'the model').spec;
+  const mask = maskerFor(filter);
+  if (mask) Object.assign(call, { mask, masked: {} });
   for (const [index, route] of routes.entries()) {
     try {
       return await tryRoute(call, route);

@@ -5,6 +5,7 @@ import { defaultTenancy, type Tenancy } from '../../schema/ids.ts';
 import type { StoredResource } from '../../schema/resource.ts';
 import { type Decision, newDecisionId } from '../decide.ts';
 import type { GatewayContext } from '../gateway-context.ts';
+import type { MaskCounts, Masker } from '../mask/create-masker.ts';
 import type { Trace } from '../mcp/trace-context.ts';
 import type { Principal } from '../principal.ts';
 import type { ChatRequest } from './chat-request.ts';
@@ -40,6 +41,10 @@ export type ModelCall = {
   isForwarded?: boolean;
   /** What the provider charges for; undefined where the call cost nothing. */
   spent?: Spent;
+  /** For its answer; undefined where nothing is masked. */
+  mask?: Masker;
+  /** How much was masked. */
+  masked?: MaskCounts;
   /** Further facts for the audit row; no content. */
   readonly facts: Record<string, string | number | boolean>;
 };

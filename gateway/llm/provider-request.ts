@@ -1,6 +1,7 @@
 import { PlatformError } from '../../schema/errors.ts';
 import type { StoredResource } from '../../schema/resource.ts';
-import { resolveSecret } from '../../store/secrets/references.ts';
+import { resolveSecret, type SecretSources } from '../../store/secrets/references.ts';
+import type { SecretOwner } from '../../store/secrets/secret-owner.ts';
 import type { GatewayConfig } from '../gateway-config.ts';
 import type { Trace } from '../mcp/trace-context.ts';
 import { type ChatRequest, outputLimits } from './chat-request.ts';
@@ -19,22 +20,28 @@ const withPath = (base: string, ensureVersion: boolean): string => {
   return url.href;
 };
 
+/** Whose the key of a provider is. */
+export const keyOwner = ({ org, project, name }: Provider['metadata']): SecretOwner => ({
+  org,
+  project,
+  kind: 'Provider',
+  name,
+  field: 'apiKey',
+});
+
 /**
  * Finds the address and the key of a provider, at the time of use.
  * @throws {PlatformError} `secret_unavailable`
  */
 export const providerTarget = async (
-  { metadata: { name }, spec }: Provider,
-  {
-    localModelUrl,
-    localModelKey,
-    environment,
-    privateDirectory,
-  }: Pick<GatewayConfig, 'localModelUrl' | 'localModelKey' | 'environment' | 'privateDirectory'>,
+  { metadata, spec }: Provider,
+  { localModelUrl, localModelKey }: Pick<GatewayConfig, 'localModelUrl' | 'localModelKey'>,
+  secrets: SecretSources,
 ): Promise<ProviderTarget> => {
+  const { name } = metadata;
   const timeoutMs = spec.timeoutSeconds * 1000;
   if (spec.kind === 'local') return { name, url: withPath(localModelUrl, true), key: localModelKey, timeoutMs };
-  const key = spec.apiKey && (await resolveSecret(spec.apiKey, { environment, privateDirectory }));
+  const key = spec.apiKey && (await resolveSecret(spec.apiKey, secrets, keyOwner(metadata)));
   if (key !== undefined && !/^[\x21-\x7e]+$/.test(key))
     throw new PlatformError(
       'secret_unavailable',

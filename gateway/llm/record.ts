@@ -2,6 +2,7 @@ import type { NewAuditEvent } from '../../schema/audit-event.ts';
 import { isPlatformError, type PlatformError, toPlatformError } from '../../schema/errors.ts';
 import { countRefusal } from '../../store/ledger.ts';
 import { countUnknownCaller } from '../auth/count-unknown-caller.ts';
+import { maskFacts } from '../mask/create-masker.ts';
 import { putOnRecord } from '../observe-calls.ts';
 import { auditWho } from '../principal.ts';
 import { recordDecision } from '../record-decision.ts';
@@ -30,7 +31,7 @@ const auditEventOf = (call: ModelCall, rest: Pick<NewAuditEvent, 'kind' | 'outco
     outputTokens: spent?.outputTokens ?? null,
     costMicroUsd: spent?.costMicroUsd ?? null,
     basis: recorded.basis,
-    facts: { ...facts, ...recorded.facts, ...(spent?.isEstimated ? { usage: 'estimated' } : {}) },
+    facts: { ...facts, ...recorded.facts, ...maskFacts(call.masked), ...(spent?.isEstimated ? { usage: 'estimated' } : {}) },
     ...rest,
   };
 };

@@ -1,6 +1,7 @@
 import type { Dispatcher } from 'undici';
 import { isPlatformError } from '../../schema/errors.ts';
-import { type Answer, CallerLeft, type ModelCall } from './model-call.ts';
+import { createAnswerMasker } from './mask-answer.ts';
+import { type Answer, CallerLeft, type ModelCall, required } from './model-call.ts';
 import { unavailable } from './provider-error.ts';
 import type { Route } from './provider-request.ts';
 import { createEventSplitter } from './split-events.ts';
@@ -28,6 +29,7 @@ export const relayStream = async (
   const splitter = createEventSplitter(mostEventBytes);
   const tap = createStreamTap();
   const held: Buffer[] = [];
+  const mask = call.mask && createAnswerMasker(call.mask, required(call.masked, 'the counts'));
   let hasBegun = false;
   let isComplete = false;
 
@@ -50,10 +52,13 @@ export const relayStream = async (
       }
       hasBegun ||= reading === 'chunk' || reading === 'usage-only';
       if (reading === 'done') {
+        if (mask) passed.push(...mask.rest());
         held.push(event);
         break;
       }
-      if (reading !== 'usage-only' || wantsUsage) passed.push(event);
+      if (reading === 'usage-only' && !wantsUsage) continue;
+      if (mask && reading === 'chunk') passed.push(...mask.take(event));
+      else passed.push(event);
     }
     await writeEvents(call, passed);
     return held.length > 0;
@@ -66,6 +71,7 @@ export const relayStream = async (
     const rest = splitter.rest();
     if (rest.length > 0 && (await take([Buffer.concat([rest, Buffer.from('\n\n')])]))) return;
     if (!tap.hasFinished()) throw unavailable(provider, 'ended its stream before the answer was complete');
+    if (mask) await writeEvents(call, mask.rest());
   };
 
   try {

@@ -2,7 +2,8 @@ import type { Dispatcher } from 'undici';
 import { z } from 'zod';
 import { PlatformError } from '../../schema/errors.ts';
 import { bytesOfTexts, tokensOfBytes } from './estimate-tokens.ts';
-import { type Answer, CallerLeft, type ModelCall } from './model-call.ts';
+import { maskCompletion } from './mask-answer.ts';
+import { type Answer, CallerLeft, type ModelCall, required } from './model-call.ts';
 import { unavailable } from './provider-error.ts';
 import type { Route } from './provider-request.ts';
 import { readAtMost } from './read-at-most.ts';
@@ -52,5 +53,5 @@ export const relayWhole = async (
       `The answer of the model provider ${provider} is larger than ${mostBytes} bytes; ask for less.`,
     );
   if (!completion) throw unavailable(provider, 'answered something that is no chat completion');
-  return { kind: 'whole', body: bytes };
+  return { kind: 'whole', body: call.mask ? maskCompletion(bytes, call.mask, required(call.masked, 'the counts')) : bytes };
 };

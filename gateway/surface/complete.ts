@@ -14,6 +14,7 @@ import { expandTemplate } from './expand-template.ts';
 import { argumentsOf, type Exposed, type Source } from './exposed.ts';
 import { unmapArguments } from './map-uris.ts';
 import { matchesPatterns } from './match-patterns.ts';
+import { maskReply } from './present-result.ts';
 import { recordUse, type Use } from './record-use.ts';
 import { argumentRefused, unknownPrompt, unknownResource } from './refuse.ts';
 import { resolveFacts } from './resolve-facts.ts';
@@ -196,8 +197,10 @@ export const createComplete = ({
           ...(Object.keys(others).length > 0 ? { context: { arguments: others } } : {}),
         },
         timeouts: callTimeouts(server),
+        mask: source.mask,
       });
-      return bounded(reply);
+      use.masked = {};
+      return maskReply(source, bounded(reply), use.masked);
     });
   };
 };

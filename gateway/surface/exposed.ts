@@ -1,6 +1,7 @@
 import type { Tenancy } from '../../schema/ids.ts';
 import type { ToolsetServer } from '../../schema/resources/toolset.ts';
 import type { Definition } from '../../store/definitions.ts';
+import type { Masker } from '../mask/create-masker.ts';
 import type { JsonObject } from '../mcp/message.ts';
 import type { McpServer } from '../upstream/upstream-pool.ts';
 import { unmapArguments } from './map-uris.ts';
@@ -16,6 +17,8 @@ export type Source = {
   whenServerFails: 'open' | 'closed';
   /** Says at this endpoint which source a mapped URI belongs to: `server`, or at bare `/mcp` `project.toolset.server`. */
   key: string;
+  /** For what comes back; undefined where nothing is masked. */
+  mask?: Masker;
 };
 
 /** A tool, prompt or resource template as callers see it; routing goes by tables of these, never by splitting names. */

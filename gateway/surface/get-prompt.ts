@@ -68,8 +68,10 @@ export const createGetPrompt =
           params: { name: pinned.name, ...(Object.keys(own).length > 0 ? { arguments: own } : {}) },
           name: pinned.name,
           timeouts: callTimeouts(server),
+          mask: item.mask,
         });
       });
-      return presentResult(request, item, reply, directory);
+      use.masked = {};
+      return presentResult(request, item, reply, directory, use.masked);
     });
   };

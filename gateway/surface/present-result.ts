@@ -1,4 +1,5 @@
 import { PlatformError } from '../../schema/errors.ts';
+import type { MaskCounts } from '../mask/create-masker.ts';
 import type { ClientRequest } from '../mcp/client-request.ts';
 import { isObject, type JsonObject, type Reply } from '../mcp/message.ts';
 import { bytesOver } from '../tool-call/bytes-over.ts';
@@ -37,6 +38,14 @@ export const presentUris = (
   return directory.expose(request, source, uris).then((rewrite) => ({ kind: 'result', result: mapUris(result, rewrite) }));
 };
 
+/** A reply in which what the source's filter asks for is masked, errors too; `counts` gets how much. */
+export const maskReply = ({ mask }: Pick<Source, 'mask'>, reply: Reply, counts: MaskCounts): Reply => {
+  if (!mask) return reply;
+  return reply.kind === 'error'
+    ? { kind: 'error', error: mask.json(reply.error, counts) }
+    : { kind: 'result', result: mask.json(reply.result, counts) };
+};
+
 /**
  * A server's answer to a use, as its caller may have it: within the limit, and with URIs as the caller knows them.
  * @throws {PlatformError} `result_too_large`
@@ -46,7 +55,8 @@ export const presentResult = (
   source: Source,
   reply: Reply,
   directory: Pick<ResourceDirectory, 'expose'>,
+  counts: MaskCounts,
 ): Reply | Promise<Reply> => {
   if (reply.kind === 'result') assertFits(`The MCP server ${source.server.metadata.name}`, reply.result);
-  return presentUris(request, source, reply, directory);
+  return presentUris(request, source, maskReply(source, reply, counts), directory);
 };

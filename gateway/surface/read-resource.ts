@@ -101,9 +101,11 @@ export const createReadResource = ({
           params: { uri },
           name: uri,
           timeouts: callTimeouts(source.server),
+          mask: source.mask,
         });
       });
-      return withHints(await presentResult(request, source, notFoundIn(reply, request, given), directory), request);
+      use.masked = {};
+      return withHints(await presentResult(request, source, notFoundIn(reply, request, given), directory, use.masked), request);
     });
   };
 };

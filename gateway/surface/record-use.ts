@@ -4,6 +4,7 @@ import { isPlatformError, toPlatformError } from '../../schema/errors.ts';
 import { countRefusal } from '../../store/ledger.ts';
 import { type Decision, newDecisionId } from '../decide.ts';
 import type { GatewayContext } from '../gateway-context.ts';
+import { type MaskCounts, maskFacts } from '../mask/create-masker.ts';
 import type { ClientRequest } from '../mcp/client-request.ts';
 import type { Reply } from '../mcp/message.ts';
 import { traceOf } from '../mcp/trace-context.ts';
@@ -23,6 +24,8 @@ export type Use = {
   decision?: Decision;
   facts?: ArgumentFacts;
   isolation?: number;
+  /** How much was masked of the answer. */
+  masked?: MaskCounts;
 };
 
 const refusals = new Set(['prompt_unknown', 'resource_unknown', 'argument_refused', 'request_invalid']);
@@ -31,7 +34,7 @@ const longestName = 512;
 const eventOf = (
   gateway: GatewayContext,
   request: ClientRequest,
-  { action, name, startedAt, source, decision, facts, isolation }: Use,
+  { action, name, startedAt, source, decision, facts, isolation, masked }: Use,
   rest: Pick<NewAuditEvent, 'kind' | 'decision' | 'outcome'> & Partial<NewAuditEvent>,
 ): NewAuditEvent => {
   const tenancy = source?.tenancy ?? tenancyOf(request);
@@ -54,6 +57,7 @@ const eventOf = (
       ...(facts ? { paths: facts.paths, hosts: facts.hosts, bytes: facts.bytes } : {}),
       ...recorded.facts,
       ...(isolation === undefined ? {} : { isolation }),
+      ...maskFacts(masked),
     },
     ...rest,
   };

@@ -2,6 +2,7 @@ import type { Tenancy } from '../../schema/ids.ts';
 import { type ToolsetServer, type ToolsetSpec, ToolsetSpecSchema } from '../../schema/resources/toolset.ts';
 import type { Declared } from '../../store/declared.ts';
 import { type Definition, type DefinitionKind, isUsable } from '../../store/definitions.ts';
+import { maskerFor } from '../mask/create-masker.ts';
 import type { Exposed, Source } from './exposed.ts';
 import { matchesPatterns } from './match-patterns.ts';
 import { showDefinition } from './show-definition.ts';
@@ -54,7 +55,9 @@ const definitionsOf = (declared: Declared, { tenancy, server }: Pick<Source, 'te
 const sourcesOf = (declared: Declared, tenancy: Tenancy, toolset: string, spec: ToolsetSpec): Source[] =>
   spec.servers.flatMap((part) => {
     const server = declared.find('McpServer', tenancy, part.name);
-    return server ? [{ tenancy, toolset, server, part, whenServerFails: spec.whenServerFails, key: part.name }] : [];
+    if (!server) return [];
+    const mask = maskerFor(spec.filter, server.spec.filter);
+    return [{ tenancy, toolset, server, part, whenServerFails: spec.whenServerFails, key: part.name, ...(mask ? { mask } : {}) }];
   });
 
 /** Everything of a source that may be exposed, before names are compared with those of other servers. */

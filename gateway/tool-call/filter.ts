@@ -1,5 +1,6 @@
 import { isPlatformError, PlatformError } from '../../schema/errors.ts';
 import type { JsonObject, Reply } from '../mcp/message.ts';
+import { maskReply } from '../surface/present-result.ts';
 import { maxResultBytes } from '../upstream/result-too-large.ts';
 import { bytesOver } from './bytes-over.ts';
 import { presentToolResult, toolError } from './present-tool-result.ts';
@@ -29,8 +30,10 @@ export const filter: ToolCallStep = async (call, next) => {
     if (isPlatformError(error) && error.code === 'result_too_large') return tooLarge(call.name, '');
     throw error;
   }
-  if (reply.kind === 'error') return reply;
+  const tool = required(call.tool, 'the tool');
+  if (tool.mask) call.masked = {};
+  if (reply.kind === 'error') return maskReply(tool, reply, call.masked ?? {});
   const bytes = sizeOver(reply.result);
   if (bytes !== undefined) return tooLarge(call.name, Number.isFinite(bytes) ? ` of ${bytes} bytes` : '');
-  return presentToolResult(call.request, required(call.tool, 'the tool'), reply, call.directory);
+  return presentToolResult(call.request, tool, reply, call.directory, call.masked);
 };

@@ -41,14 +41,14 @@ const reconnect = async (call: ToolCall, cause: unknown): Promise<Connection> =>
  * reads also where that is merely said.
  */
 export const forward: ToolCallStep = async (call) => {
-  const { server, pinned } = required(call.tool, 'the tool');
+  const { server, pinned, mask } = required(call.tool, 'the tool');
   const { gateway, pool, request, operationId } = call;
   const outlivesCaller = !isReadOnly(call) && call.isNamedOperation;
   const signal = outlivesCaller ? never : request.signal;
   const mayGoAgain = isReadOnly(call) ? mayReadAgain : maySendAgain;
   const parameterHeaders = unknownParameterHeaders(call);
   const send = async (connection: Connection): Promise<Reply> => {
-    const exchange = { gateway, pool, request, server, connection, operationId, signal, timeouts: callTimeouts(server) };
+    const exchange = { gateway, pool, request, server, connection, operationId, signal, timeouts: callTimeouts(server), mask };
     const reply = await exchangeWithServer({
       ...exchange,
       method: 'tools/call',

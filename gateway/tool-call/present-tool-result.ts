@@ -1,8 +1,9 @@
 import { PlatformError } from '../../schema/errors.ts';
+import type { MaskCounts } from '../mask/create-masker.ts';
 import type { ClientRequest } from '../mcp/client-request.ts';
 import type { JsonObject, Reply } from '../mcp/message.ts';
 import type { Exposed } from '../surface/exposed.ts';
-import { isComplete, presentUris } from '../surface/present-result.ts';
+import { isComplete, maskReply, presentUris } from '../surface/present-result.ts';
 import type { ResourceDirectory } from '../surface/resource-directory.ts';
 import { faultIn } from './fault-in.ts';
 
@@ -26,10 +27,12 @@ export const presentToolResult = (
   tool: Exposed,
   reply: Reply,
   directory: Pick<ResourceDirectory, 'expose'>,
+  masked: MaskCounts = {},
 ): Reply | Promise<Reply> => {
-  if (reply.kind === 'error' || !isComplete(reply.result)) return reply;
+  if (reply.kind === 'error' || !isComplete(reply.result)) return maskReply(tool, reply, masked);
   const fault = faultOf(tool, reply.result);
-  if (fault === undefined) return presentUris(request, tool, reply, directory);
+  // masked after it was compared with its schema, which speaks of what the server has
+  if (fault === undefined) return presentUris(request, tool, maskReply(tool, reply, masked), directory);
   return toolError(
     new PlatformError('result_invalid', `${tool.name} ran, and its result is not what its output schema promises: ${fault}.`),
   );

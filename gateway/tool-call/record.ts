@@ -3,6 +3,7 @@ import { isPlatformError, PlatformError, toPlatformError } from '../../schema/er
 import { countRefusal } from '../../store/ledger.ts';
 import { newDecisionId } from '../decide.ts';
 import { RpcRefusal } from '../exchange/error-reply.ts';
+import { maskFacts } from '../mask/create-masker.ts';
 import type { Reply } from '../mcp/message.ts';
 import { traceOf } from '../mcp/trace-context.ts';
 import { putOnRecord } from '../observe-calls.ts';
@@ -61,6 +62,7 @@ export const auditEventOf = (call: ToolCall, rest: Pick<NewAuditEvent, 'kind' | 
       ...(call.approvalId ? { approval: call.approvalId } : {}),
       ...(facts ? { bytes: facts.bytes, hosts: facts.hosts } : {}),
       ...(call.connection ? { isolation: call.connection.isolation } : {}),
+      ...(call.masked ? maskFacts(call.masked) : {}),
       ...(facts ? { paths: facts.paths } : {}),
       ...(call.isReplay ? { replay: true } : {}),
       ...recorded.facts,

@@ -4,6 +4,7 @@ import { PlatformError } from '../../schema/errors.ts';
 import { canonicalJson } from '../../store/resources.ts';
 import type { Decision } from '../decide.ts';
 import type { GatewayContext } from '../gateway-context.ts';
+import type { MaskCounts } from '../mask/create-masker.ts';
 import type { ClientRequest } from '../mcp/client-request.ts';
 import type { JsonObject, Reply } from '../mcp/message.ts';
 import type { Exposed } from '../surface/exposed.ts';
@@ -35,6 +36,8 @@ export type ToolCall = {
   isReplay?: boolean;
   /** Of people, where the call needs one. */
   approvalId?: string;
+  /** How much was masked of its answer. */
+  masked?: MaskCounts;
   /** Who approved it. */
   approvers?: string[];
 };

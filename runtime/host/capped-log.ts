@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { type FileHandle, open, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
+import { redactLines } from './redact-lines.ts';
 
 const maximumBytes = 1024 * 1024;
 
@@ -13,11 +14,12 @@ export const serverLogPath = (logDirectory: string, id: string): string => {
 
 /**
  * A log file that never grows beyond 1 MiB: full, it becomes `<path>.1` in place of the one before, and a new one begins.
- * It takes what comes at the disk's pace, so a chatty server is slowed down instead of filling memory; a failing disk loses lines, not the server.
+ * What looks like a secret is replaced, line by line. It takes what comes at the disk's pace, so a chatty server is slowed down instead of filling memory; a failing disk loses lines, not the server.
  */
 export const createCappedLog = (path: string): Writable => {
   let file: FileHandle | undefined;
   let size = 0;
+  const lines = redactLines();
   const write = async (chunk: Buffer): Promise<void> => {
     if (file === undefined) {
       file = await open(path, 'a', 0o600);
@@ -35,7 +37,17 @@ export const createCappedLog = (path: string): Writable => {
   };
   return new Writable({
     write: (chunk: Buffer, _encoding, done) => {
-      write(chunk).then(
+      const clean = lines.take(chunk);
+      if (clean.length === 0) return done();
+      write(clean).then(
+        () => done(),
+        () => done(),
+      );
+    },
+    final: (done) => {
+      const rest = lines.rest();
+      if (rest.length === 0) return done();
+      write(rest).then(
         () => done(),
         () => done(),
       );

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { NameSchema, ToolNameSchema } from '../ids.ts';
+import { ResultFilterSchema } from './result-filter.ts';
 
 const ownName = z.string().min(1).max(256);
 const names = z.array(ownName).min(1).max(1000);
@@ -59,5 +60,7 @@ export const ToolsetSpecSchema = z.strictObject({
     .default('{server}__'),
   conflicts: z.enum(['fail', 'priority', 'manual']).default('fail'),
   whenServerFails: z.enum(['open', 'closed']).default('open'),
+  /** What is done to all that comes back by it, beside what its servers say. */
+  filter: ResultFilterSchema.optional(),
 });
 export type ToolsetSpec = z.infer<typeof ToolsetSpecSchema>;

@@ -217,11 +217,13 @@ describe('what a provider gets', () => {
 
   test('goes to the address below the base address, whose path and query stay', async () => {
     const target = (providerSpec: object) =>
-      providerTarget({ metadata: { name: 'p' }, spec: { timeoutSeconds: 3, ...providerSpec } } as StoredResource<'Provider'>, {
-        localModelUrl: 'http://127.0.0.1:7424',
-        localModelKey: 'local-key',
-        environment: { KEY: 'k-1', BROKEN: 'a\nb' },
-      });
+      providerTarget(
+        { metadata: { name: 'p' }, spec: { timeoutSeconds: 3, ...providerSpec } } as StoredResource<'Provider'>,
+        { localModelUrl: 'http://127.0.0.1:7424', localModelKey: 'local-key' },
+        {
+          environment: { KEY: 'k-1', BROKEN: 'a\nb' },
+        },
+      );
     expect(await target({ kind: 'openai-compatible', baseUrl: 'https://host/v1/' })).toEqual({
       name: 'p',
       url: 'https://host/v1/chat/completions',

@@ -30,3 +30,15 @@ test('names a file after its instance, and no two instances share one', () => {
   expect(path).toMatch(/^\/logs\/default_default_fs_run_1-[0-9a-f]{8}\.log$/);
   expect(serverLogPath('/logs', 'default/default_fs/run_1')).not.toBe(path);
 });
+
+test('keeps no token that a server writes to its error output, also when it comes in pieces', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'quarterdeck-log-'));
+  const path = join(folder, 'server.log');
+  const log = createCappedLog(path);
+  const text = 'started\nkey sk-0123456789abcdefghij is used\nlast line with ghp_0123456789abcdefghijABCDEF';
+  for (const byte of Buffer.from(text)) log.write(Buffer.from([byte]));
+  log.end();
+  await finished(log);
+  expect(await readFile(path, 'utf8')).toMatch(/^started\nkey \[secret:[0-9a-f]{12}\] is used\nlast line with \[secret:[0-9a-f]{12}\]$/);
+  await rm(folder, { recursive: true });
+});

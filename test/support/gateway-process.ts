@@ -19,7 +19,8 @@ export const startGatewayProcess = async (
   { execArgv = [], tracing }: { execArgv?: string[]; tracing?: TracingOptions } = {},
 ) => {
   const child = fork(entry, ['gateway'], { stdio: ['ignore', 'ignore', execArgv.length > 0 ? 'ignore' : 'inherit', 'ipc'], execArgv });
-  const told: ConfigMessage = { type: 'config', config, logLevel: 'error', ...(tracing ? { tracing } : {}) };
+  const redactionKey = Buffer.alloc(32, 9).toString('base64');
+  const told: ConfigMessage = { type: 'config', config, logLevel: 'error', redactionKey, ...(tracing ? { tracing } : {}) };
   child.send(told);
   const [message] = (await once(child, 'message')) as [ProcessMessage];
   if (message.type !== 'ready') throw new Error('detail' in message ? message.detail : message.type);

@@ -50,6 +50,7 @@ export const startRunningModels = async ({ stallMs, ...overrides }: Partial<Gate
     operations: createOperationStore(database, log, deriveContentKeys(config.resultKey, 'operations'), 'test'),
     approvals: createApprovalAsks(database, log, approvalKeysOf(config.resultKey)),
     policy,
+    secrets: config,
     declared: () => declared,
     onDeclared: () => () => undefined,
     authenticate: createAuthenticator({

@@ -59,6 +59,7 @@ export const startSurfaceReplica = async (databaseUrl: string, instance: string 
     operations: createOperationStore(database, log, deriveContentKeys(resultKey, 'operations'), instance),
     approvals: createApprovalAsks(database, log, approvalKeysOf(resultKey)),
     policy,
+    secrets: config,
     declared: view.declared,
     onDeclared: view.onDeclared,
     authenticate: () => personOf('admin'),
