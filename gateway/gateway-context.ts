@@ -8,6 +8,7 @@ import type { Declared } from '../store/declared.ts';
 import type { OperationStore } from '../store/operations.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { GatewayConfig } from './gateway-config.ts';
+import type { Halts } from './limits/follow-halts.ts';
 import type { ObserveCall } from './observe-calls.ts';
 import type { Principal } from './principal.ts';
 
@@ -28,6 +29,8 @@ export type GatewayContext = {
   decisionFacts: Pick<DecisionFactsWriter, 'note'>;
   operations: OperationStore;
   approvals: ApprovalAsks;
+  /** What is halted, and what a halt would cut. */
+  halts: Halts;
   policy: PolicyEngine;
   /** The newest view of what is declared. */
   declared: () => Declared;

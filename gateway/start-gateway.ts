@@ -25,6 +25,7 @@ import type { GatewayConfig } from './gateway-config.ts';
 import type { GatewayContext } from './gateway-context.ts';
 import { keepInstanceLock } from './keep-instance-lock.ts';
 import { createLegacyEdge } from './legacy/create-legacy-edge.ts';
+import { followHalts } from './limits/follow-halts.ts';
 import { createModelHandler } from './llm/handle-models.ts';
 import { observeCalls } from './observe-calls.ts';
 import { recordRefused } from './record-refused.ts';
@@ -50,6 +51,7 @@ export const startGateway = async (
   const policy = createPolicyEngine();
   const view = followDeclared({ database, policy, verifyPolicies: createPolicyVerifier(config.policyPublicKey), logger });
   const decisionFacts = createDecisionFactsWriter({ database, logger });
+  const brake = followHalts({ database, logger });
   const releaseLock = await keepInstanceLock(database, instance);
 
   const log = createAuditLog({ database, process: 'gateway', key: config.auditKey });
@@ -66,6 +68,7 @@ export const startGateway = async (
     digestArguments: createArgumentDigest(config.auditKey),
     decisionFacts,
     operations: createOperationStore(database, log, deriveContentKeys(config.resultKey, 'operations'), instance),
+    halts: brake.halts,
     approvals: createApprovalAsks(database, log, approvalKeysOf(config.resultKey)),
     policy,
     declared: view.declared,
@@ -83,6 +86,7 @@ export const startGateway = async (
   const pool = createUpstreamPool({ context, host });
   const discovery = createServerDiscovery({ context, pool, host });
   view.onDeclared(() => void discovery.discover());
+  await brake.start();
   await view.begin();
   const surface = createSurface({ context, pool });
   const streams = createStreamGuard({ context, checkMs: config.streamCheckMs });
@@ -111,6 +115,7 @@ export const startGateway = async (
       await discovery.close();
       await pool.close();
       await view.close();
+      await brake.close();
       await context.unknownCallers.close();
       await context.operations.close();
       await Promise.all([context.audit.close(), decisionFacts.drained()]);

@@ -1,7 +1,9 @@
 import { isPlatformError } from '../../schema/errors.ts';
 import type { EdgeRequest } from '../edge/legacy-edge.ts';
 import type { GatewayContext } from '../gateway-context.ts';
+import { haltableOf } from '../limits/follow-halts.ts';
 import { principalKey } from '../surface/principal-key.ts';
+import { tenancyOf } from '../surface/record-listing.ts';
 
 /** With the two seconds that a token is believed, a stream outlives the right to hear it by 12 s at most. */
 const usualCheckMs = 10_000;
@@ -13,14 +15,14 @@ export type WatchStream = (from: EdgeRequest, end: () => void) => void;
 
 /**
  * Authenticates the callers of open streams again and again, as if they asked anew. A stream ends when its token is refused or has expired,
- * when the run it is for has ended, and when it is somebody else's rights by now: whoever still has some opens another.
+ * when the run it is for has ended, when it is halted (at once), and when it is somebody else's rights by now: whoever still has some opens another.
  * @param options.checkMs - how often
  */
 export const createStreamGuard = ({
-  context: { authenticate, config, logger },
+  context: { authenticate, config, logger, halts },
   checkMs = usualCheckMs,
 }: {
-  context: Pick<GatewayContext, 'authenticate' | 'logger'> & { config: Pick<GatewayContext['config'], 'publicUrl'> };
+  context: Pick<GatewayContext, 'authenticate' | 'logger' | 'halts'> & { config: Pick<GatewayContext['config'], 'publicUrl'> };
   checkMs?: number | undefined;
 }) => {
   type Watched = { from: EdgeRequest; end: () => void };
@@ -55,10 +57,20 @@ export const createStreamGuard = ({
     });
     return checking;
   };
+  const isHalted = ({ principal, endpoint }: EdgeRequest): boolean =>
+    halts.find(haltableOf(principal, tenancyOf({ principal, endpoint }))) !== undefined;
+  const stopHearing = halts.onChange(() => {
+    for (const each of [...watched])
+      if (isHalted(each.from)) {
+        watched.delete(each);
+        each.end();
+      }
+  });
   const timer = setInterval(() => void check(), checkMs).unref();
 
   const watch: WatchStream = (from, end) => {
     if (from.response.destroyed) return;
+    if (isHalted(from)) return end();
     const entry = { from, end };
     watched.add(entry);
     from.response.once('close', () => watched.delete(entry));
@@ -73,6 +85,7 @@ export const createStreamGuard = ({
     },
     close: async (): Promise<void> => {
       clearInterval(timer);
+      stopHearing();
       await checking;
     },
   };

@@ -25,7 +25,7 @@ export type Use = {
   isolation?: number;
 };
 
-const refusals = new Set(['prompt_unknown', 'resource_unknown', 'argument_refused', 'request_invalid']);
+const refusals = new Set(['prompt_unknown', 'resource_unknown', 'argument_refused', 'request_invalid', 'halted']);
 const longestName = 512;
 
 const eventOf = (
@@ -76,11 +76,12 @@ export const recordUse = async (gateway: GatewayContext, request: ClientRequest,
   } catch (thrown) {
     const error = toPlatformError(thrown);
     if (!isPlatformError(thrown)) logger.error({ err: thrown, action: use.action }, 'a use failed inside');
-    const isRefusal = refusals.has(error.code);
+    // what was cut had begun
+    const isRefusal = refusals.has(error.code) && error.facts.wasSent !== true;
     const event = eventOf(gateway, request, use, {
       kind: isRefusal ? 'refusal' : 'call',
       decision: isRefusal ? 'deny' : 'allow',
-      outcome: isRefusal ? 'refused' : request.signal.aborted ? 'cancelled' : 'error',
+      outcome: isRefusal ? 'refused' : request.signal.aborted || error.code === 'halted' ? 'cancelled' : 'error',
       errorCode: error.code,
     });
     putOnRecord(gateway, event, traceOf(request));

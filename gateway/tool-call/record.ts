@@ -20,6 +20,7 @@ const refusals = new Set([
   'not_permitted',
   'needs_person',
   'budget_exhausted',
+  'halted',
   'run_ended',
   'request_invalid',
   'operation_conflict',
@@ -76,6 +77,7 @@ const errorOf = (thrown: unknown): PlatformError =>
 /** A call that was sent and got no answer may have been done; one that its caller took back was cancelled. */
 const outcomeOfFailure = ({ code, facts }: PlatformError): NewAuditEvent['outcome'] => {
   if (facts.reason === 'caller') return 'cancelled';
+  if (code === 'halted') return 'cancelled';
   return code === 'operation_unknown' || (code === 'server_unavailable' && facts.wasSent === true) ? 'unknown' : 'error';
 };
 
@@ -95,7 +97,8 @@ export const record: ToolCallStep = async (call, next) => {
   } catch (thrown) {
     const error = errorOf(thrown);
     if (error.code === 'internal' && !isPlatformError(thrown)) logger.error({ err: thrown, tool: call.name }, 'a tool call failed inside');
-    const isRefusal = refusals.has(error.code);
+    // what was cut had begun
+    const isRefusal = refusals.has(error.code) && error.facts.wasSent !== true;
     // an intent that ended unknown has its rows already
     if (error.code !== 'operation_unknown' || call.isReplay)
       putOnRecord(

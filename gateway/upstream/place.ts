@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { qualifiedName } from '../../schema/ids.ts';
+import type { Haltable } from '../../policy/halt-index.ts';
 import type { ServerLaunchInput } from '../../schema/server-launch.ts';
 import type { ClientFacts } from '../mcp/client-request.ts';
 import { isForAll, isPerRun, isPerSession, launchOf, type RunOfServer } from '../mcp/launch-of.ts';
@@ -40,6 +41,20 @@ export const placeOf = (
   const capabilities = askableCapabilities(caller.client.capabilities);
   const key = `${caller.sessionKey}\n${JSON.stringify(capabilities)}`;
   return { ...place, key: `${base}\n${key}`, session: { key: caller.sessionKey, client: { ...(info ? { info } : {}), capabilities } } };
+};
+
+/** What of a place can be halted: its server, and the run or the agent that it serves alone. */
+export const haltableAt = ({ server: { metadata }, run, session }: Place): Haltable => {
+  const { org, project, name: server } = metadata;
+  const [kind, id] = session?.key.split(/:(.*)/s) ?? [];
+  return {
+    org,
+    project,
+    server,
+    ...(run ? { run: run.runId, fleet: run.fleet } : {}),
+    ...(kind === 'agent' && id !== undefined ? { agent: id } : {}),
+    ...(kind === 'person' && id !== undefined ? { person: id.slice(org.length + 1) } : {}),
+  };
 };
 
 /**

@@ -58,7 +58,7 @@ export const agents = pgTable('agents', {
   outputTokens: bigint('output_tokens', { mode: 'number' }).notNull().default(0),
   costMicroUsd: bigint('cost_micro_usd', { mode: 'number' }).notNull().default(0),
   deadlineAt: timestamp('deadline_at', { withTimezone: true }),
-  /** The approval that the agent waits for, and since when: the time of its role does not run meanwhile. */
+  /** The approval that the agent waits for (null where it waits until what is halted is lifted), and since when: the time of its role does not run meanwhile. */
   approvalId: text('approval_id'),
   waitingSince: timestamp('waiting_since', { withTimezone: true }),
   createdAt: created(),

@@ -18,6 +18,7 @@ import { closeDatabase, openDatabase } from '../../store/database.ts';
 import { holdInstanceLock } from '../../store/operations.ts';
 import { createLogger } from '../../telemetry/logger.ts';
 import { pollUntil } from './poll-until.ts';
+import { nothingHalted } from './no-limits.ts';
 
 export type Handler = (request: ClientRequest) => Promise<Reply> | Reply;
 
@@ -106,6 +107,7 @@ export const startLegacyReplica = async ({
     config: { resultKey: Buffer.alloc(32, 7).toString('base64') } as never,
     database,
     instance,
+    halts: nothingHalted,
     logger: createLogger({ name: 'test', level: 'silent' }),
     now,
     authenticate: (authorization: string | undefined) => {

@@ -20,6 +20,7 @@ import { approvalKeysOf, deriveContentKeys } from '../../store/secrets/seal.ts';
 import { createLogger } from '../../telemetry/logger.ts';
 import { auditKey, openAuditLog } from './audit-log.ts';
 import { pollUntil } from './poll-until.ts';
+import { nothingHalted } from './no-limits.ts';
 
 export const personOf = (id: string): Principal => ({
   kind: 'person',
@@ -51,6 +52,7 @@ export const startSurfaceReplica = async (databaseUrl: string, instance: string 
   const context: GatewayContext = {
     config,
     instance,
+    halts: nothingHalted,
     database,
     audit: createAuditWriter({ database, log, logger }),
     decisionFacts: createDecisionFactsWriter({ database, logger }),
