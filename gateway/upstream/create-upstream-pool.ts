@@ -7,7 +7,7 @@ import { endSessionAt } from './end-session-at.ts';
 import type { HostClient } from './host-client.ts';
 import { isDeclared } from './is-declared.ts';
 import { createListenHubs } from './listen-hubs.ts';
-import { haltableAt, type Place, placeOf } from './place.ts';
+import { haltableAt, haltableInstance, type Place, placeOf } from './place.ts';
 import { ServerConnection } from './server-connection.ts';
 import type { ReadyEntry } from './server-entry.ts';
 import { createServerHealth } from './server-health.ts';
@@ -93,6 +93,8 @@ export const createUpstreamPool = ({
         if (context.halts.find(haltableAt(entry.place))) await table.retire(entry, { stopsInstance: true });
       }),
     );
+    // what this replica has nothing to do with: started for another one, or before this one was there
+    for (const id of await host.list()) if (context.halts.find(haltableInstance(id))) await host.stop(id);
   };
   const stopHearing = context.halts.onChange((index) => {
     if (!index.isEmpty) dropHalted().catch((err) => logger.warn({ err }, 'what stands for something halted could not be let go'));

@@ -57,6 +57,12 @@ export const haltableAt = ({ server: { metadata }, run, session }: Place): Halta
   };
 };
 
+/** What of an instance can be halted, as far as its id says it: `org/project/server`, and the run that it serves alone. */
+export const haltableInstance = (id: string): Haltable => {
+  const [org = '', project = '', server, run] = id.split('/');
+  return { org, project, server, ...(run?.startsWith('run_') ? { run } : {}) };
+};
+
 /**
  * What the host runs for a place; undefined for a server by URL.
  * @throws {PlatformError} `input_invalid`

@@ -23,15 +23,17 @@ test('an agent that is halted at its model step or its call waits there, and goe
   const rows = memoryRows({ read: 1 }, { runId: runIdFrom(randomBytes(10)) });
   const halted = { kind: 'waits' as const, approvalId: haltLifted, waitMs: 600_000 };
   const asked = { model: 0, tool: 0 };
-  let isHalted = true;
-  rows.script.onModel = async ({ steps }) => {
+  const state = { isHalted: true, hasCalled: false };
+  rows.script.onModel = async () => {
     asked.model += 1;
-    if (isHalted) return halted;
-    return steps <= 2 ? { kind: 'calls', transcriptDigest: 'left-1', calls: [{ index: 0, tool: 't', operationId: 'op-0' }] } : ended('done');
+    if (state.isHalted) return halted;
+    if (state.hasCalled) return ended('done');
+    Object.assign(state, { hasCalled: true, isHalted: true });
+    return { kind: 'calls', transcriptDigest: 'left-1', calls: [{ index: 0, tool: 't', operationId: 'op-0' }] };
   };
   rows.script.onTool = async () => {
     asked.tool += 1;
-    return isHalted ? halted : undefined;
+    return state.isHalted ? halted : undefined;
   };
   workers = await startWorkers(bundle, rows.activities);
   const { fleetId, org, project } = rows;
@@ -45,9 +47,12 @@ test('an agent that is halted at its model step or its call waits there, and goe
   await expect.poll(() => asked.model, { timeout: 15_000 }).toBe(1);
   await tell();
   await expect.poll(() => asked.model, { timeout: 15_000 }).toBe(2);
-  isHalted = false;
+  state.isHalted = false;
+  await tell();
+  await expect.poll(() => asked.tool, { timeout: 15_000 }).toBe(1);
+  state.isHalted = false;
   await tell();
   await handle.result();
   expect(rows.statesOf()).toEqual(['done']);
-  expect(asked.tool).toBeGreaterThan(0);
+  expect(asked.tool).toBe(2);
 });
