@@ -8,6 +8,7 @@ import { createAuditWriter } from '../store/audit-writer.ts';
 import { closeDatabase, openDatabase } from '../store/database.ts';
 import { createDecisionFactsWriter } from '../store/decision-facts.ts';
 import { createOperationStore } from '../store/operations.ts';
+import { createRateWindows } from '../store/rate-windows.ts';
 import { createPolicyVerifier } from '../store/secrets/policy-signature.ts';
 import { approvalKeysOf, deriveContentKeys } from '../store/secrets/seal.ts';
 import { createLogger } from '../telemetry/logger.ts';
@@ -26,6 +27,7 @@ import type { GatewayContext } from './gateway-context.ts';
 import { keepInstanceLock } from './keep-instance-lock.ts';
 import { createLegacyEdge } from './legacy/create-legacy-edge.ts';
 import { followHalts } from './limits/follow-halts.ts';
+import { keepRates } from './limits/keep-rates.ts';
 import { createModelHandler } from './llm/handle-models.ts';
 import { observeCalls } from './observe-calls.ts';
 import { recordRefused } from './record-refused.ts';
@@ -52,6 +54,8 @@ export const startGateway = async (
   const view = followDeclared({ database, policy, verifyPolicies: createPolicyVerifier(config.policyPublicKey), logger });
   const decisionFacts = createDecisionFactsWriter({ database, logger });
   const brake = followHalts({ database, logger });
+  const rates = keepRates({ take: createRateWindows(database) });
+  view.onDeclared(rates.take);
   const releaseLock = await keepInstanceLock(database, instance);
 
   const log = createAuditLog({ database, process: 'gateway', key: config.auditKey });
@@ -69,6 +73,7 @@ export const startGateway = async (
     decisionFacts,
     operations: createOperationStore(database, log, deriveContentKeys(config.resultKey, 'operations'), instance),
     halts: brake.halts,
+    rates,
     approvals: createApprovalAsks(database, log, approvalKeysOf(config.resultKey)),
     policy,
     declared: view.declared,

@@ -33,6 +33,7 @@ export const errorKinds = {
   port_taken: { status: 500, retryable: false, title: 'A port is taken' },
   prompt_unknown: { status: 404, retryable: false, title: 'There is no such prompt' },
   provider_refused: { status: 502, retryable: false, title: 'The model provider refuses the request' },
+  rate_exhausted: { status: 429, retryable: true, title: 'Too many calls in a while' },
   replica_lost: { status: 503, retryable: false, title: 'The replica that ran the request is gone' },
   request_invalid: { status: 400, retryable: false, title: 'The request is malformed' },
   request_too_large: { status: 413, retryable: false, title: 'The request is too large' },

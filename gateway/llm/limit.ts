@@ -20,7 +20,7 @@ const refusals: Readonly<Record<ReservationRefusal, string>> = {
 const underWay = new Set<string>();
 
 /** Sets one step and the worst case in tokens aside before anything happens; people have no limits of this kind. */
-export const limit: ModelCallStep = async (call, next) => {
+const reserved: ModelCallStep = async (call, next) => {
   const { principal, gateway } = call;
   if (principal?.kind !== 'agent') return next();
   const chat = required(call.chat, 'the request');
@@ -49,4 +49,12 @@ export const limit: ModelCallStep = async (call, next) => {
   } finally {
     underWay.delete(operation);
   }
+};
+
+/** Holds the call to the rates that are declared, and an agent to what its role may use up. */
+export const limit: ModelCallStep = (call, next) => {
+  const { rates } = call.gateway;
+  if (rates.isEmpty) return reserved(call, next);
+  const principal = required(call.principal, 'the caller');
+  return rates.within(principal, required(call.model, 'the model'), undefined, () => reserved(call, next));
 };

@@ -14,7 +14,7 @@ import { expandTemplate } from './expand-template.ts';
 import { argumentsOf, type Exposed, type Source } from './exposed.ts';
 import { unmapArguments } from './map-uris.ts';
 import { matchesPatterns } from './match-patterns.ts';
-import { recordUse, type Use } from './record-use.ts';
+import { recordUse, type Use, withinRates } from './record-use.ts';
 import { argumentRefused, unknownPrompt, unknownResource } from './refuse.ts';
 import { resolveFacts } from './resolve-facts.ts';
 import type { ResourceDirectory } from './resource-directory.ts';
@@ -183,7 +183,7 @@ export const createComplete = ({
       });
       if (use.decision.effect === 'deny') throw argumentRefused(named, use.decision);
       const { [asked.name]: value = '', ...others } = values;
-      const reply = await exchangeWithServer({
+      const exchange = {
         gateway: context,
         pool,
         request,
@@ -196,8 +196,8 @@ export const createComplete = ({
           ...(Object.keys(others).length > 0 ? { context: { arguments: others } } : {}),
         },
         timeouts: callTimeouts(server),
-      });
-      return bounded(reply);
+      };
+      return bounded(await withinRates(context, request, server, () => exchangeWithServer(exchange)));
     });
   };
 };

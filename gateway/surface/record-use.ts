@@ -25,7 +25,7 @@ export type Use = {
   isolation?: number;
 };
 
-const refusals = new Set(['prompt_unknown', 'resource_unknown', 'argument_refused', 'request_invalid', 'halted']);
+const refusals = new Set(['prompt_unknown', 'resource_unknown', 'argument_refused', 'request_invalid', 'halted', 'rate_exhausted']);
 const longestName = 512;
 
 const eventOf = (
@@ -64,6 +64,14 @@ const outcomeOf = (reply: Reply): NewAuditEvent['outcome'] => {
   return reply.result.resultType === 'input_required' ? 'pending' : 'ok';
 };
 
+/** A use that goes to a server, within the rates that hold for it. */
+export const withinRates = (
+  { rates }: GatewayContext,
+  { principal }: ClientRequest,
+  server: Source['server'],
+  work: () => Promise<Reply>,
+): Promise<Reply> => (rates.isEmpty ? work() : rates.within(principal, server, undefined, work));
+
 /** Wraps a use: each leaves one row, refusals too; no row, no use. */
 export const recordUse = async (gateway: GatewayContext, request: ClientRequest, use: Use, work: () => Promise<Reply>): Promise<Reply> => {
   const { audit, database, logger } = gateway;
@@ -85,7 +93,8 @@ export const recordUse = async (gateway: GatewayContext, request: ClientRequest,
       errorCode: error.code,
     });
     putOnRecord(gateway, event, traceOf(request));
-    if (isRefusal && request.principal.kind === 'agent') await countRefusal(database, request.principal.agentId).catch(() => undefined);
+    if (isRefusal && !error.isRetryable && request.principal.kind === 'agent')
+      await countRefusal(database, request.principal.agentId).catch(() => undefined);
     throw error;
   }
 };

@@ -26,8 +26,15 @@ const reserved = async (call: ToolCall, { agentId }: AgentPrincipal, next: () =>
   );
 };
 
-/** Sets one call of the agent's limit aside before anything happens; a retry with the same operation id costs nothing more. */
+/**
+ * Holds the call to the rates that are declared, and sets one call of the agent's limit aside before anything happens; a retry with the same
+ * operation id costs nothing more of that.
+ */
 export const limit: ToolCallStep = (call, next) => {
   const { principal } = call.request;
-  return principal.kind === 'agent' ? reserved(call, principal, next) : next();
+  const { rates } = call.gateway;
+  const reserving = principal.kind === 'agent' ? () => reserved(call, principal, next) : next;
+  if (rates.isEmpty) return reserving();
+  const { server, pinned } = required(call.tool, 'the tool');
+  return rates.within(principal, server, pinned.name, reserving);
 };

@@ -21,6 +21,7 @@ const refusals = new Set([
   'needs_person',
   'budget_exhausted',
   'halted',
+  'rate_exhausted',
   'run_ended',
   'request_invalid',
   'operation_conflict',
@@ -111,8 +112,8 @@ export const record: ToolCallStep = async (call, next) => {
         }),
         traceOf(request),
       );
-    // whoever waits for a person was not refused yet
-    if (isRefusal && error.code !== 'needs_person' && request.principal.kind === 'agent')
+    // whoever waits for a person was not refused yet, nor was who may come again
+    if (isRefusal && error.code !== 'needs_person' && !error.isRetryable && request.principal.kind === 'agent')
       await countRefusal(database, request.principal.agentId).catch(() => undefined);
     throw thrown instanceof RpcRefusal ? thrown : error;
   }

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { NameSchema, ToolNameSchema } from '../ids.ts';
+import { mostRates, RateSchema } from './rate.ts';
 
 /** What an agent of the role may use up; each is reserved before a call. Tokens count prompt and answer together. */
 export const AgentLimitsSchema = z.strictObject({
@@ -27,6 +28,8 @@ export const AgentRoleSpecSchema = z
     model: NameSchema,
     toolset: NameSchema.optional(),
     limits: AgentLimitsSchema.prefault({}),
+    /** Of all agents of the role, or each of them. */
+    rates: z.array(RateSchema).max(mostRates).optional(),
     requiredCalls: z.array(ToolNameSchema).default([]),
     output: z.record(z.string(), z.unknown()).refine((schema) => schema.type === 'object', 'a JSON Schema whose root has `type: object`'),
   })

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { NameSchema, ToolNameSchema } from '../ids.ts';
+import { mostRates, ServerRateSchema } from './rate.ts';
 
 const cagePath = z.string().regex(/^\/[A-Za-z0-9._/-]*$/, 'an absolute path inside the cage, such as `/input`');
 
@@ -35,6 +36,7 @@ const shared = {
   timeoutSeconds: z.number().int().min(1).max(3600).default(60),
   /** How long a request may take in all, whatever is said or asked meanwhile; ten minutes, or `timeoutSeconds` where that is longer. */
   totalTimeoutSeconds: z.number().int().min(1).max(3600).optional(),
+  rates: z.array(ServerRateSchema).max(mostRates).optional(),
 };
 
 const processFields = {

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { NameSchema } from '../ids.ts';
 import { SecretReferenceSchema } from './metadata.ts';
+import { mostRates, RateSchema } from './rate.ts';
 
 /** A model provider and the reference of its key: any OpenAI-compatible URL, or the small model that runs on this machine. */
 export const ProviderSpecSchema = z.discriminatedUnion('kind', [
@@ -37,5 +38,6 @@ export const ModelSpecSchema = z.strictObject({
   contextTokens: z.number().int().min(512).max(10_000_000).default(32_768),
   maxOutputTokens: z.number().int().min(16).max(1_000_000).default(2048),
   temperature: z.number().min(0).max(2).optional(),
+  rates: z.array(RateSchema).max(mostRates).optional(),
 });
 export type ModelSpec = z.infer<typeof ModelSpecSchema>;

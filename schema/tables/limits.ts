@@ -26,4 +26,6 @@ export const rateWindows = pgTable('rate_windows', {
   key: text().primaryKey(),
   startedAt: timestamp('started_at', { withTimezone: true }).notNull(),
   taken: integer().notNull(),
+  /** What the last taker got: how a statement says what it gave. */
+  granted: integer().notNull(),
 });

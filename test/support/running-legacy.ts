@@ -18,7 +18,7 @@ import { closeDatabase, openDatabase } from '../../store/database.ts';
 import { holdInstanceLock } from '../../store/operations.ts';
 import { createLogger } from '../../telemetry/logger.ts';
 import { pollUntil } from './poll-until.ts';
-import { nothingHalted } from './no-limits.ts';
+import { nothingHalted, nothingLimited } from './no-limits.ts';
 
 export type Handler = (request: ClientRequest) => Promise<Reply> | Reply;
 
@@ -108,6 +108,7 @@ export const startLegacyReplica = async ({
     database,
     instance,
     halts: nothingHalted,
+    rates: nothingLimited,
     logger: createLogger({ name: 'test', level: 'silent' }),
     now,
     authenticate: (authorization: string | undefined) => {

@@ -20,7 +20,7 @@ import { createOperationStore } from '../../store/operations.ts';
 import { approvalKeysOf, deriveContentKeys } from '../../store/secrets/seal.ts';
 import { auditKey, openAuditLog } from './audit-log.ts';
 import { startRunningGateway } from './running-gateway.ts';
-import { nothingHalted } from './no-limits.ts';
+import { nothingHalted, nothingLimited } from './no-limits.ts';
 
 /**
  * The handler of `/v1` on a listener of its own, over the real policies, ledger, audit and tokens of a running gateway. `logLines` is all
@@ -44,6 +44,7 @@ export const startRunningModels = async ({ stallMs, ...overrides }: Partial<Gate
     config,
     instance: 'test',
     halts: nothingHalted,
+    rates: nothingLimited,
     database,
     audit: createAuditWriter({ database, log, logger }),
     decisionFacts: createDecisionFactsWriter({ database, logger }),

@@ -20,7 +20,7 @@ import { approvalKeysOf, deriveContentKeys } from '../../store/secrets/seal.ts';
 import { createLogger } from '../../telemetry/logger.ts';
 import { auditKey, openAuditLog } from './audit-log.ts';
 import { pollUntil } from './poll-until.ts';
-import { nothingHalted } from './no-limits.ts';
+import { nothingHalted, nothingLimited } from './no-limits.ts';
 
 export const personOf = (id: string): Principal => ({
   kind: 'person',
@@ -53,6 +53,7 @@ export const startSurfaceReplica = async (databaseUrl: string, instance: string 
     config,
     instance,
     halts: nothingHalted,
+    rates: nothingLimited,
     database,
     audit: createAuditWriter({ database, log, logger }),
     decisionFacts: createDecisionFactsWriter({ database, logger }),

@@ -12,7 +12,7 @@ import { applyResources, deleteResource } from '../../store/resources.ts';
 import { createLogger } from '../../telemetry/logger.ts';
 import { startTestDatabase } from './postgres.ts';
 import { parsed } from './running-gateway.ts';
-import { nothingHalted } from './no-limits.ts';
+import { nothingHalted, nothingLimited } from './no-limits.ts';
 
 const tenancy = { org: 'default', project: 'default' };
 const modernFacts: ClientFacts = {
@@ -64,6 +64,7 @@ export const startUpstreamHarness = async ({ hostUrl = 'http://127.0.0.1:9', hos
     config,
     database,
     halts: nothingHalted,
+    rates: nothingLimited,
     declared: () => declared,
     logger: createLogger({ name: 'test', level: process.env.TEST_LOG ?? 'silent' }),
     now: () => Date.now() + skippedMs,

@@ -13,5 +13,6 @@ CREATE TABLE "halts" (
 CREATE TABLE "rate_windows" (
 	"key" text PRIMARY KEY NOT NULL,
 	"started_at" timestamp with time zone NOT NULL,
-	"taken" integer NOT NULL
+	"taken" integer NOT NULL,
+	"granted" integer NOT NULL
 );
