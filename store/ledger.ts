@@ -55,7 +55,8 @@ with charged as (
     and not exists (select 1 from reservations where agent_id = $1 and operation_id = $2)
   returning agents.id
 )
-insert into reservations (agent_id, operation_id, kind, tokens, call_digest) select $1, $2, $3, $4, $7 from charged`;
+insert into reservations (agent_id, operation_id, kind, tokens, call_digest, settled_at)
+select $1, $2, $3, $4, $7, case when $3::text = 'tool' then now() end from charged`;
 
 const uniqueViolation = '23505';
 
@@ -73,6 +74,7 @@ const reserveAtOnce = async (database: Database, { agentId, operationId, kind, t
 
 /**
  * Sets aside what a call may cost before it is made: a step and its worst-case tokens for a model, a call for a tool.
+ * What a call of a tool costs is known before it, so its reservation is settled as it is made; that of a model by `settle`.
  * One conditional update decides, so concurrent calls cannot pass a limit together; a retry with the same operation id finds its own.
  * An id that comes back for another call (`callDigest`) is a `conflict`.
  */
@@ -85,7 +87,7 @@ export const reserve = (database: Database, request: ReserveRequest): Promise<Re
         const mine = and(eq(reservations.agentId, agentId), eq(reservations.operationId, operationId));
         const inserted = await transaction
           .insert(reservations)
-          .values({ agentId, operationId, kind, tokens, callDigest })
+          .values({ agentId, operationId, kind, tokens, callDigest, settledAt: kind === 'tool' ? sql`now()` : null })
           .onConflictDoNothing()
           .returning({ agentId: reservations.agentId });
         const isRetry = inserted.length === 0;
@@ -93,7 +95,7 @@ export const reserve = (database: Database, request: ReserveRequest): Promise<Re
         if (earlier && (earlier.kind !== kind || earlier.callDigest !== callDigest)) throw new Refused('conflict');
         if (earlier && earlier.tries >= mostTries) throw new Refused(kind === 'model' ? 'limit_steps' : 'limit_calls');
         // a model call whose answer was lost is made again, and costs again; its step was counted the first time
-        const reopened = earlier !== undefined && earlier.settledAt !== null;
+        const reopened = kind === 'model' && earlier !== undefined && earlier.settledAt !== null;
         if (earlier)
           await transaction
             .update(reservations)
@@ -156,4 +158,17 @@ export const countRefusal = (database: Database, agentId: string): Promise<void>
       .update(agents)
       .set({ refusals: sql`${agents.refusals} + 1` })
       .where(eq(agents.id, agentId));
+  });
+
+/**
+ * Settles what nobody will any more: reservations of agents that have ended a while ago, whose gateway was killed or never heard that it had
+ * reserved. They stay charged with the worst case: what was spent is not known, and is not to be less than what is charged.
+ * @returns how many
+ */
+export const settleAbandoned = (database: Database, endedBefore: Date): Promise<number> =>
+  guarded(async () => {
+    const { rowCount } = await database.execute(sql`
+      update reservations set settled_at = now() from agents
+      where reservations.settled_at is null and agents.id = reservations.agent_id and agents.ended_at < ${endedBefore.toISOString()}::timestamptz`);
+    return rowCount ?? 0;
   });

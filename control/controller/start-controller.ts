@@ -5,6 +5,7 @@ import { createLeadership } from './leadership.ts';
 import { createSweep, type SweepTemporal } from './sweep.ts';
 import { createApprovalSweep, type TellAgent } from './sweep-approvals.ts';
 import { createHaltSweep } from './sweep-halts.ts';
+import { createLimitSweep } from './sweep-limits.ts';
 
 /**
  * Starts the controller. Until there is a reconciler it only sweeps. Of several, one leads; a lost database is waited for.
@@ -30,6 +31,7 @@ export const startController = ({
   const sweep = createSweep({ database, temporal, clock, logger });
   const sweepApprovals = createApprovalSweep({ database, audit, tellAgent: temporal.tellAgent, clock, logger });
   const sweepHalts = createHaltSweep({ database, tellAgent: temporal.tellAgent, logger });
+  const sweepLimits = createLimitSweep({ database, clock, logger });
   let timer: NodeJS.Timeout | undefined;
   let isClosed = false;
   let isAway = false;
@@ -40,6 +42,7 @@ export const startController = ({
         await sweep();
         await sweepApprovals();
         await sweepHalts();
+        await sweepLimits();
       }
       if (isAway) logger.info('the controller has its database back');
       isAway = false;

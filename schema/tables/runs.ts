@@ -1,4 +1,5 @@
-import { bigint, integer, jsonb, pgTable, primaryKey, text, timestamp } from 'drizzle-orm/pg-core';
+import { sql } from 'drizzle-orm';
+import { bigint, index, integer, jsonb, pgTable, primaryKey, text, timestamp } from 'drizzle-orm/pg-core';
 import type { AgentLimits } from '../resources/agent-role.ts';
 import type { RunVolume } from '../run.ts';
 
@@ -80,5 +81,8 @@ export const reservations = pgTable(
     settledAt: timestamp('settled_at', { withTimezone: true }),
     createdAt: created(),
   },
-  (table) => [primaryKey({ columns: [table.agentId, table.operationId] })],
+  (table) => [
+    primaryKey({ columns: [table.agentId, table.operationId] }),
+    index('reservations_open').on(table.agentId).where(sql`settled_at is null`),
+  ],
 );

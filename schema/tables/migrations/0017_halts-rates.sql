@@ -16,3 +16,5 @@ CREATE TABLE "rate_windows" (
 	"taken" integer NOT NULL,
 	"granted" integer NOT NULL
 );
+--> statement-breakpoint
+CREATE INDEX "reservations_open" ON "reservations" USING btree ("agent_id") WHERE settled_at is null;
