@@ -2,7 +2,7 @@ import { and, eq, isNull, sql } from 'drizzle-orm';
 import { agents, reservations, runs } from '../schema/tables/tables.ts';
 import { type Database, type Executor, guarded } from './database.ts';
 
-export type ReservationRefusal = 'limit_steps' | 'limit_calls' | 'limit_tokens' | 'limit_time' | 'ended' | 'conflict';
+export type ReservationRefusal = 'limit_steps' | 'limit_calls' | 'limit_tokens' | 'limit_time' | 'limit_repeats' | 'ended' | 'conflict';
 export type Reservation = { ok: true } | { ok: false; reason: ReservationRefusal };
 export type ReserveRequest = { agentId: string; operationId: string; kind: 'model' | 'tool'; tokens: number; callDigest: string };
 
@@ -20,7 +20,11 @@ class Refused extends Error {
 
 const limitOf = (name: string) => sql`(${agents.limits}->>${name})::bigint`;
 
-const refusalOf = async (executor: Executor, { agentId, kind, tokens }: ReserveRequest): Promise<ReservationRefusal> => {
+/** Whether an agent would have made the very same call more often than it may, with `further` ones that are not written yet. */
+const repeats = (agentId: string, callDigest: string, further: 0 | 1) => sql`coalesce((select count(*) from reservations
+  where agent_id = ${agentId} and kind = 'tool' and call_digest = ${callDigest}) + ${further}::int > ${limitOf('sameCalls')}, false)`;
+
+const refusalOf = async (executor: Executor, { agentId, kind, tokens, callDigest }: ReserveRequest): Promise<ReservationRefusal> => {
   const [row] = await executor
     .select({
       open: sql<boolean>`${agents.state} = 'running' and ${runs.state} in ('starting', 'running')`,
@@ -28,6 +32,7 @@ const refusalOf = async (executor: Executor, { agentId, kind, tokens }: ReserveR
       steps: sql<boolean>`${agents.steps} + 1 > ${limitOf('steps')}`,
       calls: sql<boolean>`${agents.calls} + 1 > ${limitOf('calls')}`,
       tokens: sql<boolean>`${agents.tokens} + ${tokens}::bigint > ${limitOf('tokens')}`,
+      repeats: sql<boolean>`${repeats(agentId, callDigest, 1)}`,
     })
     .from(agents)
     .innerJoin(runs, and(eq(runs.org, agents.org), eq(runs.project, agents.project), eq(runs.id, agents.runId)))
@@ -36,6 +41,7 @@ const refusalOf = async (executor: Executor, { agentId, kind, tokens }: ReserveR
   if (row.late) return 'limit_time';
   if (kind === 'model' && row.steps) return 'limit_steps';
   if (kind === 'tool' && row.calls) return 'limit_calls';
+  if (kind === 'tool' && row.repeats) return 'limit_repeats';
   return 'limit_tokens';
 };
 
@@ -52,6 +58,8 @@ with charged as (
     and agents.steps + $5 <= (agents.limits->>'steps')::bigint
     and agents.calls + $6 <= (agents.limits->>'calls')::bigint
     and agents.tokens + $4::bigint <= (agents.limits->>'tokens')::bigint
+    and ($3::text <> 'tool' or agents.limits->>'sameCalls' is null or (agents.limits->>'sameCalls')::bigint >
+      (select count(*) from reservations where agent_id = $1 and kind = 'tool' and call_digest = $7))
     and not exists (select 1 from reservations where agent_id = $1 and operation_id = $2)
   returning agents.id
 )
@@ -111,7 +119,8 @@ export const reserve = (database: Database, request: ReserveRequest): Promise<Re
             and agents.state = 'running' and runs.state in ('starting', 'running') and coalesce(agents.deadline_at > now(), true)
             and agents.steps + ${step} <= (agents.limits->>'steps')::bigint
             and agents.calls + ${call} <= (agents.limits->>'calls')::bigint
-            and agents.tokens + ${cost}::bigint <= (agents.limits->>'tokens')::bigint`);
+            and agents.tokens + ${cost}::bigint <= (agents.limits->>'tokens')::bigint
+            and (${isRetry || kind !== 'tool'} or not ${repeats(agentId, callDigest, 0)})`);
         if ((updated.rowCount ?? 0) === 0) throw new Refused(undefined);
         return { ok: true };
       });

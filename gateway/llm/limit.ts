@@ -9,6 +9,7 @@ const refusals: Readonly<Record<ReservationRefusal, string>> = {
   limit_calls: 'has used up its calls',
   limit_tokens: 'has too few tokens left for the prompt and the longest answer',
   limit_time: 'has used up its time',
+  limit_repeats: 'makes the same call again and again',
   ended: 'has ended',
   conflict: 'has used the operation id for another call',
 };

@@ -13,6 +13,12 @@ export const AgentLimitsSchema = z.strictObject({
     .min(1)
     .max(30 * 86_400)
     .default(900),
+  /** The same call with the same arguments, so often at most: who makes it again and again is in a loop. */
+  sameCalls: z.number().int().min(1).max(10_000).optional(),
+  /** Of the arguments of one call, as JSON. */
+  argumentBytes: z.number().int().min(1).max(4_194_304).optional(),
+  /** Of the result of one call, as JSON; a larger one is not handed over. */
+  resultBytes: z.number().int().min(1).max(16_777_216).optional(),
 });
 export type AgentLimits = z.infer<typeof AgentLimitsSchema>;
 
