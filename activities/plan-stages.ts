@@ -76,7 +76,10 @@ export const planStages = async (
     const agents = stages.reduce((sum, { agents: planned }) => sum + planned.length, resolved.value.length);
     const mostAgents = fleet.limits?.agents ?? usualMostAgents;
     if (agents > mostAgents)
-      return { stages, problem: `stage ${stage.name}: the run would have ${agents} agents, and the fleet allows ${mostAgents} (\`limits.agents\`)` };
+      return {
+        stages,
+        problem: `stage ${stage.name}: the run would have ${agents} agents, and the fleet allows ${mostAgents} (\`limits.agents\`)`,
+      };
     const tasks = await Promise.all(
       resolved.value.map(async (task) => ({
         ...task,

@@ -42,7 +42,10 @@ export const HaltRequestSchema = z
 export type HaltRequest = z.infer<typeof HaltRequestSchema>;
 
 /** The key of what a request names, in the place that it is made for. */
-export const haltKeyOf = ({ org, project }: { org: string; project: string }, { scope, name }: Pick<HaltRequest, 'scope' | 'name'>): HaltKey => ({
+export const haltKeyOf = (
+  { org, project }: { org: string; project: string },
+  { scope, name }: Pick<HaltRequest, 'scope' | 'name'>,
+): HaltKey => ({
   org,
   project: orgWideScopes.has(scope) ? '' : project,
   scope,

@@ -6,7 +6,10 @@ import { type Executor, guarded } from './database.ts';
 const sameAs = ({ org, project, scope, name }: HaltKey) =>
   and(eq(halts.org, org), eq(halts.project, project), eq(halts.scope, scope), eq(halts.name, name));
 
-const haltOf = ({ decisionId: _decisionId, haltedAt, ...row }: typeof halts.$inferSelect): Halt => ({ ...row, haltedAt: haltedAt.toISOString() });
+const haltOf = ({ decisionId: _decisionId, haltedAt, ...row }: typeof halts.$inferSelect): Halt => ({
+  ...row,
+  haltedAt: haltedAt.toISOString(),
+});
 
 /** Puts a halt in force. @returns false where it was already, which then stays as it is */
 export const putHalt = (

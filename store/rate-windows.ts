@@ -36,4 +36,6 @@ export const createRateWindows = (database: Database): TakeRate => {
 
 /** Forgets windows that ended long ago: those of runs that are over are never asked for again. @returns how many */
 export const forgetOldWindows = (database: Database): Promise<number> =>
-  guarded(async () => (await database.$client.query(`delete from rate_windows where started_at < now() - interval '2 days'`)).rowCount ?? 0);
+  guarded(
+    async () => (await database.$client.query(`delete from rate_windows where started_at < now() - interval '2 days'`)).rowCount ?? 0,
+  );

@@ -19,7 +19,9 @@ export const listUntoldAgents = (database: Database, before: Date): Promise<Wait
   });
 
 /** Agents that wait until people lift what is halted, by all that it may be. Of all tenants. */
-export const listHaltedAgents = (database: Database): Promise<(Tenancy & Record<'agent' | 'role' | 'run' | 'fleet' | 'person', string>)[]> =>
+export const listHaltedAgents = (
+  database: Database,
+): Promise<(Tenancy & Record<'agent' | 'role' | 'run' | 'fleet' | 'person', string>)[]> =>
   guarded(async () =>
     database
       .select({

@@ -1,4 +1,4 @@
-import { Command } from 'commander';
+import type { Command } from 'commander';
 import { type Halt, haltName, haltScopes } from '../../schema/halt.ts';
 import { type ConnectionOptions, connectedCommand, openSession } from '../client/session.ts';
 import { usageError } from '../output/cli-error.ts';
@@ -11,7 +11,8 @@ import { formatAge } from '../output/units.ts';
 /** `server echo` and `server/echo` are the same; an agent's id has slashes of its own. */
 const readScope = (scope: string | undefined, name: string | undefined): { scope: string; name?: string } => {
   const slash = scope?.indexOf('/') ?? -1;
-  const [kind, named] = scope !== undefined && name === undefined && slash > 0 ? [scope.slice(0, slash), scope.slice(slash + 1)] : [scope ?? 'org', name];
+  const [kind, named] =
+    scope !== undefined && name === undefined && slash > 0 ? [scope.slice(0, slash), scope.slice(slash + 1)] : [scope ?? 'org', name];
   if (!(haltScopes as readonly string[]).includes(kind)) throw usageError(`${kind} is none of ${haltScopes.join(', ')}`);
   return { scope: kind, ...(named === undefined ? {} : { name: named }) };
 };
@@ -29,12 +30,20 @@ const list = async ({ format, ...connection }: ConnectionOptions & { format: For
 
 type HaltOptions = ConnectionOptions & { lift?: boolean; reason?: string };
 
-const halt = async (scope: string | undefined, name: string | undefined, { lift, reason = '', ...connection }: HaltOptions): Promise<void> => {
+const halt = async (
+  scope: string | undefined,
+  name: string | undefined,
+  { lift, reason = '', ...connection }: HaltOptions,
+): Promise<void> => {
   const { api, path, tenancy } = openSession(connection);
   const asked = readScope(scope, name);
   const what = `${haltName({ scope: asked.scope as Halt['scope'], name: asked.name ?? '' })} of ${tenancy.org}/${tenancy.project}`;
   await api.post(`${path}/halts${lift ? '/lift' : ''}`, { ...asked, reason });
-  print(lift ? `${what}: lifted; agents that waited go on within seconds` : `${what}: halted; nothing new starts, and what runs is cut within two seconds`);
+  print(
+    lift
+      ? `${what}: lifted; agents that waited go on within seconds`
+      : `${what}: halted; nothing new starts, and what runs is cut within two seconds`,
+  );
 };
 
 export const haltCommand = (): Command =>
@@ -46,7 +55,12 @@ export const haltCommand = (): Command =>
       .option('--lift', 'let it go on again')
       .option('--reason <text>', 'why, for the audit and for those who are refused')
       .action(halt)
-      .addCommand(connectedCommand('ls').description('List what is halted').addOption(formatOption(['table', 'json', 'name'])).action(list)),
+      .addCommand(
+        connectedCommand('ls')
+          .description('List what is halted')
+          .addOption(formatOption(['table', 'json', 'name']))
+          .action(list),
+      ),
     [
       ['quarterdeck halt', 'everything in the org: no tool, no model, no launch'],
       ['quarterdeck halt server github --reason "leaks issues"', 'one server; its processes are stopped'],

@@ -12,7 +12,10 @@ import { recordChange } from './record-change.ts';
 /** No project has this name: what concerns the whole org is decided by the platform's policies, not by those of one of its projects. */
 const everyProject = '*';
 
-const decidedIn = ({ org, project }: Tenancy, { scope }: HaltKey): Tenancy => ({ org, project: orgWideScopes.has(scope) ? everyProject : project });
+const decidedIn = ({ org, project }: Tenancy, { scope }: HaltKey): Tenancy => ({
+  org,
+  project: orgWideScopes.has(scope) ? everyProject : project,
+});
 
 /**
  * The brake: what is halted starts nothing any more, within two seconds and whether or not a worker lives, because each gateway, the issuer

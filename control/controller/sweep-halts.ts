@@ -32,7 +32,10 @@ export const createHaltSweep = ({
     for (const each of waiting)
       if (index.find(each) === undefined && !isHeldBack(each.org, each.project))
         await tellAgent({ agent: each.agent, approvalId: haltLifted }).catch((error) =>
-          logger.warn({ code: toPlatformError(error).code, agent: each.agent }, 'an agent could not be told that it may go on; the next sweep tries again'),
+          logger.warn(
+            { code: toPlatformError(error).code, agent: each.agent },
+            'an agent could not be told that it may go on; the next sweep tries again',
+          ),
         );
   };
 };

@@ -53,10 +53,14 @@ const haltedBy = (halt: Halt): PlatformError =>
   );
 
 const tooOld = (cause?: unknown): PlatformError =>
-  new PlatformError('store_unavailable', 'It cannot be read at the moment what is halted, so no call is let through; try again in a few seconds.', {
-    cause,
-    facts: { retryAfterSeconds: 2 },
-  });
+  new PlatformError(
+    'store_unavailable',
+    'It cannot be read at the moment what is halted, so no call is let through; try again in a few seconds.',
+    {
+      cause,
+      facts: { retryAfterSeconds: 2 },
+    },
+  );
 
 /**
  * Follows what is halted: refuses what would begin, cuts what is under way, and relies on no view that is too old to know.

@@ -34,10 +34,14 @@ const exhausted = ({ of, each, calls, windowSeconds }: CompiledRate, leftMs: num
 };
 
 const uncounted = ({ of }: CompiledRate, cause: unknown): PlatformError =>
-  new PlatformError('store_unavailable', `It cannot be counted at the moment how often ${of} was called, so it is not; try again in a few seconds.`, {
-    cause,
-    facts: { retryAfterSeconds: 2, wasSent: false },
-  });
+  new PlatformError(
+    'store_unavailable',
+    `It cannot be counted at the moment how often ${of} was called, so it is not; try again in a few seconds.`,
+    {
+      cause,
+      facts: { retryAfterSeconds: 2, wasSent: false },
+    },
+  );
 
 /**
  * Counts calls against rates that several gateways share. Each gateway spends from a slice of the window that it has taken from Postgres,
@@ -109,5 +113,7 @@ export const createRateCounter = ({ take, now = () => performance.now() }: { tak
    * @throws {PlatformError} `rate_exhausted`, `store_unavailable`; at once or by the promise
    */
   return (rate: CompiledRate, subject: string): void | Promise<void> =>
-    rate.calls === undefined ? undefined : spend(rate as CompiledRate & { calls: number }, subject === '' ? rate.key : `${rate.key} ${subject}`);
+    rate.calls === undefined
+      ? undefined
+      : spend(rate as CompiledRate & { calls: number }, subject === '' ? rate.key : `${rate.key} ${subject}`);
 };

@@ -6,9 +6,7 @@ import { presentToolResult, toolError } from './present-tool-result.ts';
 import { required, type ToolCallStep } from './tool-call.ts';
 
 const tooLarge = (name: string, size: string, most = maxResultBytes): Reply =>
-  toolError(
-    new PlatformError('result_too_large', `${name} ran, and its result${size} is over the limit of ${most} bytes; ask for less.`),
-  );
+  toolError(new PlatformError('result_too_large', `${name} ran, and its result${size} is over the limit of ${most} bytes; ask for less.`));
 
 /** Its size where that is over the limit; what is nested too deep to be written out has none. */
 const sizeOver = (result: JsonObject, most: number): number | undefined => {

@@ -8,7 +8,10 @@ import { argumentsDigest, operationConflict, required, type ToolCall, type ToolC
 const assertSize = ({ name, arguments: given }: ToolCall, most: number | undefined): void => {
   const bytes = most === undefined ? undefined : bytesOver(given, most);
   if (bytes !== undefined)
-    throw new PlatformError('request_too_large', `${name}: arguments of ${bytes} bytes are over the ${most} bytes of the agent's role; send less.`);
+    throw new PlatformError(
+      'request_too_large',
+      `${name}: arguments of ${bytes} bytes are over the ${most} bytes of the agent's role; send less.`,
+    );
 };
 
 const reserved = async (call: ToolCall, { agentId, limits }: AgentPrincipal, next: () => Promise<Reply>): Promise<Reply> => {

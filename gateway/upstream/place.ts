@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import { qualifiedName } from '../../schema/ids.ts';
 import type { Haltable } from '../../policy/halt-index.ts';
+import { qualifiedName } from '../../schema/ids.ts';
 import type { ServerLaunchInput } from '../../schema/server-launch.ts';
 import type { ClientFacts } from '../mcp/client-request.ts';
 import { isForAll, isPerRun, isPerSession, launchOf, type RunOfServer } from '../mcp/launch-of.ts';

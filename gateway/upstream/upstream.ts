@@ -1,7 +1,7 @@
 import type { Era, LogLevel } from '../../schema/mcp-revisions.ts';
 import type { ResolvedPath } from '../../schema/server-launch.ts';
-import type { ClientFacts } from '../mcp/client-request.ts';
 import type { UnderWay } from '../limits/under-way.ts';
+import type { ClientFacts } from '../mcp/client-request.ts';
 import type { RunOfServer } from '../mcp/launch-of.ts';
 import type { JsonObject, Notification, Question, Reply } from '../mcp/message.ts';
 

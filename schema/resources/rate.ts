@@ -27,12 +27,15 @@ const howMany = { message: 'how many: `calls` in a window, or `atOnce`', path: [
 /** How often something may be called. A call that is one too many is refused, and told when to come again. */
 export const RateSchema = z.strictObject(shared).refine(saysHowMany, howMany);
 /** The same for a server: of all its tools, prompts and resources, or of some of its tools, under the server's own names. */
-export const ServerRateSchema = z.strictObject({ ...shared, tools: z.array(ToolNameSchema).min(1).max(200).optional() }).refine(saysHowMany, howMany);
+export const ServerRateSchema = z
+  .strictObject({ ...shared, tools: z.array(ToolNameSchema).min(1).max(200).optional() })
+  .refine(saysHowMany, howMany);
 /** The same for a project: of its tools, prompts, resources and models together, or of streams that stand open (`atOnce` alone). */
 export const ProjectRateSchema = z
   .strictObject({ ...shared, of: z.enum(['calls', 'streams']).default('calls') })
   .refine(saysHowMany, howMany)
   .refine(({ of, calls }) => of === 'calls' || calls === undefined, { message: 'nothing but `atOnce` for `streams`', path: ['calls'] });
-export type Rate = z.infer<typeof RateSchema> & Partial<Pick<z.infer<typeof ServerRateSchema>, 'tools'> & Pick<z.infer<typeof ProjectRateSchema>, 'of'>>;
+export type Rate = z.infer<typeof RateSchema> &
+  Partial<Pick<z.infer<typeof ServerRateSchema>, 'tools'> & Pick<z.infer<typeof ProjectRateSchema>, 'of'>>;
 
 export const mostRates = 50;

@@ -90,7 +90,9 @@ test('starts none of a thousand agents that an answer asks for, when they are mo
   expect(await prepare(key, 'read')).toEqual({ kind: 'unprepared' });
   expect(await agentsOf(key, 'read')).toEqual([]);
   await run(activities.finishRun, { run: key });
-  expect((await getRun(fixture.database, key)).reason).toContain('the run would have 1001 agents, and the fleet allows 1000 (`limits.agents`)');
+  expect((await getRun(fixture.database, key)).reason).toContain(
+    'the run would have 1001 agents, and the fleet allows 1000 (`limits.agents`)',
+  );
   const fewer = await scouted(files.slice(0, 999));
   expect(await prepare(fewer, 'read')).toMatchObject({ kind: 'ready' });
 });

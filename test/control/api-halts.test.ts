@@ -23,7 +23,14 @@ const lift = (body: object, token?: string) => api.request('POST', `${halts}/lif
 const launchedRun = async () => {
   const key = { org: 'default', project: 'default', id: `run_${Math.random().toString(36).slice(2).padEnd(16, '0').slice(0, 16)}` };
   const snapshot = { roles: { reader: { toolset: 'read' } } } as unknown as RunSnapshot;
-  const common = { inputsDigest: 'd', volumes: [], outputDirectory: null, quality: 'tiny' as const, startedBy: 'admin', launchDecisionId: 'dec' };
+  const common = {
+    inputsDigest: 'd',
+    volumes: [],
+    outputDirectory: null,
+    quality: 'tiny' as const,
+    startedBy: 'admin',
+    launchDecisionId: 'dec',
+  };
   await insertRun(api.database, { ...key, fleet: 'survey', snapshot, ...common });
   await moveRun(api.database, key, ['starting'], 'running');
   const agent = `default/default/survey/${key.id}/read/reader/0`;
@@ -35,8 +42,14 @@ const launchedRun = async () => {
 };
 
 test('a reviewer halts, an administrator lifts, each on record with the reason; nobody else does either', async () => {
-  expect(await halt({ scope: 'server', name: 'files', reason: 'leaks' }, guestToken)).toMatchObject({ status: 403, body: { code: 'not_permitted' } });
-  expect(await halt({ scope: 'server', name: 'files', reason: 'leaks' }, reviewerToken)).toMatchObject({ status: 201, body: { halted: true } });
+  expect(await halt({ scope: 'server', name: 'files', reason: 'leaks' }, guestToken)).toMatchObject({
+    status: 403,
+    body: { code: 'not_permitted' },
+  });
+  expect(await halt({ scope: 'server', name: 'files', reason: 'leaks' }, reviewerToken)).toMatchObject({
+    status: 201,
+    body: { halted: true },
+  });
   expect(await halt({ scope: 'server', name: 'files', reason: 'again' })).toMatchObject({ status: 200, body: { isNew: false } });
   expect((await api.request('GET', halts)).body.halts).toMatchObject([
     { org: 'default', project: 'default', scope: 'server', name: 'files', reason: 'leaks', haltedBy: 'reviewer' },
@@ -47,7 +60,14 @@ test('a reviewer halts, an administrator lifts, each on record with the reason; 
 
   const { events } = (await api.request('GET', '/default/default/audit')).body;
   const rows = events.filter(({ resource }: { resource: string }) => resource === 'Halt/server/files');
-  expect(rows.map(({ action, kind, person, facts }: Record<string, unknown>) => ({ action, kind, person, reason: (facts as { reason?: string }).reason }))).toEqual([
+  expect(
+    rows.map(({ action, kind, person, facts }: Record<string, unknown>) => ({
+      action,
+      kind,
+      person,
+      reason: (facts as { reason?: string }).reason,
+    })),
+  ).toEqual([
     { action: 'halt', kind: 'refusal', person: 'guest', reason: undefined },
     { action: 'halt', kind: 'change', person: 'reviewer', reason: 'leaks' },
     { action: 'liftHalt', kind: 'refusal', person: 'reviewer', reason: undefined },
@@ -66,7 +86,9 @@ test('no token of a run and no key of a process lifts anything', async () => {
 
 test('a policy of one project lets nobody halt or lift the org', async () => {
   const spec = { cedar: 'permit (principal, action in [Quarterdeck::Action::"halt", Quarterdeck::Action::"liftHalt"], resource);' };
-  expect((await api.apply({ apiVersion: 'quarterdeck.dev/v1alpha1', kind: 'Project', metadata: { name: 'default' }, spec: {} })).status).toBe(200);
+  expect(
+    (await api.apply({ apiVersion: 'quarterdeck.dev/v1alpha1', kind: 'Project', metadata: { name: 'default' }, spec: {} })).status,
+  ).toBe(200);
   await api.apply({ apiVersion: 'quarterdeck.dev/v1alpha1', kind: 'PolicySet', metadata: { name: 'brake' }, spec });
   await expect.poll(async () => (await halt({ scope: 'project' }, guestToken)).status).toBe(201);
   expect((await lift({ scope: 'project' }, guestToken)).status).toBe(200);
@@ -86,7 +108,14 @@ test('what is halted is not launched or resumed, and gets no token from the issu
       now: new Date(),
     });
   expect(await decide()).toMatchObject({ ok: true });
-  for (const body of [{}, { scope: 'project' }, { scope: 'fleet', name: 'survey' }, { scope: 'run', name: key.id }, { scope: 'agent', name: agent }, { scope: 'role', name: 'reader' }]) {
+  for (const body of [
+    {},
+    { scope: 'project' },
+    { scope: 'fleet', name: 'survey' },
+    { scope: 'run', name: key.id },
+    { scope: 'agent', name: agent },
+    { scope: 'role', name: 'reader' },
+  ]) {
     await halt(body);
     expect(await decide(), JSON.stringify(body)).toEqual({ ok: false, reason: 'halted' });
     await lift(body);

@@ -31,7 +31,11 @@ beforeAll(async () => {
     {
       kind: 'AccessBinding',
       metadata: { name: 'all' },
-      spec: { subjects: [{ agentRole: 'reader' }, { agentRole: 'writer' }, { group: 'guests' }], toolsets: ['counting', 'other'], models: ['one'] },
+      spec: {
+        subjects: [{ agentRole: 'reader' }, { agentRole: 'writer' }, { group: 'guests' }],
+        toolsets: ['counting', 'other'],
+        models: ['one'],
+      },
     },
   );
   await gateway.ready('counting');
@@ -65,7 +69,12 @@ const ask = (token: string, body: object = {}) =>
 const agentWithTokens = async (options: Parameters<typeof gateway.addAgent>[0] = {}) => {
   const agent = await gateway.addAgent(options);
   const token = (toolset: string) => gateway.mint(agent.id, `${gateway.publicUrl}/mcp/default/default/${toolset}`);
-  return { ...agent, tools: await token('counting'), others: await token('other'), models: await gateway.mint(agent.id, `${gateway.publicUrl}/v1`) };
+  return {
+    ...agent,
+    tools: await token('counting'),
+    others: await token('other'),
+    models: await gateway.mint(agent.id, `${gateway.publicUrl}/v1`),
+  };
 };
 /** Holds calls at the server until `release`. */
 const hold = (): void => {
@@ -84,7 +93,11 @@ test('a halted agent is cut in the middle of its calls and streams, and nothing 
   const cutCall = call(halted.tools);
   const listening = await fetch(
     `${gateway.publicUrl}/mcp/default/default/counting`,
-    modernRequest('subscriptions/listen', { notifications: { toolsListChanged: true } }, { headers: { authorization: `Bearer ${halted.tools}` } }),
+    modernRequest(
+      'subscriptions/listen',
+      { notifications: { toolsListChanged: true } },
+      { headers: { authorization: `Bearer ${halted.tools}` } },
+    ),
   );
   const stream = await ask(halted.models, { stream: true });
   const reader = (stream.body as ReadableStream<Uint8Array>).pipeThrough(new TextDecoderStream()).getReader();
@@ -111,11 +124,21 @@ test('a halted agent is cut in the middle of its calls and streams, and nothing 
   expect(provider.requests).toHaveLength(providerConnection);
   expect(await call(free.tools)).toContain('of look');
 
-  const rows = (await gateway.audit({ agent: halted.id })).map(({ action, kind, outcome, errorCode }) => `${action} ${kind} ${outcome} ${errorCode}`);
-  expect(rows).toEqual(
-    expect.arrayContaining(['callTool call cancelled halted', 'callTool refusal refused halted', 'invokeModel call error halted', 'invokeModel refusal refused halted']),
+  const rows = (await gateway.audit({ agent: halted.id })).map(
+    ({ action, kind, outcome, errorCode }) => `${action} ${kind} ${outcome} ${errorCode}`,
   );
-  const { rows: open } = await gateway.database.$client.query('select * from reservations where agent_id = $1 and kind = $2 and settled_at is null', [halted.id, 'model']);
+  expect(rows).toEqual(
+    expect.arrayContaining([
+      'callTool call cancelled halted',
+      'callTool refusal refused halted',
+      'invokeModel call error halted',
+      'invokeModel refusal refused halted',
+    ]),
+  );
+  const { rows: open } = await gateway.database.$client.query(
+    'select * from reservations where agent_id = $1 and kind = $2 and settled_at is null',
+    [halted.id, 'model'],
+  );
   expect(open).toEqual([]);
 });
 

@@ -16,7 +16,12 @@ const perSeconds = 86_400;
 
 /** Declares rates, and one call of a tool that no test uses beside them: when that is refused by its number, the new view is in force. */
 let declared = 0;
-const declare = async ({ server: ofServer, model, project, role }: Partial<Record<'server' | 'model' | 'project' | 'role', object[]>> = {}) => {
+const declare = async ({
+  server: ofServer,
+  model,
+  project,
+  role,
+}: Partial<Record<'server' | 'model' | 'project' | 'role', object[]>> = {}) => {
   const rates = (of?: object[]) => (of ? { rates: of } : {});
   declared += 1;
   const marker = { tools: ['fail'], calls: 1, perSeconds: perSeconds - declared };
@@ -26,7 +31,11 @@ const declare = async ({ server: ofServer, model, project, role }: Partial<Recor
     { kind: 'Toolset', metadata: { name: 'counting' }, spec: { servers: [{ name: 'counting' }], naming: 'plain' } },
     { kind: 'Provider', metadata: { name: 'raw' }, spec: { kind: 'openai-compatible', baseUrl: provider.url } },
     { kind: 'Model', metadata: { name: 'one' }, spec: { routes: [{ provider: 'raw', model: 'm' }], ...rates(model) } },
-    { kind: 'AgentRole', metadata: { name: 'reader' }, spec: { instructions: 'Read.', model: 'one', toolset: 'counting', output: { type: 'object' }, ...rates(role) } },
+    {
+      kind: 'AgentRole',
+      metadata: { name: 'reader' },
+      spec: { instructions: 'Read.', model: 'one', toolset: 'counting', output: { type: 'object' }, ...rates(role) },
+    },
     {
       kind: 'AccessBinding',
       metadata: { name: 'all' },
@@ -34,7 +43,10 @@ const declare = async ({ server: ofServer, model, project, role }: Partial<Recor
     },
   );
   await gateway.ready('counting');
-  await pollUntil(async () => (await call(adminToken, 'fail')).message?.includes(`in ${marker.perSeconds} s`) || undefined, 'the rates to be in force');
+  await pollUntil(
+    async () => (await call(adminToken, 'fail')).message?.includes(`in ${marker.perSeconds} s`) || undefined,
+    'the rates to be in force',
+  );
 };
 
 beforeAll(async () => {
@@ -52,7 +64,11 @@ afterAll(async () => {
 
 type Answer = { text?: string; message?: string; code?: string; limit?: string; retryAfterSeconds?: number };
 const call = async (token: string, tool = 'look', url = gateway.publicUrl): Promise<Answer> => {
-  const request = modernRequest('tools/call', { name: tool, arguments: {} }, { headers: { authorization: `Bearer ${token}`, accept: 'application/json' } });
+  const request = modernRequest(
+    'tools/call',
+    { name: tool, arguments: {} },
+    { headers: { authorization: `Bearer ${token}`, accept: 'application/json' } },
+  );
   const { result, error } = (await (await fetch(`${url}/mcp/default/default/counting`, request)).json()) as {
     result?: { content: { text: string }[] };
     error?: { message: string; data: Answer };
@@ -67,7 +83,11 @@ const ask = (token: string) =>
   });
 const agent = async (options: Parameters<typeof gateway.addAgent>[0] = {}) => {
   const added = await gateway.addAgent(options);
-  return { ...added, tools: await gateway.mint(added.id, `${gateway.publicUrl}/mcp/default/default/counting`), models: await gateway.mint(added.id, `${gateway.publicUrl}/v1`) };
+  return {
+    ...added,
+    tools: await gateway.mint(added.id, `${gateway.publicUrl}/mcp/default/default/counting`),
+    models: await gateway.mint(added.id, `${gateway.publicUrl}/v1`),
+  };
 };
 const codes = async (times: number, once: () => Promise<Answer>): Promise<string[]> => {
   const found = [];
@@ -104,7 +124,9 @@ test('two gateways share a limit: together they let through exactly as many call
   try {
     const looks = server.countOf('look');
     await pollUntil(async () => (await call(adminToken, 'look', publicUrl)).text, 'the second gateway');
-    const found = await Promise.all(Array.from({ length: 100 }, (_each, index) => call(adminToken, 'look', index % 2 === 0 ? gateway.publicUrl : publicUrl)));
+    const found = await Promise.all(
+      Array.from({ length: 100 }, (_each, index) => call(adminToken, 'look', index % 2 === 0 ? gateway.publicUrl : publicUrl)),
+    );
     expect(found.filter(({ code }) => code === 'rate_exhausted').length).toBeGreaterThan(50);
     // one was spent when it was tried whether the rates are in force
     expect(server.countOf('look') - looks).toBe(39);
@@ -163,7 +185,11 @@ test('a stream too many of one caller ends at once; those of others stand, and s
   const stands = async (token: string): Promise<boolean> => {
     const leaving = new AbortController();
     leaves.push(leaving);
-    const request = modernRequest('subscriptions/listen', { notifications: { toolsListChanged: true } }, { headers: { authorization: `Bearer ${token}` } });
+    const request = modernRequest(
+      'subscriptions/listen',
+      { notifications: { toolsListChanged: true } },
+      { headers: { authorization: `Bearer ${token}` } },
+    );
     const answer = await fetch(`${gateway.publicUrl}/mcp/default/default/counting`, { ...request, signal: leaving.signal });
     const reader = (answer.body as ReadableStream<Uint8Array>).pipeThrough(new TextDecoderStream()).getReader();
     let text = '';

@@ -20,7 +20,11 @@ beforeAll(async () => {
     { kind: 'Toolset', metadata: { name: 'counting' }, spec: { servers: [{ name: 'counting' }], naming: 'plain' } },
     { kind: 'Provider', metadata: { name: 'raw' }, spec: { kind: 'openai-compatible', baseUrl: provider.url } },
     { kind: 'Model', metadata: { name: 'dear' }, spec: { routes: [{ provider: 'raw', model: 'm' }], maxOutputTokens: 100 } },
-    { kind: 'AccessBinding', metadata: { name: 'all' }, spec: { subjects: [{ agentRole: 'reader' }], toolsets: ['counting'], models: ['dear'] } },
+    {
+      kind: 'AccessBinding',
+      metadata: { name: 'all' },
+      spec: { subjects: [{ agentRole: 'reader' }], toolsets: ['counting'], models: ['dear'] },
+    },
   );
   await gateway.ready('counting');
 });
@@ -40,7 +44,8 @@ test('an agent that asks a dear model as fast as it can is stopped before its to
       body: JSON.stringify({ model: 'dear', messages: [{ role: 'user', content: 'x' }] }),
     });
   const statuses: number[] = [];
-  for (let round = 0; round < 5; round += 1) statuses.push(...(await Promise.all(Array.from({ length: 20 }, async () => (await ask()).status))));
+  for (let round = 0; round < 5; round += 1)
+    statuses.push(...(await Promise.all(Array.from({ length: 20 }, async () => (await ask()).status))));
   const paid = provider.requests.length * usage.total_tokens;
   expect(statuses.filter((status) => status === 429).length).toBeGreaterThan(70);
   expect(paid).toBeLessThanOrEqual(tokens);
@@ -52,7 +57,11 @@ test('an agent that makes the same call again and again is stopped, and one that
   const { id } = await gateway.addAgent({ limits: { calls: 1000, sameCalls: 3, argumentBytes: 200, resultBytes: 40 } });
   const token = await gateway.mint(id, `${gateway.publicUrl}/mcp/default/default/counting`);
   const call = async (given: object, tool = 'look') => {
-    const request = modernRequest('tools/call', { name: tool, arguments: given }, { headers: { authorization: `Bearer ${token}`, accept: 'application/json' } });
+    const request = modernRequest(
+      'tools/call',
+      { name: tool, arguments: given },
+      { headers: { authorization: `Bearer ${token}`, accept: 'application/json' } },
+    );
     return (await fetch(`${gateway.publicUrl}/mcp/default/default/counting`, request)).text();
   };
   const before = server.calls.length;

@@ -129,7 +129,8 @@ test('what a tool call costs is settled as it is reserved; a model call of an ag
   const { agentId } = await newAgent();
   await tool(agentId, 'op_t');
   await model(agentId, 'op_m', 500);
-  const open = async () => (await database().execute(sql`select operation_id from reservations where agent_id = ${agentId} and settled_at is null`)).rows;
+  const open = async () =>
+    (await database().execute(sql`select operation_id from reservations where agent_id = ${agentId} and settled_at is null`)).rows;
   expect(await open()).toEqual([{ operation_id: 'op_m' }]);
   const soon = new Date(Date.now() + 60_000);
   expect(await settleAbandoned(database(), soon)).toBe(0);

@@ -167,7 +167,10 @@ const guardAgainst = ({ caller, action, thing, frozen, facts, isAlone }: Referen
 const isPermittedByRole = (caller: Caller, action: string): boolean => {
   if (caller.kind !== 'person') return false;
   if (caller.roles.includes('administrator')) return true;
-  return caller.roles.includes('reviewer') && (observes.includes(action) || action === 'seeApproval' || ['approveServer', 'halt'].includes(action));
+  return (
+    caller.roles.includes('reviewer') &&
+    (observes.includes(action) || action === 'seeApproval' || ['approveServer', 'halt'].includes(action))
+  );
 };
 
 /** Permit: those whom it is asked of answer an approval and see it; whose call it is sees it too. */

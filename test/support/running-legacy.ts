@@ -17,8 +17,8 @@ import { parseEndpoint } from '../../schema/mcp-endpoint.ts';
 import { closeDatabase, openDatabase } from '../../store/database.ts';
 import { holdInstanceLock } from '../../store/operations.ts';
 import { createLogger } from '../../telemetry/logger.ts';
-import { pollUntil } from './poll-until.ts';
 import { nothingHalted, nothingLimited } from './no-limits.ts';
+import { pollUntil } from './poll-until.ts';
 
 export type Handler = (request: ClientRequest) => Promise<Reply> | Reply;
 

@@ -19,8 +19,8 @@ import { declaredFrom, loadDeclared, projectPolicies } from '../../store/declare
 import { createOperationStore } from '../../store/operations.ts';
 import { approvalKeysOf, deriveContentKeys } from '../../store/secrets/seal.ts';
 import { auditKey, openAuditLog } from './audit-log.ts';
-import { startRunningGateway } from './running-gateway.ts';
 import { nothingHalted, nothingLimited } from './no-limits.ts';
+import { startRunningGateway } from './running-gateway.ts';
 
 /**
  * The handler of `/v1` on a listener of its own, over the real policies, ledger, audit and tokens of a running gateway. `logLines` is all

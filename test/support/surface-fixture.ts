@@ -14,8 +14,8 @@ import type { Era } from '../../schema/mcp-revisions.ts';
 import type { Resource, StoredResource } from '../../schema/resource.ts';
 import { type Declared, declaredFrom, projectPolicies } from '../../store/declared.ts';
 import type { Definition, DefinitionKind } from '../../store/definitions.ts';
-import { parsed } from './running-gateway.ts';
 import { nothingHalted, nothingLimited } from './no-limits.ts';
+import { parsed } from './running-gateway.ts';
 
 /** A server as the tests pretend it: what it offers, what it lists at the moment, and how it answers. */
 export type PretendServer = {

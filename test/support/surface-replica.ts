@@ -19,8 +19,8 @@ import { createOperationStore } from '../../store/operations.ts';
 import { approvalKeysOf, deriveContentKeys } from '../../store/secrets/seal.ts';
 import { createLogger } from '../../telemetry/logger.ts';
 import { auditKey, openAuditLog } from './audit-log.ts';
-import { pollUntil } from './poll-until.ts';
 import { nothingHalted, nothingLimited } from './no-limits.ts';
+import { pollUntil } from './poll-until.ts';
 
 export const personOf = (id: string): Principal => ({
   kind: 'person',

@@ -10,9 +10,9 @@ import { type Declared, loadDeclared } from '../../store/declared.ts';
 import { deleteDefinitions } from '../../store/definitions.ts';
 import { applyResources, deleteResource } from '../../store/resources.ts';
 import { createLogger } from '../../telemetry/logger.ts';
+import { nothingHalted, nothingLimited } from './no-limits.ts';
 import { startTestDatabase } from './postgres.ts';
 import { parsed } from './running-gateway.ts';
-import { nothingHalted, nothingLimited } from './no-limits.ts';
 
 const tenancy = { org: 'default', project: 'default' };
 const modernFacts: ClientFacts = {

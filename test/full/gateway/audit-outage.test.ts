@@ -32,7 +32,11 @@ beforeAll(async () => {
     { kind: 'McpServer', metadata: { name: 'counting' }, spec: { url: server.url } },
     { kind: 'Toolset', metadata: { name: 'counting' }, spec: { servers: [{ name: 'counting' }], naming: 'plain' } },
     { kind: 'Provider', metadata: { name: 'scripted' }, spec: { kind: 'openai-compatible', baseUrl: model.url } },
-    { kind: 'Model', metadata: { name: 'one' }, spec: { routes: [{ provider: 'scripted', model: 'scripted', price }], maxOutputTokens: 100 } },
+    {
+      kind: 'Model',
+      metadata: { name: 'one' },
+      spec: { routes: [{ provider: 'scripted', model: 'scripted', price }], maxOutputTokens: 100 },
+    },
     { kind: 'AccessBinding', metadata: { name: 'readers' }, spec: { subjects: [{ agentRole: 'reader' }], models: ['one'] } },
   );
   await gateway.ready('counting');
@@ -93,7 +97,10 @@ test('Postgres killed and away for a minute under load: calls are refused with a
     () => load.calls.filter(({ isAnswered, endedAt }) => isAnswered && endedAt > backAt).length > 50 || undefined,
     'calls to be answered again',
   );
-  await pollUntil(() => agents.every(({ state }, index) => state.answered > (answeredBefore[index] ?? 0) + 3) || undefined, 'models to answer agents again');
+  await pollUntil(
+    () => agents.every(({ state }, index) => state.answered > (answeredBefore[index] ?? 0) + 3) || undefined,
+    'models to answer agents again',
+  );
   const calls = await load.stop();
   await Promise.all(agents.map(({ stop }) => stop()));
 
