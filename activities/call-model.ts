@@ -3,11 +3,12 @@ import type { ModelReply } from '../agents/chat-request.ts';
 import { repairsInRow, type TranscriptEntry } from '../agents/conversation.ts';
 import { interpretReply } from '../agents/interpret-reply.ts';
 import { modelOperationId, toolOperationId } from '../agents/operation-ids.ts';
-import { getAgent } from '../store/agents.ts';
+import { endWait, getAgent } from '../store/agents.ts';
 import { type AgentCollaborators, type AgentEnded, endOf, extend, finish, park, tenancyOf } from './agent-context.ts';
 import { withHeartbeat } from './failures.ts';
 import { parkOnRefusal } from './park-on-refusal.ts';
 import { validatorsFor } from './validators.ts';
+import { type AgentWaits, waitForLift } from './wait-for-person.ts';
 
 /** How often in a row a model may be asked to repair its answer. */
 const mostRepairs = 2;
@@ -16,6 +17,7 @@ const mostRepairs = 2;
 export type ModelStep =
   | { kind: 'calls'; transcriptDigest: string; calls: { index: number; tool: string; operationId: string }[] }
   | { kind: 'repair'; transcriptDigest: string }
+  | AgentWaits
   | AgentEnded;
 
 const textOf = ({ text, toolCalls }: ModelReply): string => (text !== '' || toolCalls.length === 0 ? text : JSON.stringify(toolCalls));
@@ -30,6 +32,8 @@ export const createCallModel =
     const agent = await getAgent(database, agentId);
     const ended = endOf(agent);
     if (ended) return ended;
+    // before the call: an agent whose time seems over gets no token
+    if (agent.waitingSince) await endWait(database, agentId);
     const tenancy = tenancyOf(agent);
     const transcript = await transcripts.load(tenancy, transcriptDigest);
 
@@ -40,6 +44,8 @@ export const createCallModel =
     try {
       reply = await withHeartbeat((signal) => gateway.complete({ agentId, signal }, request, modelOperationId(agentId, transcript)));
     } catch (error) {
+      const waits = await waitForLift(database, agentId, error);
+      if (waits) return waits;
       return parkOnRefusal(database, agentId, error, 'model_failed');
     }
 

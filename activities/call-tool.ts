@@ -7,7 +7,7 @@ import { type AgentCollaborators, type AgentEnded, endOf, extend, park, runOf, t
 import { withHeartbeat } from './failures.ts';
 import type { AgentStep } from './open-agent.ts';
 import { parkOnRefusal } from './park-on-refusal.ts';
-import { type AgentWaits, waitForPerson } from './wait-for-person.ts';
+import { type AgentWaits, waitForLift, waitForPerson } from './wait-for-person.ts';
 
 /** An agent whose calls come to nothing this often in a row is parked: it does not find its way by itself. */
 const mostInRow = 3;
@@ -69,7 +69,7 @@ export const createCallTool =
       text = answer.text;
       detail = `${call.tool} failed ${mostInRow} times in a row.`;
     } catch (error) {
-      const waits = await waitForPerson(database, agentId, error);
+      const waits = (await waitForPerson(database, agentId, error)) ?? (await waitForLift(database, agentId, error));
       if (waits) return waits;
       const known = outcomeOfError(error);
       if (!known || !isPlatformError(error)) return parkOnRefusal(database, agentId, error, 'tool_failed');

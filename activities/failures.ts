@@ -15,10 +15,13 @@ const placeOf = (error: unknown): { cause: string; at: string } => {
  */
 export const toFailure = (thrown: unknown): ApplicationFailure => {
   const error = toPlatformError(thrown);
+  const { retryAfterSeconds } = error.facts;
   const failure = ApplicationFailure.create({
     type: error.code,
     message: errorKinds[error.code].title,
     nonRetryable: !error.isRetryable,
+    // whoever said when to come again is not asked before; longer than a minute is tried now and then
+    ...(typeof retryAfterSeconds === 'number' ? { nextRetryDelay: Math.min(retryAfterSeconds, 60) * 1000 } : {}),
   });
   failure.stack = '';
   return failure;

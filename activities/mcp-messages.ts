@@ -64,6 +64,7 @@ const FactsSchema = z.object({
   reason: z.string().optional(),
   approvalId: z.string().optional(),
   expiresAt: z.string().optional(),
+  retryAfterSeconds: z.number().optional(),
 });
 
 /** Reads a refusal as the gateway wrote it; undefined where the code is none of ours. */
@@ -71,7 +72,7 @@ export const platformErrorOf = (facts: unknown, detail: string): PlatformError |
   const { code, decisionId, decision_id, ...known } = FactsSchema.safeParse(facts).data ?? {};
   if (code === undefined || !(code in errorKinds)) return undefined;
   const decision = decisionId ?? decision_id;
-  const present = Object.fromEntries(Object.entries(known).filter((fact): fact is [string, string] => fact[1] !== undefined));
+  const present = Object.fromEntries(Object.entries(known).filter((fact): fact is [string, string | number] => fact[1] !== undefined));
   return new PlatformError(code as ErrorCode, detail, {
     facts: { ...(decision ? { decisionId: decision } : {}), ...present },
   });

@@ -4,7 +4,7 @@ import { getAgent } from '../store/agents.ts';
 import type { Database } from '../store/database.ts';
 import { type AgentEnded, cancel, endOf, park, runOf } from './agent-context.ts';
 
-const limits: ReadonlySet<string> = new Set<ParkReason>(['limit_steps', 'limit_calls', 'limit_tokens', 'limit_time']);
+const limits: ReadonlySet<string> = new Set<ParkReason>(['limit_steps', 'limit_calls', 'limit_tokens', 'limit_time', 'limit_repeats']);
 
 /** What an agent is parked for when a call cannot be made and trying again would not help. */
 const reasonOf = (error: { code: string; facts: Readonly<Record<string, unknown>> }, otherwise: ParkReason): ParkReason => {

@@ -17,6 +17,9 @@ export type PlannedStage = { stage: Stage; agents: PlannedAgent[]; superseded: A
 /** The stages as far as they can be worked out; `problem` says in words why the next one cannot. */
 export type StagePlan = { stages: PlannedStage[]; problem: string | undefined };
 
+/** Agents of one run, where its fleet says nothing else. */
+const usualMostAgents = 1000;
+
 /** Expressions see a folder by its name alone: where it lies on the host is nobody's business in an agent's prompt. */
 const inputsOf = (fleet: FleetSpec, given: Record<string, string>): JsonObject =>
   Object.fromEntries(
@@ -69,6 +72,14 @@ export const planStages = async (
   for (const stage of fleet.stages) {
     const resolved = resolveStage(stage, context, renderTemplate);
     if (!resolved.ok) return { stages, problem: `stage ${stage.name}: ${resolved.problem}` };
+    // what an agent answered may be what makes the next ones, so how many there may be is not its to say
+    const agents = stages.reduce((sum, { agents: planned }) => sum + planned.length, resolved.value.length);
+    const mostAgents = fleet.limits?.agents ?? usualMostAgents;
+    if (agents > mostAgents)
+      return {
+        stages,
+        problem: `stage ${stage.name}: the run would have ${agents} agents, and the fleet allows ${mostAgents} (\`limits.agents\`)`,
+      };
     const tasks = await Promise.all(
       resolved.value.map(async (task) => ({
         ...task,

@@ -5,13 +5,24 @@ import { readBody } from './read-body.ts';
 
 /** Gets tokens that speak for one agent at one audience. */
 export type RunTokens = {
-  /** @throws {PlatformError} `token_refused`, `server_unavailable` (retryable) */
+  /** @throws {PlatformError} `token_refused`, `halted`, `server_unavailable` (retryable) */
   tokenFor(agentId: string, audience: string, signal: AbortSignal): Promise<string>;
   /** Forgets a token that the gateway did not accept. */
   forget(agentId: string, audience: string): void;
 };
 
 const AnswerSchema = z.object({ access_token: z.string(), expires_in: z.number() });
+
+/** How the issuer says that somebody has halted the agent, or something that it belongs to. */
+const RefusalSchema = z.object({ error: z.literal('access_denied'), error_description: z.literal('halted') });
+
+const jsonOf = (text: string): unknown => {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+};
 
 /** A token is renewed this long before its end, so that none expires on its way. */
 const marginMs = 30_000;
@@ -62,6 +73,8 @@ export const createRunTokens = ({
     });
     const text = await readBody(answer.body);
     if (answer.statusCode >= 500 || answer.statusCode === 429) throw unavailable();
+    if (RefusalSchema.safeParse(jsonOf(text)).success)
+      throw new PlatformError('halted', `The issuer gives no token to ${agentId}: it is halted, and a person has to lift that.`);
     const parsed = answer.statusCode === 200 ? AnswerSchema.safeParse(JSON.parse(text)) : undefined;
     if (!parsed?.success)
       throw new PlatformError('token_refused', `The issuer gives no token to ${agentId}; its run or the agent itself is not at work.`);

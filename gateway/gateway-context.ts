@@ -9,6 +9,8 @@ import type { OperationStore } from '../store/operations.ts';
 import type { SecretSources } from '../store/secrets/references.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { GatewayConfig } from './gateway-config.ts';
+import type { Halts } from './limits/follow-halts.ts';
+import type { Rates } from './limits/keep-rates.ts';
 import type { ObserveCall } from './observe-calls.ts';
 import type { Principal } from './principal.ts';
 
@@ -29,6 +31,10 @@ export type GatewayContext = {
   decisionFacts: Pick<DecisionFactsWriter, 'note'>;
   operations: OperationStore;
   approvals: ApprovalAsks;
+  /** How often what may be called. */
+  rates: Rates;
+  /** What is halted, and what a halt would cut. */
+  halts: Halts;
   policy: PolicyEngine;
   /** Where references to secrets lead. */
   secrets: SecretSources;

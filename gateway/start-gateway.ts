@@ -8,6 +8,7 @@ import { createAuditWriter } from '../store/audit-writer.ts';
 import { closeDatabase, openDatabase } from '../store/database.ts';
 import { createDecisionFactsWriter } from '../store/decision-facts.ts';
 import { createOperationStore } from '../store/operations.ts';
+import { createRateWindows } from '../store/rate-windows.ts';
 import { createPolicyVerifier } from '../store/secrets/policy-signature.ts';
 import { approvalKeysOf, deriveContentKeys } from '../store/secrets/seal.ts';
 import { type KeychainLookup, openSecretStores } from '../store/secrets/secret-stores.ts';
@@ -26,6 +27,8 @@ import type { GatewayConfig } from './gateway-config.ts';
 import type { GatewayContext } from './gateway-context.ts';
 import { keepInstanceLock } from './keep-instance-lock.ts';
 import { createLegacyEdge } from './legacy/create-legacy-edge.ts';
+import { followHalts } from './limits/follow-halts.ts';
+import { keepRates } from './limits/keep-rates.ts';
 import { createModelHandler } from './llm/handle-models.ts';
 import { observeCalls } from './observe-calls.ts';
 import { recordRefused } from './record-refused.ts';
@@ -53,6 +56,9 @@ export const startGateway = async (
   const view = followDeclared({ database, policy, verifyPolicies: createPolicyVerifier(config.policyPublicKey), logger });
   const decisionFacts = createDecisionFactsWriter({ database, logger });
   const stores = openSecretStores(config.secretStores ?? {}, lookupKeychain);
+  const brake = followHalts({ database, logger });
+  const rates = keepRates({ take: createRateWindows(database) });
+  view.onDeclared(rates.take);
   const releaseLock = await keepInstanceLock(database, instance);
 
   const log = createAuditLog({ database, process: 'gateway', key: config.auditKey });
@@ -69,6 +75,8 @@ export const startGateway = async (
     digestArguments: createArgumentDigest(config.auditKey),
     decisionFacts,
     operations: createOperationStore(database, log, deriveContentKeys(config.resultKey, 'operations'), instance),
+    halts: brake.halts,
+    rates,
     approvals: createApprovalAsks(database, log, approvalKeysOf(config.resultKey)),
     policy,
     secrets: { environment: config.environment, privateDirectory: config.privateDirectory, stores },
@@ -87,6 +95,7 @@ export const startGateway = async (
   const pool = createUpstreamPool({ context, host });
   const discovery = createServerDiscovery({ context, pool, host });
   view.onDeclared(() => void discovery.discover());
+  await brake.start();
   await view.begin();
   const surface = createSurface({ context, pool });
   const streams = createStreamGuard({ context, checkMs: config.streamCheckMs });
@@ -115,6 +124,7 @@ export const startGateway = async (
       await discovery.close();
       await pool.close();
       await view.close();
+      await brake.close();
       await context.unknownCallers.close();
       await context.operations.close();
       await Promise.all([context.audit.close(), decisionFacts.drained()]);

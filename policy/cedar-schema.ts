@@ -41,7 +41,7 @@ namespace Quarterdeck {
   action invokeModel in [use] appliesTo { principal: [Agent, User], resource: [Model], context: { who: Who, maxTokens: Long } };
   action launchFleet in [use] appliesTo { principal: [User], resource: [Fleet], context: { who: Who } };
   action useRole in [use] appliesTo { principal: [User], resource: [AgentRole], context: { who: Who } };
-  action applyResource, deleteResource, manageRun, approveServer, erasePerson in [administer] appliesTo { principal: [User], resource: [Declared, Project], context: { who: Who } };
+  action applyResource, deleteResource, manageRun, approveServer, erasePerson, halt, liftHalt in [administer] appliesTo { principal: [User], resource: [Declared, Project], context: { who: Who } };
   action approve in [administer] appliesTo { principal: [User], resource: [Approval], context: { who: Who, mayApproveOwn: Bool } };
   action seeApproval in [observe] appliesTo { principal: [User], resource: [Approval], context: { who: Who } };
   action getResource, readAudit in [observe] appliesTo { principal: [User], resource: [Declared, Project], context: { who: Who } };

@@ -158,6 +158,7 @@ export const permitCases: readonly GoldenCase[] = [
     'a reviewer who approves',
     ask(person({ roles: ['reviewer'] }), 'approveServer', things.declared),
   ),
+  allowed('platform/reviewers-halt', 'a reviewer who pulls the brake', ask(person({ roles: ['reviewer'] }), 'halt', things.declared)),
   allowed(
     'platform/approvers',
     'an approval that is asked of one',

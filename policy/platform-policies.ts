@@ -58,6 +58,7 @@ unless { context.mayApproveOwn || principal in resource.groups || principal in r
   'platform/administrators': `permit (principal in Quarterdeck::Role::"administrator", action, resource);`,
   'platform/reviewers-observe': `permit (principal in Quarterdeck::Role::"reviewer", action in [Quarterdeck::Action::"observe"], resource);`,
   'platform/reviewers-approve-servers': `permit (principal in Quarterdeck::Role::"reviewer", action == Quarterdeck::Action::"approveServer", resource);`,
+  'platform/reviewers-halt': `permit (principal in Quarterdeck::Role::"reviewer", action == Quarterdeck::Action::"halt", resource);`,
   'platform/approvers': `permit (principal, action in [Quarterdeck::Action::"approve", Quarterdeck::Action::"seeApproval"], resource is Quarterdeck::Approval)
 when { principal in resource.groups || principal in resource.roles || resource.people.contains(principal) };`,
   'platform/owners-see-approvals': `permit (principal, action == Quarterdeck::Action::"seeApproval", resource) when { principal == resource.owner };`,

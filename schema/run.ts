@@ -16,6 +16,7 @@ export const ParkReasonSchema = z.enum([
   'limit_calls',
   'limit_tokens',
   'limit_time',
+  'limit_repeats',
   'answer_invalid',
   'tool_refused',
   'tool_failed',

@@ -36,5 +36,8 @@ export type ShardEnded = { stage: string; shard: number };
 export const approvalDecidedSignal = 'approvalDecided';
 export type ApprovalDecided = { approvalId: string };
 
+/** In the place of an approval's id, where an agent waits until people lift what is halted. */
+export const haltLifted = 'halt';
+
 /** Carries the operation id in a tool call's `_meta`; the same id is in the `Idempotency-Key` header. */
 export const operationIdMeta = 'quarterdeck.dev/operationId';

@@ -76,8 +76,8 @@ export const setTranscript = (database: Database, id: string, transcriptDigest: 
       .where(and(eq(agents.id, id), eq(agents.state, 'running')));
   });
 
-/** Puts down that an agent waits for people. */
-export const beginWait = (database: Database, id: string, approvalId: string): Promise<void> =>
+/** Puts down that an agent waits for people: for their approval, or (null) until they lift what is halted. */
+export const beginWait = (database: Database, id: string, approvalId: string | null): Promise<void> =>
   guarded(async () => {
     await database
       .update(agents)

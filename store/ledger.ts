@@ -2,7 +2,7 @@ import { and, eq, isNull, sql } from 'drizzle-orm';
 import { agents, reservations, runs } from '../schema/tables/tables.ts';
 import { type Database, type Executor, guarded } from './database.ts';
 
-export type ReservationRefusal = 'limit_steps' | 'limit_calls' | 'limit_tokens' | 'limit_time' | 'ended' | 'conflict';
+export type ReservationRefusal = 'limit_steps' | 'limit_calls' | 'limit_tokens' | 'limit_time' | 'limit_repeats' | 'ended' | 'conflict';
 export type Reservation = { ok: true } | { ok: false; reason: ReservationRefusal };
 export type ReserveRequest = { agentId: string; operationId: string; kind: 'model' | 'tool'; tokens: number; callDigest: string };
 
@@ -20,7 +20,11 @@ class Refused extends Error {
 
 const limitOf = (name: string) => sql`(${agents.limits}->>${name})::bigint`;
 
-const refusalOf = async (executor: Executor, { agentId, kind, tokens }: ReserveRequest): Promise<ReservationRefusal> => {
+/** Whether an agent would have made the very same call more often than it may, with `further` ones that are not written yet. */
+const repeats = (agentId: string, callDigest: string, further: 0 | 1) => sql`coalesce((select count(*) from reservations
+  where agent_id = ${agentId} and kind = 'tool' and call_digest = ${callDigest}) + ${further}::int > ${limitOf('sameCalls')}, false)`;
+
+const refusalOf = async (executor: Executor, { agentId, kind, tokens, callDigest }: ReserveRequest): Promise<ReservationRefusal> => {
   const [row] = await executor
     .select({
       open: sql<boolean>`${agents.state} = 'running' and ${runs.state} in ('starting', 'running')`,
@@ -28,6 +32,7 @@ const refusalOf = async (executor: Executor, { agentId, kind, tokens }: ReserveR
       steps: sql<boolean>`${agents.steps} + 1 > ${limitOf('steps')}`,
       calls: sql<boolean>`${agents.calls} + 1 > ${limitOf('calls')}`,
       tokens: sql<boolean>`${agents.tokens} + ${tokens}::bigint > ${limitOf('tokens')}`,
+      repeats: sql<boolean>`${repeats(agentId, callDigest, 1)}`,
     })
     .from(agents)
     .innerJoin(runs, and(eq(runs.org, agents.org), eq(runs.project, agents.project), eq(runs.id, agents.runId)))
@@ -36,6 +41,7 @@ const refusalOf = async (executor: Executor, { agentId, kind, tokens }: ReserveR
   if (row.late) return 'limit_time';
   if (kind === 'model' && row.steps) return 'limit_steps';
   if (kind === 'tool' && row.calls) return 'limit_calls';
+  if (kind === 'tool' && row.repeats) return 'limit_repeats';
   return 'limit_tokens';
 };
 
@@ -52,10 +58,13 @@ with charged as (
     and agents.steps + $5 <= (agents.limits->>'steps')::bigint
     and agents.calls + $6 <= (agents.limits->>'calls')::bigint
     and agents.tokens + $4::bigint <= (agents.limits->>'tokens')::bigint
+    and ($3::text <> 'tool' or agents.limits->>'sameCalls' is null or (agents.limits->>'sameCalls')::bigint >
+      (select count(*) from reservations where agent_id = $1 and kind = 'tool' and call_digest = $7))
     and not exists (select 1 from reservations where agent_id = $1 and operation_id = $2)
   returning agents.id
 )
-insert into reservations (agent_id, operation_id, kind, tokens, call_digest) select $1, $2, $3, $4, $7 from charged`;
+insert into reservations (agent_id, operation_id, kind, tokens, call_digest, settled_at)
+select $1, $2, $3, $4, $7, case when $3::text = 'tool' then now() end from charged`;
 
 const uniqueViolation = '23505';
 
@@ -73,6 +82,7 @@ const reserveAtOnce = async (database: Database, { agentId, operationId, kind, t
 
 /**
  * Sets aside what a call may cost before it is made: a step and its worst-case tokens for a model, a call for a tool.
+ * What a call of a tool costs is known before it, so its reservation is settled as it is made; that of a model by `settle`.
  * One conditional update decides, so concurrent calls cannot pass a limit together; a retry with the same operation id finds its own.
  * An id that comes back for another call (`callDigest`) is a `conflict`.
  */
@@ -85,7 +95,7 @@ export const reserve = (database: Database, request: ReserveRequest): Promise<Re
         const mine = and(eq(reservations.agentId, agentId), eq(reservations.operationId, operationId));
         const inserted = await transaction
           .insert(reservations)
-          .values({ agentId, operationId, kind, tokens, callDigest })
+          .values({ agentId, operationId, kind, tokens, callDigest, settledAt: kind === 'tool' ? sql`now()` : null })
           .onConflictDoNothing()
           .returning({ agentId: reservations.agentId });
         const isRetry = inserted.length === 0;
@@ -93,7 +103,7 @@ export const reserve = (database: Database, request: ReserveRequest): Promise<Re
         if (earlier && (earlier.kind !== kind || earlier.callDigest !== callDigest)) throw new Refused('conflict');
         if (earlier && earlier.tries >= mostTries) throw new Refused(kind === 'model' ? 'limit_steps' : 'limit_calls');
         // a model call whose answer was lost is made again, and costs again; its step was counted the first time
-        const reopened = earlier !== undefined && earlier.settledAt !== null;
+        const reopened = kind === 'model' && earlier !== undefined && earlier.settledAt !== null;
         if (earlier)
           await transaction
             .update(reservations)
@@ -109,7 +119,8 @@ export const reserve = (database: Database, request: ReserveRequest): Promise<Re
             and agents.state = 'running' and runs.state in ('starting', 'running') and coalesce(agents.deadline_at > now(), true)
             and agents.steps + ${step} <= (agents.limits->>'steps')::bigint
             and agents.calls + ${call} <= (agents.limits->>'calls')::bigint
-            and agents.tokens + ${cost}::bigint <= (agents.limits->>'tokens')::bigint`);
+            and agents.tokens + ${cost}::bigint <= (agents.limits->>'tokens')::bigint
+            and (${isRetry || kind !== 'tool'} or not ${repeats(agentId, callDigest, 0)})`);
         if ((updated.rowCount ?? 0) === 0) throw new Refused(undefined);
         return { ok: true };
       });
@@ -156,4 +167,17 @@ export const countRefusal = (database: Database, agentId: string): Promise<void>
       .update(agents)
       .set({ refusals: sql`${agents.refusals} + 1` })
       .where(eq(agents.id, agentId));
+  });
+
+/**
+ * Settles what nobody will any more: reservations of agents that have ended a while ago, whose gateway was killed or never heard that it had
+ * reserved. They stay charged with the worst case: what was spent is not known, and is not to be less than what is charged.
+ * @returns how many
+ */
+export const settleAbandoned = (database: Database, endedBefore: Date): Promise<number> =>
+  guarded(async () => {
+    const { rowCount } = await database.execute(sql`
+      update reservations set settled_at = now() from agents
+      where reservations.settled_at is null and agents.id = reservations.agent_id and agents.ended_at < ${endedBefore.toISOString()}::timestamptz`);
+    return rowCount ?? 0;
   });

@@ -1,6 +1,6 @@
 import { and, eq, isNotNull, isNull, lt, sql } from 'drizzle-orm';
 import type { Tenancy } from '../schema/ids.ts';
-import { approvals } from '../schema/tables/tables.ts';
+import { agents, approvals, runs } from '../schema/tables/tables.ts';
 import { type Database, guarded } from './database.ts';
 
 /** A workflow that waits for people, and the approval it waits for. */
@@ -17,6 +17,27 @@ export const listUntoldAgents = (database: Database, before: Date): Promise<Wait
       .limit(500);
     return rows.flatMap((row) => (row.agent === null ? [] : [{ ...row, agent: row.agent }]));
   });
+
+/** Agents that wait until people lift what is halted, by all that it may be. Of all tenants. */
+export const listHaltedAgents = (
+  database: Database,
+): Promise<(Tenancy & Record<'agent' | 'role' | 'run' | 'fleet' | 'person', string>)[]> =>
+  guarded(async () =>
+    database
+      .select({
+        org: agents.org,
+        project: agents.project,
+        agent: agents.id,
+        role: agents.role,
+        run: agents.runId,
+        fleet: runs.fleet,
+        person: runs.startedBy,
+      })
+      .from(agents)
+      .innerJoin(runs, and(eq(runs.org, agents.org), eq(runs.project, agents.project), eq(runs.id, agents.runId)))
+      .where(and(eq(agents.state, 'running'), isNotNull(agents.waitingSince), isNull(agents.approvalId)))
+      .limit(500),
+  );
 
 /** Puts down that Temporal took the signal, or that no workflow waits any more. */
 export const markTold = (database: Database, id: string): Promise<void> =>

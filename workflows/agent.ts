@@ -19,7 +19,7 @@ export const codeOf = (error: unknown): string | null =>
 /**
  * One agent: the model's step, the calls it asked for, the model's next step, until its answer is valid or a limit parks it. The
  * history holds ids, digests and counts; a long conversation continues as new and goes on from the transcript in the agent's row.
- * A call that needs a person is made again when its approval was decided. The signal says only that: the row is read by the call. Histories
+ * A call that needs a person is made again when its approval was decided, and what is halted when that was lifted. The signal says only that: the row is read by the call. Histories
  * from before that have no such result, so this needs no `patched`.
  */
 export async function agent({ agentId }: AgentWorkflowInput): Promise<AgentEnding> {
@@ -47,6 +47,10 @@ export async function agent({ agentId }: AgentWorkflowInput): Promise<AgentEndin
       atStake = 'model_failed';
       const step = await callModel({ agentId, transcriptDigest });
       if (step.kind === 'ended') return { agentId, state: step.state, reason: step.reason };
+      if (step.kind === 'waits') {
+        await condition(() => decided.delete(step.approvalId), step.waitMs);
+        continue;
+      }
       transcriptDigest = step.transcriptDigest;
       pendingCalls = step.kind === 'calls' ? step.calls.length : 0;
     }

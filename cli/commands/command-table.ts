@@ -69,6 +69,12 @@ export const commandTable: readonly CommandEntry[] = [
     register: async (program) => program.addCommand((await import('./people.ts')).peopleCommand()),
   },
   {
+    name: 'halt',
+    group: platform,
+    summary: 'the brake: stop everything, or one thing, at once',
+    register: async (program) => program.addCommand((await import('./halt.ts')).haltCommand()),
+  },
+  {
     name: 'apply',
     group: resources,
     summary: 'declare resources: files, folders, stdin',

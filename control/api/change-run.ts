@@ -8,6 +8,7 @@ import type { ApiDependencies } from './api-dependencies.ts';
 import { describeCause } from './describe-cause.ts';
 import type { Permit } from './permit.ts';
 import { recordChange } from './record-change.ts';
+import { refuseHalted } from './refuse-halted.ts';
 
 type Dependencies = ApiDependencies & { permit: Permit };
 
@@ -51,6 +52,7 @@ export const cancelRun = async (dependencies: Dependencies, person: Person, key:
 export const resumeRun = async (dependencies: Dependencies, person: Person, key: RunKey, resume: ResumeRun): Promise<Run> => {
   const { database, audit, temporal, logger } = dependencies;
   const { run, decision } = await findForChange(dependencies, person, key);
+  await refuseHalted(database, { ...key, fleet: run.fleet, run: run.id, person: run.startedBy });
   const parked = (await listAgents(database, key)).filter(({ state }) => state === 'parked' || state === 'failed').map(({ id }) => id);
   const strangers = resume.agents?.filter((id) => !parked.includes(id)) ?? [];
   if (strangers.length > 0) throw new PlatformError('input_invalid', `${strangers.join(', ')}: no parked agent of the run ${key.id}.`);

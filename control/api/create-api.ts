@@ -1,15 +1,18 @@
 import { Hono } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import { PlatformError } from '../../schema/errors.ts';
+import { isPersonHalted } from '../../store/halts.ts';
 import type { ApiConfig, ApiDependencies, ApiEnvironment } from './api-dependencies.ts';
 import { approvalRoutes } from './approval-routes.ts';
 import { auditRoutes } from './audit-routes.ts';
 import { apiResourceOf, authenticate } from './authenticate.ts';
 import { guardRequests, nameRequest } from './guard-requests.ts';
+import { haltRoutes } from './halt-routes.ts';
 import { peopleRoutes } from './people-routes.ts';
 import { createPermit } from './permit.ts';
 import { pinRoutes } from './pin-routes.ts';
 import { policyRoutes } from './policy-routes.ts';
+import { refuseHalted } from './refuse-halted.ts';
 import { createErrorRenderer } from './render-error.ts';
 import { resourceRoutes } from './resource-routes.ts';
 import { runRoutes } from './run-routes.ts';
@@ -47,6 +50,12 @@ export const createApi = (config: ApiConfig, dependencies: ApiDependencies): Hon
 
   const versioned = new Hono<ApiEnvironment>();
   versioned.use(authenticate(dependencies, config));
+  // a person who is halted does nothing here, and lifts nothing; what else is halted does not keep people from looking and lifting
+  versioned.use(async (context, next) => {
+    const { org, id: person } = context.get('person');
+    if (await isPersonHalted(database, org, person)) await refuseHalted(database, { org, project: '', person });
+    await next();
+  });
   versioned.use(
     bodyLimit({
       maxSize: maxBodyBytes,
@@ -62,6 +71,7 @@ export const createApi = (config: ApiConfig, dependencies: ApiDependencies): Hon
   versioned.route('/', auditRoutes({ ...dependencies, permit }));
   versioned.route('/', resourceRoutes({ ...dependencies, permit }));
   versioned.route('/', peopleRoutes({ database, audit, permit }));
+  versioned.route('/', haltRoutes({ database, audit, permit }));
   versioned.route('/', pinRoutes({ database, audit, permit }));
   versioned.route('/', policyRoutes(config, { ...dependencies, permit }));
   versioned.route('/', runRoutes(config, { ...dependencies, permit }));

@@ -15,6 +15,7 @@ import { describeCause } from './describe-cause.ts';
 import { inTransaction } from './in-transaction.ts';
 import type { Permit } from './permit.ts';
 import { recordChange } from './record-change.ts';
+import { refuseHalted } from './refuse-halted.ts';
 import { takeInputs } from './run-inputs.ts';
 
 /** Takes the fleet with its roles and their models as they are now: what is applied later does not change the run. */
@@ -43,7 +44,7 @@ const findFleet = async (database: Database, permit: Permit, person: Person, ten
 /**
  * Launches a fleet: the row first, then the workflow. A start that Temporal does not take is left to the controller's sweep,
  * which finds the row; the run is launched either way.
- * @throws {PlatformError} `not_permitted`, `not_found`, `input_invalid`
+ * @throws {PlatformError} `not_permitted`, `not_found`, `halted`, `input_invalid`
  */
 export const launchRun = async (
   { database, audit, contentStore, temporal, logger, permit }: ApiDependencies & { permit: Permit },
@@ -55,6 +56,7 @@ export const launchRun = async (
   const { org, project } = tenancy;
   const found = await findFleet(database, permit, person, { org, project }, request.fleet);
   const decision = await permit(person, 'launchFleet', tenancy, { kind: 'Fleet', name: request.fleet });
+  await refuseHalted(database, { org, project, fleet: request.fleet, person: person.id });
   const fleet = found.metadata.name;
   const snapshot = await takeSnapshot(database, tenancy, found.spec);
   const id = runIdFrom(randomBytes(10));

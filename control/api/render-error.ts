@@ -11,6 +11,8 @@ export type DocumentIssue = { document: number; path: (string | number)[]; messa
 /** Renders problem details (RFC 9457); `issues` are an extension member of a refused apply. */
 export const renderProblem = (context: Context<ApiEnvironment>, error: PlatformError, issues?: DocumentIssue[]): Response => {
   const problem = { ...problemDetails(error, context.get('requestId')), ...(issues && { issues }) };
+  // RFC 9110 §10.2.3: whoever may try again is told when
+  if (error.isRetryable) context.header('retry-after', String(error.facts.retryAfterSeconds ?? 2));
   return context.body(JSON.stringify(problem), error.status as ContentfulStatusCode, { 'content-type': 'application/problem+json' });
 };
 

@@ -4,6 +4,8 @@ import type { Logger } from '../../telemetry/logger.ts';
 import { createLeadership } from './leadership.ts';
 import { createSweep, type SweepTemporal } from './sweep.ts';
 import { createApprovalSweep, type TellAgent } from './sweep-approvals.ts';
+import { createHaltSweep } from './sweep-halts.ts';
+import { createLimitSweep } from './sweep-limits.ts';
 
 /**
  * Starts the controller. Until there is a reconciler it only sweeps. Of several, one leads; a lost database is waited for.
@@ -28,6 +30,8 @@ export const startController = ({
   const leadership = createLeadership(database);
   const sweep = createSweep({ database, temporal, clock, logger });
   const sweepApprovals = createApprovalSweep({ database, audit, tellAgent: temporal.tellAgent, clock, logger });
+  const sweepHalts = createHaltSweep({ database, tellAgent: temporal.tellAgent, logger });
+  const sweepLimits = createLimitSweep({ database, clock, logger });
   let timer: NodeJS.Timeout | undefined;
   let isClosed = false;
   let isAway = false;
@@ -37,6 +41,8 @@ export const startController = ({
       if (await leadership.hold()) {
         await sweep();
         await sweepApprovals();
+        await sweepHalts();
+        await sweepLimits();
       }
       if (isAway) logger.info('the controller has its database back');
       isAway = false;

@@ -1,7 +1,9 @@
+import { type Haltable, indexHalts } from '../../policy/halt-index.ts';
 import { toPlatformError } from '../../schema/errors.ts';
 import type { Tenancy } from '../../schema/ids.ts';
 import type { FleetWorkflowInput } from '../../schema/workflow-contract.ts';
 import type { Database } from '../../store/database.ts';
+import { listHalts } from '../../store/halts.ts';
 import { cancelOpenAgents, findRun, listStaleRuns, moveRun, type Run } from '../../store/runs.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 
@@ -16,7 +18,7 @@ export type SweepTemporal = {
 const lostAfterMs = 5_000;
 
 /**
- * Repeats starts and cancellations that were lost between the row and Temporal: the two have no common transaction.
+ * Repeats starts and cancellations that were lost between the row and Temporal: the two have no common transaction. What is halted is not started.
  * A cancelled run whose workflow does not exist any more is ended here, because nobody else will.
  */
 export const createSweep = ({
@@ -35,7 +37,7 @@ export const createSweep = ({
     const run = await findRun(database, stale);
     if (!run) return;
     const { org, project, fleet, id: runId, attempt, state } = run;
-    if (state === 'starting') {
+    if (state === 'starting' && !isHalted({ org, project, fleet, run: runId, person: run.startedBy })) {
       await temporal.startFleet({ org, project, fleet, runId, attempt });
       logger.debug({ run: runId, attempt }, 'a start was repeated');
     }
@@ -45,7 +47,11 @@ export const createSweep = ({
     logger.info({ run: runId }, 'a cancelled run without a workflow was ended');
   };
 
+  let isHalted: (what: Haltable) => boolean = () => false;
+
   return async () => {
+    const halts = indexHalts(await listHalts(database));
+    isHalted = (what) => halts.find(what) !== undefined;
     for (const stale of await listStaleRuns(database, new Date(clock().getTime() - lostAfterMs)))
       await repeat(stale).catch((error) =>
         logger.warn({ code: toPlatformError(error).code, run: stale.id }, 'a run could not be swept; the next sweep tries again'),

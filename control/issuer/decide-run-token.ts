@@ -24,6 +24,7 @@ export type RunTokenGrant = {
 
 export type RunTokenRefusal =
   | 'agent_unknown'
+  | 'halted'
   | 'launch_not_authorised'
   | 'run_not_running'
   | 'agent_not_running'
@@ -59,6 +60,7 @@ export const decideRunToken = (
   conditions: { resourceBase: string; workerTier: string | undefined; now: Date },
 ): RunTokenDecision => {
   if (agent === undefined || agent.agentId !== request.agentId) return { ok: false, reason: 'agent_unknown' };
+  if (agent.isHalted) return { ok: false, reason: 'halted' };
   if (agent.launchAuthorised !== true) return { ok: false, reason: 'launch_not_authorised' };
   if (agent.runState !== 'running') return { ok: false, reason: 'run_not_running' };
   if (agent.agentState !== 'running') return { ok: false, reason: 'agent_not_running' };

@@ -43,6 +43,9 @@ const refuse = (reason: RunTokenRefusal): never => {
       throw new errors.InvalidTarget('the resource is not one of this agent', reason);
     case 'scope_not_own':
       throw new errors.InvalidScope('the scope is not one of this resource', 'mcp models', reason);
+    case 'halted':
+      // said to the worker, so that it waits until a person lifts that
+      throw new errors.AccessDenied('halted', reason);
     case 'agent_unknown':
     case 'launch_not_authorised':
     case 'run_not_running':
@@ -79,7 +82,7 @@ const mintToken = async ({ oidc }: TokenEndpointGrantContext, grant: RunTokenGra
 /**
  * Adds the grant by which a worker gets a token for one agent run: RFC 8693 with the agent's id as subject token and one RFC 8707
  * resource. Answers a JWT of RFC 9068 with `sub` the person, `act.sub` the agent, exactly one `aud`, at most 300 s long.
- * Refuses with `invalid_grant` (no such agent, not running, not its worker), `invalid_target`, `invalid_scope`, `invalid_request`;
+ * Refuses with `access_denied` (halted by a person), `invalid_grant` (no such agent, not running, not its worker), `invalid_target`, `invalid_scope`, `invalid_request`;
  * answers 503 when the agents cannot be looked up.
  * @see https://www.rfc-editor.org/rfc/rfc8693#section-2
  */

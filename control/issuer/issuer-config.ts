@@ -50,6 +50,8 @@ export type AgentForToken = {
   agentState: string;
   /** Name of the agent's toolset in its own org and project. */
   toolset: string;
+  /** Whether a person has halted it, or anything that it belongs to. */
+  isHalted: boolean;
   /** Whether the run's row was made by a launch that policy allowed. */
   launchAuthorised: boolean;
   /** Trust tier a worker must have for this agent; `default` when absent. */

@@ -1,6 +1,7 @@
 import { type Configuration, errors, type KoaContextWithOIDC } from 'oidc-provider';
 import { accessScopes, personTokenLifetimeSeconds, readResource } from '../../schema/access-token.ts';
 import type { Database } from '../../store/database.ts';
+import { isPersonHalted } from '../../store/halts.ts';
 import { findPerson } from '../../store/people.ts';
 import { createClientFinder } from './create-client-finder.ts';
 import type { GuardedFetch } from './guarded-fetch.ts';
@@ -103,7 +104,8 @@ export const peopleFeatures = (
     findAccount: async (_context: unknown, subject: string) => {
       const names = splitAccount(subject);
       const person = names && (await findPerson(database, names.org, names.id));
-      if (!person || person.disabled) return undefined;
+      // whoever is halted gets no token until that is lifted; logins stay as they are
+      if (!person || person.disabled || (await isPersonHalted(database, person.org, person.id))) return undefined;
       return { accountId: subject, claims: async () => ({ sub: subject }) };
     },
     interactions: { url: (_context: unknown, interaction: { uid: string }) => `/interaction/${interaction.uid}` },

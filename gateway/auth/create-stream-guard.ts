@@ -1,26 +1,32 @@
-import { isPlatformError } from '../../schema/errors.ts';
+import { isPlatformError, type PlatformError } from '../../schema/errors.ts';
 import type { EdgeRequest } from '../edge/legacy-edge.ts';
 import type { GatewayContext } from '../gateway-context.ts';
+import { haltableOf } from '../limits/follow-halts.ts';
 import { principalKey } from '../surface/principal-key.ts';
+import { tenancyOf } from '../surface/record-listing.ts';
 
 /** With the two seconds that a token is believed, a stream outlives the right to hear it by 12 s at most. */
 const usualCheckMs = 10_000;
 /** So many are asked about at a time. */
 const atOnce = 50;
 
-/** Watches over a stream that stands until somebody ends it; `end` is called when its caller may hear it no longer. */
-export type WatchStream = (from: EdgeRequest, end: () => void) => void;
+/**
+ * Watches over a stream that stands until somebody ends it; `end` is called when its caller may hear it no longer.
+ * @returns why it may not stand at all; it was ended then
+ */
+export type WatchStream = (from: EdgeRequest, end: () => void) => PlatformError | undefined;
 
 /**
  * Authenticates the callers of open streams again and again, as if they asked anew. A stream ends when its token is refused or has expired,
- * when the run it is for has ended, and when it is somebody else's rights by now: whoever still has some opens another.
+ * when the run it is for has ended, when it is halted (at once), and when it is somebody else's rights by now: whoever still has some opens another.
+ * A stream that is one too many for a rate of the project ends at once.
  * @param options.checkMs - how often
  */
 export const createStreamGuard = ({
-  context: { authenticate, config, logger },
+  context: { authenticate, config, logger, halts, rates },
   checkMs = usualCheckMs,
 }: {
-  context: Pick<GatewayContext, 'authenticate' | 'logger'> & { config: Pick<GatewayContext['config'], 'publicUrl'> };
+  context: Pick<GatewayContext, 'authenticate' | 'logger' | 'halts' | 'rates'> & { config: Pick<GatewayContext['config'], 'publicUrl'> };
   checkMs?: number | undefined;
 }) => {
   type Watched = { from: EdgeRequest; end: () => void };
@@ -55,13 +61,33 @@ export const createStreamGuard = ({
     });
     return checking;
   };
+  const haltOf = ({ principal, endpoint }: EdgeRequest): PlatformError | undefined =>
+    halts.find(haltableOf(principal, tenancyOf({ principal, endpoint })));
+  const stopHearing = halts.onChange(() => {
+    for (const each of [...watched])
+      if (haltOf(each.from)) {
+        watched.delete(each);
+        each.end();
+      }
+  });
   const timer = setInterval(() => void check(), checkMs).unref();
 
   const watch: WatchStream = (from, end) => {
-    if (from.response.destroyed) return;
+    if (from.response.destroyed) return undefined;
+    const place = rates.openStream(from.principal, tenancyOf(from));
+    const refusal = haltOf(from) ?? (place.ok ? undefined : place.refusal);
+    if (refusal) {
+      if (place.ok) place.leave();
+      end();
+      return refusal;
+    }
     const entry = { from, end };
     watched.add(entry);
-    from.response.once('close', () => watched.delete(entry));
+    from.response.once('close', () => {
+      watched.delete(entry);
+      if (place.ok) place.leave();
+    });
+    return undefined;
   };
 
   return {
@@ -73,6 +99,7 @@ export const createStreamGuard = ({
     },
     close: async (): Promise<void> => {
       clearInterval(timer);
+      stopHearing();
       await checking;
     },
   };

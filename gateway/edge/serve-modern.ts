@@ -2,6 +2,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { knownVersions } from '../../schema/mcp-revisions.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import type { WatchStream } from '../auth/create-stream-guard.ts';
+import { rpcErrorOf } from '../exchange/error-reply.ts';
 import type { ClientRequest } from '../mcp/client-request.ts';
 import { type JsonObject, type RequestId, rpcCodes } from '../mcp/message.ts';
 import type { RefusedRequest } from '../record-refused.ts';
@@ -94,7 +95,8 @@ export const createModernEdge = ({
       }
       if (listens) {
         answer.open();
-        watchStream(from, () => leaving.abort());
+        const refusal = watchStream(from, () => leaving.abort());
+        if (refusal) return answer.reply({ kind: 'error', error: rpcErrorOf(refusal) });
       }
       const asked: ClientRequest = {
         id,

@@ -1,7 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { PlatformError } from '../../schema/errors.ts';
+import type { Haltable } from '../../policy/halt-index.ts';
+import { PlatformError, toPlatformError } from '../../schema/errors.ts';
 import { qualifiedName } from '../../schema/ids.ts';
 import type { GatewayContext } from '../gateway-context.ts';
+import { haltableOf } from '../limits/follow-halts.ts';
 import type { Masker } from '../mask/create-masker.ts';
 import type { ClientRequest, Round } from '../mcp/client-request.ts';
 import { isObject, type JsonObject, type Reply } from '../mcp/message.ts';
@@ -83,16 +85,41 @@ const failureOf = ({ server, name }: ServerExchange, error: unknown): unknown =>
   });
 };
 
+const unsent = (thrown: unknown): PlatformError => {
+  const { code, detail, facts, cause } = toPlatformError(thrown);
+  return new PlatformError(code, detail, { cause, facts: { ...facts, wasSent: false } });
+};
+
+/** Refuses what is halted, which was certainly not sent; nearly always at once. */
+const notHalted = ({ halts }: GatewayContext, what: Haltable): void | Promise<void> => {
+  try {
+    const look = halts.check(what);
+    return look?.catch((thrown: unknown) => {
+      throw unsent(thrown);
+    });
+  } catch (thrown) {
+    throw unsent(thrown);
+  }
+};
+
+const haltedUnderWay = ({ code, detail, facts }: PlatformError, { wasSent }: UpstreamLost): PlatformError =>
+  new PlatformError(code, detail, { facts: { ...facts, wasSent } });
+
 /**
  * One request of a client at one server, whatever their eras: what the server says meanwhile goes to the client, what a legacy server
  * asks is put to the client, and what belongs to one hop stays on it. A server that needs input first is answered by the next round:
  * its result has `round` in place of `requestState`, which `exchange.serve` seals for the client or uses itself; a task of the server's
  * own says `ofServer`.
- * @throws {PlatformError} `server_unavailable` with `wasSent`, `result_too_large`, `request_invalid`
+ * What is halted does not begin here, and what was begun is cut.
+ * @throws {PlatformError} `server_unavailable` and `halted` with `wasSent`, `result_too_large`, `request_invalid`
  */
 export const exchangeWithServer = async (exchange: ServerExchange): Promise<Reply> => {
-  const { pool, request, server, connection, method, params, name, meta, parameterHeaders, timeouts, mask } = exchange;
+  const { gateway, pool, request, server, connection, method, params, name, meta, parameterHeaders, timeouts, mask } = exchange;
+  const what = haltableOf(request.principal, server.metadata, { server: server.metadata.name });
+  const look = notHalted(gateway, what);
+  if (look) await look;
   const passed = passedMeta(request.params._meta);
+  const underWay = gateway.halts.begin(what);
   let reply: Reply;
   try {
     reply = await connection.request({
@@ -104,13 +131,17 @@ export const exchangeWithServer = async (exchange: ServerExchange): Promise<Repl
       ...(name === undefined ? {} : { name }),
       ...timeouts,
       signal: exchange.signal ?? request.signal,
+      underWay,
       onNotification: passNotifications(request, mask),
       onAsk: (question, signal) => answerServer(request, mask ? mask.json(question, {}) : question, signal),
     });
   } catch (error) {
+    if (underWay.halted && error instanceof UpstreamLost) throw haltedUnderWay(underWay.halted, error);
     if (error instanceof UpstreamLost && error.reason !== 'caller' && error.reason !== 'deadline')
       pool.forget(server, callerOf(request), connection);
     throw failureOf(exchange, error);
+  } finally {
+    gateway.halts.end(underWay);
   }
   if (reply.kind === 'result' && reply.result.resultType === 'input_required')
     return inputRequired(request, reply.result, nextRound(exchange, reply.result.requestState));

@@ -1,6 +1,7 @@
 import { authenticate } from './authenticate.ts';
 import { authorize } from './authorize.ts';
 import { forward } from './forward.ts';
+import { halt } from './halt.ts';
 import { limit } from './limit.ts';
 import { type Answer, type ModelCall, type ModelCallStep, runSteps } from './model-call.ts';
 import { receive } from './receive.ts';
@@ -14,6 +15,7 @@ export const callModelSteps = [
   authenticate, // bearer token -> principal; audience must be `/v1` of this gateway
   receive, // body -> chat request: size, duplicate keys, depth, fields that would go around the alias or the checks
   resolve, // alias -> model of the caller's project; what may never be used is unknown
+  halt, // the brake: what is halted does not begin, and is cut
   limit, // a step and the worst case in tokens, set aside before anything happens
   settle, // wraps the rest: the true cost in the place of the reserved one, before the caller has the end of the answer
   authorize, // policy decision on principal, model and tokens

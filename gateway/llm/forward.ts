@@ -48,6 +48,8 @@ const tryRoute = async (call: ModelCall, route: Route): Promise<Answer> => {
     );
   const target = await providerTarget(provider, gateway.config, gateway.secrets);
   const body = providerBody(chat, route, model.spec);
+  // a moment may have passed since the brake was looked at: the budget, or a route that did not answer
+  await gateway.halts.check(required(call.underWay, 'the brake').what);
   call.isForwarded = true;
   Object.assign(call.facts, { provider: target.name, providerModel: route.model });
   const answer = await ask(call, target, body);

@@ -9,6 +9,7 @@ const refusals: Readonly<Record<ReservationRefusal, string>> = {
   limit_calls: 'has used up its calls',
   limit_tokens: 'has too few tokens left for the prompt and the longest answer',
   limit_time: 'has used up its time',
+  limit_repeats: 'makes the same call again and again',
   ended: 'has ended',
   conflict: 'has used the operation id for another call',
 };
@@ -20,7 +21,7 @@ const refusals: Readonly<Record<ReservationRefusal, string>> = {
 const underWay = new Set<string>();
 
 /** Sets one step and the worst case in tokens aside before anything happens; people have no limits of this kind. */
-export const limit: ModelCallStep = async (call, next) => {
+const reserved: ModelCallStep = async (call, next) => {
   const { principal, gateway } = call;
   if (principal?.kind !== 'agent') return next();
   const chat = required(call.chat, 'the request');
@@ -49,4 +50,12 @@ export const limit: ModelCallStep = async (call, next) => {
   } finally {
     underWay.delete(operation);
   }
+};
+
+/** Holds the call to the rates that are declared, and an agent to what its role may use up. */
+export const limit: ModelCallStep = (call, next) => {
+  const { rates } = call.gateway;
+  if (rates.isEmpty) return reserved(call, next);
+  const principal = required(call.principal, 'the caller');
+  return rates.within(principal, required(call.model, 'the model'), undefined, () => reserved(call, next));
 };

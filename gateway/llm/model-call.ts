@@ -5,6 +5,7 @@ import { defaultTenancy, type Tenancy } from '../../schema/ids.ts';
 import type { StoredResource } from '../../schema/resource.ts';
 import { type Decision, newDecisionId } from '../decide.ts';
 import type { GatewayContext } from '../gateway-context.ts';
+import type { UnderWay } from '../limits/under-way.ts';
 import type { MaskCounts, Masker } from '../mask/create-masker.ts';
 import type { Trace } from '../mcp/trace-context.ts';
 import type { Principal } from '../principal.ts';
@@ -37,6 +38,8 @@ export type ModelCall = {
   chat?: ChatRequest;
   model?: StoredResource<'Model'>;
   decision?: Decision;
+  /** From the brake on; says so when it is pulled meanwhile. */
+  underWay?: UnderWay;
   /** Set as soon as a provider may have begun to work. */
   isForwarded?: boolean;
   /** What the provider charges for; undefined where the call cost nothing. */

@@ -18,6 +18,7 @@ export const dialectError = (error: PlatformError, decisionId: string | undefine
     param: null,
     ...(decisionId === undefined ? {} : { decision_id: decisionId }),
     ...(error.facts.reason === undefined ? {} : { reason: error.facts.reason }),
+    ...(error.facts.retryAfterSeconds === undefined ? {} : { retryAfterSeconds: error.facts.retryAfterSeconds }),
   },
 });
 

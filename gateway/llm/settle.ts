@@ -3,7 +3,8 @@ import { isPlatformError } from '../../schema/errors.ts';
 import { settle as settleReservation } from '../../store/ledger.ts';
 import { type ModelCall, type ModelCallStep, required } from './model-call.ts';
 
-const attempts = 150;
+/** Ten minutes: longer than any restart of the database. */
+const attempts = 1500;
 const retryDelayMs = 400;
 
 /** The call was paid for, so its cost is put down even when the database comes back only after a while. */

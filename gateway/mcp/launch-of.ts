@@ -6,7 +6,7 @@ import type { ServerLaunchInput } from '../../schema/server-launch.ts';
 import { canonicalJson } from '../../store/resources.ts';
 
 /** The run whose folders a server mounts. */
-export type RunOfServer = { runId: string; volumes: RunVolume[] };
+export type RunOfServer = { runId: string; volumes: RunVolume[]; fleet?: string };
 
 /** Whether one process serves one run: because the resource says so, or because it mounts folders of a run. */
 export const isPerRun = ({ spec }: StoredResource<'McpServer'>): boolean =>

@@ -7,7 +7,7 @@ import type { CallerOfServer } from '../upstream/upstream.ts';
 
 /** The run whose folders servers mount for this caller. */
 export const runOf = (principal: Principal): RunOfServer | undefined =>
-  principal.kind === 'agent' ? { runId: principal.runId, volumes: principal.volumes } : undefined;
+  principal.kind === 'agent' ? { runId: principal.runId, volumes: principal.volumes, fleet: principal.fleet } : undefined;
 
 /** Log messages of a legacy server that come when no request is under way are its session's, from the level on that it asked for. */
 const straysTo =

@@ -15,7 +15,7 @@ import { argumentsOf, type Exposed, type Source } from './exposed.ts';
 import { unmapArguments } from './map-uris.ts';
 import { matchesPatterns } from './match-patterns.ts';
 import { maskReply } from './present-result.ts';
-import { recordUse, type Use } from './record-use.ts';
+import { recordUse, type Use, withinRates } from './record-use.ts';
 import { argumentRefused, unknownPrompt, unknownResource } from './refuse.ts';
 import { resolveFacts } from './resolve-facts.ts';
 import type { ResourceDirectory } from './resource-directory.ts';
@@ -184,7 +184,7 @@ export const createComplete = ({
       });
       if (use.decision.effect === 'deny') throw argumentRefused(named, use.decision);
       const { [asked.name]: value = '', ...others } = values;
-      const reply = await exchangeWithServer({
+      const exchange = {
         gateway: context,
         pool,
         request,
@@ -198,7 +198,8 @@ export const createComplete = ({
         },
         timeouts: callTimeouts(server),
         mask: source.mask,
-      });
+      };
+      const reply = await withinRates(context, request, server, () => exchangeWithServer(exchange));
       use.masked = {};
       return maskReply(source, bounded(reply), use.masked);
     });

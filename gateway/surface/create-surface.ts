@@ -4,6 +4,7 @@ import { deriveContentKeys } from '../../store/secrets/seal.ts';
 import { createExchange } from '../exchange/create-exchange.ts';
 import { orErrorReply, RpcRefusal } from '../exchange/error-reply.ts';
 import type { GatewayContext } from '../gateway-context.ts';
+import { haltableOf } from '../limits/follow-halts.ts';
 import type { ClientRequest } from '../mcp/client-request.ts';
 import { type Reply, rpcCodes } from '../mcp/message.ts';
 import { callTool } from '../tool-call/call-tool.ts';
@@ -17,6 +18,7 @@ import { createListResources } from './list-resources.ts';
 import { createLiveResources } from './live-resources.ts';
 import { createPager } from './page-list.ts';
 import { createReadResource } from './read-resource.ts';
+import { tenancyOf } from './record-listing.ts';
 import { inProtocol } from './refuse.ts';
 import { createResourceDirectory } from './resource-directory.ts';
 import type { Surface } from './surface.ts';
@@ -30,6 +32,16 @@ const nothing: Reply = { kind: 'result', result: {} };
 const both: readonly Era[] = ['modern', 'legacy'];
 const modern: readonly Era[] = ['modern'];
 const legacy: readonly Era[] = ['legacy'];
+
+/** Whoever is halted is refused these too, though nothing is called by them; uses are refused where their rows are written. */
+const unrecorded: ReadonlySet<string> = new Set([
+  'tools/list',
+  'prompts/list',
+  'resources/list',
+  'resources/templates/list',
+  'resources/subscribe',
+  'subscriptions/listen',
+]);
 
 const setLogLevel: Handler = ({ params: { level }, session }) => {
   if (!(logLevels as readonly unknown[]).includes(level))
@@ -94,6 +106,10 @@ export const createSurface = ({ context, pool }: { context: GatewayContext; pool
     const method = methods.get(request.method);
     if (!method?.eras.includes(request.client.era))
       throw new RpcRefusal({ code: rpcCodes.methodNotFound, message: `Method not found: ${request.method.slice(0, 128)}` });
+    if (unrecorded.has(request.method)) {
+      const look = context.halts.check(haltableOf(request.principal, tenancyOf(request)));
+      if (look) await look;
+    }
     return method.handle(request);
   };
 

@@ -12,7 +12,7 @@ import { callerOf } from './caller-of.ts';
 import { targetOf } from './decide-listing.ts';
 import { argumentsOf } from './exposed.ts';
 import { presentResult } from './present-result.ts';
-import { recordUse, type Use } from './record-use.ts';
+import { recordUse, type Use, withinRates } from './record-use.ts';
 import { argumentRefused, unknownPrompt } from './refuse.ts';
 import { resolveFacts } from './resolve-facts.ts';
 import type { ResourceDirectory } from './resource-directory.ts';
@@ -43,7 +43,7 @@ export const createGetPrompt =
       const { server, pinned } = item;
       use.source = item;
       use.name = `Prompt/${pinned.name}`;
-      const reply = await againIfUnsent(request, async () => {
+      const ask = async (): Promise<Reply> => {
         const connection = await pool.connect(server, callerOf(request));
         use.isolation = connection.isolation;
         // between the table and now the server may have begun to offer another one
@@ -70,7 +70,8 @@ export const createGetPrompt =
           timeouts: callTimeouts(server),
           mask: item.mask,
         });
-      });
+      };
+      const reply = await withinRates(context, request, server, () => againIfUnsent(request, ask));
       use.masked = {};
       return presentResult(request, item, reply, directory, use.masked);
     });

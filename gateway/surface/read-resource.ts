@@ -12,7 +12,7 @@ import type { UpstreamPool } from '../upstream/upstream-pool.ts';
 import { callerOf } from './caller-of.ts';
 import { resourceTarget } from './decide-listing.ts';
 import { isComplete, presentResult } from './present-result.ts';
-import { recordUse, type Use } from './record-use.ts';
+import { recordUse, type Use, withinRates } from './record-use.ts';
 import { argumentRefused, resourceNotFoundCode, unknownResource } from './refuse.ts';
 import { resolveFacts } from './resolve-facts.ts';
 import type { Located, ResourceDirectory } from './resource-directory.ts';
@@ -86,7 +86,7 @@ export const createReadResource = ({
       const { source, uri } = located;
       use.source = source;
       use.name = `Resource/${uri}`;
-      const reply = await againIfUnsent(request, async () => {
+      const read = async (): Promise<Reply> => {
         const connection = await pool.connect(source.server, callerOf(request));
         use.isolation = connection.isolation;
         if (!isObject(connection.capabilities.resources)) throw unknownResource(given, located.decision);
@@ -103,7 +103,8 @@ export const createReadResource = ({
           timeouts: callTimeouts(source.server),
           mask: source.mask,
         });
-      });
+      };
+      const reply = await withinRates(context, request, source.server, () => againIfUnsent(request, read));
       use.masked = {};
       return withHints(await presentResult(request, source, notFoundIn(reply, request, given), directory, use.masked), request);
     });

@@ -28,7 +28,7 @@ export type Use = {
   masked?: MaskCounts;
 };
 
-const refusals = new Set(['prompt_unknown', 'resource_unknown', 'argument_refused', 'request_invalid']);
+const refusals = new Set(['prompt_unknown', 'resource_unknown', 'argument_refused', 'request_invalid', 'halted', 'rate_exhausted']);
 const longestName = 512;
 
 const eventOf = (
@@ -68,6 +68,14 @@ const outcomeOf = (reply: Reply): NewAuditEvent['outcome'] => {
   return reply.result.resultType === 'input_required' ? 'pending' : 'ok';
 };
 
+/** A use that goes to a server, within the rates that hold for it. */
+export const withinRates = (
+  { rates }: GatewayContext,
+  { principal }: ClientRequest,
+  server: Source['server'],
+  work: () => Promise<Reply>,
+): Promise<Reply> => (rates.isEmpty ? work() : rates.within(principal, server, undefined, work));
+
 /** Wraps a use: each leaves one row, refusals too; no row, no use. */
 export const recordUse = async (gateway: GatewayContext, request: ClientRequest, use: Use, work: () => Promise<Reply>): Promise<Reply> => {
   const { audit, database, logger } = gateway;
@@ -80,15 +88,17 @@ export const recordUse = async (gateway: GatewayContext, request: ClientRequest,
   } catch (thrown) {
     const error = toPlatformError(thrown);
     if (!isPlatformError(thrown)) logger.error({ err: thrown, action: use.action }, 'a use failed inside');
-    const isRefusal = refusals.has(error.code);
+    // what was cut had begun
+    const isRefusal = refusals.has(error.code) && error.facts.wasSent !== true;
     const event = eventOf(gateway, request, use, {
       kind: isRefusal ? 'refusal' : 'call',
       decision: isRefusal ? 'deny' : 'allow',
-      outcome: isRefusal ? 'refused' : request.signal.aborted ? 'cancelled' : 'error',
+      outcome: isRefusal ? 'refused' : request.signal.aborted || error.code === 'halted' ? 'cancelled' : 'error',
       errorCode: error.code,
     });
     putOnRecord(gateway, event, traceOf(request));
-    if (isRefusal && request.principal.kind === 'agent') await countRefusal(database, request.principal.agentId).catch(() => undefined);
+    if (isRefusal && !error.isRetryable && request.principal.kind === 'agent')
+      await countRefusal(database, request.principal.agentId).catch(() => undefined);
     throw error;
   }
 };

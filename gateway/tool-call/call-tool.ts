@@ -7,6 +7,7 @@ import { checkInput } from './check-input.ts';
 import { connect } from './connect.ts';
 import { filter } from './filter.ts';
 import { forward } from './forward.ts';
+import { halt } from './halt.ts';
 import { intend } from './intend.ts';
 import { limit } from './limit.ts';
 import { record } from './record.ts';
@@ -17,6 +18,7 @@ import { required, type ToolCall, type ToolCallStep } from './tool-call.ts';
 export const callToolSteps = [
   record, // wraps the rest: audit row for every outcome, refusals too
   resolve, // tool name -> server and pinned definition, by table; what may never be used is unknown
+  halt, // the brake: what is halted does not begin
   checkInput, // headers against the body, arguments against the pinned schema
   limit, // one call of the agent's limit, set aside before anything happens
   connect, // the server runs, and still offers what was pinned

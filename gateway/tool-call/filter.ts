@@ -6,15 +6,13 @@ import { bytesOver } from './bytes-over.ts';
 import { presentToolResult, toolError } from './present-tool-result.ts';
 import { required, type ToolCallStep } from './tool-call.ts';
 
-const tooLarge = (name: string, size: string): Reply =>
-  toolError(
-    new PlatformError('result_too_large', `${name} ran, and its result${size} is over the limit of ${maxResultBytes} bytes; ask for less.`),
-  );
+const tooLarge = (name: string, size: string, most = maxResultBytes): Reply =>
+  toolError(new PlatformError('result_too_large', `${name} ran, and its result${size} is over the limit of ${most} bytes; ask for less.`));
 
 /** Its size where that is over the limit; what is nested too deep to be written out has none. */
-const sizeOver = (result: JsonObject): number | undefined => {
+const sizeOver = (result: JsonObject, most: number): number | undefined => {
   try {
-    return bytesOver(result, maxResultBytes);
+    return bytesOver(result, most);
   } catch (error) {
     if (error instanceof RangeError) return Number.POSITIVE_INFINITY;
     throw error;
@@ -33,7 +31,9 @@ export const filter: ToolCallStep = async (call, next) => {
   const tool = required(call.tool, 'the tool');
   if (tool.mask) call.masked = {};
   if (reply.kind === 'error') return maskReply(tool, reply, call.masked ?? {});
-  const bytes = sizeOver(reply.result);
-  if (bytes !== undefined) return tooLarge(call.name, Number.isFinite(bytes) ? ` of ${bytes} bytes` : '');
+  const { principal } = call.request;
+  const most = (principal.kind === 'agent' ? principal.limits.resultBytes : undefined) ?? maxResultBytes;
+  const bytes = sizeOver(reply.result, most);
+  if (bytes !== undefined) return tooLarge(call.name, Number.isFinite(bytes) ? ` of ${bytes} bytes` : '', most);
   return presentToolResult(call.request, tool, reply, call.directory, call.masked);
 };

@@ -2,10 +2,21 @@ import { PlatformError } from '../../schema/errors.ts';
 import { reserve } from '../../store/ledger.ts';
 import type { Reply } from '../mcp/message.ts';
 import type { AgentPrincipal } from '../principal.ts';
+import { bytesOver } from './bytes-over.ts';
 import { argumentsDigest, operationConflict, required, type ToolCall, type ToolCallStep } from './tool-call.ts';
 
-const reserved = async (call: ToolCall, { agentId }: AgentPrincipal, next: () => Promise<Reply>): Promise<Reply> => {
+const assertSize = ({ name, arguments: given }: ToolCall, most: number | undefined): void => {
+  const bytes = most === undefined ? undefined : bytesOver(given, most);
+  if (bytes !== undefined)
+    throw new PlatformError(
+      'request_too_large',
+      `${name}: arguments of ${bytes} bytes are over the ${most} bytes of the agent's role; send less.`,
+    );
+};
+
+const reserved = async (call: ToolCall, { agentId, limits }: AgentPrincipal, next: () => Promise<Reply>): Promise<Reply> => {
   const { gateway, operationId } = call;
+  assertSize(call, limits.argumentBytes);
   const { server, pinned } = required(call.tool, 'the tool');
   const reservation = await reserve(gateway.database, {
     agentId,
@@ -26,8 +37,15 @@ const reserved = async (call: ToolCall, { agentId }: AgentPrincipal, next: () =>
   );
 };
 
-/** Sets one call of the agent's limit aside before anything happens; a retry with the same operation id costs nothing more. */
+/**
+ * Holds the call to the rates that are declared, and sets one call of the agent's limit aside before anything happens; a retry with the same
+ * operation id costs nothing more of that.
+ */
 export const limit: ToolCallStep = (call, next) => {
   const { principal } = call.request;
-  return principal.kind === 'agent' ? reserved(call, principal, next) : next();
+  const { rates } = call.gateway;
+  const reserving = principal.kind === 'agent' ? () => reserved(call, principal, next) : next;
+  if (rates.isEmpty) return reserving();
+  const { server, pinned } = required(call.tool, 'the tool');
+  return rates.within(principal, server, pinned.name, reserving);
 };

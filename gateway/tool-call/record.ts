@@ -21,6 +21,8 @@ const refusals = new Set([
   'not_permitted',
   'needs_person',
   'budget_exhausted',
+  'halted',
+  'rate_exhausted',
   'run_ended',
   'request_invalid',
   'operation_conflict',
@@ -78,6 +80,7 @@ const errorOf = (thrown: unknown): PlatformError =>
 /** A call that was sent and got no answer may have been done; one that its caller took back was cancelled. */
 const outcomeOfFailure = ({ code, facts }: PlatformError): NewAuditEvent['outcome'] => {
   if (facts.reason === 'caller') return 'cancelled';
+  if (code === 'halted') return 'cancelled';
   return code === 'operation_unknown' || (code === 'server_unavailable' && facts.wasSent === true) ? 'unknown' : 'error';
 };
 
@@ -97,7 +100,8 @@ export const record: ToolCallStep = async (call, next) => {
   } catch (thrown) {
     const error = errorOf(thrown);
     if (error.code === 'internal' && !isPlatformError(thrown)) logger.error({ err: thrown, tool: call.name }, 'a tool call failed inside');
-    const isRefusal = refusals.has(error.code);
+    // what was cut had begun
+    const isRefusal = refusals.has(error.code) && error.facts.wasSent !== true;
     // an intent that ended unknown has its rows already
     if (error.code !== 'operation_unknown' || call.isReplay)
       putOnRecord(
@@ -110,8 +114,8 @@ export const record: ToolCallStep = async (call, next) => {
         }),
         traceOf(request),
       );
-    // whoever waits for a person was not refused yet
-    if (isRefusal && error.code !== 'needs_person' && request.principal.kind === 'agent')
+    // whoever waits for a person was not refused yet, nor was who may come again
+    if (isRefusal && error.code !== 'needs_person' && !error.isRetryable && request.principal.kind === 'agent')
       await countRefusal(database, request.principal.agentId).catch(() => undefined);
     throw thrown instanceof RpcRefusal ? thrown : error;
   }

@@ -7,7 +7,7 @@ import { endSessionAt } from './end-session-at.ts';
 import type { HostClient } from './host-client.ts';
 import { isDeclared } from './is-declared.ts';
 import { createListenHubs } from './listen-hubs.ts';
-import { type Place, placeOf } from './place.ts';
+import { haltableAt, haltableInstance, type Place, placeOf } from './place.ts';
 import { ServerConnection } from './server-connection.ts';
 import type { ReadyEntry } from './server-entry.ts';
 import { createServerHealth } from './server-health.ts';
@@ -44,7 +44,7 @@ export const createUpstreamPool = ({
   let isClosed = false;
 
   const hubs = createListenHubs({
-    open: (place) => table.ready(place, longestUnseenMs),
+    open: (place) => ready(place, longestUnseenMs),
     present: (place) => {
       const server = context.declared().find('McpServer', place.server.metadata, place.server.metadata.name);
       return server && { ...place, server };
@@ -64,6 +64,7 @@ export const createUpstreamPool = ({
 
   const ready = async (place: Place, longestAgeMs: number): Promise<ReadyEntry> => {
     if (isClosed) throw new PlatformError('server_unavailable', 'The gateway is being stopped.');
+    await context.halts.check(haltableAt(place));
     return table.ready(place, longestAgeMs);
   };
 
@@ -84,6 +85,20 @@ export const createUpstreamPool = ({
     if (isNew) await keepInstance(entry);
     return new ServerConnection(table, entry, caller);
   };
+
+  /** Lets go of what is halted, and stops the processes behind it: they are started again by whoever calls after the halt was lifted. */
+  const dropHalted = async (): Promise<void> => {
+    await Promise.all(
+      table.all().map(async (entry) => {
+        if (context.halts.find(haltableAt(entry.place))) await table.retire(entry, { stopsInstance: true });
+      }),
+    );
+    // what this replica has nothing to do with: started for another one, or before this one was there
+    for (const id of await host.list()) if (context.halts.find(haltableInstance(id))) await host.stop(id);
+  };
+  const stopHearing = context.halts.onChange((index) => {
+    if (!index.isEmpty) dropHalted().catch((err) => logger.warn({ err }, 'what stands for something halted could not be let go'));
+  });
 
   const upkeep = createUpkeep({ context, table, hubs, health, store, runIdleMs: idleMs });
 
@@ -161,6 +176,7 @@ export const createUpstreamPool = ({
     sweep: upkeep.sweep,
     close: async () => {
       isClosed = true;
+      stopHearing();
       upkeep.close();
       hubs.close();
       await table.close();

@@ -15,7 +15,7 @@ const mostQuestions = 32;
 
 export type FlightParts = {
   id: number;
-  request: Pick<UpstreamRequest, 'idleTimeoutMs' | 'totalTimeoutMs' | 'signal' | 'onNotification' | 'onAsk'>;
+  request: Pick<UpstreamRequest, 'idleTimeoutMs' | 'totalTimeoutMs' | 'signal' | 'underWay' | 'onNotification' | 'onAsk'>;
   /** What the caller declared that it can do. */
   capabilities: JsonObject;
   /** Sends our answer to a question of the server. */
@@ -54,7 +54,7 @@ const withoutToken = ({ progressToken: _ours, ...params }: JsonObject): JsonObje
 
 export const beginFlight = ({ id, request, capabilities, answer, abandon, onOther, onOver }: FlightParts): Flight => {
   const { promise, resolve, reject } = Promise.withResolvers<Reply>();
-  const { signal, idleTimeoutMs, totalTimeoutMs, onNotification, onAsk } = request;
+  const { signal, underWay, idleTimeoutMs, totalTimeoutMs, onNotification, onAsk } = request;
   const startedAt = performance.now();
   const questions = new Map<unknown, AbortController>();
   let heardAt = startedAt;
@@ -89,6 +89,11 @@ export const beginFlight = ({ id, request, capabilities, answer, abandon, onOthe
   };
   let timer = setTimeout(check, Math.min(idleTimeoutMs, totalTimeoutMs));
   signal.addEventListener('abort', onAbort, { once: true });
+  if (underWay) {
+    underWay.cut = (halted) => giveUp(halted, 'caller');
+    // halted while it waited for a connection: whoever began this has not sent anything yet, and is to be able to take it back
+    if (underWay.halted) queueMicrotask(() => giveUp(underWay.halted, 'caller'));
+  }
 
   /** Waits for something on our side; whatever becomes of it, the request goes on. */
   const waitFor = async (work: Promise<unknown>): Promise<void> => {

@@ -1,4 +1,5 @@
 import { request } from 'undici';
+import { z } from 'zod';
 import { type ErrorCode, errorKinds, PlatformError } from '../../schema/errors.ts';
 import {
   type ReadyInstance,
@@ -7,6 +8,8 @@ import {
   ResolvePathsAnswerSchema,
   type ServerLaunchInput,
 } from '../../schema/server-launch.ts';
+
+const InstancesSchema = z.object({ instances: z.array(z.object({ id: z.string() })) });
 
 export type HostClient = ReturnType<typeof createHostClient>;
 
@@ -20,7 +23,7 @@ export const createHostClient = ({
   hostKey: string;
   startTimeoutMs?: number;
 }) => {
-  const call = async (method: 'PUT' | 'POST' | 'DELETE', path: string, body?: unknown): Promise<unknown> => {
+  const call = async (method: 'GET' | 'PUT' | 'POST' | 'DELETE', path: string, body?: unknown): Promise<unknown> => {
     let answer: Awaited<ReturnType<typeof request>>;
     try {
       answer = await request(`${hostUrl}${path}`, {
@@ -52,6 +55,8 @@ export const createHostClient = ({
     stop: async (id: string): Promise<void> => {
       await call('DELETE', pathOf(id));
     },
+    /** Ids of all instances, whoever had them started: `org/project/server`, and what they serve alone. */
+    list: async (): Promise<string[]> => InstancesSchema.parse(await call('GET', '/instances')).instances.map(({ id }) => id),
     resolvePaths: async (id: string, paths: string[]): Promise<ResolvedPath[]> =>
       ResolvePathsAnswerSchema.parse(await call('POST', `${pathOf(id)}/resolve-paths`, { paths })).paths,
     mcpUrl: (id: string): string => `${hostUrl}${pathOf(id)}/mcp`,

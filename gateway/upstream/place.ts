@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import type { Haltable } from '../../policy/halt-index.ts';
 import { qualifiedName } from '../../schema/ids.ts';
 import type { ServerLaunchInput } from '../../schema/server-launch.ts';
 import type { ClientFacts } from '../mcp/client-request.ts';
@@ -40,6 +41,26 @@ export const placeOf = (
   const capabilities = askableCapabilities(caller.client.capabilities);
   const key = `${caller.sessionKey}\n${JSON.stringify(capabilities)}`;
   return { ...place, key: `${base}\n${key}`, session: { key: caller.sessionKey, client: { ...(info ? { info } : {}), capabilities } } };
+};
+
+/** What of a place can be halted: its server, and the run or the agent that it serves alone. */
+export const haltableAt = ({ server: { metadata }, run, session }: Place): Haltable => {
+  const { org, project, name: server } = metadata;
+  const [kind, id] = session?.key.split(/:(.*)/s) ?? [];
+  return {
+    org,
+    project,
+    server,
+    ...(run ? { run: run.runId, fleet: run.fleet } : {}),
+    ...(kind === 'agent' && id !== undefined ? { agent: id } : {}),
+    ...(kind === 'person' && id !== undefined ? { person: id.slice(org.length + 1) } : {}),
+  };
+};
+
+/** What of an instance can be halted, as far as its id says it: `org/project/server`, and the run that it serves alone. */
+export const haltableInstance = (id: string): Haltable => {
+  const [org = '', project = '', server, run] = id.split('/');
+  return { org, project, server, ...(run?.startsWith('run_') ? { run } : {}) };
 };
 
 /**

@@ -61,6 +61,7 @@ export class ServerConnection implements Connection {
   async request(request: UpstreamRequest): Promise<Reply> {
     const entry = this.#entry;
     const { breaker } = entry.health;
+    if (request.underWay?.halted) throw new UpstreamLost(false, request.underWay.halted, 'caller');
     if (this.#isForgotten || (entry.end !== undefined && entry.callsUnderWay === 0)) throw new UpstreamLost(false);
     if (breaker.state() === 'open') throw new UpstreamLost(false, undefined, 'breaker');
     const principal = this.#caller?.principal;

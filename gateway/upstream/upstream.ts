@@ -1,5 +1,6 @@
 import type { Era, LogLevel } from '../../schema/mcp-revisions.ts';
 import type { ResolvedPath } from '../../schema/server-launch.ts';
+import type { UnderWay } from '../limits/under-way.ts';
 import type { ClientFacts } from '../mcp/client-request.ts';
 import type { RunOfServer } from '../mcp/launch-of.ts';
 import type { JsonObject, Notification, Question, Reply } from '../mcp/message.ts';
@@ -21,6 +22,8 @@ export type UpstreamRequest = {
   /** Gives up after so long in any case. */
   totalTimeoutMs: number;
   signal: AbortSignal;
+  /** Whose it is: a halt gives it up, like its caller would. */
+  underWay?: UnderWay;
   /** Progress (with the token taken out: `params.progressToken` is absent) and log messages of this request. Awaited: a slow reader slows the server's stream. */
   onNotification?(notification: Notification): Promise<void> | void;
   /** A legacy server asks in the middle of the request. Absent: it is told that there is no such method. */

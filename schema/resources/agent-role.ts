@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { NameSchema, ToolNameSchema } from '../ids.ts';
+import { mostRates, RateSchema } from './rate.ts';
 
 /** What an agent of the role may use up; each is reserved before a call. Tokens count prompt and answer together. */
 export const AgentLimitsSchema = z.strictObject({
@@ -12,6 +13,12 @@ export const AgentLimitsSchema = z.strictObject({
     .min(1)
     .max(30 * 86_400)
     .default(900),
+  /** The same call with the same arguments, so often at most: who makes it again and again is in a loop. */
+  sameCalls: z.number().int().min(1).max(10_000).optional(),
+  /** Of the arguments of one call, as JSON. */
+  argumentBytes: z.number().int().min(1).max(4_194_304).optional(),
+  /** Of the result of one call, as JSON; a larger one is not handed over. */
+  resultBytes: z.number().int().min(1).max(16_777_216).optional(),
 });
 export type AgentLimits = z.infer<typeof AgentLimitsSchema>;
 
@@ -27,6 +34,8 @@ export const AgentRoleSpecSchema = z
     model: NameSchema,
     toolset: NameSchema.optional(),
     limits: AgentLimitsSchema.prefault({}),
+    /** Of all agents of the role, or each of them. */
+    rates: z.array(RateSchema).max(mostRates).optional(),
     requiredCalls: z.array(ToolNameSchema).default([]),
     output: z.record(z.string(), z.unknown()).refine((schema) => schema.type === 'object', 'a JSON Schema whose root has `type: object`'),
   })

@@ -56,6 +56,8 @@ export const FleetSpecSchema = z
       })
       .optional(),
     concurrency: z.number().int().min(1).max(1000).default(4),
+    /** `agents`: so many in one run, all stages together (1,000); a stage that would make more of them starts none. */
+    limits: z.strictObject({ agents: z.number().int().min(1).max(100_000).optional() }).optional(),
     stages: z.array(StageSchema).min(1).max(32),
   })
   .refine((fleet) => new Set(fleet.stages.map((stage) => stage.name)).size === fleet.stages.length, {

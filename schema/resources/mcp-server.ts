@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { NameSchema, ToolNameSchema } from '../ids.ts';
+import { mostRates, ServerRateSchema } from './rate.ts';
 import { ResultFilterSchema } from './result-filter.ts';
 
 const cagePath = z.string().regex(/^\/[A-Za-z0-9._/-]*$/, 'an absolute path inside the cage, such as `/input`');
@@ -38,6 +39,7 @@ const shared = {
   totalTimeoutSeconds: z.number().int().min(1).max(3600).optional(),
   /** What is done to all that comes back from it, whichever toolset it is used by. */
   filter: ResultFilterSchema.optional(),
+  rates: z.array(ServerRateSchema).max(mostRates).optional(),
 };
 
 const processFields = {

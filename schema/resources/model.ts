@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { NameSchema } from '../ids.ts';
 import { SecretReferenceSchema } from './metadata.ts';
+import { mostRates, RateSchema } from './rate.ts';
 import { ResultFilterSchema } from './result-filter.ts';
 
 /** A model provider and the reference of its key: any OpenAI-compatible URL, or the small model that runs on this machine. */
@@ -40,5 +41,6 @@ export const ModelSpecSchema = z.strictObject({
   temperature: z.number().min(0).max(2).optional(),
   /** What is done to its answers, streamed ones too. */
   filter: ResultFilterSchema.optional(),
+  rates: z.array(RateSchema).max(mostRates).optional(),
 });
 export type ModelSpec = z.infer<typeof ModelSpecSchema>;

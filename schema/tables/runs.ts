@@ -1,4 +1,5 @@
-import { bigint, integer, jsonb, pgTable, primaryKey, text, timestamp } from 'drizzle-orm/pg-core';
+import { sql } from 'drizzle-orm';
+import { bigint, index, integer, jsonb, pgTable, primaryKey, text, timestamp } from 'drizzle-orm/pg-core';
 import type { AgentLimits } from '../resources/agent-role.ts';
 import type { RunVolume } from '../run.ts';
 
@@ -58,7 +59,7 @@ export const agents = pgTable('agents', {
   outputTokens: bigint('output_tokens', { mode: 'number' }).notNull().default(0),
   costMicroUsd: bigint('cost_micro_usd', { mode: 'number' }).notNull().default(0),
   deadlineAt: timestamp('deadline_at', { withTimezone: true }),
-  /** The approval that the agent waits for, and since when: the time of its role does not run meanwhile. */
+  /** The approval that the agent waits for (null where it waits until what is halted is lifted), and since when: the time of its role does not run meanwhile. */
   approvalId: text('approval_id'),
   waitingSince: timestamp('waiting_since', { withTimezone: true }),
   createdAt: created(),
@@ -80,5 +81,8 @@ export const reservations = pgTable(
     settledAt: timestamp('settled_at', { withTimezone: true }),
     createdAt: created(),
   },
-  (table) => [primaryKey({ columns: [table.agentId, table.operationId] })],
+  (table) => [
+    primaryKey({ columns: [table.agentId, table.operationId] }),
+    index('reservations_open').on(table.agentId).where(sql`settled_at is null`),
+  ],
 );

@@ -84,6 +84,19 @@ test('fans out into shards of a hundred', async () => {
   expect(await run(activities.loadOpenShards, { run: key, stage: 'read' })).toEqual([0, 2]);
 });
 
+test('starts none of a thousand agents that an answer asks for, when they are more than the run may have, and says so', async () => {
+  const files = Array.from({ length: 1000 }, (_, index) => `/input/${index}`);
+  const key = await scouted(files);
+  expect(await prepare(key, 'read')).toEqual({ kind: 'unprepared' });
+  expect(await agentsOf(key, 'read')).toEqual([]);
+  await run(activities.finishRun, { run: key });
+  expect((await getRun(fixture.database, key)).reason).toContain(
+    'the run would have 1001 agents, and the fleet allows 1000 (`limits.agents`)',
+  );
+  const fewer = await scouted(files.slice(0, 999));
+  expect(await prepare(fewer, 'read')).toMatchObject({ kind: 'ready' });
+});
+
 test('shows a folder by its name alone and renders templates over earlier answers', async () => {
   const key = await scouted(['/input/a']);
   await prepare(key, 'read');

@@ -1,7 +1,7 @@
 import { sql } from 'drizzle-orm';
 import { expect, test } from 'vitest';
-import { getAgent } from '../../store/agents.ts';
-import { countRefusal, reserve, settle } from '../../store/ledger.ts';
+import { endAgent, getAgent } from '../../store/agents.ts';
+import { countRefusal, reserve, settle, settleAbandoned } from '../../store/ledger.ts';
 import { moveRun } from '../../store/runs.ts';
 import { insertRunningAgent, insertRunningRun, plentiful, useTestDatabase } from '../support/store-database.ts';
 
@@ -111,4 +111,32 @@ test('an operation id that comes back for another call is a conflict, and one th
     ok: false,
     reason: 'limit_calls',
   });
+});
+
+test('the same call with the same arguments is refused when it was made as often as the role allows; another one and a retry are not', async () => {
+  const { agentId } = await newAgent({ sameCalls: 2 });
+  const other = () => reserve(database(), { agentId, operationId: crypto.randomUUID(), kind: 'tool', tokens: 0, callDigest: 'other' });
+  expect(await tool(agentId, 'op_1')).toEqual({ ok: true });
+  expect(await tool(agentId, 'op_2')).toEqual({ ok: true });
+  expect(await tool(agentId, 'op_3')).toEqual({ ok: false, reason: 'limit_repeats' });
+  expect(await tool(agentId, 'op_2')).toEqual({ ok: true });
+  expect(await other()).toEqual({ ok: true });
+  expect(await usage(agentId)).toMatchObject({ calls: 3 });
+  expect(await tool(agentId, 'op_4')).toEqual({ ok: false, reason: 'limit_repeats' });
+});
+
+test('what a tool call costs is settled as it is reserved; a model call of an agent that ended long ago is, with its worst case', async () => {
+  const { agentId } = await newAgent();
+  await tool(agentId, 'op_t');
+  await model(agentId, 'op_m', 500);
+  const open = async () =>
+    (await database().execute(sql`select operation_id from reservations where agent_id = ${agentId} and settled_at is null`)).rows;
+  expect(await open()).toEqual([{ operation_id: 'op_m' }]);
+  const soon = new Date(Date.now() + 60_000);
+  expect(await settleAbandoned(database(), soon)).toBe(0);
+  await endAgent(database(), agentId, { state: 'cancelled' });
+  expect(await settleAbandoned(database(), new Date(Date.now() - 60_000))).toBe(0);
+  expect(await settleAbandoned(database(), soon)).toBe(1);
+  expect(await open()).toEqual([]);
+  expect(await usage(agentId)).toMatchObject({ tokens: 500 });
 });

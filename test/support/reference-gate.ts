@@ -85,7 +85,7 @@ export type Verdict = { effect: 'allow' | 'deny' | 'needsPerson'; why: string };
 
 const lists = ['listTool', 'listPrompt', 'listResource', 'listModel'];
 const calls = ['callTool', 'getPrompt', 'readResource', 'invokeModel'];
-const administers = ['applyResource', 'deleteResource', 'manageRun', 'approveServer'];
+const administers = ['applyResource', 'deleteResource', 'manageRun', 'approveServer', 'halt', 'liftHalt'];
 const observes = ['getResource', 'readAudit'];
 const answers = ['approve', 'seeApproval'];
 
@@ -167,7 +167,10 @@ const guardAgainst = ({ caller, action, thing, frozen, facts, isAlone }: Referen
 const isPermittedByRole = (caller: Caller, action: string): boolean => {
   if (caller.kind !== 'person') return false;
   if (caller.roles.includes('administrator')) return true;
-  return caller.roles.includes('reviewer') && (observes.includes(action) || action === 'seeApproval' || action === 'approveServer');
+  return (
+    caller.roles.includes('reviewer') &&
+    (observes.includes(action) || action === 'seeApproval' || ['approveServer', 'halt'].includes(action))
+  );
 };
 
 /** Permit: those whom it is asked of answer an approval and see it; whose call it is sees it too. */

@@ -12,6 +12,7 @@ import type { Principal } from '../../gateway/principal.ts';
 import type { Surface } from '../../gateway/surface/surface.ts';
 import { PlatformError } from '../../schema/errors.ts';
 import { createLogger } from '../../telemetry/logger.ts';
+import { nothingHalted, nothingLimited } from './no-limits.ts';
 
 export const edgeToken = 'qd_edge';
 const never = 2 ** 30;
@@ -97,6 +98,8 @@ export const startRunningEdge = async ({
   const context = {
     config: { publicUrl, issuerUrl: 'http://127.0.0.1:9', apiUrl: 'http://127.0.0.1:9' },
     logger,
+    halts: nothingHalted,
+    rates: nothingLimited,
     unknownCallers: { count: () => undefined },
     authenticate: async (authorization: string | undefined) => {
       if (authorization !== `Bearer ${edgeToken}`) throw new PlatformError('not_authenticated', 'Send a token.');

@@ -33,7 +33,8 @@ export const parsed = (...documents: object[]): Resource[] =>
 
 /** The real gateway on a database of its own, with an issuer's keys that the test holds. */
 export const startRunningGateway = async (overrides: Partial<GatewayConfig> = {}) => {
-  const { url: databaseUrl, close: dropDatabase } = await startTestDatabase();
+  const ofTest = overrides.databaseUrl === undefined ? await startTestDatabase() : undefined;
+  const databaseUrl = overrides.databaseUrl ?? ofTest?.url ?? '';
   const database = openDatabase({ url: databaseUrl, name: 'test-gateway' });
   await seedPeople(database, 'default', [
     { id: 'admin', groups: [], roles: ['administrator'] },
@@ -174,7 +175,7 @@ export const startRunningGateway = async (overrides: Partial<GatewayConfig> = {}
       await gateway.close().catch(() => undefined);
       issuer.close();
       await closeDatabase(database);
-      await dropDatabase();
+      await ofTest?.close();
     },
   };
 };

@@ -24,6 +24,7 @@ export const runningAgent: AgentForToken = {
   runState: 'running',
   agentState: 'running',
   toolset: 'files',
+  isHalted: false,
   launchAuthorised: true,
 };
 

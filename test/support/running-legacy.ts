@@ -17,6 +17,7 @@ import { parseEndpoint } from '../../schema/mcp-endpoint.ts';
 import { closeDatabase, openDatabase } from '../../store/database.ts';
 import { holdInstanceLock } from '../../store/operations.ts';
 import { createLogger } from '../../telemetry/logger.ts';
+import { nothingHalted, nothingLimited } from './no-limits.ts';
 import { pollUntil } from './poll-until.ts';
 
 export type Handler = (request: ClientRequest) => Promise<Reply> | Reply;
@@ -106,6 +107,8 @@ export const startLegacyReplica = async ({
     config: { resultKey: Buffer.alloc(32, 7).toString('base64') } as never,
     database,
     instance,
+    halts: nothingHalted,
+    rates: nothingLimited,
     logger: createLogger({ name: 'test', level: 'silent' }),
     now,
     authenticate: (authorization: string | undefined) => {

@@ -19,6 +19,7 @@ import { declaredFrom, loadDeclared, projectPolicies } from '../../store/declare
 import { createOperationStore } from '../../store/operations.ts';
 import { approvalKeysOf, deriveContentKeys } from '../../store/secrets/seal.ts';
 import { auditKey, openAuditLog } from './audit-log.ts';
+import { nothingHalted, nothingLimited } from './no-limits.ts';
 import { startRunningGateway } from './running-gateway.ts';
 
 /**
@@ -42,6 +43,8 @@ export const startRunningModels = async ({ stallMs, ...overrides }: Partial<Gate
   const context: GatewayContext = {
     config,
     instance: 'test',
+    halts: nothingHalted,
+    rates: nothingLimited,
     database,
     audit: createAuditWriter({ database, log, logger }),
     decisionFacts: createDecisionFactsWriter({ database, logger }),

@@ -14,6 +14,7 @@ import type { Era } from '../../schema/mcp-revisions.ts';
 import type { Resource, StoredResource } from '../../schema/resource.ts';
 import { type Declared, declaredFrom, projectPolicies } from '../../store/declared.ts';
 import type { Definition, DefinitionKind } from '../../store/definitions.ts';
+import { nothingHalted, nothingLimited } from './no-limits.ts';
 import { parsed } from './running-gateway.ts';
 
 /** A server as the tests pretend it: what it offers, what it lists at the moment, and how it answers. */
@@ -180,6 +181,8 @@ export const createSurfaceFixture = (servers: Record<string, PretendServer>, ...
   const context = {
     config: { resultKey: Buffer.alloc(32, 5).toString('base64') },
     instance: 'test',
+    halts: nothingHalted,
+    rates: nothingLimited,
     decisionFacts: { note: () => undefined },
     audit: { assertWritable: () => undefined, write: (event: NewAuditEvent) => void audit.push(event) },
     policy,

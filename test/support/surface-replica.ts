@@ -19,6 +19,7 @@ import { createOperationStore } from '../../store/operations.ts';
 import { approvalKeysOf, deriveContentKeys } from '../../store/secrets/seal.ts';
 import { createLogger } from '../../telemetry/logger.ts';
 import { auditKey, openAuditLog } from './audit-log.ts';
+import { nothingHalted, nothingLimited } from './no-limits.ts';
 import { pollUntil } from './poll-until.ts';
 
 export const personOf = (id: string): Principal => ({
@@ -51,6 +52,8 @@ export const startSurfaceReplica = async (databaseUrl: string, instance: string 
   const context: GatewayContext = {
     config,
     instance,
+    halts: nothingHalted,
+    rates: nothingLimited,
     database,
     audit: createAuditWriter({ database, log, logger }),
     decisionFacts: createDecisionFactsWriter({ database, logger }),

@@ -10,6 +10,7 @@ import { type Declared, loadDeclared } from '../../store/declared.ts';
 import { deleteDefinitions } from '../../store/definitions.ts';
 import { applyResources, deleteResource } from '../../store/resources.ts';
 import { createLogger } from '../../telemetry/logger.ts';
+import { nothingHalted, nothingLimited } from './no-limits.ts';
 import { startTestDatabase } from './postgres.ts';
 import { parsed } from './running-gateway.ts';
 
@@ -62,6 +63,8 @@ export const startUpstreamHarness = async ({ hostUrl = 'http://127.0.0.1:9', hos
   const context = {
     config,
     database,
+    halts: nothingHalted,
+    rates: nothingLimited,
     declared: () => declared,
     logger: createLogger({ name: 'test', level: process.env.TEST_LOG ?? 'silent' }),
     now: () => Date.now() + skippedMs,

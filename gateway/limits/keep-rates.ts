@@ -1,0 +1,92 @@
+import { PlatformError } from '../../schema/errors.ts';
+import type { Tenancy } from '../../schema/ids.ts';
+import type { StoredResource } from '../../schema/resource.ts';
+import type { Declared } from '../../store/declared.ts';
+import { declaredFrom } from '../../store/declared.ts';
+import type { TakeRate } from '../../store/rate-windows.ts';
+import { type Principal, principalName } from '../principal.ts';
+import { createRateCounter } from './rate-counter.ts';
+import { type CompiledRate, type RateTable, subjectOf, tableOfRates } from './rate-table.ts';
+
+type Counted = StoredResource<'McpServer'> | StoredResource<'Model'>;
+
+export type Rates = {
+  /** Whether anything is limited at all: otherwise a call does not come here. */
+  readonly isEmpty: boolean;
+  /**
+   * Runs a call within the rates of its project, server or model, and role.
+   * @param tool - by the server's own name; undefined for what is no tool
+   * @throws {PlatformError} `rate_exhausted`, `calls_exhausted`, `store_unavailable`, each with `retryAfterSeconds`
+   */
+  within<Result>(principal: Principal, resource: Counted, tool: string | undefined, work: () => Promise<Result>): Promise<Result>;
+  /** Takes a place for a standing stream; `leave` gives it back. */
+  openStream(principal: Principal, tenancy: Tenancy): { ok: true; leave(): void } | { ok: false; refusal: PlatformError };
+};
+
+const tooMany = ({ of, atOnce }: CompiledRate, what = 'calls'): PlatformError =>
+  new PlatformError('calls_exhausted', `${of} allows ${atOnce} ${what} at a time; wait until one of them has ended.`, {
+    facts: { limit: of, retryAfterSeconds: 1, retryInMs: 1000, wasSent: false },
+  });
+
+const free = { ok: true as const, leave: (): void => undefined };
+
+/** Keeps what is declared of rates, and counts by it: rates over all gateways together, what is under way at this one alone. */
+export const keepRates = ({ take }: { take: TakeRate }): Rates & { take(declared: Declared): void } => {
+  let table: RateTable = tableOfRates(declaredFrom([], []));
+  const spend = createRateCounter({ take });
+  const underWay = new Map<string, number>();
+
+  const enter = (key: string, most: number): boolean => {
+    const count = underWay.get(key) ?? 0;
+    if (count >= most) return false;
+    underWay.set(key, count + 1);
+    return true;
+  };
+  const leave = (key: string): void => {
+    const left = (underWay.get(key) ?? 1) - 1;
+    if (left > 0) underWay.set(key, left);
+    else underWay.delete(key);
+  };
+
+  return {
+    get isEmpty() {
+      return table.isEmpty;
+    },
+    take: (declared) => {
+      table = tableOfRates(declared);
+    },
+    within: async (principal, resource, tool, work) => {
+      const entered: string[] = [];
+      try {
+        for (const rate of table.find(principal, resource) ?? []) {
+          const subject = subjectOf(rate, principal);
+          if (subject === undefined || (rate.tools && (tool === undefined || !rate.tools.has(tool)))) continue;
+          if (rate.atOnce !== undefined) {
+            const key = `${rate.key} ${subject}`;
+            if (!enter(key, rate.atOnce)) throw tooMany(rate);
+            entered.push(key);
+          }
+          const asked = spend(rate, subject);
+          if (asked) await asked;
+        }
+        return await work();
+      } finally {
+        for (const key of entered) leave(key);
+      }
+    },
+    openStream: (principal, { org, project }) => {
+      const entered: string[] = [];
+      for (const rate of table.streams(org, project)) {
+        const subject = rate.each === 'all' ? '' : (subjectOf(rate, principal) ?? principalName(principal));
+        const key = `${rate.key} ${subject}`;
+        if (rate.atOnce === undefined) continue;
+        if (!enter(key, rate.atOnce)) {
+          for (const each of entered) leave(each);
+          return { ok: false, refusal: tooMany(rate, 'streams') };
+        }
+        entered.push(key);
+      }
+      return entered.length === 0 ? free : { ok: true, leave: () => entered.splice(0).forEach(leave) };
+    },
+  };
+};

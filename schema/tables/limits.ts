@@ -1,0 +1,31 @@
+import { integer, pgTable, primaryKey, text, timestamp } from 'drizzle-orm/pg-core';
+import type { HaltScope } from '../halt.ts';
+
+/**
+ * What is halted now; a halt that is lifted is gone from here, and stands in the audit. `project` is empty for what is halted in the whole
+ * org, `name` for the org or project itself. Each change is told on the channel `quarterdeck_halts`.
+ */
+export const halts = pgTable(
+  'halts',
+  {
+    org: text().notNull(),
+    project: text().notNull(),
+    scope: text().$type<HaltScope>().notNull(),
+    name: text().notNull(),
+    reason: text().notNull(),
+    haltedBy: text('halted_by').notNull(),
+    decisionId: text('decision_id').notNull(),
+    haltedAt: timestamp('halted_at', { withTimezone: true }).notNull().defaultNow(),
+  },
+  (table) => [primaryKey({ columns: [table.org, table.project, table.scope, table.name] })],
+);
+
+/** How much of a shared rate limit has been handed out to gateways in the window that began at `startedAt`. */
+export const rateWindows = pgTable('rate_windows', {
+  /** Which limit, and whose: each person's, run's, … own, where it is counted for each. */
+  key: text().primaryKey(),
+  startedAt: timestamp('started_at', { withTimezone: true }).notNull(),
+  taken: integer().notNull(),
+  /** What the last taker got: how a statement says what it gave. */
+  granted: integer().notNull(),
+});
