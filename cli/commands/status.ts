@@ -1,4 +1,6 @@
 import type { Command } from 'commander';
+import { type Halt, haltName } from '../../schema/halt.ts';
+import { openSession } from '../client/session.ts';
 import { absolutePath } from '../client/working-directory.ts';
 import { readConfig } from '../config.ts';
 import { withExamples } from '../output/command-help.ts';
@@ -29,14 +31,26 @@ const tableOf = ({ processes, memoryBytes }: PlatformStatus): string =>
     ],
   );
 
-const status = ({ data, format }: { data?: string; format: Format }): void => {
+/** What is halted in the default project, as far as the platform says so; a status is shown without it too. */
+const findHalts = async (data: string | undefined): Promise<Halt[] | undefined> => {
+  try {
+    const { api, path } = openSession({ org: 'default', project: 'default', ...(data === undefined ? {} : { data }) });
+    return (await api.get<{ halts: Halt[] }>(`${path}/halts`)).halts;
+  } catch {
+    return undefined;
+  }
+};
+
+const status = async ({ data, format }: { data?: string; format: Format }): Promise<void> => {
   const config = readConfig();
   const dataDirectory = data === undefined ? config.dataDirectory : absolutePath(config, data);
   if (format === 'table') requirePlatform(dataDirectory);
   const found = describeStatus(dataDirectory, new Date());
-  if (format === 'json') print(JSON.stringify(found, null, 2));
+  const halts = found.running ? await findHalts(data) : undefined;
+  if (format === 'json') print(JSON.stringify({ ...found, ...(halts ? { halts } : {}) }, null, 2));
   else {
     print(tableOf(found));
+    for (const halt of halts ?? []) print(`HALTED  ${haltName(halt)}  by ${halt.haltedBy}${halt.reason === '' ? '' : `: ${halt.reason}`}`);
     say(`profile ${found.profile}, logs in ${found.logDirectory}`);
   }
   if (!found.running) process.exitCode = exitCodes.error;
