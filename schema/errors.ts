@@ -18,6 +18,7 @@ export const errorKinds = {
   input_invalid: { status: 400, retryable: false, title: 'The input is not usable' },
   internal: { status: 500, retryable: true, title: 'Something failed inside' },
   isolation_unavailable: { status: 503, retryable: false, title: 'The server cannot be caged on this machine' },
+  login_stale: { status: 401, retryable: false, title: 'The login was too long ago' },
   model_output_invalid: { status: 422, retryable: false, title: 'The model answered something unusable' },
   model_unavailable: { status: 503, retryable: true, title: 'The model provider does not answer' },
   needs_person: { status: 403, retryable: false, title: 'A person has to allow this call' },

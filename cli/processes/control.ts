@@ -34,7 +34,12 @@ export const startControlProcess = async (config: ProcessConfigs['control'], log
   const signer = createAuditSigner(config.auditSigningKey);
   const sink = checkpointFile(config.checkpointFile);
   const unknownCallers = createRefusalCounter({ write: (events) => audit.append(database, events), newDecisionId });
-  const policy = await createApiPolicy({ database, verifyPolicies: createPolicyVerifier(policyPublicKey(config.policySecret)), logger });
+  const policy = await createApiPolicy({
+    database,
+    profile: config.api.profile,
+    verifyPolicies: createPolicyVerifier(policyPublicKey(config.policySecret)),
+    logger,
+  });
   const issuer = await startIssuer(config.issuer, {
     agents: createAgentDirectory(database),
     database,

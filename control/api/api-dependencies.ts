@@ -1,4 +1,5 @@
 import type { RecordableDecision } from '../../policy/decision-record.ts';
+import type { Verdict } from '../../schema/approval.ts';
 import type { AuditVerification } from '../../schema/audit-verification.ts';
 import type { Tenancy } from '../../schema/ids.ts';
 import type { FleetWorkflowInput } from '../../schema/workflow-contract.ts';
@@ -30,11 +31,15 @@ export type ApiDecision = Omit<RecordableDecision, 'effect'> & {
   policyVersion?: string | undefined;
 };
 
-/** What a decision is about; `approval` says of an approval whose call it is and who may answer. */
+/**
+ * What a decision is about; `approval` says of an approval whose call it is, who may answer and what is answered, `submitters` of a server
+ * who declared it.
+ */
 export type ApiTarget = {
   kind: string;
   name: string;
-  approval?: { owner: string; approvers: readonly string[]; mayApproveOwn: boolean };
+  approval?: { owner: string; approvers: readonly string[]; verdict: Verdict };
+  submitters?: readonly string[];
 };
 
 /** Decides by policy; without a target it is about the project as a whole. */

@@ -10,6 +10,7 @@ import { approvalKeysOf, deriveContentKeys } from '../../store/secrets/seal.ts';
 import { openAuditLog } from './audit-log.ts';
 
 import { startCountingServer } from './counting-server.ts';
+import { startPersonTokens } from './person-tokens.ts';
 import { runCli } from './run-cli.ts';
 import { recordingTemporal } from './running-api.ts';
 import { adminToken, guestToken, startRunningGateway } from './running-gateway.ts';
@@ -30,14 +31,16 @@ export const startPolicyPlace = async ({ profile = 'dev', resources = [] }: { pr
   const logger = pino({ level: 'silent' });
   const policy = await createApiPolicy({
     database: gateway.database,
+    profile,
     verifyPolicies: createPolicyVerifier(policyPublicKey(policySecret)),
     logger,
   });
   const audit = openAuditLog(gateway.database);
+  const tokens = await startPersonTokens(gateway.database);
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
   const api = await startApi(
-    { port, publicUrl: url, gatewayUrl: gateway.publicUrl, dataDirectory: '/nonexistent', profile },
+    { port, publicUrl: url, gatewayUrl: gateway.publicUrl, dataDirectory: '/nonexistent', profile, issuer: tokens.issuer },
     {
       database: gateway.database,
       audit,
@@ -93,7 +96,11 @@ export const startPolicyPlace = async ({ profile = 'dev', resources = [] }: { pr
     qd: (args: string[], token = adminToken, input?: string) =>
       runCli(args, { env: { QUARTERDECK_URL: url, QUARTERDECK_TOKEN: token }, ...(input === undefined ? {} : { input }) }),
     guestToken,
+    /** A token of a login so many seconds ago. */
+    login: (person: string, loginAgeSeconds: number | null = 0) =>
+      tokens.mint(person, { audience: `${url}/api`, loginAgeSeconds, now: new Date() }),
     close: async () => {
+      await tokens.close();
       await api.close();
       await policy.close();
       await gateway.close();
