@@ -44,7 +44,7 @@ export const answerApproval = async (
   const { decisionId, policies } = permitted;
   const isAlone = mayApproveOwn(config);
   const counted = approval.rules.filter((rule) => isAlone || fitsRule(rule, person)).map(({ policy }) => policy);
-  const stamp = approval.person === person.id ? 'self' : person.stamp;
+  const stamp = approval.person === person.id ? 'self' : (permitted.stamp ?? person.stamp);
   const event: NewAuditEvent = {
     ...{ org, project, decisionId, policies, stamp, agent, role, fleet, run },
     ...(approval.kind === 'call' ? { server, tool } : {}),

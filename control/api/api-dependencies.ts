@@ -29,6 +29,8 @@ export type ApiDecision = Omit<RecordableDecision, 'effect'> & {
   decisionId: string;
   policies: string[];
   policyVersion?: string | undefined;
+  /** The project has no usable policies, so the platform's own rules decided, to let them be mended. */
+  stamp?: 'break-glass';
 };
 
 /**

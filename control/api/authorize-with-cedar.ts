@@ -63,6 +63,15 @@ const contextOf = (
   }
 };
 
+/**
+ * What administrators, and whom a publication is asked of, may do though a project has no usable policies: look, and publish good ones.
+ * Otherwise a publication that was damaged would lock out those who can mend it.
+ */
+const breakGlassActions: ReadonlySet<ApiAction> = new Set(['applyResource', 'approve', 'getResource', 'readAudit', 'seeApproval']);
+
+const mayBreakGlass = (action: string, target: Target): boolean =>
+  breakGlassActions.has(action as ApiAction) && (action !== 'applyResource' || target?.kind === 'PolicySet');
+
 /** Decides with the same policies as the gateway. Launching a fleet needs the fleet and each of its roles. */
 export const createAuthorizer = ({
   policy,
@@ -75,10 +84,12 @@ export const createAuthorizer = ({
   profile: ApiProfile;
   logger: Logger;
 }): Authorize => {
-  const ask = (person: Person, action: string, tenancy: Tenancy, resource: ReturnType<typeof resourceOf>): ApiDecision => {
+  const ask = (person: Person, action: string, tenancy: Tenancy, resource: ReturnType<typeof resourceOf>, target?: Target): ApiDecision => {
     const project = declared().find('Project', tenancy, tenancy.project);
-    const policies = project ? tenancy : undeclared;
-    if (!project) policy.load(policies, { policySets: [], bindings: [] });
+    const isBroken = project !== undefined && policy.versionOf(tenancy) === undefined;
+    const isBreakGlass = isBroken && mayBreakGlass(action, target);
+    const policies = project && !isBreakGlass ? tenancy : undeclared;
+    if (policies === undeclared) policy.load(policies, { policySets: [], bindings: [] });
     const asked: KnownRequest = {
       principal: { uid: entityUid('User', `${person.org}/${person.id}`), entities: personEntities(person) },
       action,
@@ -106,11 +117,12 @@ export const createAuthorizer = ({
       policyVersion: policy.versionOf(policies),
       asked,
       ...(bundle ? { bundle } : {}),
+      ...(isBreakGlass ? { stamp: 'break-glass' as const } : {}),
     };
   };
 
   return async (person, action, tenancy, target) => {
-    const decision = ask(person, action, tenancy, resourceOf(action, tenancy, target));
+    const decision = ask(person, action, tenancy, resourceOf(action, tenancy, target), target);
     if (action !== 'launchFleet' || !target || decision.effect === 'deny') return decision;
     const fleet = declared().find('Fleet', tenancy, target.name);
     if (!fleet) return { ...decision, effect: 'deny' };

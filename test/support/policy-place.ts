@@ -5,6 +5,7 @@ import type { ApiProfile } from '../../control/api/api-dependencies.ts';
 import { startApi } from '../../control/api/start-api.ts';
 import { createRefusalCounter } from '../../store/audit-refusals.ts';
 import { createContentStore } from '../../store/contents.ts';
+import type { Database } from '../../store/database.ts';
 import { createPolicySigner, createPolicyVerifier, policyPublicKey } from '../../store/secrets/policy-signature.ts';
 import { approvalKeysOf, deriveContentKeys } from '../../store/secrets/seal.ts';
 import { openAuditLog } from './audit-log.ts';
@@ -18,7 +19,16 @@ import { adminToken, guestToken, startRunningGateway } from './running-gateway.t
 export const policySecret = 'a secret of 32 characters or more, for tests';
 
 /** The gateway and the api with the real policies on one database, and a server of three tools behind `counting`. */
-export const startPolicyPlace = async ({ profile = 'dev', resources = [] }: { profile?: ApiProfile; resources?: object[] } = {}) => {
+export const startPolicyPlace = async ({
+  profile = 'dev',
+  resources = [],
+  beforeApi = async () => {},
+}: {
+  profile?: ApiProfile;
+  resources?: object[];
+  /** What happens to the database before the api reads it. */
+  beforeApi?: (database: Database) => Promise<void>;
+} = {}) => {
   const server = await startCountingServer();
   const gateway = await startRunningGateway({ policyPublicKey: policyPublicKey(policySecret) });
   await gateway.apply(
@@ -28,6 +38,7 @@ export const startPolicyPlace = async ({ profile = 'dev', resources = [] }: { pr
   );
   await gateway.ready('counting');
 
+  await beforeApi(gateway.database);
   const logger = pino({ level: 'silent' });
   const policy = await createApiPolicy({
     database: gateway.database,
