@@ -8,6 +8,7 @@ import type { Declared } from '../store/declared.ts';
 import type { OperationStore } from '../store/operations.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { GatewayConfig } from './gateway-config.ts';
+import type { PolicyHooks } from './hooks/policy-hooks.ts';
 import type { ObserveCall } from './observe-calls.ts';
 import type { Principal } from './principal.ts';
 
@@ -29,6 +30,8 @@ export type GatewayContext = {
   operations: OperationStore;
   approvals: ApprovalAsks;
   policy: PolicyEngine;
+  /** Services of tenants that are asked about calls that policies allow. */
+  hooks: PolicyHooks;
   /** The newest view of what is declared. */
   declared: () => Declared;
   /** Calls back after each new view of what is declared is in force, until the returned function is called. */

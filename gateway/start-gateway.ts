@@ -23,6 +23,7 @@ import { followDeclared } from './follow-declared.ts';
 import { openListener } from './front/open-listener.ts';
 import type { GatewayConfig } from './gateway-config.ts';
 import type { GatewayContext } from './gateway-context.ts';
+import { createPolicyHooks } from './hooks/policy-hooks.ts';
 import { keepInstanceLock } from './keep-instance-lock.ts';
 import { createLegacyEdge } from './legacy/create-legacy-edge.ts';
 import { createModelHandler } from './llm/handle-models.ts';
@@ -48,7 +49,9 @@ export const startGateway = async (
   const database = openDatabase({ url: config.databaseUrl, max: 20, name: 'gateway' });
   const instance = randomUUID();
   const policy = createPolicyEngine();
-  const view = followDeclared({ database, policy, verifyPolicies: createPolicyVerifier(config.policyPublicKey), logger });
+  const hooks = createPolicyHooks({ config, logger, now });
+  const verifyPolicies = createPolicyVerifier(config.policyPublicKey);
+  const view = followDeclared({ database, policy, verifyPolicies, onPolicies: hooks.take, logger });
   const decisionFacts = createDecisionFactsWriter({ database, logger });
   const releaseLock = await keepInstanceLock(database, instance);
 
@@ -68,6 +71,7 @@ export const startGateway = async (
     operations: createOperationStore(database, log, deriveContentKeys(config.resultKey, 'operations'), instance),
     approvals: createApprovalAsks(database, log, approvalKeysOf(config.resultKey)),
     policy,
+    hooks,
     declared: view.declared,
     onDeclared: view.onDeclared,
     authenticate: createAuthenticator({
@@ -110,6 +114,7 @@ export const startGateway = async (
       await streams.close();
       await discovery.close();
       await pool.close();
+      await hooks.close();
       await view.close();
       await context.unknownCallers.close();
       await context.operations.close();

@@ -15,6 +15,8 @@ export const errorKinds = {
   content_missing: { status: 500, retryable: false, title: 'A stored document is gone' },
   definition_suspicious: { status: 409, retryable: false, title: 'Something is wrong with the definition' },
   expression_invalid: { status: 422, retryable: false, title: 'A reference in a fleet does not resolve' },
+  hook_refused: { status: 403, retryable: false, title: 'A hook of the project refuses this' },
+  hook_unavailable: { status: 503, retryable: true, title: 'A hook of the project does not answer' },
   input_invalid: { status: 400, retryable: false, title: 'The input is not usable' },
   internal: { status: 500, retryable: true, title: 'Something failed inside' },
   isolation_unavailable: { status: 503, retryable: false, title: 'The server cannot be caged on this machine' },

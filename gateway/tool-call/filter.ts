@@ -2,6 +2,7 @@ import { isPlatformError, PlatformError } from '../../schema/errors.ts';
 import type { JsonObject, Reply } from '../mcp/message.ts';
 import { maxResultBytes } from '../upstream/result-too-large.ts';
 import { bytesOver } from './bytes-over.ts';
+import { consultOnResult } from './consult.ts';
 import { presentToolResult, toolError } from './present-tool-result.ts';
 import { required, type ToolCallStep } from './tool-call.ts';
 
@@ -32,5 +33,6 @@ export const filter: ToolCallStep = async (call, next) => {
   if (reply.kind === 'error') return reply;
   const bytes = sizeOver(reply.result);
   if (bytes !== undefined) return tooLarge(call.name, Number.isFinite(bytes) ? ` of ${bytes} bytes` : '');
-  return presentToolResult(call.request, required(call.tool, 'the tool'), reply, call.directory);
+  const shown = call.hooks ? await consultOnResult(call, reply) : reply;
+  return presentToolResult(call.request, required(call.tool, 'the tool'), shown, call.directory);
 };

@@ -3,6 +3,7 @@ import { freePort } from '../../bench/gateway/free-port.ts';
 import { createApiPolicy } from '../../cli/processes/api-policy.ts';
 import type { ApiProfile } from '../../control/api/api-dependencies.ts';
 import { startApi } from '../../control/api/start-api.ts';
+import type { GatewayConfig } from '../../gateway/gateway-config.ts';
 import { createRefusalCounter } from '../../store/audit-refusals.ts';
 import { createContentStore } from '../../store/contents.ts';
 import type { Database } from '../../store/database.ts';
@@ -22,15 +23,17 @@ export const policySecret = 'a secret of 32 characters or more, for tests';
 export const startPolicyPlace = async ({
   profile = 'dev',
   resources = [],
+  gateway: overrides = {},
   beforeApi = async () => {},
 }: {
   profile?: ApiProfile;
   resources?: object[];
+  gateway?: Partial<GatewayConfig>;
   /** What happens to the database before the api reads it. */
   beforeApi?: (database: Database) => Promise<void>;
 } = {}) => {
   const server = await startCountingServer();
-  const gateway = await startRunningGateway({ policyPublicKey: policyPublicKey(policySecret) });
+  const gateway = await startRunningGateway({ ...overrides, policyPublicKey: policyPublicKey(policySecret) });
   await gateway.apply(
     { kind: 'McpServer', metadata: { name: 'counting' }, spec: { url: server.url, timeoutSeconds: 5 } },
     { kind: 'Toolset', metadata: { name: 'counting' }, spec: { servers: [{ name: 'counting' }], naming: 'plain' } },

@@ -1,5 +1,6 @@
 import { followDeclared } from '../../gateway/follow-declared.ts';
 import type { GatewayContext } from '../../gateway/gateway-context.ts';
+import { createPolicyHooks } from '../../gateway/hooks/policy-hooks.ts';
 import { keepInstanceLock } from '../../gateway/keep-instance-lock.ts';
 import type { ClientRequest } from '../../gateway/mcp/client-request.ts';
 import type { JsonObject, Notification, Reply } from '../../gateway/mcp/message.ts';
@@ -44,10 +45,11 @@ export const startSurfaceReplica = async (databaseUrl: string, instance: string 
   const database = openDatabase({ url: databaseUrl, name: 'test-surface' });
   const log = openAuditLog(database);
   const policy = createPolicyEngine();
-  const view = followDeclared({ database, policy, verifyPolicies: () => false, logger });
   const releaseLock = await keepInstanceLock(database, instance);
   const resultKey = Buffer.alloc(32, 5).toString('base64');
   const config = { resultKey, hostUrl: 'http://127.0.0.1:9', hostKey: 'none', profile: 'dev' } as GatewayContext['config'];
+  const hooks = createPolicyHooks({ config, logger, now: Date.now });
+  const view = followDeclared({ database, policy, verifyPolicies: () => false, onPolicies: hooks.take, logger });
   const context: GatewayContext = {
     config,
     instance,
@@ -59,6 +61,7 @@ export const startSurfaceReplica = async (databaseUrl: string, instance: string 
     operations: createOperationStore(database, log, deriveContentKeys(resultKey, 'operations'), instance),
     approvals: createApprovalAsks(database, log, approvalKeysOf(resultKey)),
     policy,
+    hooks,
     declared: view.declared,
     onDeclared: view.onDeclared,
     authenticate: () => personOf('admin'),
