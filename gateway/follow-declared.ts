@@ -1,4 +1,6 @@
+import type { ProjectPolicies } from '../policy/assemble-policies.ts';
 import type { PolicyEngine } from '../policy/engine.ts';
+import type { Tenancy } from '../schema/ids.ts';
 import type { Database } from '../store/database.ts';
 import { type Declared, declaredFrom } from '../store/declared.ts';
 import type { VerifyPolicies } from '../store/secrets/policy-signature.ts';
@@ -15,14 +17,16 @@ export const followDeclared = ({
   database,
   policy,
   verifyPolicies,
+  onPolicies,
   logger,
 }: {
   database: Database;
   policy: PolicyEngine;
   verifyPolicies: VerifyPolicies;
+  onPolicies: (tenancy: Tenancy, policies: ProjectPolicies) => void;
   logger: Logger;
 }) => {
-  const policies = createPolicyKeeper({ policy, verify: verifyPolicies, logger });
+  const policies = createPolicyKeeper({ policy, verify: verifyPolicies, onPolicies, logger });
   let declared = declaredFrom([], []);
   let watch: Awaited<ReturnType<typeof watchDeclared>> | undefined;
   const listeners = new Set<(declared: Declared) => void>();

@@ -9,6 +9,7 @@ import type { OperationStore } from '../store/operations.ts';
 import type { SecretSources } from '../store/secrets/references.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { GatewayConfig } from './gateway-config.ts';
+import type { PolicyHooks } from './hooks/policy-hooks.ts';
 import type { Halts } from './limits/follow-halts.ts';
 import type { Rates } from './limits/keep-rates.ts';
 import type { ObserveCall } from './observe-calls.ts';
@@ -38,6 +39,8 @@ export type GatewayContext = {
   policy: PolicyEngine;
   /** Where references to secrets lead. */
   secrets: SecretSources;
+  /** Services of tenants that are asked about calls that policies allow. */
+  hooks: PolicyHooks;
   /** The newest view of what is declared. */
   declared: () => Declared;
   /** Calls back after each new view of what is declared is in force, until the returned function is called. */

@@ -23,10 +23,13 @@ const readContent = (content: string, { org, project }: Tenancy, version: number
 export const createPolicyKeeper = ({
   policy,
   verify,
+  onPolicies,
   logger,
   graceMs: grace = graceMs,
 }: {
   policy: Pick<PolicyEngine, 'load' | 'unload'>;
+  /** Told of the policies of a project that were put into force. */
+  onPolicies?: (tenancy: Tenancy, policies: ProjectPolicies) => void;
   verify: VerifyPolicies;
   logger: Logger;
   graceMs?: number;
@@ -72,6 +75,7 @@ export const createPolicyKeeper = ({
       logger.error({ ...tenancy, issues: loaded.issues }, 'policies of a project are not valid; the last good ones stay in force');
       return;
     }
+    onPolicies?.(tenancy, found.policies);
     seen.set(key, found.version);
     clearTimeout(ends.get(key));
     ends.delete(key);

@@ -25,6 +25,7 @@ import { followDeclared } from './follow-declared.ts';
 import { openListener } from './front/open-listener.ts';
 import type { GatewayConfig } from './gateway-config.ts';
 import type { GatewayContext } from './gateway-context.ts';
+import { createPolicyHooks } from './hooks/policy-hooks.ts';
 import { keepInstanceLock } from './keep-instance-lock.ts';
 import { createLegacyEdge } from './legacy/create-legacy-edge.ts';
 import { followHalts } from './limits/follow-halts.ts';
@@ -53,7 +54,9 @@ export const startGateway = async (
   const database = openDatabase({ url: config.databaseUrl, max: 20, name: 'gateway' });
   const instance = randomUUID();
   const policy = createPolicyEngine();
-  const view = followDeclared({ database, policy, verifyPolicies: createPolicyVerifier(config.policyPublicKey), logger });
+  const hooks = createPolicyHooks({ config, logger, now });
+  const verifyPolicies = createPolicyVerifier(config.policyPublicKey);
+  const view = followDeclared({ database, policy, verifyPolicies, onPolicies: hooks.take, logger });
   const decisionFacts = createDecisionFactsWriter({ database, logger });
   const stores = openSecretStores(config.secretStores ?? {}, lookupKeychain);
   const brake = followHalts({ database, logger });
@@ -80,6 +83,7 @@ export const startGateway = async (
     approvals: createApprovalAsks(database, log, approvalKeysOf(config.resultKey)),
     policy,
     secrets: { environment: config.environment, privateDirectory: config.privateDirectory, stores },
+    hooks,
     declared: view.declared,
     onDeclared: view.onDeclared,
     authenticate: createAuthenticator({
@@ -123,6 +127,7 @@ export const startGateway = async (
       await streams.close();
       await discovery.close();
       await pool.close();
+      await hooks.close();
       await view.close();
       await brake.close();
       await context.unknownCallers.close();

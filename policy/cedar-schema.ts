@@ -4,12 +4,16 @@
  * Prompts, templates and resources are named like tools: `org/project/server/` and the server's own name, URI template or URI. A resource
  * that is read through a template is in that template; the `uri` of a template is its text.
  * `approvedCall` says that people approved this very call, and `approvers` who they were. The `owner` of an approval is the person who would
- * call, or on whose behalf an agent would; `mayApproveOwn` is true where an installation has one person.
+ * call, or on whose behalf an agent would; `mayApproveOwn` is true where an installation has one person. `authAge` are the seconds since
+ * the login of whoever decides, and `acr` how well it proved who they are: 0 not at all, 1 by one thing, 2 by two or more.
+ * A backend is what tokens are exchanged for: the server's own, behind one toolset. The `submitters` of a declared server are who wrote what
+ * it is now.
  */
 export const cedarSchema = `
 namespace Quarterdeck {
   type Hints = { readOnly: Bool, destructive: Bool, idempotent: Bool, openWorld: Bool };
   type Who = { hasHuman: Bool, run: String };
+  type LoggedIn = { hasHuman: Bool, run: String, authAge: Long, acr: Long };
   type Arguments = { paths: Set<String>, roots: Set<String>, urls: Set<String>, hosts: Set<String>, canonical: Bool, bytes: Long };
 
   entity Org;
@@ -19,7 +23,7 @@ namespace Quarterdeck {
   entity User in [Group, Role] { org: Org, disabled: Bool };
   entity AgentRole in [Project] { org: Org, project: Project };
   entity Fleet in [Project] { org: Org, project: Project, paused: Bool };
-  entity Agent in [Fleet, AgentRole] { org: Org, project: Project, fleet: Fleet, owner: User, quarantined: Bool, assignedPaths: Set<String> };
+  entity Agent in [Fleet, AgentRole, Role] { org: Org, project: Project, fleet: Fleet, owner: User, quarantined: Bool, assignedPaths: Set<String> };
   entity Server in [Project] { org: Org, project: Project, isolation: Long };
   entity Toolset in [Project] { org: Org, project: Project };
   entity Tool in [Server, Toolset] { org: Org, project: Project, server: Server, hints: Hints, approvedHash: String, currentHash: String };
@@ -27,8 +31,11 @@ namespace Quarterdeck {
   entity Template in [Server, Toolset] { org: Org, project: Project, server: Server, uri: String, scheme: String, approvedHash: String, currentHash: String };
   entity Resource in [Template, Server, Toolset] { org: Org, project: Project, server: Server, uri: String, scheme: String };
   entity Model in [Project] { org: Org, project: Project, quality: String };
-  entity Declared in [Project] { org: Org, project: Project, kind: String };
+  entity Backend in [Server, Toolset] { org: Org, project: Project, server: Server, maxTtl: Long, scopes: Set<String> };
+  entity Declared in [Project] { org: Org, project: Project, kind: String, submitters: Set<User> };
   entity Approval in [Project] { org: Org, project: Project, owner: User, people: Set<User>, groups: Set<Group>, roles: Set<Role> };
+  entity Target in [Project] { org: Org, project: Project, critical: Bool, labels: Set<String> };
+  entity Fix in [Target] { org: Org, project: Project, target: Target, kind: String, blast: Long, reversible: Bool, planHash: String, proposer: Agent };
 
   action use, administer, observe;
   action listTool in [use] appliesTo { principal: [Agent, User], resource: [Tool], context: { who: Who } };
@@ -39,10 +46,15 @@ namespace Quarterdeck {
   action readResource in [use] appliesTo { principal: [Agent, User], resource: [Resource, Template], context: { who: Who, arguments: Arguments } };
   action listModel in [use] appliesTo { principal: [Agent, User], resource: [Model], context: { who: Who } };
   action invokeModel in [use] appliesTo { principal: [Agent, User], resource: [Model], context: { who: Who, maxTokens: Long } };
+  action exchange in [use] appliesTo { principal: [Agent, User], resource: [Backend], context: { who: Who, scopes: Set<String>, ttl: Long, depth: Long } };
   action launchFleet in [use] appliesTo { principal: [User], resource: [Fleet], context: { who: Who } };
   action useRole in [use] appliesTo { principal: [User], resource: [AgentRole], context: { who: Who } };
-  action applyResource, deleteResource, manageRun, approveServer, erasePerson, halt, liftHalt in [administer] appliesTo { principal: [User], resource: [Declared, Project], context: { who: Who } };
-  action approve in [administer] appliesTo { principal: [User], resource: [Approval], context: { who: Who, mayApproveOwn: Bool } };
+  action applyResource, deleteResource, manageRun, erasePerson, halt, liftHalt in [administer] appliesTo { principal: [User], resource: [Declared, Project], context: { who: Who } };
+  action approveServer in [administer] appliesTo { principal: [User], resource: [Declared, Project], context: { who: LoggedIn, mayApproveOwn: Bool } };
+  action approve in [administer] appliesTo { principal: [User], resource: [Approval], context: { who: LoggedIn, verdict: String, mayApproveOwn: Bool } };
+  action approveFix in [administer] appliesTo { principal: [User], resource: [Fix], context: { who: LoggedIn, planHash: String, mayApproveOwn: Bool } };
+  action proposeFix appliesTo { principal: [Agent], resource: [Fix], context: { who: Who } };
+  action applyFix appliesTo { principal: [Agent], resource: [Fix], context: { who: Who, planHash: String, stateHashFresh: Bool, dryRunOk: Bool, inWindow: Bool, recentFixes: Long, approvers: Set<User>, mayApproveOwn: Bool } };
   action seeApproval in [observe] appliesTo { principal: [User], resource: [Approval], context: { who: Who } };
   action getResource, readAudit in [observe] appliesTo { principal: [User], resource: [Declared, Project], context: { who: Who } };
 }

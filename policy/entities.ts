@@ -70,8 +70,12 @@ export const agentEntities = ({ org, project, agentId, fleet, role, owner, quara
 export const fleetEntity = (tenancy: Tenancy, name: string): EntityJson => inProject('Fleet', tenancy, name, { paused: false });
 export const roleEntity = (tenancy: Tenancy, name: string): EntityJson => inProject('AgentRole', tenancy, name);
 export const modelEntity = (tenancy: Tenancy, name: string, quality: string): EntityJson => inProject('Model', tenancy, name, { quality });
-export const declaredEntity = (tenancy: Tenancy, kind: string, name: string): EntityJson =>
-  inProject('Declared', tenancy, `${kind}/${name}`, { kind });
+/** @param submitters - people of the org who wrote what is declared now; empty where nobody is known */
+export const declaredEntity = (tenancy: Tenancy, kind: string, name: string, submitters: readonly string[] = []): EntityJson =>
+  inProject('Declared', tenancy, `${kind}/${name}`, {
+    kind,
+    submitters: submitters.map((person) => ref('User', `${tenancy.org}/${person}`)),
+  });
 
 /** @property approvers - `role:NAME`, `group:NAME` or `person:NAME`, as the policies write them */
 export type ApprovalFacts = Tenancy & { id: string; owner: string; approvers: readonly string[] };
@@ -110,7 +114,7 @@ export type ToolFacts = Tenancy & {
 type Place = Tenancy & { server: string; toolset: string; isolation: number };
 
 const behindToolset = (
-  type: 'Tool' | 'Prompt' | 'Template' | 'Resource',
+  type: 'Tool' | 'Prompt' | 'Template' | 'Resource' | 'Backend',
   { org, project, server, toolset, isolation }: Place,
   name: string,
   attrs: EntityJson['attrs'],
@@ -119,7 +123,7 @@ const behindToolset = (
   const serverId = qualifiedName({ org, project }, server);
   return [
     {
-      uid: uid(type, `${serverId}/${name}`),
+      uid: uid(type, type === 'Backend' ? serverId : `${serverId}/${name}`),
       attrs: { org: ref('Org', org), project: ref('Project', `${org}/${project}`), server: ref('Server', serverId), ...attrs },
       parents: [uid('Server', serverId), uid('Toolset', qualifiedName({ org, project }, toolset)), ...parents],
     },
@@ -132,6 +136,42 @@ const behindToolset = (
 export const toolEntities = (facts: ToolFacts): EntityJson[] => {
   const { tool, readOnly, destructive, idempotent, openWorld, approvedHash, currentHash } = facts;
   return behindToolset('Tool', facts, tool, { hints: { readOnly, destructive, idempotent, openWorld }, approvedHash, currentHash });
+};
+
+/**
+ * A server behind a toolset as what tokens are exchanged for. Its id is the server's.
+ * @property scopes - all that a token for it may have
+ * @property maxTtlSeconds - longest life of one
+ */
+export type BackendFacts = Place & { scopes: readonly string[]; maxTtlSeconds: number };
+
+export const backendEntities = (facts: BackendFacts): EntityJson[] =>
+  behindToolset('Backend', facts, facts.server, { maxTtl: facts.maxTtlSeconds, scopes: [...facts.scopes] });
+
+export type FixFacts = Tenancy & {
+  id: string;
+  target: { name: string; critical: boolean; labels: readonly string[] };
+  kind: string;
+  /** How many things it changes, at most. */
+  blast: number;
+  reversible: boolean;
+  planHash: string;
+  /** Id of the agent; its own entities belong to the request too, since its owner counts. */
+  proposer: string;
+};
+
+/** A fix that was proposed, with what it is a fix of. */
+export const fixEntities = ({ org, project, id, target, kind, blast, reversible, planHash, proposer }: FixFacts): EntityJson[] => {
+  const place = { org, project };
+  const { name, critical, labels } = target;
+  const facts = { target: ref('Target', qualifiedName(place, name)), kind, blast, reversible, planHash, proposer: ref('Agent', proposer) };
+  return [
+    inProject('Target', place, name, { critical, labels: [...labels] }),
+    {
+      ...inProject('Fix', place, id, facts),
+      parents: [uid('Target', qualifiedName(place, name))],
+    },
+  ];
 };
 
 type Pin = { approvedHash: string; currentHash: string };

@@ -1,4 +1,4 @@
-import type { EntityJson, TypeAndId } from '@cedar-policy/cedar-wasm/nodejs';
+import type { Context, EntityJson, TypeAndId } from '@cedar-policy/cedar-wasm/nodejs';
 import { qualifiedName, type Tenancy } from '../schema/ids.ts';
 import type { GoldenDecision } from '../schema/resources/golden.ts';
 import type { Known } from './decision-cache.ts';
@@ -69,7 +69,7 @@ const resourceOf = (tenancy: Tenancy, resource: GoldenDecision['resource']): Kno
 /** The golden decisions of a PolicySet as requests. */
 export const goldenCases = (tenancy: Tenancy, decisions: readonly GoldenDecision[]): GoldenCase[] =>
   decisions.map(({ name, principal, action, resource, context, environment, frozen, expect }) => {
-    const { maxTokens, run, hasHuman, approvedBy: approvers, ...facts } = context;
+    const { maxTokens, run, hasHuman, approvedBy: approvers, authAge, acr, ...facts } = context;
     return {
       name,
       expect,
@@ -83,8 +83,9 @@ export const goldenCases = (tenancy: Tenancy, decisions: readonly GoldenDecision
         ),
         context: {
           ...recordedContext(action, { run, facts }),
-          who: { hasHuman, run },
+          who: { hasHuman, run, ...(action === 'approveServer' ? { authAge, acr } : {}) } as Context,
           ...(action === 'invokeModel' ? { maxTokens } : {}),
+          ...(action === 'approveServer' ? { mayApproveOwn: false } : {}),
           ...(action === 'callTool' && approvers.length > 0 ? approvedBy(tenancy.org, approvers) : {}),
         },
       },

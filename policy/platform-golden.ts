@@ -1,12 +1,16 @@
+import type { Context } from '@cedar-policy/cedar-wasm/nodejs';
 import { qualifiedName, type Tenancy } from '../schema/ids.ts';
 import { assemblePolicies, currentPlatform, type PlatformPolicies, type ProjectPolicies } from './assemble-policies.ts';
 import type { Known, KnownRequest } from './decision-cache.ts';
 import {
   agentEntities,
   approvalEntity,
+  approvedBy,
+  backendEntities,
   declaredEntity,
   definitionTarget,
   entityUid,
+  fixEntities,
   fleetEntity,
   modelEntity,
   personEntities,
@@ -20,19 +24,20 @@ import { noArguments } from './recorded-context.ts';
 /** Where the cases play; no name of theirs is one that people declare. */
 const home: Tenancy = { org: 'golden', project: 'golden' };
 const who = { hasHuman: true, run: 'run_golden' };
+const loggedIn = { ...who, authAge: 0, acr: 2 };
 
-const person = ({ org = home.org, roles = [] as string[], groups = [] as string[], disabled = false } = {}): Known => ({
-  uid: entityUid('User', `${org}/ada`),
-  entities: personEntities({ org, id: 'ada', groups, roles, disabled }),
+const person = ({ org = home.org, id = 'ada', roles = [] as string[], groups = [] as string[], disabled = false } = {}): Known => ({
+  uid: entityUid('User', `${org}/${id}`),
+  entities: personEntities({ org, id, groups, roles, disabled }),
 });
 
-const agent = ({ project = home.project, quarantined = false, paused = false } = {}): Known => ({
-  uid: entityUid('Agent', 'golden-agent'),
+const agent = ({ project = home.project, quarantined = false, paused = false, id = 'golden-agent' } = {}): Known => ({
+  uid: entityUid('Agent', id),
   entities: [
     ...agentEntities({
       ...home,
       project,
-      agentId: 'golden-agent',
+      agentId: id,
       fleet: 'f',
       role: 'reader',
       owner: 'ada',
@@ -43,6 +48,15 @@ const agent = ({ project = home.project, quarantined = false, paused = false } =
   ],
 });
 
+/** The agent that applies fixes; what it is, the platform says. */
+const reconciler = (id = 'golden-reconciler'): Known => {
+  const role = entityUid('Role', 'reconciler');
+  const { uid, entities } = agent({ id });
+  const [first, ...others] = entities;
+  if (!first) throw new Error('an agent is at least one entity');
+  return { uid, entities: [{ ...first, parents: [...first.parents, role] }, ...others, { uid: role, attrs: {}, parents: [] }] };
+};
+
 const place = { ...home, server: 's', toolset: 't', isolation: 1 };
 const hints = { readOnly: true, destructive: false, idempotent: true, openWorld: false };
 const definition = (kind: 'tool' | 'prompt' | 'template', currentHash = 'h'): Known => {
@@ -52,6 +66,19 @@ const definition = (kind: 'tool' | 'prompt' | 'template', currentHash = 'h'): Kn
 const named = (type: string, entities: Known['entities'], name = 'n'): Known => ({
   uid: entityUid(type, qualifiedName(home, name)),
   entities,
+});
+
+/** A fix that an agent of Ada's proposed. */
+const fix = ({ reversible = true, blast = 1, critical = false, labels = [] as string[] } = {}): Known => ({
+  uid: entityUid('Fix', qualifiedName(home, 'n')),
+  entities: [
+    ...fixEntities({
+      ...home,
+      ...{ id: 'n', kind: 'restart', blast, reversible, planHash: 'h', proposer: 'golden-agent' },
+      target: { name: 'web', critical, labels },
+    }),
+    ...agent().entities,
+  ],
 });
 
 const things = {
@@ -66,6 +93,10 @@ const things = {
   fleet: named('Fleet', [fleetEntity(home, 'n')]),
   role: named('AgentRole', [roleEntity(home, 'n')]),
   declared: named('Declared', [declaredEntity(home, 'Fleet', 'n')], 'Fleet/n'),
+  /** A server that Ada declared. */
+  ownServer: named('Declared', [declaredEntity(home, 'McpServer', 's', ['ada'])], 'McpServer/s'),
+  backend: named('Backend', backendEntities({ ...place, scopes: ['read', 'write'], maxTtlSeconds: 120 }), 's'),
+  fix: fix(),
   issuer: named('Declared', [declaredEntity(home, 'IdentityProvider', 'n')], 'IdentityProvider/n'),
   /** Calls that wait: Ada's own, of her; hers, of others; and another's, of engineers. */
   ownApproval: named('Approval', [approvalEntity({ ...home, id: 'n', owner: 'ada', approvers: ['person:ada'] })]),
@@ -73,11 +104,28 @@ const things = {
   askedOfEngineers: named('Approval', [approvalEntity({ ...home, id: 'n', owner: 'bea', approvers: ['group:engineers'] })]),
 } satisfies Record<string, Known>;
 
+/** What the context of each action has beside `who`, where all is as it should be. */
+const usualContext: Readonly<Record<string, Context>> = {
+  callTool: { arguments: noArguments },
+  getPrompt: { arguments: noArguments },
+  readResource: { arguments: noArguments },
+  invokeModel: { maxTokens: 1 },
+  exchange: { scopes: ['read'], ttl: 120, depth: 3 },
+  approve: { who: loggedIn, verdict: 'approve', mayApproveOwn: false },
+  approveServer: { who: loggedIn, mayApproveOwn: false },
+  approveFix: { who: loggedIn, planHash: 'h', mayApproveOwn: false },
+  applyFix: {
+    ...{ planHash: 'h', stateHashFresh: true, dryRunOk: true, inWindow: true, recentFixes: 0 },
+    approvers: [],
+    mayApproveOwn: false,
+  },
+};
+
 const ask = (
   principal: Known,
   action: string,
   resource: Known,
-  { frozen = false, canonical = true }: { frozen?: boolean; canonical?: boolean } = {},
+  { frozen = false, ...more }: { frozen?: boolean } & Context = {},
 ): KnownRequest => ({
   principal,
   action,
@@ -86,12 +134,7 @@ const ask = (
     uid: entityUid('Project', `${home.org}/${home.project}`),
     entities: projectEntities({ ...home, environment: 'production', frozen }),
   },
-  context: {
-    who,
-    ...(['callTool', 'getPrompt', 'readResource'].includes(action) ? { arguments: { ...noArguments, canonical } } : {}),
-    ...(action === 'invokeModel' ? { maxTokens: 1 } : {}),
-    ...(action === 'approve' ? { mayApproveOwn: false } : {}),
-  },
+  context: { who, ...usualContext[action], ...more },
 });
 
 const refused = (rule: string, name: string, asked: KnownRequest): GoldenCase => ({
@@ -102,7 +145,10 @@ const refused = (rule: string, name: string, asked: KnownRequest): GoldenCase =>
 });
 
 const foreigner = person({ org: 'elsewhere' });
-const neighbour = agent({ project: 'other' });
+const engineer = person({ groups: ['engineers'] });
+const stale = { who: { ...loggedIn, authAge: 301 } };
+const bea = person({ id: 'bea' });
+const neighbour = agent({ project: 'other', id: 'golden-neighbour' });
 const frozen = { frozen: true };
 
 /** What each guard has to refuse, though everything is permitted. */
@@ -137,13 +183,37 @@ export const guardCases: readonly GoldenCase[] = [
   refused('frozen-project-resource', 'a read in a frozen project', ask(agent(), 'readResource', things.resource, frozen)),
   refused('frozen-project-model', 'a model in a frozen project', ask(agent(), 'invokeModel', things.model, frozen)),
   refused('frozen-project-fleet', 'a launch in a frozen project', ask(person(), 'launchFleet', things.fleet, frozen)),
-  refused('canonical-arguments', 'an argument that can be read in two ways', ask(agent(), 'callTool', things.tool, { canonical: false })),
+  refused(
+    'canonical-arguments',
+    'an argument that can be read in two ways',
+    ask(agent(), 'callTool', things.tool, { arguments: { ...noArguments, canonical: false } }),
+  ),
+  refused('same-org-backend', 'a backend of another organisation', ask(foreigner, 'exchange', things.backend)),
+  refused('same-project-backend', "an agent and another project's backend", ask(neighbour, 'exchange', things.backend)),
+  refused('same-project-fix', "an agent and another project's fix", ask(neighbour, 'proposeFix', things.fix)),
+  refused('frozen-project-backend', 'a token in a frozen project', ask(agent(), 'exchange', things.backend, frozen)),
+  refused('frozen-project-fix', 'a fix in a frozen project', ask(reconciler(), 'applyFix', things.fix, frozen)),
+  refused(
+    'exchange-within-backend',
+    'a scope that the backend does not declare',
+    ask(agent(), 'exchange', things.backend, { scopes: ['read', 'admin'] }),
+  ),
+  refused('exchange-within-backend', 'a token that lives too long', ask(agent(), 'exchange', things.backend, { ttl: 121 })),
+  refused('exchange-within-backend', 'a token that is handed on too often', ask(agent(), 'exchange', things.backend, { depth: 4 })),
+  refused('fix-as-planned', 'another plan than the one proposed', ask(reconciler(), 'applyFix', things.fix, { planHash: 'other' })),
+  refused('fix-as-planned', 'a target that has moved', ask(reconciler(), 'applyFix', things.fix, { stateHashFresh: false })),
+  refused('fix-as-planned', 'a fix by its proposer', ask(reconciler('golden-agent'), 'applyFix', things.fix)),
+  refused('fresh-login', 'an approval after a login of long ago', ask(engineer, 'approve', things.askedOfEngineers, stale)),
+  refused('fresh-login-server', 'definitions, after a login of long ago', ask(bea, 'approveServer', things.ownServer, stale)),
+  refused('fresh-login-fix', 'a fix, after a login of long ago', ask(bea, 'approveFix', things.fix, stale)),
+  refused('submitter-does-not-approve', "definitions of one's own server", ask(person(), 'approveServer', things.ownServer)),
+  refused('fix-approver', "a fix of one's own agent", ask(person(), 'approveFix', things.fix)),
+  refused('fix-approver', 'a plan that was changed', ask(bea, 'approveFix', things.fix, { planHash: 'other' })),
 ];
 
 const allowed = (rule: string, name: string, asked: KnownRequest): GoldenCase => ({ rule, name, asked, expect: 'allow' });
 
 const subjects = { toolsets: [], models: [], agentRoles: [], fleets: [], subjects: [{ group: 'engineers' }] };
-const engineer = person({ groups: ['engineers'] });
 const everyBinding: ProjectPolicies = {
   policySets: [],
   bindings: [{ name: 'b', spec: { ...subjects, toolsets: ['t'], models: ['n'], agentRoles: ['n'], fleets: ['n'] } }],
@@ -165,6 +235,13 @@ export const permitCases: readonly GoldenCase[] = [
     ask(person({ groups: ['engineers'] }), 'approve', things.askedOfEngineers),
   ),
   allowed('platform/owners-see-approvals', 'a look at what waits for one', ask(person(), 'seeApproval', things.approvalForOwner)),
+  allowed('platform/auditors', 'an auditor who reads the audit', ask(person({ roles: ['auditor'] }), 'readAudit', things.declared)),
+  allowed('platform/small-fixes', 'a small fix that can be undone', ask(reconciler(), 'applyFix', things.fix)),
+  allowed(
+    'platform/approved-fixes',
+    'a fix of a critical target that another person approved',
+    ask(reconciler(), 'applyFix', fix({ critical: true, blast: 9 }), { approvers: approvedBy(home.org, ['bea']).approvers }),
+  ),
   allowed('binding/b/group/engineers/toolsets/t', 'a bound toolset', ask(engineer, 'callTool', things.tool)),
   allowed('binding/b/group/engineers/models/n', 'a bound model', ask(engineer, 'invokeModel', things.model)),
   allowed('binding/b/group/engineers/agentRoles/n', 'a bound agent role', ask(engineer, 'useRole', things.role)),

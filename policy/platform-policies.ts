@@ -22,6 +22,12 @@ forbid (principal is Quarterdeck::Agent, action in [Quarterdeck::Action::"listPr
 forbid (principal is Quarterdeck::Agent, action in [Quarterdeck::Action::"listResource", Quarterdeck::Action::"readResource"], resource) unless { principal.project == resource.project };`,
   'platform/same-project-model': `@advice("An agent uses models of its own project only.")
 forbid (principal is Quarterdeck::Agent, action in [Quarterdeck::Action::"listModel", Quarterdeck::Action::"invokeModel"], resource) unless { principal.project == resource.project };`,
+  'platform/same-org-backend': `@advice("The backend belongs to another organisation.")
+forbid (principal, action == Quarterdeck::Action::"exchange", resource) unless { principal.org == resource.org };`,
+  'platform/same-project-backend': `@advice("An agent is given tokens for backends of its own project only.")
+forbid (principal is Quarterdeck::Agent, action == Quarterdeck::Action::"exchange", resource) unless { principal.project == resource.project };`,
+  'platform/same-project-fix': `@advice("An agent fixes what is of its own project only.")
+forbid (principal, action in [Quarterdeck::Action::"proposeFix", Quarterdeck::Action::"applyFix"], resource) unless { principal.project == resource.project };`,
   'platform/administrators-name-issuers': `@advice("Who may log in, where and with which clients, is an administrator's to say: an issuer can name anybody.")
 forbid (principal, action in [Quarterdeck::Action::"applyResource", Quarterdeck::Action::"deleteResource"], resource is Quarterdeck::Declared)
 when { ["IdentityProvider", "OAuthClient", "Person"].contains(resource.kind) } unless { principal in Quarterdeck::Role::"administrator" };`,
@@ -48,6 +54,16 @@ forbid (principal, action == Quarterdeck::Action::"readResource", resource) when
 forbid (principal, action == Quarterdeck::Action::"invokeModel", resource) when { resource.project.frozen };`,
   'platform/frozen-project-fleet': `@advice("The project is frozen: no fleet starts until a person lifts that.")
 forbid (principal, action == Quarterdeck::Action::"launchFleet", resource) when { resource.project.frozen };`,
+  'platform/frozen-project-backend': `@advice("The project is frozen: no token is exchanged until a person lifts that.")
+forbid (principal, action == Quarterdeck::Action::"exchange", resource) when { resource.project.frozen };`,
+  'platform/frozen-project-fix': `@advice("The project is frozen: nothing is changed until a person lifts that.")
+forbid (principal, action == Quarterdeck::Action::"applyFix", resource) when { resource.project.frozen };`,
+  'platform/exchange-within-backend': `@advice("A token for a backend has scopes that the backend declares, lives no longer than it allows, and is handed on three times at most.")
+forbid (principal, action == Quarterdeck::Action::"exchange", resource)
+unless { resource.scopes.containsAll(context.scopes) && context.ttl <= resource.maxTtl && context.depth <= 3 };`,
+  'platform/fix-as-planned': `@advice("A fix is applied by another than its proposer, as it was planned, to what the plan was made for.")
+forbid (principal, action == Quarterdeck::Action::"applyFix", resource)
+unless { context.planHash == resource.planHash && context.stateHashFresh && principal != resource.proposer };`,
   'platform/canonical-arguments': `@advice("Write each path and URL in its plain form: absolute, without '..', '//', '%2e', backslashes or links that lead out of its folder.")
 forbid (principal, action in [Quarterdeck::Action::"callTool", Quarterdeck::Action::"getPrompt", Quarterdeck::Action::"readResource"], resource) unless { context.arguments.canonical };`,
   'platform/approver-is-not-owner': `@advice("Nobody approves a call of their own, or of an agent that they launched; somebody else has to.")
@@ -55,18 +71,41 @@ forbid (principal, action == Quarterdeck::Action::"approve", resource) when { pr
   'platform/named-approvers': `@advice("The policy names who may approve this call; ask one of them.")
 forbid (principal, action == Quarterdeck::Action::"approve", resource)
 unless { context.mayApproveOwn || principal in resource.groups || principal in resource.roles || resource.people.contains(principal) };`,
+  'platform/fresh-login': `@advice("Approving takes a login of the last five minutes: \`quarterdeck login --fresh\`, and then the same again.")
+forbid (principal, action == Quarterdeck::Action::"approve", resource) when { context.verdict == "approve" && context.who.authAge > 300 };`,
+  'platform/fresh-login-server': `@advice("Accepting definitions takes a login of the last five minutes: \`quarterdeck login --fresh\`, and then the same again.")
+forbid (principal, action == Quarterdeck::Action::"approveServer", resource) when { !context.mayApproveOwn && context.who.authAge > 300 };`,
+  'platform/fresh-login-fix': `@advice("Approving takes a login of the last five minutes: \`quarterdeck login --fresh\`, and then the same again.")
+forbid (principal, action == Quarterdeck::Action::"approveFix", resource) when { context.who.authAge > 300 };`,
+  'platform/submitter-does-not-approve': `@advice("Nobody accepts the definitions of a server that they declared; somebody else has to.")
+forbid (principal, action == Quarterdeck::Action::"approveServer", resource is Quarterdeck::Declared)
+when { resource.submitters.contains(principal) && !context.mayApproveOwn };`,
+  'platform/fix-approver': `@advice("A fix is approved as it was planned, and not by the owner of the agent that proposed it.")
+forbid (principal, action == Quarterdeck::Action::"approveFix", resource)
+when { context.planHash != resource.planHash || (principal == resource.proposer.owner && !context.mayApproveOwn) };`,
   'platform/administrators': `permit (principal in Quarterdeck::Role::"administrator", action, resource);`,
   'platform/reviewers-observe': `permit (principal in Quarterdeck::Role::"reviewer", action in [Quarterdeck::Action::"observe"], resource);`,
   'platform/reviewers-approve-servers': `permit (principal in Quarterdeck::Role::"reviewer", action == Quarterdeck::Action::"approveServer", resource);`,
   'platform/reviewers-halt': `permit (principal in Quarterdeck::Role::"reviewer", action == Quarterdeck::Action::"halt", resource);`,
+  'platform/auditors': `permit (principal in Quarterdeck::Role::"auditor", action == Quarterdeck::Action::"readAudit", resource);`,
   'platform/approvers': `permit (principal, action in [Quarterdeck::Action::"approve", Quarterdeck::Action::"seeApproval"], resource is Quarterdeck::Approval)
 when { principal in resource.groups || principal in resource.roles || resource.people.contains(principal) };`,
   'platform/owners-see-approvals': `permit (principal, action == Quarterdeck::Action::"seeApproval", resource) when { principal == resource.owner };`,
+  'platform/small-fixes': `permit (principal in Quarterdeck::Role::"reconciler", action == Quarterdeck::Action::"applyFix", resource)
+when { resource.reversible && resource.blast <= 1 && !resource.target.critical && context.dryRunOk && context.inWindow && context.recentFixes < 5 };`,
+  'platform/approved-fixes': `permit (principal in Quarterdeck::Role::"reconciler", action == Quarterdeck::Action::"applyFix", resource)
+when { context.dryRunOk && !context.approvers.isEmpty() && (context.mayApproveOwn || !context.approvers.contains(resource.proposer.owner))
+  && (resource.reversible || resource.target.labels.contains("irreversible-ok")) };`,
 };
+
+/** Rules that a fresh login satisfies: a refusal by these alone is not for good. */
+export const loginRules: ReadonlySet<string> = new Set(['platform/fresh-login', 'platform/fresh-login-server', 'platform/fresh-login-fix']);
+/** Seconds that a login is fresh for; the same number as in those rules. */
+export const freshLoginSeconds = 300;
 
 /** What an AccessBinding links, by what it grants. A toolset is granted as a whole: its tools, prompts and resources. */
 export const bindingTemplates = {
-  toolsets: `permit (principal in ?principal, action in [Quarterdeck::Action::"listTool", Quarterdeck::Action::"callTool", Quarterdeck::Action::"listPrompt", Quarterdeck::Action::"getPrompt", Quarterdeck::Action::"listResource", Quarterdeck::Action::"readResource"], resource in ?resource);`,
+  toolsets: `permit (principal in ?principal, action in [Quarterdeck::Action::"listTool", Quarterdeck::Action::"callTool", Quarterdeck::Action::"listPrompt", Quarterdeck::Action::"getPrompt", Quarterdeck::Action::"listResource", Quarterdeck::Action::"readResource", Quarterdeck::Action::"exchange"], resource in ?resource);`,
   models: `permit (principal in ?principal, action in [Quarterdeck::Action::"listModel", Quarterdeck::Action::"invokeModel"], resource in ?resource);`,
   agentRoles: `permit (principal in ?principal, action == Quarterdeck::Action::"useRole", resource in ?resource);`,
   fleets: `permit (principal in ?principal, action == Quarterdeck::Action::"launchFleet", resource in ?resource);`,

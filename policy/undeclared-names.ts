@@ -13,8 +13,9 @@ const kindOfType: Readonly<Record<string, string>> = {
   Prompt: 'McpServer',
   Template: 'McpServer',
   Resource: 'McpServer',
+  Backend: 'McpServer',
 };
-const platformRoles: readonly string[] = ['administrator', 'reviewer'];
+const platformRoles: readonly string[] = ['administrator', 'reviewer', 'auditor', 'reconciler'];
 
 const isUid = (value: object): value is TypeAndId =>
   'type' in value &&
@@ -35,7 +36,7 @@ const whatIsWrong = (
 ): string | undefined => {
   const short = type.slice('Quarterdeck::'.length);
   if (short === 'Role')
-    return platformRoles.includes(id) ? undefined : `there is no role ${id} of the platform; there are ${platformRoles.join(' and ')}`;
+    return platformRoles.includes(id) ? undefined : `there is no role ${id} of the platform; there are ${platformRoles.join(', ')}`;
   const kind = kindOfType[short];
   if (kind === undefined) return undefined;
   const [ofOrg, ofProject, name] = id.split('/');

@@ -3,6 +3,13 @@ import { z } from 'zod';
 export const ApprovalIdSchema = z.string().regex(/^apr_[0-9a-z]{16}$/, 'an approval id such as `apr_` and 16 characters');
 
 /**
+ * What is approved. `call`: one call of a tool, which its caller makes afterwards. `publication`: policies of a project, and `definitions`:
+ * what a server offers; both come into force with the last approval.
+ */
+export const ApprovalKindSchema = z.enum(['call', 'publication', 'definitions']);
+export type ApprovalKind = z.infer<typeof ApprovalKindSchema>;
+
+/**
  * `approved` until its call is made, which makes it `consumed`. Of `denied`, `expired` and `consumed` nothing follows any more;
  * `expired` counts as denied.
  */
@@ -29,11 +36,16 @@ export const ApprovalDecisionSchema = z.object({
 });
 export type ApprovalDecision = z.infer<typeof ApprovalDecisionSchema>;
 
-/** A call that waits for people, or waited. `digest` stands for the exact call: whoever approves, approves this digest and no other. */
+/**
+ * What waits for people, or waited. `digest` stands for the exact bytes: whoever approves, approves this digest and no other. Of what is no
+ * call, `toolset`, `server`, `tool` and `definitionHash` are empty, and `subject` says in a few words what it is about.
+ */
 export const ApprovalSchema = z.object({
   id: ApprovalIdSchema,
   org: z.string(),
   project: z.string(),
+  kind: ApprovalKindSchema,
+  subject: z.string(),
   state: ApprovalStateSchema,
   /** Who would call: `person:ORG/ID` or `agent:ID`. */
   principal: z.string(),
@@ -63,7 +75,10 @@ export const ApprovalSchema = z.object({
 });
 export type Approval = z.infer<typeof ApprovalSchema>;
 
-/** With what would be run: the arguments as JSON, every character to be seen. */
+/** What the proposer of a change is told while others have to approve it. */
+export type WaitingChange = Pick<Approval, 'digest' | 'expiresAt' | 'rules'> & { approvalId: string };
+
+/** With what would be run or put into force: as JSON, every character to be seen. */
 export type ApprovalDetail = Approval & { arguments: string };
 
 /** What `POST …/approvals/ID/approve` and `…/deny` take: the digest of the call that the person looked at. */

@@ -85,15 +85,19 @@ export const getApproval = (executor: Executor, key: ApprovalKey): Promise<Appro
   });
 
 /**
- * Opens the call that an approval is about. What does not hash to the approval's digest is not shown to anybody.
+ * Opens the text that an approval is of. What does not hash to the approval's digest is not shown to anybody.
  * @throws {PlatformError} `not_found`, `secret_unavailable`, `internal`
  */
-export const openApprovedCall = (executor: Executor, keys: ContentKeys, key: ApprovalKey): Promise<ExactCall> =>
+export const openApprovedText = (executor: Executor, keys: ContentKeys, key: ApprovalKey): Promise<string> =>
   guarded(async () => {
     const [row] = await executor.select({ call: approvals.call, digest: approvals.digest }).from(approvals).where(atApproval(key));
     if (!row) throw noApproval(key);
     const text = unseal(keys, row.call, sealContext(key)).toString();
     if (digestOfText(text) !== row.digest)
-      throw new PlatformError('internal', `The stored call of the approval ${key.id} is not the one that its digest is of.`);
-    return readExactCall(text);
+      throw new PlatformError('internal', `What is stored of the approval ${key.id} is not what its digest is of.`);
+    return text;
   });
+
+/** Opens the call that an approval of a call is about. @throws {PlatformError} `not_found`, `secret_unavailable`, `internal` */
+export const openApprovedCall = async (executor: Executor, keys: ContentKeys, key: ApprovalKey): Promise<ExactCall> =>
+  readExactCall(await openApprovedText(executor, keys, key));

@@ -16,6 +16,7 @@ import { type ContentKeys, seal } from './secrets/seal.ts';
 export type CallKey = Tenancy & { principal: string; operationId: string; digest: string };
 
 export type CallToApprove = CallKey &
+  Partial<Pick<ApprovalRow, 'kind' | 'subject'>> &
   Pick<
     ApprovalRow,
     'person' | 'agent' | 'role' | 'fleet' | 'run' | 'toolset' | 'server' | 'tool' | 'definitionHash' | 'argumentsDigest' | 'decisionId'

@@ -1,5 +1,6 @@
 import { qualifiedName, type Tenancy } from '../schema/ids.ts';
 import type { Kind, StoredResource } from '../schema/resource.ts';
+import type { PolicySetSpec } from '../schema/resources/access.ts';
 import type { Database } from './database.ts';
 import { type Definition, type DefinitionKind, type DefinitionSight, listDefinitions, listSights } from './definitions.ts';
 import { listPublishedPolicies, type PublishedPolicies } from './published-policies.ts';
@@ -85,8 +86,11 @@ export const loadDeclared = async (database: Database, known?: Declared): Promis
   return declared;
 };
 
+/** What is published of a PolicySet. */
+export const policiesIn = (name: string, { cedar, hooks }: PolicySetSpec) => ({ name, cedar, ...(hooks ? { hooks } : {}) });
+
 /** What a project declares of policy, as the engine takes it. */
 export const projectPolicies = (declared: Declared, tenancy: Tenancy) => ({
-  policySets: declared.list('PolicySet', tenancy).map(({ metadata, spec }) => ({ name: metadata.name, cedar: spec.cedar })),
+  policySets: declared.list('PolicySet', tenancy).map(({ metadata, spec }) => policiesIn(metadata.name, spec)),
   bindings: declared.list('AccessBinding', tenancy).map(({ metadata, spec }) => ({ name: metadata.name, spec })),
 });

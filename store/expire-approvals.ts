@@ -1,7 +1,7 @@
-import { inArray, or, type SQL, sql } from 'drizzle-orm';
+import { and, inArray, or, type SQL, sql } from 'drizzle-orm';
 import { endedRunStates } from '../schema/run.ts';
 import { approvals, runs } from '../schema/tables/tables.ts';
-import { isOver } from './approvals.ts';
+import { type ApprovalKey, atApproval, isOver } from './approvals.ts';
 import type { AuditLog } from './audit-log.ts';
 import { type Database, type Executor, guarded } from './database.ts';
 
@@ -10,8 +10,9 @@ export const expireWhere = async (executor: Executor, audit: AuditLog, condition
   const rows = await executor.update(approvals).set({ state: 'expired', decidedAt: sql`now()` }).where(condition).returning();
   await audit.append(
     executor,
-    rows.map(({ org, project, id, person, agent, role, fleet, run, toolset, server, tool, operationId, decisionId, digest }) => ({
-      ...{ org, project, person, agent, role, fleet, run, toolset, server, tool, decisionId },
+    rows.map(({ org, project, id, person, agent, role, fleet, run, kind, toolset, server, tool, operationId, decisionId, digest }) => ({
+      ...{ org, project, person, agent, role, fleet, run, decisionId },
+      ...(kind === 'call' ? { toolset, server, tool } : {}),
       operationId: operationId === '' ? null : operationId,
       kind: 'change',
       action: 'expireApproval',
@@ -32,3 +33,11 @@ const isOfEndedRun = sql`${approvals.state} in ('pending', 'approved') and exist
 /** Closes approvals whose time is over, and those of runs that have ended. Of all tenants; for the controller's sweep. */
 export const expireApprovals = (database: Database, audit: AuditLog): Promise<number> =>
   guarded(() => database.transaction((transaction) => expireWhere(transaction, audit, or(isOver, isOfEndedRun))));
+
+/** Ends an approval of a change that cannot be made any more. */
+export const voidApproval = (database: Database, audit: AuditLog, key: ApprovalKey): Promise<void> =>
+  guarded(() =>
+    database.transaction(async (transaction) => {
+      await expireWhere(transaction, audit, and(atApproval(key), inArray(approvals.state, ['pending', 'approved'])));
+    }),
+  );

@@ -1,11 +1,12 @@
-import { and, desc, eq } from 'drizzle-orm';
+import { and, desc, eq, max, sql } from 'drizzle-orm';
 import type { Tenancy } from '../schema/ids.ts';
-import { policyBundles } from '../schema/tables/tables.ts';
+import type { PolicyHook } from '../schema/resources/policy-hook.ts';
+import { auditEvents, policyBundles } from '../schema/tables/tables.ts';
 import { type Database, type Executor, guarded } from './database.ts';
 
 /** A publication of a project's PolicySets. `content` is a `PublishedContent` as text, exactly as it was signed. */
 export type PublishedPolicies = Tenancy & { version: number; content: string; signature: string; publishedBy: string; publishedAt: string };
-export type PublishedContent = Tenancy & { version: number; policySets: { name: string; cedar: string }[] };
+export type PublishedContent = Tenancy & { version: number; policySets: { name: string; cedar: string; hooks?: PolicyHook[] }[] };
 
 type Row = typeof policyBundles.$inferSelect;
 const toPublished = ({ publishedAt, ...row }: Row): PublishedPolicies => ({ ...row, publishedAt: publishedAt.toISOString() });
@@ -27,6 +28,23 @@ export const findPublishedPolicies = (database: Executor, { org, project }: Tena
       .orderBy(desc(policyBundles.version))
       .limit(1);
     return row && toPublished(row);
+  });
+
+/** The highest version that the audit says was published, whatever became of its row since; 0 where none was. */
+export const lastPublishedVersion = (database: Executor, { org, project }: Tenancy): Promise<number> =>
+  guarded(async () => {
+    const [row] = await database
+      .select({ version: max(sql<number>`(${auditEvents.facts}->>'version')::int`) })
+      .from(auditEvents)
+      .where(
+        and(
+          eq(auditEvents.org, org),
+          eq(auditEvents.project, project),
+          eq(auditEvents.action, 'applyResource'),
+          sql`${auditEvents.facts}->>'change' = 'published'`,
+        ),
+      );
+    return Number(row?.version ?? 0);
   });
 
 /** Puts a publication after the last one. Two at the same moment would be one version, of which the second fails. */

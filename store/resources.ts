@@ -43,8 +43,15 @@ export const compareResource = (stored: StoredResource | undefined, wanted: Reso
   return relevant(stored) === relevant(wanted) ? 'unchanged' : 'configured';
 };
 
-/** Applies several resources in one transaction: all or none. A changed spec gets the next generation. */
-export const applyResources = (database: Database, wanted: Resource[]): Promise<{ resource: StoredResource; action: ApplyAction }[]> =>
+/**
+ * Applies several resources in one transaction: all or none. A changed spec gets the next generation.
+ * @param appliedBy - the person who is from now on who declared what changed; null where it is nobody's doing
+ */
+export const applyResources = (
+  database: Database,
+  wanted: Resource[],
+  appliedBy: string | null = null,
+): Promise<{ resource: StoredResource; action: ApplyAction }[]> =>
   guarded(() =>
     database.transaction(async (transaction) => {
       const results: { resource: StoredResource; action: ApplyAction }[] = [];
@@ -68,13 +75,14 @@ export const applyResources = (database: Database, wanted: Resource[]): Promise<
                 labels,
                 annotations,
                 generation: existing.generation + (specChanged ? 1 : 0),
+                ...(specChanged ? { appliedBy } : {}),
                 updatedAt: sql`now()`,
               })
               .where(key)
               .returning()
           : await transaction
               .insert(resources)
-              .values({ org, project, kind: resource.kind, name, spec: resource.spec, labels, annotations, status })
+              .values({ org, project, kind: resource.kind, name, spec: resource.spec, labels, annotations, status, appliedBy })
               .returning();
         if (!row)
           throw new PlatformError('conflict', `${resource.kind} ${name}: it was changed by somebody else at the same moment; apply again.`);
@@ -91,6 +99,13 @@ export const findResource = <K extends Kind>(
   guarded(async () => {
     const [row] = await database.select().from(resources).where(at(key));
     return row && (toResource(row) as StoredResource<K>);
+  });
+
+/** Who declared a resource as it is now; undefined where nobody is known, or there is no such resource. */
+export const findApplier = (database: Executor, key: Key): Promise<string | undefined> =>
+  guarded(async () => {
+    const [row] = await database.select({ appliedBy: resources.appliedBy }).from(resources).where(at(key));
+    return row?.appliedBy ?? undefined;
   });
 
 /** Lists by what is given; all kinds of all projects of an org when only that is given. */

@@ -227,6 +227,24 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/gateway/rates.test.ts › two gateways share a limit: together they let through exactly as many calls',
   },
   {
+    id: 'P22',
+    clause: 'a',
+    text: 'A hook that denies has a call refused, with its reason, and nothing is sent.',
+    test: 'test/gateway/policy-hooks.test.ts › a hook › refuses a call, with its reason; nothing is sent',
+  },
+  {
+    id: 'P22',
+    clause: 'b',
+    text: 'A hook changes nothing but what it has masked in a result (our hooks may only narrow).',
+    test: 'test/gateway/policy-hooks.test.ts › a hook › has texts masked in a result, at any depth, and changes nothing else',
+  },
+  {
+    id: 'P22',
+    clause: 'c',
+    text: 'One that does not answer in time refuses where it fails closed, and lets pass where it is said to fail open; each is on record.',
+    test: 'test/gateway/policy-hooks.test.ts › a hook › that does not answer in time: fails closed by default, and open where that is said',
+  },
+  {
     id: 'P23',
     clause: 'a',
     text: 'Prefixes keep equal names of two servers apart, and each name reaches its own server.',
@@ -963,6 +981,12 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/gateway/rate-counter.test.ts › while the database is away › a closed rate refuses with a hint, and a conservative one lets a tenth through',
   },
   {
+    id: 'GW-26',
+    clause: 'd',
+    text: 'A hook that is asked about calls and results and does not answer follows its stated fail mode.',
+    test: 'test/gateway/policy-hooks.test.ts › a hook › that does not answer in time: fails closed by default, and open where that is said',
+  },
+  {
     id: 'A11',
     clause: 'a',
     text: 'An agent whose approver does not answer in time is refused: time alone approves nothing.',
@@ -1080,6 +1104,12 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/gateway/keep-policies.test.ts › a publication that is gone or damaged leaves the last good one in force for its time, then everything is denied, until there is a good one',
   },
   {
+    id: 'SEC-14',
+    clause: 'd',
+    text: 'A project without usable policies can be mended by administrators alone, stamped as breaking the glass; everything else stays denied.',
+    test: 'test/control/break-glass.test.ts › without usable policies everything is denied but to look and to publish good ones, by administrators, stamped so',
+  },
+  {
     id: 'SEC-15',
     clause: 'a',
     text: 'Without any single rule of the platform a golden decision is red.',
@@ -1090,6 +1120,12 @@ export const acceptance: readonly AcceptanceEntry[] = [
     clause: 'b',
     text: 'A red golden decision blocks the publication.',
     test: 'test/control/policy-publish.test.ts › a publication › with a red golden decision publishes nothing',
+  },
+  {
+    id: 'SEC-15',
+    clause: 'c',
+    text: 'Without any single rule of the platform a publication is blocked.',
+    test: 'test/control/publish-approvals.test.ts › without any single rule of the platform a publication is blocked',
   },
   {
     id: 'SEC-21',
@@ -1155,6 +1191,12 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/gateway/approval-kills.test.ts › a gateway killed between using the approval up and sending leaves the operation unknown, and it never runs',
   },
   {
+    id: 'SEC-29',
+    clause: 'c',
+    text: 'A publication that is approved 50 times at once is in force once.',
+    test: 'test/control/publish-approvals.test.ts › in the profile production a publication › that is approved 50 times at once is published once',
+  },
+  {
     id: 'SEC-30',
     clause: 'a',
     text: 'A call that differs from the approved one in one character is refused, and an approval of its own is asked for.',
@@ -1189,6 +1231,18 @@ export const acceptance: readonly AcceptanceEntry[] = [
     clause: 'a',
     text: 'The person on whose behalf a call is made cannot approve it.',
     test: 'test/control/api-approvals.test.ts › answering › never by the owner of the run or the call, nor by somebody whom the policy does not name',
+  },
+  {
+    id: 'SEC-32',
+    clause: 'b',
+    text: 'A login of six minutes ago is asked to log in anew before it approves; denying takes none.',
+    test: 'test/control/publish-approvals.test.ts › an approval › after a login of six minutes ago, or of no known time, asks for a fresh one; a fresh one is enough',
+  },
+  {
+    id: 'SEC-32',
+    clause: 'c',
+    text: 'Who declared a server does not accept its definitions, nor who proposed policies publishes them.',
+    test: 'test/control/definitions-approvals.test.ts › who declared the server asks others, who see all that agents would be shown; with their approval it is in force',
   },
   {
     id: 'SEC-35',

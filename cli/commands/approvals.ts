@@ -48,7 +48,7 @@ const chooseDigest = async (approval: ApprovalDetail, verdict: Verdict, { digest
       });
   } else if (!yes && verdict === 'approve') {
     say(approvalText(approval, new Date()));
-    await confirm('Approve this call?', 'Approving asks a person; in a script say --digest DIGEST for what was looked at, or --yes');
+    await confirm('Approve this?', 'Approving asks a person; in a script say --digest DIGEST for what was looked at, or --yes');
   }
   return approval.digest;
 };
@@ -65,13 +65,14 @@ const answer =
     if (format === 'yaml') return print(toYaml(decided));
     print(format === 'name' ? decided.id : `${decided.id} ${decided.state}`);
     if (decided.state === 'pending') say('Others have to approve it too.');
+    if (decided.state === 'consumed' && decided.kind !== 'call') say('It is in force.');
     if (decided.state === 'approved')
       say(decided.agent === null ? 'It runs when the same call is made again.' : 'The agent that waits makes its call now.');
   };
 
 const answerCommand = (verdict: Verdict): Command =>
   connectedCommand(verdict)
-    .description(verdict === 'approve' ? 'Let this very call through, once' : 'Refuse it; one is enough')
+    .description(verdict === 'approve' ? 'Let this very call through, or this change into force, once' : 'Refuse it; one is enough')
     .argument('<approval>', 'its id')
     .option('--digest <digest>', 'only if it is still the call that was looked at')
     .option('--comment <text>', 'what you want to be known, at most 500 characters')
@@ -82,7 +83,7 @@ const answerCommand = (verdict: Verdict): Command =>
 export const approvalsCommand = (): Command =>
   withExamples(
     new Command('approvals')
-      .description('Calls that a person has to allow: look at them, approve or deny them')
+      .description('Calls and changes that a person has to allow: look at them, approve or deny them')
       .addCommand(
         connectedCommand('ls')
           .description('List what waits and is yours to answer or to know')

@@ -1,5 +1,6 @@
 import { createInterface } from 'node:readline/promises';
 import type { Command } from 'commander';
+import type { WaitingChange } from '../../schema/approval.ts';
 import type { BacktestReport } from '../../schema/policy-backtest.ts';
 import type { Publication, PublishRequest } from '../../schema/policy-publication.ts';
 import { placeRefusal } from '../apply/check-documents.ts';
@@ -12,6 +13,7 @@ import { CliError } from '../output/cli-error.ts';
 import { withExamples } from '../output/command-help.ts';
 import { exitCodes } from '../output/exit-codes.ts';
 import { type Format, formatOption } from '../output/format-option.ts';
+import { sayWaiting } from '../output/say-waiting.ts';
 import { print, say } from '../output/talk.ts';
 import { readLimit } from './policy-backtest.ts';
 
@@ -44,8 +46,10 @@ const publish = async (files: string[], { since, limit, acceptFlips, format, ...
   for (const line of backtestSummary(report)) say(line);
   if (report.flipped > 0 && !acceptFlips) await confirmFlips(report);
   const body: PublishRequest = { ...request, acceptFlips: report.flipped > 0 };
-  const publication = await ask<Publication>('publish', body);
-  if (format === 'json') return print(JSON.stringify(publication, undefined, 2));
+  const publication = await ask<Publication | WaitingChange>('publish', body);
+  if (format === 'json') print(JSON.stringify(publication, undefined, 2));
+  if ('approvalId' in publication) return sayWaiting(publication);
+  if (format === 'json') return;
   print(`published version ${publication.version}: ${publication.policySets.join(', ')}`);
 };
 

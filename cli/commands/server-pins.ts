@@ -1,4 +1,5 @@
 import { Command, Option } from 'commander';
+import type { WaitingChange } from '../../schema/approval.ts';
 import { type AcceptPins, type DefinitionKind, DefinitionKindSchema, type Pin, PinStateSchema } from '../../schema/definition.ts';
 import { confirm } from '../client/confirm.ts';
 import { type ConnectionOptions, connectedCommand, openSession, type Session } from '../client/session.ts';
@@ -9,6 +10,7 @@ import { type Format, formatOption } from '../output/format-option.ts';
 import { toYaml } from '../output/manifest.ts';
 import { pinDiff, pinReference, pinRows } from '../output/pin-text.ts';
 import { plainText } from '../output/plain-text.ts';
+import { sayWaiting } from '../output/say-waiting.ts';
 import { renderTable } from '../output/table.ts';
 import { print, say, styler } from '../output/talk.ts';
 
@@ -92,11 +94,13 @@ const accept = async (server: string, names: string[], options: AcceptOptions): 
     definitions: chosen.map(({ kind, name, currentHash }) => ({ kind, name, currentHash })),
     acceptIssues: options.acceptIssues ?? false,
   };
-  const answer = await session.api.post<{ accepted: Pick<Pin, 'kind' | 'name' | 'currentHash'>[] }>(
+  const answer = await session.api.post<{ accepted: Pick<Pin, 'kind' | 'name' | 'currentHash'>[] } | WaitingChange>(
     `${serverPath(session, server)}/accept`,
     body,
   );
-  if (options.format === 'json') return print(JSON.stringify(answer, undefined, 2));
+  if (options.format === 'json') print(JSON.stringify(answer, undefined, 2));
+  if ('approvalId' in answer) return sayWaiting(answer);
+  if (options.format === 'json') return;
   for (const pin of answer.accepted) {
     const reference = plainText(pinReference(pin));
     print(options.format === 'name' ? reference : `${reference} ${pin.currentHash === '' ? 'forgotten' : 'accepted'}`);

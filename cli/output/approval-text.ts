@@ -20,11 +20,11 @@ const answerText = ({ person, verdict, at, stamp, comment }: Approval['decisions
 
 export const approvalTable = (approvals: Approval[], now: Date): string =>
   renderTable(
-    ['APPROVAL', 'STATE', 'TOOL', 'WHO CALLS', 'WHO APPROVES', 'AGE', 'EXPIRES', 'REASON'],
+    ['APPROVAL', 'STATE', 'WHAT', 'WHO ASKS', 'WHO APPROVES', 'AGE', 'EXPIRES', 'REASON'],
     approvals.map((approval) => [
       approval.id,
       approval.state,
-      `${approval.server}/${approval.tool}`,
+      approval.kind === 'call' ? `${approval.server}/${approval.tool}` : approval.subject,
       callerText(approval),
       approval.rules.map(ruleText).join(', and '),
       formatAge(approval.requestedAt, now),
@@ -38,11 +38,12 @@ export const approvalTable = (approvals: Approval[], now: Date): string =>
  * nothing in it can pass for a line of ours.
  */
 export const approvalText = (approval: ApprovalDetail, now: Date): string => {
-  const { id, state, server, tool, toolset, reason, rules, requestedAt, expiresAt, operationId, digest, decisions } = approval;
+  const { id, kind, subject, state, server, tool, toolset, reason, rules, requestedAt, expiresAt, operationId, digest, decisions } =
+    approval;
   const left = leftText(approval, now);
   const facts: [string, string][] = [
-    ['tool', `${tool} of ${server}, behind ${toolset}`],
-    ['who calls', callerText(approval)],
+    kind === 'call' ? ['tool', `${tool} of ${server}, behind ${toolset}`] : ['what', subject],
+    [kind === 'call' ? 'who calls' : 'who asks', callerText(approval)],
     ['why asked', reason === '' ? rules.map(({ policy }) => policy).join(', ') : reason],
     ['approves', rules.map(ruleText).join(', and ')],
     ['asked', requestedAt],
@@ -54,7 +55,7 @@ export const approvalText = (approval: ApprovalDetail, now: Date): string => {
   return [
     `Approval ${id}: ${state}`,
     ...facts.map(([name, text]) => `  ${name.padEnd(9)} ${plainText(text)}`),
-    'What would be run, as JSON:',
+    `What would be ${kind === 'call' ? 'run' : 'in force'}, as JSON:`,
     ...approval.arguments.split('\n').map((line) => `  | ${plainText(line)}`),
   ].join('\n');
 };

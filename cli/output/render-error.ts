@@ -48,6 +48,7 @@ export const exitCodeOf = (code: string): number => {
     case 'argument_refused':
     case 'approval_denied':
     case 'approval_expired':
+    case 'login_stale':
       return exitCodes.denied;
     case 'needs_person':
       return exitCodes.needsApproval;

@@ -1,4 +1,4 @@
-import type { ApiDependencies } from '../../control/api/api-dependencies.ts';
+import type { ApiDependencies, ApiProfile } from '../../control/api/api-dependencies.ts';
 import { createAuthorizer, createPolicyValidator } from '../../control/api/authorize-with-cedar.ts';
 import { createPolicyKeeper } from '../../gateway/keep-policies.ts';
 import { createPolicyEngine } from '../../policy/engine.ts';
@@ -12,9 +12,11 @@ import type { Logger } from '../../telemetry/logger.ts';
 export const createApiPolicy = async ({
   database,
   verifyPolicies,
+  profile,
   logger,
 }: {
   database: Database;
+  profile: ApiProfile;
   verifyPolicies: VerifyPolicies;
   logger: Logger;
 }): Promise<Pick<ApiDependencies, 'authorize' | 'validatePolicies'> & { close(): Promise<void> }> => {
@@ -30,7 +32,7 @@ export const createApiPolicy = async ({
       policies.take(next);
     },
   });
-  const authorize = createAuthorizer({ policy, declared, logger });
+  const authorize = createAuthorizer({ policy, declared, profile, logger });
   return {
     close: async () => {
       policies.close();

@@ -36,10 +36,15 @@ export const startControlProcess = async (config: ProcessConfigs['control'], log
   const signer = createAuditSigner(config.auditSigningKey);
   const sink = checkpointFile(config.checkpointFile);
   const unknownCallers = createRefusalCounter({ write: (events) => audit.append(database, events), newDecisionId });
-  const policy = await createApiPolicy({ database, verifyPolicies: createPolicyVerifier(policyPublicKey(config.policySecret)), logger });
   const stores = openSecretStores(config.secretStores, lookupKeychain);
   const { people } = config.issuer;
   const issuerConfig = { ...config.issuer, ...(people ? { people: { ...people, secrets: { ...people.secrets, stores } } } : {}) };
+  const policy = await createApiPolicy({
+    database,
+    profile: config.api.profile,
+    verifyPolicies: createPolicyVerifier(policyPublicKey(config.policySecret)),
+    logger,
+  });
   const issuer = await startIssuer(issuerConfig, {
     agents: createAgentDirectory(database),
     database,

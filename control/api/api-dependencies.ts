@@ -1,4 +1,5 @@
 import type { RecordableDecision } from '../../policy/decision-record.ts';
+import type { Verdict } from '../../schema/approval.ts';
 import type { AuditVerification } from '../../schema/audit-verification.ts';
 import type { Tenancy } from '../../schema/ids.ts';
 import type { FleetWorkflowInput } from '../../schema/workflow-contract.ts';
@@ -30,13 +31,19 @@ export type ApiDecision = Omit<RecordableDecision, 'effect'> & {
   decisionId: string;
   policies: string[];
   policyVersion?: string | undefined;
+  /** The project has no usable policies, so the platform's own rules decided, to let them be mended. */
+  stamp?: 'break-glass';
 };
 
-/** What a decision is about; `approval` says of an approval whose call it is and who may answer. */
+/**
+ * What a decision is about; `approval` says of an approval whose call it is, who may answer and what is answered, `submitters` of a server
+ * who declared it.
+ */
 export type ApiTarget = {
   kind: string;
   name: string;
-  approval?: { owner: string; approvers: readonly string[]; mayApproveOwn: boolean };
+  approval?: { owner: string; approvers: readonly string[]; verdict: Verdict };
+  submitters?: readonly string[];
 };
 
 /** Decides by policy; without a target it is about the project as a whole. */

@@ -103,7 +103,7 @@ export const createDocuments = ({
       const late = checkReferences(wanted, new Set((await storedByKey(within, person.org)).keys()));
       if (late.length > 0) return { ok: false, issues: late };
       const results: AppliedResource[] = [];
-      for (const [index, { resource, action }] of (await applyResources(within, wanted)).entries()) {
+      for (const [index, { resource, action }] of (await applyResources(within, wanted, person.id)).entries()) {
         const { kind, metadata, generation } = resource;
         await setFirstConditions(within, resource, clock());
         results.push({ ...changeOf(resource, action), generation });

@@ -16,7 +16,7 @@ export const approvalRoutes = (config: ApiConfig, dependencies: ApiDependencies 
     ...tenancyOf(context),
     id: parseAs(ApprovalIdSchema, context.req.param('id'), 'approval id'),
   });
-  const decideSight = (person: Person, approval: Approval) => authorize(person, 'seeApproval', approval, approvalTarget(approval, config));
+  const decideSight = (person: Person, approval: Approval) => authorize(person, 'seeApproval', approval, approvalTarget(approval, 'deny'));
 
   /** @throws {PlatformError} `not_found`, also for one that is not for this person */
   const find = async (context: Context<ApiEnvironment>) => {

@@ -1,4 +1,4 @@
-import type { EntityJson, TypeAndId } from '@cedar-policy/cedar-wasm/nodejs';
+import type { Context, EntityJson, TypeAndId } from '@cedar-policy/cedar-wasm/nodejs';
 import { checkProjectPolicies } from '../../policy/assemble-policies.ts';
 import type { KnownRequest } from '../../policy/decision-cache.ts';
 import type { PolicyEngine } from '../../policy/engine.ts';
@@ -11,11 +11,12 @@ import {
   projectEntities,
   roleEntity,
 } from '../../policy/entities.ts';
+import type { Verdict } from '../../schema/approval.ts';
 import { qualifiedName, type Tenancy } from '../../schema/ids.ts';
 import { type Declared, projectPolicies } from '../../store/declared.ts';
 import type { Person } from '../../store/people.ts';
 import type { Logger } from '../../telemetry/logger.ts';
-import type { ApiAction, ApiDecision, ApiTarget, Authorize, ValidatePolicies } from './api-dependencies.ts';
+import type { ApiAction, ApiDecision, ApiProfile, ApiTarget, Authorize, ValidatePolicies } from './api-dependencies.ts';
 import { newDecisionId } from './new-decision-id.ts';
 
 /** Stands for a project that is not declared yet: the platform's policies alone decide about it. */
@@ -23,11 +24,7 @@ const undeclared: Tenancy = { org: '*', project: '*' };
 
 type Target = ApiTarget | undefined;
 
-const resourceOf = (
-  action: ApiAction,
-  tenancy: Tenancy,
-  target: Target,
-): { uid: TypeAndId; entities: EntityJson[]; mayApproveOwn?: boolean } => {
+const resourceOf = (action: ApiAction, tenancy: Tenancy, target: Target): { uid: TypeAndId; entities: EntityJson[]; verdict?: Verdict } => {
   if (action === 'launchFleet' && target)
     return { uid: entityUid('Fleet', qualifiedName(tenancy, target.name)), entities: [fleetEntity(tenancy, target.name)] };
   if (target?.approval) {
@@ -35,28 +32,64 @@ const resourceOf = (
     return {
       uid: entityUid('Approval', qualifiedName(tenancy, target.name)),
       entities: [entity],
-      mayApproveOwn: target.approval.mayApproveOwn,
+      verdict: target.approval.verdict,
     };
   }
   if (!target || target.kind === 'Project') return { uid: entityUid('Project', `${tenancy.org}/${tenancy.project}`), entities: [] };
-  const entity = declaredEntity(tenancy, target.kind, target.name);
+  const entity = declaredEntity(tenancy, target.kind, target.name, target.submitters);
   return { uid: entityUid('Declared', qualifiedName(tenancy, `${target.kind}/${target.name}`)), entities: [entity] };
 };
+
+/** Of whom no login is known, it is longer ago than any policy asks. */
+const noLogin: NonNullable<Person['login']> = { ageSeconds: 1_000_000_000, level: 0 };
+
+/** What the context has beside `who` where a person lets something through, which takes a login. */
+const contextOf = (
+  { login = noLogin }: Person,
+  action: string,
+  { verdict = 'approve' }: { verdict?: Verdict },
+  profile: ApiProfile,
+): Context => {
+  const who = { hasHuman: true, run: '' };
+  const loggedIn = { ...who, authAge: login.ageSeconds, acr: login.level };
+  switch (action) {
+    case 'approve':
+      return { who: loggedIn, verdict, mayApproveOwn: profile === 'solo' };
+    case 'approveServer':
+      // in the other profiles a server's `apply` is its first approval already (design §5)
+      return { who: loggedIn, mayApproveOwn: profile !== 'production' };
+    default:
+      return { who };
+  }
+};
+
+/**
+ * What administrators, and whom a publication is asked of, may do though a project has no usable policies: look, and publish good ones.
+ * Otherwise a publication that was damaged would lock out those who can mend it.
+ */
+const breakGlassActions: ReadonlySet<ApiAction> = new Set(['applyResource', 'approve', 'getResource', 'readAudit', 'seeApproval']);
+
+const mayBreakGlass = (action: string, target: Target): boolean =>
+  breakGlassActions.has(action as ApiAction) && (action !== 'applyResource' || target?.kind === 'PolicySet');
 
 /** Decides with the same policies as the gateway. Launching a fleet needs the fleet and each of its roles. */
 export const createAuthorizer = ({
   policy,
   declared,
+  profile,
   logger,
 }: {
   policy: PolicyEngine;
   declared: () => Declared;
+  profile: ApiProfile;
   logger: Logger;
 }): Authorize => {
-  const ask = (person: Person, action: string, tenancy: Tenancy, resource: ReturnType<typeof resourceOf>): ApiDecision => {
+  const ask = (person: Person, action: string, tenancy: Tenancy, resource: ReturnType<typeof resourceOf>, target?: Target): ApiDecision => {
     const project = declared().find('Project', tenancy, tenancy.project);
-    const policies = project ? tenancy : undeclared;
-    if (!project) policy.load(policies, { policySets: [], bindings: [] });
+    const isBroken = project !== undefined && policy.versionOf(tenancy) === undefined;
+    const isBreakGlass = isBroken && mayBreakGlass(action, target);
+    const policies = project && !isBreakGlass ? tenancy : undeclared;
+    if (policies === undeclared) policy.load(policies, { policySets: [], bindings: [] });
     const asked: KnownRequest = {
       principal: { uid: entityUid('User', `${person.org}/${person.id}`), entities: personEntities(person) },
       action,
@@ -72,7 +105,7 @@ export const createAuthorizer = ({
           ...(person.org === tenancy.org ? [] : [{ uid: entityUid('Org', person.org), attrs: {}, parents: [] }]),
         ],
       },
-      context: { who: { hasHuman: true, run: '' }, ...(action === 'approve' ? { mayApproveOwn: resource.mayApproveOwn ?? false } : {}) },
+      context: contextOf(person, action, resource, profile),
     };
     const { effect, policies: policyIds, error, bundle } = policy.decideKnown(policies, asked);
     if (error) logger.error({ action, error }, 'a decision could not be made and is a deny');
@@ -84,11 +117,12 @@ export const createAuthorizer = ({
       policyVersion: policy.versionOf(policies),
       asked,
       ...(bundle ? { bundle } : {}),
+      ...(isBreakGlass ? { stamp: 'break-glass' as const } : {}),
     };
   };
 
   return async (person, action, tenancy, target) => {
-    const decision = ask(person, action, tenancy, resourceOf(action, tenancy, target));
+    const decision = ask(person, action, tenancy, resourceOf(action, tenancy, target), target);
     if (action !== 'launchFleet' || !target || decision.effect === 'deny') return decision;
     const fleet = declared().find('Fleet', tenancy, target.name);
     if (!fleet) return { ...decision, effect: 'deny' };

@@ -2,7 +2,7 @@ import { checkProjectPolicies, type ProjectPolicies } from '../../policy/assembl
 import type { Tenancy } from '../../schema/ids.ts';
 import type { Resource, ResourceOf } from '../../schema/resource.ts';
 import type { Database } from '../../store/database.ts';
-import { declaredFrom, projectPolicies } from '../../store/declared.ts';
+import { declaredFrom, policiesIn, projectPolicies } from '../../store/declared.ts';
 import { listResources } from '../../store/resources.ts';
 import { checkPolicies, checkShapes, checkTogether } from './check-documents.ts';
 import type { DocumentIssue } from './render-error.ts';
@@ -52,7 +52,7 @@ export const candidatePolicies = async (
   const tried: ProjectPolicies = {
     policySets: merged(
       today.policySets,
-      policySets.map(({ metadata, spec }) => ({ name: metadata.name, cedar: spec.cedar })),
+      policySets.map(({ metadata, spec }) => policiesIn(metadata.name, spec)),
       isWhole,
     ),
     bindings: merged(

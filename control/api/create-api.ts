@@ -72,7 +72,7 @@ export const createApi = (config: ApiConfig, dependencies: ApiDependencies): Hon
   versioned.route('/', resourceRoutes({ ...dependencies, permit }));
   versioned.route('/', peopleRoutes({ database, audit, permit }));
   versioned.route('/', haltRoutes({ database, audit, permit }));
-  versioned.route('/', pinRoutes({ database, audit, permit }));
+  versioned.route('/', pinRoutes(config, { ...dependencies, permit }));
   versioned.route('/', policyRoutes(config, { ...dependencies, permit }));
   versioned.route('/', runRoutes(config, { ...dependencies, permit }));
   versioned.route('/', approvalRoutes(config, { ...dependencies, permit }));

@@ -1,3 +1,4 @@
+import { freshLoginSeconds, loginRules } from '../../policy/platform-policies.ts';
 import { PlatformError } from '../../schema/errors.ts';
 import { defaultTenancy, type Tenancy } from '../../schema/ids.ts';
 import type { Person } from '../../store/people.ts';
@@ -17,6 +18,7 @@ const foreignOrg = (): ApiDecision => ({
  * Asks the policy, and writes a refusal into the audit before the caller hears of it.
  * Whoever belongs to another org is refused before any policy is asked.
  * @returns the decision, an `allow`
+ * @throws {PlatformError} `not_permitted`; `login_stale` where nothing but a fresh login is missing
  */
 export const createPermit =
   ({ database, audit, authorize }: Pick<ApiDependencies, 'database' | 'audit' | 'authorize'>): Permit =>
@@ -26,6 +28,7 @@ export const createPermit =
     if (decision.effect === 'allow') return decision;
     const { decisionId, policies, policyVersion } = decision;
     const rowTenancy = isOwnOrg ? tenancy : { org: person.org, project: defaultTenancy.project };
+    const isStale = policies.length > 0 && policies.every((policy) => loginRules.has(policy));
     const resource = target ? `${target.kind}/${target.name}` : null;
     await audit.append(database, [
       {
@@ -40,12 +43,18 @@ export const createPermit =
         person: person.id,
         resource,
         outcome: 'refused',
-        errorCode: 'not_permitted',
+        errorCode: isStale ? 'login_stale' : 'not_permitted',
         stamp: person.stamp,
         basis: await recordBasis(database, rowTenancy, decision),
         facts: contextFacts(decision),
       },
     ]);
+    if (isStale)
+      throw new PlatformError(
+        'login_stale',
+        `${person.id}: this takes a login of the last ${freshLoginSeconds / 60} minutes; run \`quarterdeck login --fresh\`, and then the same again (decision ${decisionId}).`,
+        { facts: { decisionId, maxAgeSeconds: freshLoginSeconds } },
+      );
     const what = target ? `${target.kind} ${target.name} of ${tenancy.org}/${tenancy.project}` : `${tenancy.org}/${tenancy.project}`;
     const why = policies.length > 0 ? `forbidden by ${policies.join(', ')}` : 'no policy allows it';
     throw new PlatformError('not_permitted', `${person.id} may not ${action} on ${what}: ${why} (decision ${decisionId}).`, {

@@ -9,6 +9,7 @@ import type { ApiConfig, ApiDependencies, ApiEnvironment } from './api-dependenc
 import { candidatePolicies } from './candidate-policies.ts';
 import { explainRecorded } from './explain-recorded.ts';
 import type { Permit } from './permit.ts';
+import { waitingAnswer } from './propose-change.ts';
 import { publishPolicies } from './publish-policies.ts';
 import { parseAs, readBody, readQuery, tenancyOf } from './read-request.ts';
 import { type DocumentIssue, renderProblem } from './render-error.ts';
@@ -24,7 +25,7 @@ const invalid = (issues: readonly DocumentIssue[]): PlatformError =>
 /** What the record tells of policies: decisions explained, and policies tried on recorded calls before they are in force. */
 export const policyRoutes = (
   { profile }: Pick<ApiConfig, 'profile'>,
-  dependencies: Pick<ApiDependencies, 'database' | 'audit' | 'signPolicies' | 'clock'> & { permit: Permit },
+  dependencies: Pick<ApiDependencies, 'database' | 'audit' | 'signPolicies' | 'clock' | 'approvalKeys'> & { permit: Permit },
 ): Hono<ApiEnvironment> => {
   const { database, permit } = dependencies;
   const routes = new Hono<ApiEnvironment>();
@@ -62,7 +63,10 @@ export const policyRoutes = (
     await permit(person, 'readAudit', tenancy);
     const permitChange = (name: string) => permit(person, 'applyResource', tenancy, { kind: 'PolicySet', name });
     const outcome = await publishPolicies(dependencies, profile, person, tenancy, request, permitChange);
-    return outcome.ok ? context.json(outcome.publication, 201) : renderProblem(context, invalid(outcome.issues), outcome.issues);
+    if (!outcome.ok) return renderProblem(context, invalid(outcome.issues), outcome.issues);
+    return 'waiting' in outcome
+      ? context.json({ ...waitingAnswer(outcome.waiting), flipped: outcome.flipped }, 202)
+      : context.json(outcome.publication, 201);
   });
 
   routes.get('/:org/:project/policy/suggestions/:role', async (context) => {

@@ -1,29 +1,35 @@
+import type { Approval } from '../../schema/approval.ts';
 import { PlatformError } from '../../schema/errors.ts';
 import type { Tenancy } from '../../schema/ids.ts';
 import { isRed, type Publication, type PublishRequest, type ValidationReport } from '../../schema/policy-publication.ts';
 import type { Database } from '../../store/database.ts';
+import { digestOfText } from '../../store/exact-call.ts';
+import type { ExactPublication } from '../../store/exact-change.ts';
 import type { Person } from '../../store/people.ts';
-import { findPublishedPolicies, insertPublishedPolicies, type PublishedContent } from '../../store/published-policies.ts';
-import { applyResources, canonicalJson } from '../../store/resources.ts';
+import {
+  findPublishedPolicies,
+  insertPublishedPolicies,
+  lastPublishedVersion,
+  type PublishedContent,
+} from '../../store/published-policies.ts';
+import { applyResources, canonicalJson, findResource } from '../../store/resources.ts';
 import type { ApiDecision, ApiDependencies, ApiProfile } from './api-dependencies.ts';
 import { setFirstConditions } from './apply-documents.ts';
 import { type CandidatePolicies, candidatePolicies } from './candidate-policies.ts';
+import { changeNeed } from './change-need.ts';
+import type { Enacting } from './enact-change.ts';
 import { inTransaction } from './in-transaction.ts';
+import { proposeChange } from './propose-change.ts';
 import { recordChange } from './record-change.ts';
 import type { DocumentIssue } from './render-error.ts';
 import { backtest } from './try-policies.ts';
 import { validatePolicies } from './validate-policies.ts';
 
-export type PublishOutcome = { ok: true; publication: Publication } | { ok: false; issues: DocumentIssue[] };
-
-/** @throws {PlatformError} `needs_person` */
-const refuseAlone = (profile: ApiProfile): void => {
-  if (profile === 'production')
-    throw new PlatformError(
-      'needs_person',
-      'In the profile production policies are published by two approvers, and this release cannot ask the second one yet: nothing was published. The profiles dev and solo publish with one.',
-    );
-};
+export type PublishOutcome =
+  | { ok: true; publication: Publication }
+  /** Waits for other people; with the last approval it is in force. */
+  | { ok: true; waiting: Approval; flipped: number }
+  | { ok: false; issues: DocumentIssue[] };
 
 /** @throws {PlatformError} `policy_red` */
 const refuseRed = ({ golden, platform }: ValidationReport): void => {
@@ -47,57 +53,118 @@ const onlyPolicySets = ({ policySets, tried, today }: CandidatePolicies): void =
     throw new PlatformError('request_invalid', 'PolicySets alone are published; apply AccessBindings with `quarterdeck apply`.');
 };
 
+const bundleDigest = (policies: CandidatePolicies['tried']): string => digestOfText(canonicalJson(policies));
+
+/** One more than any that was ever in force: gateways refuse what is older than they have seen, also after the table was damaged. */
+const nextVersion = async (within: Database, tenancy: Tenancy): Promise<number> =>
+  Math.max((await findPublishedPolicies(within, tenancy))?.version ?? 0, await lastPublishedVersion(within, tenancy)) + 1;
+
+type InForce = { publishedBy: string; flipped: number; approval?: string };
+
+/** Signs the policies of a project as one text, and stores them with their resources and the audit rows. */
+const putInForce = async (
+  { audit, signPolicies, clock }: Pick<ApiDependencies, 'audit' | 'signPolicies' | 'clock'>,
+  within: Database,
+  { org, project }: Tenancy,
+  { policySets, tried }: CandidatePolicies,
+  { publishedBy, flipped, approval }: InForce,
+  by: { person: Person; decisionOn: (policySet: string) => ApiDecision | undefined },
+): Promise<Publication> => {
+  const version = await nextVersion(within, { org, project });
+  const signed: PublishedContent = { org, project, version, policySets: tried.policySets };
+  const content = JSON.stringify(signed);
+  await insertPublishedPolicies(within, { org, project, version, content, signature: signPolicies(content), publishedBy });
+  for (const { resource, action } of await applyResources(within, policySets, publishedBy)) {
+    const { name } = resource.metadata;
+    await setFirstConditions(within, resource, clock());
+    const decision = by.decisionOn(name);
+    if (decision)
+      await recordChange(audit, within, { org, project }, by.person, decision, {
+        action: 'applyResource',
+        resource: `PolicySet/${name}`,
+        facts: { change: 'published', version, flipped, was: action, ...(approval === undefined ? {} : { approval }) },
+      });
+  }
+  return { version, policySets: signed.policySets.map(({ name }) => name), flipped, publishedBy };
+};
+
 /**
  * Publishes PolicySets: judged, tried on recorded calls, signed with all others of the project as one text, and stored in one transaction
- * with their resources and the audit rows. Gateways take the whole over or keep what they have.
- * @param decisions - one for each of the PolicySets, by name
- * @throws {PlatformError} `needs_person`, `policy_red`, `policy_flips`, `conflict` when the policies changed while they were tried
+ * with their resources and the audit rows. Gateways take the whole over or keep what they have. Where others have to approve it, they are
+ * asked, and nothing is in force before.
+ * @param permitChange - a decision for each of the PolicySets, by name
+ * @throws {PlatformError} `policy_red`, `policy_flips`, `approval_denied`, `conflict` when the policies changed while they were tried
  */
 export const publishPolicies = async (
-  { database, audit, signPolicies, clock }: Pick<ApiDependencies, 'database' | 'audit' | 'signPolicies' | 'clock'>,
+  dependencies: Pick<ApiDependencies, 'database' | 'audit' | 'signPolicies' | 'clock' | 'approvalKeys'>,
   profile: ApiProfile,
   person: Person,
   tenancy: Tenancy,
   { documents, acceptFlips, ...window }: PublishRequest,
   permitChange: (policySet: string) => Promise<ApiDecision>,
 ): Promise<PublishOutcome> => {
-  refuseAlone(profile);
+  const { database } = dependencies;
   const candidate = await candidatePolicies(database, tenancy, documents, false);
   if (!candidate.ok) return candidate;
   onlyPolicySets(candidate);
   const decisions = new Map<string, ApiDecision>();
   for (const { metadata } of candidate.policySets) decisions.set(metadata.name, await permitChange(metadata.name));
   refuseRed(validatePolicies(tenancy, candidate));
-  const { flipped } = await backtest({ database, audit }, tenancy, candidate, window);
+  const { flipped } = await backtest(dependencies, tenancy, candidate, window);
   if (flipped > 0 && !acceptFlips)
     throw new PlatformError(
       'policy_flips',
       `${flipped === 1 ? 'A recorded call' : `${flipped} recorded calls`} would be decided otherwise, so nothing was published: look with \`quarterdeck policy backtest\`, and accept it.`,
       { facts: { flipped } },
     );
+  const place = await findResource(database, { ...tenancy, kind: 'Project', name: tenancy.project });
+  const need = changeNeed('publication', profile, place?.spec);
+  const [decision] = decisions.values();
+  if (need && decision) {
+    const { tried, today, policySets } = candidate;
+    const digests = { base: bundleDigest(today), bundle: bundleDigest(tried) };
+    const subject = `policies: ${policySets.map(({ metadata }) => metadata.name).join(', ')}`;
+    const change = { kind: 'publication' as const, ...tenancy, ...digests, flipped, documents: policySets };
+    return { ok: true, waiting: await proposeChange(dependencies, person, tenancy, decision, { change, subject, need }), flipped };
+  }
 
   const write = async (within: Database): Promise<PublishOutcome> => {
     const now = await candidatePolicies(within, tenancy, documents, false);
     if (!now.ok) return now;
     if (canonicalJson(now.today) !== canonicalJson(candidate.today))
       throw new PlatformError('conflict', 'The policies changed while these were tried, so nothing was published; publish again.');
-    const version = ((await findPublishedPolicies(within, tenancy))?.version ?? 0) + 1;
-    const { org, project } = tenancy;
-    const signed: PublishedContent = { org, project, version, policySets: now.tried.policySets };
-    const content = JSON.stringify(signed);
-    await insertPublishedPolicies(within, { org, project, version, content, signature: signPolicies(content), publishedBy: person.id });
-    for (const { resource, action } of await applyResources(within, now.policySets)) {
-      const { name } = resource.metadata;
-      await setFirstConditions(within, resource, clock());
-      const decision = decisions.get(name);
-      if (decision)
-        await recordChange(audit, within, tenancy, person, decision, {
-          action: 'applyResource',
-          resource: `PolicySet/${name}`,
-          facts: { change: 'published', version, flipped, was: action },
-        });
-    }
-    return { ok: true, publication: { version, policySets: signed.policySets.map(({ name }) => name), flipped, publishedBy: person.id } };
+    const by = { person, decisionOn: (name: string) => decisions.get(name) };
+    return { ok: true, publication: await putInForce(dependencies, within, tenancy, now, { publishedBy: person.id, flipped }, by) };
   };
   return inTransaction(database, write, { lockOrg: tenancy.org });
+};
+
+/**
+ * Publishes what other people approved: made out of the documents that they were shown, on the policies that it was tried on.
+ * @throws {PlatformError} `conflict`, `not_permitted`, `policy_red`
+ */
+export const publishApproved = async (
+  dependencies: Pick<ApiDependencies, 'audit' | 'signPolicies' | 'clock' | 'authorize'>,
+  within: Database,
+  { org, project, base, bundle, flipped, documents }: ExactPublication,
+  { approval, proposer, approver, decision }: Enacting,
+): Promise<Publication> => {
+  const tenancy = { org, project };
+  const now = await candidatePolicies(within, tenancy, documents, false);
+  if (!now.ok || bundleDigest(now.today) !== base || bundleDigest(now.tried) !== bundle)
+    throw new PlatformError(
+      'conflict',
+      `The policies of ${org}/${project} are not those that this was tried on any more, so nothing was published and approval ${approval.id} is void; publish again.`,
+    );
+  for (const { metadata } of now.policySets) {
+    const { effect } = await dependencies.authorize(proposer, 'applyResource', tenancy, { kind: 'PolicySet', name: metadata.name });
+    if (effect === 'deny')
+      throw new PlatformError(
+        'not_permitted',
+        `${proposer.id}, who proposed this, may not change PolicySet ${metadata.name} any more; nothing was published and approval ${approval.id} is void.`,
+      );
+  }
+  refuseRed(validatePolicies(tenancy, now));
+  const inForce = { publishedBy: proposer.id, flipped, approval: approval.id };
+  return putInForce(dependencies, within, tenancy, now, inForce, { person: approver, decisionOn: () => decision });
 };

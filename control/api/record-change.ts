@@ -25,7 +25,7 @@ export const recordChange = async (
       policies: decision.policies,
       policyVersion: decision.policyVersion ?? null,
       person: person.id,
-      stamp: person.stamp,
+      stamp: decision.stamp ?? person.stamp,
       outcome: 'ok',
       basis: await recordBasis(executor, { org, project }, decision),
       ...what,

@@ -1,5 +1,6 @@
 import type { Context } from 'hono';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
+import { freshLoginSeconds } from '../../policy/platform-policies.ts';
 import { type PlatformError, problemDetails, toPlatformError } from '../../schema/errors.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import type { ApiEnvironment } from './api-dependencies.ts';
@@ -21,6 +22,9 @@ const challengeFor = ({ code }: PlatformError, publicUrl: string): string | unde
   const where = `resource_metadata="${publicUrl}/.well-known/oauth-protected-resource/api", scope="api"`;
   if (code === 'not_authenticated') return `Bearer realm="quarterdeck", ${where}`;
   if (code === 'token_refused') return `Bearer realm="quarterdeck", error="invalid_token", ${where}`;
+  // RFC 9470 §3
+  if (code === 'login_stale')
+    return `Bearer realm="quarterdeck", error="insufficient_user_authentication", max_age="${freshLoginSeconds}", ${where}`;
   return code === 'scope_insufficient' ? `Bearer realm="quarterdeck", error="insufficient_scope", ${where}` : undefined;
 };
 

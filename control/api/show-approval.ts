@@ -1,9 +1,18 @@
 import type { Approval, ApprovalDetail } from '../../schema/approval.ts';
+import { parseExactly } from '../../schema/exact-json.ts';
 import { withHiddenShown } from '../../schema/hidden-characters.ts';
-import { openApprovedCall } from '../../store/approvals.ts';
+import { type ApprovalKey, openApprovedCall, openApprovedText } from '../../store/approvals.ts';
+import type { Database } from '../../store/database.ts';
 import type { Person } from '../../store/people.ts';
+import type { ContentKeys } from '../../store/secrets/seal.ts';
 import type { ApiDecision, ApiDependencies } from './api-dependencies.ts';
 import { recordChange } from './record-change.ts';
+
+/** Of a call the arguments, and what its caller answers to a server's questions. */
+const shownCall = async (database: Database, keys: ContentKeys, key: ApprovalKey): Promise<unknown> => {
+  const { arguments: given, inputResponses } = await openApprovedCall(database, keys, key);
+  return inputResponses === undefined ? given : { arguments: given, inputResponses };
+};
 
 /**
  * An approval with what would be run, for a person who may see it; that they looked is in the audit first. The text is made of the very
@@ -16,10 +25,13 @@ export const showApproval = async (
   decision: ApiDecision,
   approval: Approval,
 ): Promise<ApprovalDetail> => {
-  const call = await openApprovedCall(database, approvalKeys, approval);
-  const { id, agent, role, fleet, run, server, tool } = approval;
+  const shown =
+    approval.kind === 'call'
+      ? await shownCall(database, approvalKeys, approval)
+      : parseExactly(await openApprovedText(database, approvalKeys, approval));
+  const { id, kind, agent, role, fleet, run, server, tool } = approval;
   const what = { kind: 'call' as const, action: 'seeApproval', resource: `Approval/${id}` };
-  await recordChange(audit, database, approval, person, decision, { ...what, agent, role, fleet, run, server, tool });
-  const shown = call.inputResponses === undefined ? call.arguments : { arguments: call.arguments, inputResponses: call.inputResponses };
+  const ofCall = kind === 'call' ? { agent, role, fleet, run, server, tool } : {};
+  await recordChange(audit, database, approval, person, decision, { ...what, ...ofCall });
   return { ...approval, arguments: withHiddenShown(JSON.stringify(shown, undefined, 2)) };
 };

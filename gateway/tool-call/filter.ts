@@ -3,6 +3,7 @@ import type { JsonObject, Reply } from '../mcp/message.ts';
 import { maskReply } from '../surface/present-result.ts';
 import { maxResultBytes } from '../upstream/result-too-large.ts';
 import { bytesOver } from './bytes-over.ts';
+import { consultOnResult } from './consult.ts';
 import { presentToolResult, toolError } from './present-tool-result.ts';
 import { required, type ToolCallStep } from './tool-call.ts';
 
@@ -35,5 +36,6 @@ export const filter: ToolCallStep = async (call, next) => {
   const most = (principal.kind === 'agent' ? principal.limits.resultBytes : undefined) ?? maxResultBytes;
   const bytes = sizeOver(reply.result, most);
   if (bytes !== undefined) return tooLarge(call.name, Number.isFinite(bytes) ? ` of ${bytes} bytes` : '', most);
-  return presentToolResult(call.request, tool, reply, call.directory, call.masked);
+  const shown = call.hooks ? await consultOnResult(call, reply) : reply;
+  return presentToolResult(call.request, tool, shown, call.directory, call.masked);
 };

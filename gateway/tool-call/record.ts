@@ -18,6 +18,8 @@ const refusals = new Set([
   'approval_expired',
   'approvals_exhausted',
   'argument_refused',
+  'hook_refused',
+  'hook_unavailable',
   'not_permitted',
   'needs_person',
   'budget_exhausted',
@@ -62,7 +64,11 @@ export const auditEventOf = (call: ToolCall, rest: Pick<NewAuditEvent, 'kind' | 
     // in the order of their names, which is how they are hashed: what is in order already is not sorted again for each row
     facts: {
       ...(call.approvalId ? { approval: call.approvalId } : {}),
-      ...(facts ? { bytes: facts.bytes, hosts: facts.hosts } : {}),
+      ...(facts
+        ? call.hooked
+          ? { bytes: facts.bytes, hooks: call.hooked, hosts: facts.hosts }
+          : { bytes: facts.bytes, hosts: facts.hosts }
+        : {}),
       ...(call.connection ? { isolation: call.connection.isolation } : {}),
       ...(call.masked ? maskFacts(call.masked) : {}),
       ...(facts ? { paths: facts.paths } : {}),

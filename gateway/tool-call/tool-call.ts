@@ -4,6 +4,7 @@ import { PlatformError } from '../../schema/errors.ts';
 import { canonicalJson } from '../../store/resources.ts';
 import type { Decision } from '../decide.ts';
 import type { GatewayContext } from '../gateway-context.ts';
+import type { AskableHook, HookOutcome } from '../hooks/ask-hook.ts';
 import type { MaskCounts } from '../mask/create-masker.ts';
 import type { ClientRequest } from '../mcp/client-request.ts';
 import type { JsonObject, Reply } from '../mcp/message.ts';
@@ -40,6 +41,10 @@ export type ToolCall = {
   masked?: MaskCounts;
   /** Who approved it. */
   approvers?: string[];
+  /** Of the project, about this tool; missing where there are none. */
+  hooks?: readonly AskableHook[];
+  /** What became of asking them. */
+  hooked?: HookOutcome[];
 };
 
 /** A step does its one thing and hands on; what it throws is a refusal or a failure. */

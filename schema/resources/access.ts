@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { NameSchema } from '../ids.ts';
 import { GoldenDecisionSchema } from './golden.ts';
+import { PolicyHookSchema } from './policy-hook.ts';
 
 export const SubjectSchema = z.union([
   z.strictObject({ group: NameSchema }),
@@ -28,6 +29,12 @@ export const PolicySetSpecSchema = z.strictObject({
     .array(GoldenDecisionSchema)
     .max(1000)
     .refine((cases) => new Set(cases.map(({ name }) => name)).size === cases.length, 'another name for each decision')
+    .optional(),
+  /** Services of one's own that are asked about calls that are allowed. */
+  hooks: z
+    .array(PolicyHookSchema)
+    .max(16)
+    .refine((hooks) => new Set(hooks.map(({ name }) => name)).size === hooks.length, 'another name for each hook')
     .optional(),
 });
 export type PolicySetSpec = z.infer<typeof PolicySetSpecSchema>;

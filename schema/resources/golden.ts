@@ -54,6 +54,9 @@ export const GoldenContextSchema = z.strictObject({
   maxTokens: z.number().int().min(0).default(0),
   run: z.string().max(64).default(''),
   hasHuman: z.boolean().default(true),
+  /** Seconds since the login of who approves, and how well it proved who they are. */
+  authAge: z.number().int().min(0).default(0),
+  acr: z.number().int().min(0).max(9).default(2),
   /** People of the project's organisation who approved this very call; whoever they are, the call counts as approved. */
   approvedBy: z.array(NameSchema).max(16).default([]),
 });

@@ -1,11 +1,25 @@
 import { z } from 'zod';
 import { mostRates, ProjectRateSchema } from './rate.ts';
 
+const approver = z
+  .string()
+  .regex(/^(role|group|person):[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, '`role:NAME`, `group:NAME` or `person:NAME`, such as `role:reviewer`');
+
+/** Who has to approve a change of one kind beside its proposer: `count` different people of `approvers`, within the time. */
+export const ChangeApprovalSchema = z.strictObject({
+  approvers: z.array(approver).min(1).max(16).default(['role:administrator', 'role:reviewer']),
+  count: z.number().int().min(1).max(10).default(1),
+  expiresInSeconds: z.number().int().min(60).max(2_592_000).default(86_400),
+});
+export type ChangeApproval = z.infer<typeof ChangeApprovalSchema>;
+
 /** A tenant's place. A frozen project lists, but nothing is called and no run starts. Its `metadata.project` is its own name. */
 export const ProjectSpecSchema = z.strictObject({
   description: z.string().max(500).optional(),
   environment: z.enum(['development', 'staging', 'production']).default('development'),
   frozen: z.boolean().default(false),
   rates: z.array(ProjectRateSchema).max(mostRates).optional(),
+  /** Changes that take more than one person: publishing policies, and accepting what a server offers. */
+  approvals: z.strictObject({ publication: ChangeApprovalSchema.optional(), definitions: ChangeApprovalSchema.optional() }).optional(),
 });
 export type ProjectSpec = z.infer<typeof ProjectSpecSchema>;

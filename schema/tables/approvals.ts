@@ -1,17 +1,20 @@
 import { sql } from 'drizzle-orm';
 import { customType, index, jsonb, pgTable, primaryKey, text, timestamp, uniqueIndex } from 'drizzle-orm/pg-core';
-import type { ApprovalRule, ApprovalState, Verdict } from '../approval.ts';
+import type { ApprovalKind, ApprovalRule, ApprovalState, Verdict } from '../approval.ts';
 
 const bytea = customType<{ data: Buffer; driverData: Buffer }>({ dataType: () => 'bytea' });
 const instant = (name: string) => timestamp(name, { withTimezone: true });
 
-/** Calls that wait for people, or waited. The truth of an approval: every change is one conditional update here. */
+/** What waits for people, or waited: calls, and changes that take more than one person. The truth of an approval: every change is one conditional update here. */
 export const approvals = pgTable(
   'approvals',
   {
     id: text().primaryKey(),
     org: text().notNull(),
     project: text().notNull(),
+    kind: text().$type<ApprovalKind>().notNull().default('call'),
+    /** Of a change what it is about, for people; empty of a call. */
+    subject: text().notNull().default(''),
     state: text().$type<ApprovalState>().notNull().default('pending'),
     principal: text().notNull(),
     person: text().notNull(),

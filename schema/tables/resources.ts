@@ -14,6 +14,8 @@ export const resources = pgTable(
     annotations: jsonb().$type<Record<string, string>>().notNull().default({}),
     spec: jsonb().notNull(),
     status: jsonb().notNull(),
+    /** The person who declared it as it is now; null where nobody is known, as of what an installation comes with. */
+    appliedBy: text('applied_by'),
     createdAt: timestamp('created_at', { withTimezone: true }).notNull().defaultNow(),
     updatedAt: timestamp('updated_at', { withTimezone: true }).notNull().defaultNow(),
   },

@@ -25,7 +25,7 @@ test('lists what waits, in each format', async () => {
   const { id } = await pending({ agent: 'default/default/survey/run_1/read/reader/0', run: 'run_1' });
   const { stdout } = await approvals('ls');
   expect(stdout.split('\n')[0]?.split(/ {2,}/)).toEqual([
-    ...['APPROVAL', 'STATE', 'TOOL', 'WHO CALLS', 'WHO APPROVES', 'AGE', 'EXPIRES', 'REASON'],
+    ...['APPROVAL', 'STATE', 'WHAT', 'WHO ASKS', 'WHO APPROVES', 'AGE', 'EXPIRES', 'REASON'],
   ]);
   expect(stdout).toMatch(
     new RegExp(`^${id} +pending +files/write +read/reader/0 of run_1, for ada +role:reviewer +\\d+s +in 1[45] min.* +It writes\\.$`, 'm'),

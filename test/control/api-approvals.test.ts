@@ -169,12 +169,18 @@ describe('answering', () => {
   });
 });
 
-test('in the profile of one person that one may approve their own, stamped so', async () => {
+test('in the profile of one person that one may approve their own after a fresh login, stamped so', async () => {
   const solo = await startRunningApi({ cedar: true, profile: 'solo' });
   try {
     const call = callToApprove({ person: 'admin', principal: 'person:default/admin', rules: [{ ...byReviewers, count: 2 }] });
     const { id } = await askFor(solo.database, call);
-    const { body } = await solo.request('POST', path(id, 'approve'), { body: { digest: call.digest } });
+    const asAdmin = (token: string) => solo.request('POST', path(id, 'approve'), { token, body: { digest: call.digest } });
+    // a token of the installation is no login
+    for (const token of [adminToken, await solo.login('admin', 301), await solo.login('admin', null)])
+      expect(await asAdmin(token)).toMatchObject({ status: 401, body: { code: 'login_stale', maxAgeSeconds: 300 } });
+    const stale = await solo.request('POST', path(id, 'approve'), { body: { digest: call.digest } });
+    expect(stale.headers.get('www-authenticate')).toMatch(/error="insufficient_user_authentication", max_age="300"/);
+    const { body } = await asAdmin(await solo.login('admin', 200));
     expect(body).toMatchObject({ state: 'approved', decisions: [{ person: 'admin', stamp: 'self' }] });
     const rows = await queryAudit(
       solo.database,
@@ -182,7 +188,9 @@ test('in the profile of one person that one may approve their own, stamped so', 
       AuditQuerySchema.parse({ action: 'approve' }),
       openAuditLog(solo.database).people,
     );
-    expect(rows).toMatchObject([{ person: 'admin', stamp: 'self' }]);
+    expect(rows.filter(({ decision }) => decision === 'allow')).toMatchObject([
+      { person: 'admin', stamp: 'self', facts: { context: { who: { authAge: 200, acr: 1 } } } },
+    ]);
     const stranger = callToApprove({ person: 'admin' });
     const asked = await askFor(solo.database, stranger);
     expect(

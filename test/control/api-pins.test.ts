@@ -107,6 +107,7 @@ test('reviewers and administrators may approve a server, others not', async () =
   const authorize = createAuthorizer({
     policy: createPolicyEngine(),
     declared: () => declaredFrom([], []),
+    profile: 'dev',
     logger: createLogger({ name: 'test' }),
   });
   const decide = async (...roles: string[]) => {

@@ -1,7 +1,8 @@
 import { Client, type OAuthClientProvider, StreamableHTTPClientTransport, UnauthorizedError } from '@modelcontextprotocol/client';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { tokenExchangeGrant } from '../../control/issuer/exchange-run-token.ts';
-import { createGuardedFetch, isPublicAddress } from '../../control/issuer/guarded-fetch.ts';
+import { createGuardedFetch } from '../../control/issuer/guarded-fetch.ts';
+import { isPublicAddress } from '../../policy/public-address.ts';
 import { createBrowser } from '../support/browser.ts';
 import { startCountingServer } from '../support/counting-server.ts';
 import { startDocumentServer, testCertificate } from '../support/document-server.ts';

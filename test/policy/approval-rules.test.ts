@@ -167,7 +167,10 @@ describe('who may approve', () => {
       principal: entityUid('User', `default/${person.id}`),
       action,
       resource: entityUid('Approval', 'default/default/apr_1'),
-      context: { who: { hasHuman: true, run: '' }, ...(action === 'approve' ? { mayApproveOwn } : {}) },
+      context:
+        action === 'approve'
+          ? { who: { hasHuman: true, run: '', authAge: 300, acr: 1 }, verdict: 'approve', mayApproveOwn }
+          : { who: { hasHuman: true, run: '' } },
       entities: [
         ...surroundings.entities,
         ...personEntities(facts),
@@ -207,7 +210,7 @@ describe('who may approve', () => {
       principal: agent.uid,
       action: 'approve',
       resource: entityUid('Approval', 'default/default/apr_1'),
-      context: { who: { hasHuman: true, run: '' }, mayApproveOwn: true },
+      context: { who: { hasHuman: true, run: '', authAge: 0, acr: 1 }, verdict: 'approve', mayApproveOwn: true },
       entities: [...surroundings.entities, ...agent.entities, approvalEntity({ ...tenancy, id: 'apr_1', owner: 'ada', approvers: [] })],
     });
     expect(decision).toMatchObject({ effect: 'deny', error: expect.any(String) });

@@ -3,13 +3,16 @@ import { freePort } from '../../bench/gateway/free-port.ts';
 import { createApiPolicy } from '../../cli/processes/api-policy.ts';
 import type { ApiProfile } from '../../control/api/api-dependencies.ts';
 import { startApi } from '../../control/api/start-api.ts';
+import type { GatewayConfig } from '../../gateway/gateway-config.ts';
 import { createRefusalCounter } from '../../store/audit-refusals.ts';
 import { createContentStore } from '../../store/contents.ts';
+import type { Database } from '../../store/database.ts';
 import { createPolicySigner, createPolicyVerifier, policyPublicKey } from '../../store/secrets/policy-signature.ts';
 import { approvalKeysOf, deriveContentKeys } from '../../store/secrets/seal.ts';
 import { openAuditLog } from './audit-log.ts';
 
 import { startCountingServer } from './counting-server.ts';
+import { startPersonTokens } from './person-tokens.ts';
 import { runCli } from './run-cli.ts';
 import { recordingTemporal } from './running-api.ts';
 import { adminToken, guestToken, startRunningGateway } from './running-gateway.ts';
@@ -17,9 +20,20 @@ import { adminToken, guestToken, startRunningGateway } from './running-gateway.t
 export const policySecret = 'a secret of 32 characters or more, for tests';
 
 /** The gateway and the api with the real policies on one database, and a server of three tools behind `counting`. */
-export const startPolicyPlace = async ({ profile = 'dev', resources = [] }: { profile?: ApiProfile; resources?: object[] } = {}) => {
+export const startPolicyPlace = async ({
+  profile = 'dev',
+  resources = [],
+  gateway: overrides = {},
+  beforeApi = async () => {},
+}: {
+  profile?: ApiProfile;
+  resources?: object[];
+  gateway?: Partial<GatewayConfig>;
+  /** What happens to the database before the api reads it. */
+  beforeApi?: (database: Database) => Promise<void>;
+} = {}) => {
   const server = await startCountingServer();
-  const gateway = await startRunningGateway({ policyPublicKey: policyPublicKey(policySecret) });
+  const gateway = await startRunningGateway({ ...overrides, policyPublicKey: policyPublicKey(policySecret) });
   await gateway.apply(
     { kind: 'McpServer', metadata: { name: 'counting' }, spec: { url: server.url, timeoutSeconds: 5 } },
     { kind: 'Toolset', metadata: { name: 'counting' }, spec: { servers: [{ name: 'counting' }], naming: 'plain' } },
@@ -27,17 +41,20 @@ export const startPolicyPlace = async ({ profile = 'dev', resources = [] }: { pr
   );
   await gateway.ready('counting');
 
+  await beforeApi(gateway.database);
   const logger = pino({ level: 'silent' });
   const policy = await createApiPolicy({
     database: gateway.database,
+    profile,
     verifyPolicies: createPolicyVerifier(policyPublicKey(policySecret)),
     logger,
   });
   const audit = openAuditLog(gateway.database);
+  const tokens = await startPersonTokens(gateway.database);
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
   const api = await startApi(
-    { port, publicUrl: url, gatewayUrl: gateway.publicUrl, dataDirectory: '/nonexistent', profile },
+    { port, publicUrl: url, gatewayUrl: gateway.publicUrl, dataDirectory: '/nonexistent', profile, issuer: tokens.issuer },
     {
       database: gateway.database,
       audit,
@@ -93,7 +110,11 @@ export const startPolicyPlace = async ({ profile = 'dev', resources = [] }: { pr
     qd: (args: string[], token = adminToken, input?: string) =>
       runCli(args, { env: { QUARTERDECK_URL: url, QUARTERDECK_TOKEN: token }, ...(input === undefined ? {} : { input }) }),
     guestToken,
+    /** A token of a login so many seconds ago. */
+    login: (person: string, loginAgeSeconds: number | null = 0) =>
+      tokens.mint(person, { audience: `${url}/api`, loginAgeSeconds, now: new Date() }),
     close: async () => {
+      await tokens.close();
       await api.close();
       await policy.close();
       await gateway.close();

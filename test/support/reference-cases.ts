@@ -6,6 +6,7 @@ import {
   agentEntities,
   approvalEntity,
   approvedBy,
+  backendEntities,
   declaredEntity,
   entityUid,
   fleetEntity,
@@ -111,10 +112,21 @@ const thing: fc.Arbitrary<Thing> = fc
         weight: 1,
         arbitrary: fc.record({
           kind: fc.constant('declared' as const),
-          name: fc.constantFrom('Fleet/survey', 'Model/small', 'Person/ada'),
+          name: fc.constantFrom('Fleet/survey', 'McpServer/files', 'Person/ada'),
+          submitters: fc.uniqueArray(person, { maxLength: 2 }),
         }),
       },
       { weight: 1, arbitrary: fc.record({ kind: fc.constant('project' as const) }) },
+      {
+        weight: 2,
+        arbitrary: fc.record({
+          kind: fc.constant('backend' as const),
+          ...behind,
+          name: fc.constant('files'),
+          scopes: fc.subarray(['read', 'write']),
+          maxTtlSeconds: fc.constantFrom(60, 120),
+        }),
+      },
       {
         weight: 2,
         arbitrary: fc.record({
@@ -149,6 +161,13 @@ export const requestArbitrary: fc.Arbitrary<ReferenceRequest> = thing.chain((thi
     maxTokens: fc.constantFrom(1, 1000),
     approved: mostly(false, true),
     isAlone: rarely,
+    authAge: mostly(0, 300, 301, 86_400),
+    verdict: mostly('approve' as const, 'deny' as const),
+    token: fc.record({
+      scopes: fc.subarray(['read', 'write', 'admin']),
+      ttl: fc.constantFrom(30, 60, 61, 120, 121),
+      depth: fc.constantFrom(0, 3, 4),
+    }),
   }),
 );
 
@@ -288,10 +307,12 @@ const thingKnown = (thing: Thing): Known => {
     case 'declared':
       return {
         uid: entityUid('Declared', id),
-        entities: [declaredEntity(thing, thing.name.split('/')[0] ?? '', thing.name.split('/')[1] ?? '')],
+        entities: [declaredEntity(thing, thing.name.split('/')[0] ?? '', thing.name.split('/')[1] ?? '', thing.submitters)],
       };
     case 'approval':
       return { uid: entityUid('Approval', id), entities: [approvalEntity({ ...thing, id: thing.name })] };
+    case 'backend':
+      return { uid: entityUid('Backend', `${thing.org}/${thing.project}/${thing.server}`), entities: backendEntities(thing) };
     case 'project':
       return { uid: entityUid('Project', id), entities: [] };
   }
@@ -299,7 +320,7 @@ const thingKnown = (thing: Thing): Known => {
 
 /** The request as the engine is asked. */
 export const knownRequest = (request: ReferenceRequest): KnownRequest => {
-  const { caller, action, thing, frozen, environment, run, facts, maxTokens, approved, isAlone } = request;
+  const { caller, action, thing, frozen, environment, run, facts, maxTokens, approved, isAlone, authAge, verdict, token } = request;
   const who = { hasHuman: true, run };
   const hasArguments = ['callTool', 'getPrompt', 'readResource'].includes(action);
   return {
@@ -314,7 +335,9 @@ export const knownRequest = (request: ReferenceRequest): KnownRequest => {
       who,
       ...(hasArguments ? { arguments: facts } : {}),
       ...(action === 'invokeModel' ? { maxTokens } : {}),
-      ...(action === 'approve' ? { mayApproveOwn: isAlone } : {}),
+      ...(['approve', 'approveServer'].includes(action) ? { who: { ...who, authAge, acr: 1 }, mayApproveOwn: isAlone } : {}),
+      ...(action === 'approve' ? { verdict } : {}),
+      ...(action === 'exchange' ? token : {}),
       ...(action === 'callTool' && approved ? approvedBy(thing.org, ['ada']) : {}),
     },
   };

@@ -27,7 +27,8 @@ export type Thing =
   | (Place & { kind: 'model'; name: string })
   | (Place & { kind: 'fleet'; name: string })
   | (Place & { kind: 'role'; name: string })
-  | (Place & { kind: 'declared'; name: string })
+  | (BehindToolset & { kind: 'backend'; scopes: string[]; maxTtlSeconds: number })
+  | (Place & { kind: 'declared'; name: string; submitters: string[] })
   | (Place & { kind: 'approval'; name: string; owner: string; approvers: string[] })
   | (Place & { kind: 'project' });
 
@@ -47,6 +48,11 @@ export type ReferenceRequest = {
   approved: boolean;
   /** Whether it is an installation of one person, who has nobody else to ask. */
   isAlone: boolean;
+  /** Seconds since whoever decides logged in. */
+  authAge: number;
+  verdict: 'approve' | 'deny';
+  /** What a token is asked for: its scopes, its life in seconds, and how often it was handed on. */
+  token: { scopes: string[]; ttl: number; depth: number };
 };
 
 export type Subject = { group: string } | { person: string } | { agentRole: string };
@@ -84,7 +90,7 @@ export type Rules = { bindings: Binding[]; tenant: TenantRule[] };
 export type Verdict = { effect: 'allow' | 'deny' | 'needsPerson'; why: string };
 
 const lists = ['listTool', 'listPrompt', 'listResource', 'listModel'];
-const calls = ['callTool', 'getPrompt', 'readResource', 'invokeModel'];
+const calls = ['callTool', 'getPrompt', 'readResource', 'invokeModel', 'exchange'];
 const administers = ['applyResource', 'deleteResource', 'manageRun', 'approveServer', 'halt', 'liftHalt'];
 const observes = ['getResource', 'readAudit'];
 const answers = ['approve', 'seeApproval'];
@@ -98,6 +104,7 @@ export const actionsOn: Record<Thing['kind'], string[]> = {
   model: ['listModel', 'invokeModel'],
   fleet: ['launchFleet'],
   role: ['useRole'],
+  backend: ['exchange'],
   declared: [...administers, ...observes],
   approval: answers,
   project: [...administers, ...observes],
@@ -147,7 +154,17 @@ const isAsked = (caller: Caller, thing: Thing): boolean =>
 const isOwner = (caller: Caller, thing: Thing): boolean =>
   caller.kind === 'person' && thing.kind === 'approval' && caller.org === thing.org && caller.id === thing.owner;
 
-const guardAgainst = ({ caller, action, thing, frozen, facts, isAlone }: ReferenceRequest): string | undefined => {
+/** Guard: definitions are not accepted by who declared their server. */
+const isSubmitter = (caller: Caller, thing: Thing): boolean =>
+  caller.kind === 'person' && thing.kind === 'declared' && caller.org === thing.org && thing.submitters.includes(caller.id);
+
+/** Guard: a token for a backend is no wider, longer and further away than the backend allows. */
+const isTooMuch = (thing: Thing, { scopes, ttl, depth }: ReferenceRequest['token']): boolean =>
+  thing.kind === 'backend' && !(scopes.every((scope) => thing.scopes.includes(scope)) && ttl <= thing.maxTtlSeconds && depth <= 3);
+
+const freshSeconds = 300;
+
+const guardAgainst = ({ caller, action, thing, frozen, facts, isAlone, authAge, verdict, token }: ReferenceRequest): string | undefined => {
   if (caller.kind === 'agent' && isForPeopleAlone(action)) return 'for people alone';
   const elsewhere = isElsewhere(caller, thing);
   if (elsewhere) return elsewhere;
@@ -156,6 +173,12 @@ const guardAgainst = ({ caller, action, thing, frozen, facts, isAlone }: Referen
   if (isFrozen(action, frozen)) return 'frozen';
   if (isTricky(action, facts)) return 'not canonical';
   if (isOthersIssuer(caller, action, thing)) return "an administrator's to say";
+  if (isTooMuch(thing, token)) return 'more than the backend allows';
+  if (action === 'approve' && verdict === 'approve' && authAge > freshSeconds) return 'a login of long ago';
+  if (action === 'approveServer' && !isAlone) {
+    if (authAge > freshSeconds) return 'a login of long ago';
+    if (isSubmitter(caller, thing)) return 'their own server';
+  }
   if (action === 'approve' && !isAlone) {
     if (isOwner(caller, thing)) return 'their own call';
     if (!isAsked(caller, thing)) return 'asked of others';
@@ -163,10 +186,11 @@ const guardAgainst = ({ caller, action, thing, frozen, facts, isAlone }: Referen
   return undefined;
 };
 
-/** Permit: administrators may do all that no guard refuses; reviewers look, and approve servers. */
+/** Permit: administrators may do all that no guard refuses; reviewers look, and approve servers; auditors read the audit. */
 const isPermittedByRole = (caller: Caller, action: string): boolean => {
   if (caller.kind !== 'person') return false;
   if (caller.roles.includes('administrator')) return true;
+  if (caller.roles.includes('auditor') && action === 'readAudit') return true;
   return (
     caller.roles.includes('reviewer') &&
     (observes.includes(action) || action === 'seeApproval' || ['approveServer', 'halt'].includes(action))
@@ -195,6 +219,7 @@ const grants = (binding: Binding, action: string, thing: Thing, home: Place): bo
     case 'prompt':
     case 'template':
     case 'resource':
+    case 'backend':
       return binding.toolsets.includes(thing.toolset);
     case 'model':
       return binding.models.includes(thing.name);

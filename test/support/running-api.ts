@@ -20,6 +20,7 @@ import { replacePersonToken, seedPeople } from '../../store/people.ts';
 import { deriveContentKeys } from '../../store/secrets/seal.ts';
 import { approvalKeys } from './ask-approval.ts';
 import { openAuditLog } from './audit-log.ts';
+import { startPersonTokens } from './person-tokens.ts';
 import { startTestDatabase } from './postgres.ts';
 
 export const adminToken = 'test-admin-token-0123456789';
@@ -100,7 +101,8 @@ export const startRunningApi = async ({
   const port = wanted ?? (await freePort());
   const url = `http://127.0.0.1:${port}`;
   const gatewayUrl = `http://127.0.0.1:${port - 1}`;
-  const config = { port, publicUrl: url, gatewayUrl, dataDirectory: folder, profile };
+  const tokensOfLogins = await startPersonTokens(database);
+  const config = { port, publicUrl: url, gatewayUrl, dataDirectory: folder, profile, issuer: tokensOfLogins.issuer };
   const dependencies: ApiDependencies = {
     database,
     audit,
@@ -122,7 +124,7 @@ export const startRunningApi = async ({
     logger: pino({ level: 'debug' }, sink),
     clock: () => clock.now,
   };
-  const policy = cedar ? await createApiPolicy({ database, verifyPolicies: () => false, logger: dependencies.logger }) : undefined;
+  const policy = cedar ? await createApiPolicy({ database, profile, verifyPolicies: () => false, logger: dependencies.logger }) : undefined;
   if (policy) dependencies.authorize = policy.authorize;
   let api = await startApi(config, dependencies);
 
@@ -159,6 +161,9 @@ export const startRunningApi = async ({
     refusals,
     logLines,
     clock,
+    /** A token of a login so many seconds ago; of one that does not say when, with null. */
+    login: (person: string, loginAgeSeconds: number | null = 0, acr?: string) =>
+      tokensOfLogins.mint(person, { audience: `${url}/api`, loginAgeSeconds, now: clock.now, ...(acr === undefined ? {} : { acr }) }),
     request,
     apply,
     /** Stops listening and listens again on the same port, as a restart does. */
@@ -169,6 +174,7 @@ export const startRunningApi = async ({
     },
     close: async () => {
       await api.close();
+      await tokensOfLogins.close();
       await policy?.close();
       await closeDatabase(database);
       await dropDatabase();

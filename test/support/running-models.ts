@@ -7,6 +7,7 @@ import { createAuthenticator } from '../../gateway/auth/authenticate.ts';
 import { createAccessTokenVerifier } from '../../gateway/auth/verify-access-token.ts';
 import type { GatewayConfig } from '../../gateway/gateway-config.ts';
 import type { GatewayContext } from '../../gateway/gateway-context.ts';
+import { createPolicyHooks } from '../../gateway/hooks/policy-hooks.ts';
 import { createModelHandler } from '../../gateway/llm/handle-models.ts';
 import { createPolicyEngine } from '../../policy/engine.ts';
 import { getAgent } from '../../store/agents.ts';
@@ -40,6 +41,7 @@ export const startRunningModels = async ({ stallMs, ...overrides }: Partial<Gate
   const log = openAuditLog(database);
   let declared = declaredFrom([], []);
   const policy = createPolicyEngine();
+  const hooks = createPolicyHooks({ config, logger, now: Date.now });
   const context: GatewayContext = {
     config,
     instance: 'test',
@@ -54,6 +56,7 @@ export const startRunningModels = async ({ stallMs, ...overrides }: Partial<Gate
     approvals: createApprovalAsks(database, log, approvalKeysOf(config.resultKey)),
     policy,
     secrets: config,
+    hooks,
     declared: () => declared,
     onDeclared: () => () => undefined,
     authenticate: createAuthenticator({

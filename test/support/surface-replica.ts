@@ -1,5 +1,6 @@
 import { followDeclared } from '../../gateway/follow-declared.ts';
 import type { GatewayContext } from '../../gateway/gateway-context.ts';
+import { createPolicyHooks } from '../../gateway/hooks/policy-hooks.ts';
 import { keepInstanceLock } from '../../gateway/keep-instance-lock.ts';
 import type { ClientRequest } from '../../gateway/mcp/client-request.ts';
 import type { JsonObject, Notification, Reply } from '../../gateway/mcp/message.ts';
@@ -45,10 +46,11 @@ export const startSurfaceReplica = async (databaseUrl: string, instance: string 
   const database = openDatabase({ url: databaseUrl, name: 'test-surface' });
   const log = openAuditLog(database);
   const policy = createPolicyEngine();
-  const view = followDeclared({ database, policy, verifyPolicies: () => false, logger });
   const releaseLock = await keepInstanceLock(database, instance);
   const resultKey = Buffer.alloc(32, 5).toString('base64');
   const config = { resultKey, hostUrl: 'http://127.0.0.1:9', hostKey: 'none', profile: 'dev' } as GatewayContext['config'];
+  const hooks = createPolicyHooks({ config, logger, now: Date.now });
+  const view = followDeclared({ database, policy, verifyPolicies: () => false, onPolicies: hooks.take, logger });
   const context: GatewayContext = {
     config,
     instance,
@@ -63,6 +65,7 @@ export const startSurfaceReplica = async (databaseUrl: string, instance: string 
     approvals: createApprovalAsks(database, log, approvalKeysOf(resultKey)),
     policy,
     secrets: config,
+    hooks,
     declared: view.declared,
     onDeclared: view.onDeclared,
     authenticate: () => personOf('admin'),

@@ -1,0 +1,26 @@
+import type { ApprovalNeed } from '../../schema/approval.ts';
+import type { ChangeApproval, ProjectSpec } from '../../schema/resources/project.ts';
+import type { ExactChange } from '../../store/exact-change.ts';
+import type { ApiProfile } from './api-dependencies.ts';
+
+const usual: ChangeApproval = { approvers: ['role:administrator', 'role:reviewer'], count: 1, expiresInSeconds: 86_400 };
+
+const reasons: Readonly<Record<ExactChange['kind'], string>> = {
+  publication: 'It changes what is allowed.',
+  definitions: 'Agents would be shown this, and call it.',
+};
+
+/**
+ * Who else has to approve a change of policies or definitions: what the project says, and in the profile production one other person at
+ * least. Undefined where its proposer alone may make it.
+ */
+export const changeNeed = (
+  kind: ExactChange['kind'],
+  profile: ApiProfile,
+  project: Pick<ProjectSpec, 'approvals'> | undefined,
+): ApprovalNeed | undefined => {
+  const declared = project?.approvals?.[kind];
+  if (!declared && profile !== 'production') return undefined;
+  const { approvers, count, expiresInSeconds } = declared ?? usual;
+  return { rules: [{ policy: `${declared ? 'project' : 'platform'}/${kind}`, approvers, count }], expiresInSeconds, reason: reasons[kind] };
+};
