@@ -42,6 +42,7 @@ export const startControlProcess = async (config: ProcessConfigs['control'], log
   const issuerConfig = { ...config.issuer, ...(people ? { people: { ...people, secrets: { ...people.secrets, stores } } } : {}) };
   const issuer = await startIssuer(issuerConfig, {
     agents: createAgentDirectory(database),
+    audit,
     database,
     logger: logger.child({ part: 'issuer' }),
   });

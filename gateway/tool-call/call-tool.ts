@@ -5,6 +5,7 @@ import { authorize } from './authorize.ts';
 import { canonicalize } from './canonicalize.ts';
 import { checkInput } from './check-input.ts';
 import { connect } from './connect.ts';
+import { exchange } from './exchange.ts';
 import { filter } from './filter.ts';
 import { forward } from './forward.ts';
 import { halt } from './halt.ts';
@@ -24,6 +25,7 @@ export const callToolSteps = [
   connect, // the server runs, and still offers what was pinned
   canonicalize, // path, URL and host arguments -> facts
   authorize, // policy decision on principal, tool and arguments
+  exchange, // a credential that only that server accepts
   intend, // intent before an effect, outcome after; a retry finds the outcome
   filter, // result limits, the pinned output schema, URIs as callers know them
   forward, // to the server, with the caller's abort signal
