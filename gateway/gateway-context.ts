@@ -8,6 +8,7 @@ import type { Declared } from '../store/declared.ts';
 import type { OperationStore } from '../store/operations.ts';
 import type { SecretSources } from '../store/secrets/references.ts';
 import type { Logger } from '../telemetry/logger.ts';
+import type { Credentials } from './credentials/credentials.ts';
 import type { GatewayConfig } from './gateway-config.ts';
 import type { PolicyHooks } from './hooks/policy-hooks.ts';
 import type { Halts } from './limits/follow-halts.ts';
@@ -47,6 +48,8 @@ export type GatewayContext = {
   onDeclared: (listener: (declared: Declared) => void) => () => void;
   /** Turns a bearer token into who calls; the audience must be this very endpoint. Throws at once, or by the promise. */
   authenticate: (authorization: string | undefined, audience: string) => Principal | Promise<Principal>;
+  /** What protected servers are sent: never what callers came with. */
+  credentials: Credentials;
   logger: Logger;
   /** Milliseconds since the epoch. */
   now: () => number;

@@ -10,7 +10,7 @@ import { createDecisionFactsWriter } from '../store/decision-facts.ts';
 import { createOperationStore } from '../store/operations.ts';
 import { createRateWindows } from '../store/rate-windows.ts';
 import { createPolicyVerifier } from '../store/secrets/policy-signature.ts';
-import { approvalKeysOf, deriveContentKeys } from '../store/secrets/seal.ts';
+import { approvalKeysOf, credentialKeyOf, deriveContentKeys } from '../store/secrets/seal.ts';
 import { type KeychainLookup, openSecretStores } from '../store/secrets/secret-stores.ts';
 import { createLogger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/process-metrics.ts';
@@ -19,6 +19,8 @@ import { createAuthenticator } from './auth/authenticate.ts';
 import { createStreamGuard } from './auth/create-stream-guard.ts';
 import { createAccessTokenVerifier } from './auth/verify-access-token.ts';
 import { createRouter } from './create-router.ts';
+import { createCredentialClient } from './credentials/credential-client.ts';
+import { createCredentials } from './credentials/credentials.ts';
 import { newDecisionId } from './decide.ts';
 import { createMcpEdge } from './edge/serve-mcp.ts';
 import { followDeclared } from './follow-declared.ts';
@@ -90,6 +92,10 @@ export const startGateway = async (
       database,
       profile: config.profile,
       verifyAccessToken: createAccessTokenVerifier({ issuerUrl: config.issuerUrl, jwksUri: config.jwksUri }),
+      now,
+    }),
+    credentials: createCredentials({
+      ask: createCredentialClient({ issuerUrl: config.issuerUrl, key: credentialKeyOf(config.resultKey) }),
       now,
     }),
     logger,

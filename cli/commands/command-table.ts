@@ -63,6 +63,12 @@ export const commandTable: readonly CommandEntry[] = [
     register: async (program) => program.addCommand((await import('./whoami.ts')).whoamiCommand()),
   },
   {
+    name: 'grants',
+    group: platform,
+    summary: 'what you granted at MCP servers; take it back',
+    register: async (program) => program.addCommand((await import('./grants.ts')).grantsCommand()),
+  },
+  {
     name: 'people',
     group: platform,
     summary: 'who has logged in; shut a person out',

@@ -47,6 +47,7 @@ export const startControlProcess = async (config: ProcessConfigs['control'], log
   });
   const issuer = await startIssuer(issuerConfig, {
     agents: createAgentDirectory(database),
+    audit,
     database,
     logger: logger.child({ part: 'issuer' }),
   });

@@ -1,7 +1,7 @@
 import { homedir } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { policyPublicKey } from '../../store/secrets/policy-signature.ts';
-import { approvalKeyOf, deriveKey } from '../../store/secrets/seal.ts';
+import { approvalKeyOf, credentialKeyOf, deriveKey } from '../../store/secrets/seal.ts';
 import type { ProcessConfigs, ProcessName } from '../processes/process-configs.ts';
 import { cacheFolder } from '../setup/cache-folder.mjs';
 import type { DataFolder } from './data-folder.ts';
@@ -88,6 +88,7 @@ const configsOf = (context: PartsContext): ProcessConfigs => {
         signingKeys,
         workerClient: { id: workerClientId, secret: internal.workerClientSecret },
         people,
+        backends: { gatewayKey: credentialKeyOf(gatewayKey), grantKey: deriveKey(contentKey, 'grants'), secrets: people.secrets },
       },
       ...(devIdp ? { devIdp } : {}),
       api: { port: ports.api, publicUrl: apiUrl, gatewayUrl: url, issuer: { issuerUrl, jwksUri }, dataDirectory: folder.root, profile },

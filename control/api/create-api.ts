@@ -6,6 +6,7 @@ import type { ApiConfig, ApiDependencies, ApiEnvironment } from './api-dependenc
 import { approvalRoutes } from './approval-routes.ts';
 import { auditRoutes } from './audit-routes.ts';
 import { apiResourceOf, authenticate } from './authenticate.ts';
+import { grantRoutes } from './grant-routes.ts';
 import { guardRequests, nameRequest } from './guard-requests.ts';
 import { haltRoutes } from './halt-routes.ts';
 import { peopleRoutes } from './people-routes.ts';
@@ -73,6 +74,7 @@ export const createApi = (config: ApiConfig, dependencies: ApiDependencies): Hon
   versioned.route('/', peopleRoutes({ database, audit, permit }));
   versioned.route('/', haltRoutes({ database, audit, permit }));
   versioned.route('/', pinRoutes(config, { ...dependencies, permit }));
+  versioned.route('/', grantRoutes({ database, audit, permit }));
   versioned.route('/', policyRoutes(config, { ...dependencies, permit }));
   versioned.route('/', runRoutes(config, { ...dependencies, permit }));
   versioned.route('/', approvalRoutes(config, { ...dependencies, permit }));

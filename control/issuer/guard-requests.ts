@@ -1,5 +1,7 @@
 import type { Provider } from 'oidc-provider';
 import { readResource } from '../../schema/access-token.ts';
+import { credentialsPath } from '../../schema/backend-credential.ts';
+import { connectPaths } from './connect-urls.ts';
 import { publishedScopes } from './people-features.ts';
 
 type Middleware = Parameters<Provider['use']>[0];
@@ -10,7 +12,11 @@ const agentPaths: ReadonlySet<string> = new Set([...metadataPaths, '/jwks', '/to
 const peoplePaths =
   /^\/(auth(\/[\w-]+)?|token\/revocation|login\/callback|interaction\/[\w-]+(\/\w+)?|session\/end(\/(confirm|success))?)$/;
 
-type Options = { issuerUrl: string; people?: { resourceBase: string; apiResource: string; allowsRegistration: boolean } | undefined };
+type Options = {
+  issuerUrl: string;
+  hasBackends: boolean;
+  people?: { resourceBase: string; apiResource: string; allowsRegistration: boolean } | undefined;
+};
 
 /** What the metadata says. Without people there is no authorization endpoint, so RFC 8414 leaves it out; the library would name one. */
 const publishedMetadata = ({ issuerUrl, people }: Options, offered: Record<string, unknown>) => ({
@@ -53,10 +59,12 @@ const withDefaultScope = (search: string, { resourceBase, apiResource }: { resou
  * @see https://www.rfc-editor.org/rfc/rfc8414
  */
 export const guardRequests = (options: Options): Middleware => {
-  const { issuerUrl, people } = options;
+  const { issuerUrl, people, hasBackends } = options;
   const { host } = new URL(issuerUrl);
   const isServed = (path: string): boolean =>
-    agentPaths.has(path) || (people !== undefined && (peoplePaths.test(path) || (path === '/reg' && people.allowsRegistration)));
+    agentPaths.has(path) ||
+    (hasBackends && (path === credentialsPath || (people !== undefined && connectPaths.test(path)))) ||
+    (people !== undefined && (peoplePaths.test(path) || (path === '/reg' && people.allowsRegistration)));
 
   return async (context, next) => {
     // a request target in absolute form would override the Host header

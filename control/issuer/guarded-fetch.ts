@@ -42,6 +42,7 @@ export const createGuardedFetch = ({ allowsLoopback, authorities }: { allowsLoop
     const response = await fetch(url, {
       method: init.method ?? 'GET',
       headers: Object.fromEntries(new Headers(init.headers)),
+      ...(typeof init.body === 'string' || init.body instanceof URLSearchParams ? { body: String(init.body) } : {}),
       redirect: 'manual',
       signal: AbortSignal.timeout(answerWithinMs),
       dispatcher,

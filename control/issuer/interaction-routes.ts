@@ -48,6 +48,7 @@ export const interactionRoutes = ({
   people,
   issuerUrl,
   logger,
+  onOtherLogin,
 }: {
   provider: Provider;
   database: Database;
@@ -55,6 +56,8 @@ export const interactionRoutes = ({
   people: PeopleConfig;
   issuerUrl: string;
   logger: Logger;
+  /** Takes logins that began elsewhere than at a client. @returns whether it was one */
+  onOtherLogin?: (context: Context, interaction: string, account: string) => Promise<boolean>;
 }): Middleware => {
   const isSecure = issuerUrl.startsWith('https:');
   const formToken = (uid: string): string => createHmac('sha256', people.cookieKey).update(`consent/${uid}`).digest('base64url');
@@ -153,8 +156,9 @@ export const interactionRoutes = ({
     // the address as the library of the relying party compares it: ours, whatever the request calls itself
     const currentUrl = new URL(`${issuerUrl}/login/callback?${context.querystring}`);
     const { interaction, account, key } = await login.finish(currentUrl, (name) => context.cookies.get(name, { signed: false }));
-    await putIssuerRecord(database, outcomeModel, interaction, { account }, lifetimes.interaction);
     logger.info({ event: 'person-logged-in', account, provider: key }, 'a person logged in');
+    if (await onOtherLogin?.(context, interaction, account)) return;
+    await putIssuerRecord(database, outcomeModel, interaction, { account }, lifetimes.interaction);
     redirect(context, `/interaction/${interaction}/login`);
   };
 

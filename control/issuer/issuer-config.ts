@@ -1,4 +1,5 @@
 import type { JWK } from 'jose';
+import type { BackendsConfig } from './backends-config.ts';
 import type { PeopleConfig } from './people-config.ts';
 
 /** What the issuer needs to start; it arrives over IPC, for it holds keys and a secret. */
@@ -14,6 +15,8 @@ export type IssuerConfig = {
   workerClient: WorkerClient;
   /** Absent where nobody logs in: then the issuer keeps no state. */
   people?: PeopleConfig;
+  /** Absent where no MCP server is sent a credential. */
+  backends?: BackendsConfig;
 };
 
 /** The client that asks for agents: the worker. It authenticates by `client_secret_basic`. */

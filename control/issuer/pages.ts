@@ -30,8 +30,8 @@ export const pageHeaders = (formTargets: readonly string[] = []): Record<string,
 });
 
 /** @param body - HTML, already escaped */
-const page = (title: string, body: string): string =>
-  `<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>${escapeHtml(title)}</title><style>${style}</style></head><body><h1>${escapeHtml(title)}</h1>${body}</body></html>`;
+export const page = (title: string, body: string, head = ''): string =>
+  `<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>${escapeHtml(title)}</title><style>${style}</style>${head}</head><body><h1>${escapeHtml(title)}</h1>${body}</body></html>`;
 
 export const messagePage = (title: string, message: string): string => page(title, `<p>${escapeHtml(message)}</p>`);
 

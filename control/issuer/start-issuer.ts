@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import type { JWK } from 'jose';
 import type { Provider } from 'oidc-provider';
 import { PlatformError } from '../../schema/errors.ts';
+import type { AuditLog } from '../../store/audit-log.ts';
 import type { Database } from '../../store/database.ts';
 import { sweepIssuerRecords } from '../../store/issuer-records.ts';
 import type { Logger } from '../../telemetry/logger.ts';
@@ -14,6 +15,7 @@ import { createGuardedFetch, type GuardedFetch } from './guarded-fetch.ts';
 import { interactionRoutes } from './interaction-routes.ts';
 import type { AgentDirectory, IssuerConfig } from './issuer-config.ts';
 import { peopleFeatures } from './people-features.ts';
+import { assertionKeeper, startBackends } from './start-backends.ts';
 import { createUpstreamLogin } from './upstream-login.ts';
 
 const closeGraceMs = 2_000;
@@ -34,6 +36,8 @@ const checkConfig = ({ issuerUrl, resourceBase, signingKeys, workerClient, peopl
 
 export type IssuerDependencies = {
   agents: AgentDirectory;
+  /** Where it is written down that people connect servers. */
+  audit?: Pick<AuditLog, 'append'>;
   clock?: (() => Date) | undefined;
   database?: Database;
   guardedFetch?: GuardedFetch;
@@ -65,21 +69,42 @@ const logOutcomes = (provider: Provider, logger: Logger): void => {
  */
 export const startIssuer = async (
   config: IssuerConfig,
-  { agents, clock = () => new Date(), database, guardedFetch, logger }: IssuerDependencies,
+  { agents, audit, clock = () => new Date(), database, guardedFetch, logger }: IssuerDependencies,
 ): Promise<{ port: number; close(): Promise<void> }> => {
   const { currentKid } = checkConfig(config);
-  const { issuerUrl, resourceBase, people } = config;
+  const { issuerUrl, resourceBase, people, backends } = config;
   const isForPeople = people !== undefined && database !== undefined;
   const fetchDocument = guardedFetch ?? createGuardedFetch({ allowsLoopback: people?.allowsLoopbackClients ?? false });
   const provider = createIssuerProvider(
     config,
     isForPeople ? peopleFeatures(config, { people, database, guardedFetch: fetchDocument }) : undefined,
   );
-  provider.use(guardRequests({ issuerUrl, people: isForPeople ? { ...people, resourceBase } : undefined }));
-  if (isForPeople) {
-    const login = createUpstreamLogin({ database, issuerUrl, people });
-    provider.use(interactionRoutes({ provider, database, login, people, issuerUrl, logger }));
-  }
+  provider.use(
+    guardRequests({
+      issuerUrl,
+      hasBackends: backends !== undefined && database !== undefined,
+      people: isForPeople ? { ...people, resourceBase } : undefined,
+    }),
+  );
+  const login = isForPeople
+    ? createUpstreamLogin({ database, issuerUrl, people, keepAssertion: backends && assertionKeeper(database, backends) })
+    : undefined;
+  const [signingKey] = config.signingKeys;
+  const credentials =
+    backends && database && signingKey
+      ? startBackends(provider, backends, {
+          ...{ database, agents, audit, guardedFetch: fetchDocument, issuerUrl, clock, logger },
+          signingKey: () => signingKey,
+          people: login && people && { login, cookieKey: people.cookieKey },
+        })
+      : undefined;
+  if (isForPeople && login)
+    provider.use(
+      interactionRoutes({
+        ...{ provider, database, login, people, issuerUrl, logger },
+        ...(credentials?.onLogin ? { onOtherLogin: credentials.onLogin } : {}),
+      }),
+    );
   const sweep = isForPeople ? setInterval(() => void sweepIssuerRecords(database).catch(() => undefined), sweepIntervalMs) : undefined;
   registerRunTokenExchange(provider, { ...config, currentKid }, { agents, clock, logger });
   logOutcomes(provider, logger);
@@ -97,6 +122,7 @@ export const startIssuer = async (
     port: (server.address() as AddressInfo).port,
     close: async () => {
       clearInterval(sweep);
+      await credentials?.close();
       const closed = once(server, 'close');
       server.close();
       server.closeIdleConnections();

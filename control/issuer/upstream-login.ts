@@ -16,6 +16,7 @@ import { z } from 'zod';
 import type { Database } from '../../store/database.ts';
 import { consumeIssuerRecord, findIssuerRecord, putIssuerRecord } from '../../store/issuer-records.ts';
 import { recordLogin } from '../../store/record-login.ts';
+import type { KeepAssertion } from './keep-assertion.ts';
 import { lifetimes, type PeopleConfig } from './people-config.ts';
 import { readLogin } from './read-login.ts';
 import { listProviders, type UpstreamProvider } from './upstream-providers.ts';
@@ -52,7 +53,17 @@ export const attemptCookieName = (state: string): string => `quarterdeck_login_$
  * Logs people in at their company's issuer (authorization code with PKCE, state and nonce; the answer has to name its issuer where that
  * promises to, RFC 9207).
  */
-export const createUpstreamLogin = ({ database, issuerUrl, people }: { database: Database; issuerUrl: string; people: PeopleConfig }) => {
+export const createUpstreamLogin = ({
+  database,
+  issuerUrl,
+  people,
+  keepAssertion,
+}: {
+  database: Database;
+  issuerUrl: string;
+  people: PeopleConfig;
+  keepAssertion?: KeepAssertion | undefined;
+}) => {
   const callbackUrl = `${issuerUrl}/login/callback`;
   const configurations = new Map<string, { version: string; until: number; configuration: Promise<Configuration> }>();
 
@@ -139,7 +150,7 @@ export const createUpstreamLogin = ({ database, issuerUrl, people }: { database:
       configuration.serverMetadata().userinfo_endpoint === undefined
         ? {}
         : await fetchUserInfo(configuration, tokens.access_token, idToken.sub);
-    return { idToken, claims: { ...userinfo, ...idToken } };
+    return { idToken, claims: { ...userinfo, ...idToken }, tokens };
   };
 
   /**
@@ -158,7 +169,7 @@ export const createUpstreamLogin = ({ database, issuerUrl, people }: { database:
     const provider = (await providers()).find(({ key }) => key === attempt.provider);
     if (provider === undefined) throw new LoginFailed('The place you logged in at is not trusted any more.', 'provider gone');
     const refused = (detail: unknown) => new LoginFailed(`${provider.title} did not confirm who you are. Begin again.`, detail);
-    const { idToken, claims } = await configurationOf(provider)
+    const { idToken, claims, tokens } = await configurationOf(provider)
       .then((configuration) => claimsFrom(configuration, currentUrl, state, attempt))
       .catch((error: unknown) => {
         throw refused(error);
@@ -169,6 +180,14 @@ export const createUpstreamLogin = ({ database, issuerUrl, people }: { database:
     const read = readLogin(provider.org, provider.spec, claims);
     if (!read.ok) throw refused(read.reason);
     const id = await recordLogin(database, read.login);
+    await keepAssertion?.({
+      provider: provider.key,
+      issuer: idToken.iss,
+      personId: id,
+      idToken: tokens.id_token ?? '',
+      refreshToken: tokens.refresh_token,
+      expiresAt: new Date(idToken.exp * 1000),
+    });
     return { interaction: attempt.interaction, account: `${provider.org}/${id}`, key: provider.key };
   };
 

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Haltable } from '../../policy/halt-index.ts';
 import { PlatformError, toPlatformError } from '../../schema/errors.ts';
 import { qualifiedName } from '../../schema/ids.ts';
+import { credentialErrorIn } from '../credentials/credential-error.ts';
 import type { GatewayContext } from '../gateway-context.ts';
 import { haltableOf } from '../limits/follow-halts.ts';
 import type { Masker } from '../mask/create-masker.ts';
@@ -20,6 +21,7 @@ import { inputRequired, urlsRequired } from './input-required.ts';
 import { passNotifications, progressTokenOf } from './pass-notifications.ts';
 import { stateLifetimeMs } from './request-state.ts';
 import { passedMeta, withoutHopMeta } from './translate-question.ts';
+import { withoutGrantAnswer } from './visit-for-grant.ts';
 
 export type ServerExchange = {
   gateway: GatewayContext;
@@ -56,7 +58,7 @@ const roundParams = ({ request, server, connection }: ServerExchange): JsonObjec
     });
   if (connection.era === 'legacy') return {};
   return {
-    ...(isObject(params.inputResponses) ? { inputResponses: params.inputResponses } : {}),
+    ...(isObject(params.inputResponses) ? { inputResponses: withoutGrantAnswer(params.inputResponses) } : {}),
     ...(round?.state === undefined ? {} : { requestState: round.state }),
   };
 };
@@ -77,6 +79,8 @@ const failureOf = ({ server, name }: ServerExchange, error: unknown): unknown =>
       cause: error,
     });
   if (!(error instanceof UpstreamLost)) return error;
+  const refused = credentialErrorIn(error);
+  if (refused) return refused;
   const { reason, wasSent } = error;
   const how = reason === 'deadline' ? 'gave no answer in time' : 'gave no answer';
   return new PlatformError('server_unavailable', `${what} ${how}${name === undefined ? '' : ` to ${name}`}; try again in a few seconds.`, {

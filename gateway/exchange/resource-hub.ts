@@ -1,7 +1,9 @@
 import { qualifiedName } from '../../schema/ids.ts';
 import type { Logger } from '../../telemetry/logger.ts';
+import { isPerCaller } from '../credentials/auth-of.ts';
 import { isPerRun, type RunOfServer } from '../mcp/launch-of.ts';
 import type { Notification } from '../mcp/message.ts';
+import type { CallerOfServer } from '../upstream/upstream.ts';
 import type { Listening, McpServer, UpstreamPool } from '../upstream/upstream-pool.ts';
 
 type OnUpdate = (uri: string) => void;
@@ -12,13 +14,13 @@ export type ResourceHub = ReturnType<typeof createResourceHub>;
 export const createResourceHub = ({ pool, logger }: { pool: Pick<UpstreamPool, 'listen'>; logger: Logger }) => {
   const entries = new Map<string, Entry>();
 
-  const open = (key: string, server: McpServer, run: RunOfServer | undefined, uri: string): Entry => {
+  const open = (key: string, server: McpServer, run: RunOfServer | undefined, uri: string, caller?: CallerOfServer): Entry => {
     const listeners = new Set<OnUpdate>();
     const tell = ({ method, params }: Notification): void => {
       const changed = typeof params?.uri === 'string' ? params.uri : uri;
       if (method === 'notifications/resources/updated') for (const listener of listeners) listener(changed);
     };
-    const opened = pool.listen(server, run, { resources: [uri] }, tell);
+    const opened = pool.listen(server, run, { resources: [uri] }, tell, caller);
     const entry: Entry = { listeners, opened };
     entries.set(key, entry);
     opened.catch((error: unknown) => {
@@ -41,6 +43,7 @@ export const createResourceHub = ({ pool, logger }: { pool: Pick<UpstreamPool, '
     /**
      * Hears of a resource's changes.
      * @param uri - as the server spells it; the listener may be told of a part of it
+     * @param caller - whose credential it takes, where each has one of their own
      * @returns what ends it; undefined where the server does not take the subscription
      */
     subscribe: async (
@@ -48,10 +51,13 @@ export const createResourceHub = ({ pool, logger }: { pool: Pick<UpstreamPool, '
       runOfCaller: RunOfServer | undefined,
       uri: string,
       listener: OnUpdate,
+      caller: CallerOfServer,
     ): Promise<(() => void) | undefined> => {
       const run = isPerRun(server) ? runOfCaller : undefined;
-      const key = `${qualifiedName(server.metadata, server.metadata.name)} ${server.uid} ${run?.runId ?? ''} ${uri}`;
-      const entry = entries.get(key) ?? open(key, server, run, uri);
+      // what a person may read there is nobody else's to hear of
+      const own = isPerCaller(server) ? caller : undefined;
+      const key = `${qualifiedName(server.metadata, server.metadata.name)} ${server.uid} ${run?.runId ?? ''} ${own?.principal ?? ''} ${uri}`;
+      const entry = entries.get(key) ?? open(key, server, run, uri, own);
       entry.listeners.add(listener);
       const { accepted } = await entry.opened.catch((): Pick<Listening, 'accepted'> => ({ accepted: {} }));
       const stop = (): void => leave(key, entry, listener);

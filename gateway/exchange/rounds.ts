@@ -5,6 +5,7 @@ import { rpcCodes } from '../mcp/message.ts';
 import { askClient } from './ask-client.ts';
 import { RpcRefusal } from './error-reply.ts';
 import { isInputRequired } from './input-required.ts';
+import { visitForGrant } from './visit-for-grant.ts';
 
 export type Work = (request: ClientRequest) => Promise<Reply>;
 
@@ -38,7 +39,7 @@ const tooMany: RpcError = {
 export const inRounds = async (request: ClientRequest, work: Work, handsOver: () => boolean): Promise<Reply> => {
   let current = request;
   for (let made = 1; ; made += 1) {
-    const reply = await work(current);
+    const reply = await work(current).catch((error: unknown) => visitForGrant(current, error));
     if (reply.kind === 'error' || !isInputRequired(reply.result) || handsOver()) return reply;
     if (made > maxRounds) return { kind: 'error', error: tooMany };
     const { inputRequests, round } = reply.result;

@@ -1,6 +1,6 @@
 import type { GatewayContext } from '../gateway-context.ts';
 import type { ClientRequest } from '../mcp/client-request.ts';
-import { runOf } from '../surface/caller-of.ts';
+import { callerOf, runOf } from '../surface/caller-of.ts';
 import type { Located, ResourceDirectory } from '../surface/resource-directory.ts';
 import type { ResourceHub } from './resource-hub.ts';
 
@@ -47,6 +47,6 @@ export const subscribeResource = async (
         (error: unknown) => gateway.logger.warn({ err: error }, 'a change of a resource could not be told'),
       );
   };
-  const stop = await hub.subscribe(source.server, runOf(from.principal), uri, told);
+  const stop = await hub.subscribe(source.server, runOf(from.principal), uri, told, callerOf(from));
   return stop ? { kind: 'taken', stop } : { kind: 'not-taken' };
 };

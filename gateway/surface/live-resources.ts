@@ -1,6 +1,7 @@
 import type { ArgumentFacts } from '../../policy/argument-facts.ts';
 import { uriFacts } from '../../policy/uri-facts.ts';
 import { PlatformError } from '../../schema/errors.ts';
+import { isPerCaller } from '../credentials/auth-of.ts';
 import type { GatewayContext } from '../gateway-context.ts';
 import type { ClientRequest } from '../mcp/client-request.ts';
 import { isForAll } from '../mcp/launch-of.ts';
@@ -54,7 +55,7 @@ export const createLiveResources = ({
   const serverKey = ({ uid, generation }: McpServer): string => `${uid}@${generation}`;
 
   const keyOf = (server: McpServer, caller: CallerOfServer): string => {
-    const isShared = pool.factsOf(server)?.era === 'modern' && !privateServers.has(server.uid) && isForAll(server);
+    const isShared = pool.factsOf(server)?.era === 'modern' && !privateServers.has(server.uid) && isForAll(server) && !isPerCaller(server);
     return isShared ? serverKey(server) : `${serverKey(server)} ${caller.sessionKey} ${caller.run?.runId ?? ''}`;
   };
 

@@ -6,6 +6,7 @@ import { canonicalize } from './canonicalize.ts';
 import { checkInput } from './check-input.ts';
 import { connect } from './connect.ts';
 import { consult } from './consult.ts';
+import { exchange } from './exchange.ts';
 import { filter } from './filter.ts';
 import { forward } from './forward.ts';
 import { halt } from './halt.ts';
@@ -26,6 +27,7 @@ export const callToolSteps = [
   canonicalize, // path, URL and host arguments -> facts
   authorize, // policy decision on principal, tool and arguments
   consult, // hooks of the project about a call that is allowed
+  exchange, // a credential that only that server accepts
   intend, // intent before an effect, outcome after; a retry finds the outcome
   filter, // result limits, the pinned output schema, URIs as callers know them
   forward, // to the server, with the caller's abort signal

@@ -15,6 +15,9 @@ import { isReadOnly, type ToolCall, type ToolCallStep, tenancyOf } from './tool-
 const refusals = new Set([
   'tool_unknown',
   'approval_denied',
+  'credential_refused',
+  'grant_needed',
+  'server_drifted',
   'approval_expired',
   'approvals_exhausted',
   'argument_refused',
@@ -35,6 +38,17 @@ export const outcomeOf = (reply: Reply): NewAuditEvent['outcome'] => {
   // a round that needs input, or a task of the server: its end is another row's
   if (!isComplete(reply.result)) return 'pending';
   return reply.result.isError ? 'tool_error' : 'ok';
+};
+
+/** Facts in the order of their names. Where there is no more to say, nothing more is made. */
+const factsOfArguments = ({ facts, credential, hooked }: ToolCall): NewAuditEvent['facts'] => {
+  if (credential === undefined && hooked === undefined) return facts ? { bytes: facts.bytes, hosts: facts.hosts } : {};
+  return {
+    ...(facts ? { bytes: facts.bytes } : {}),
+    ...(credential === undefined ? {} : { credential }),
+    ...(hooked === undefined ? {} : { hooks: hooked }),
+    ...(facts ? { hosts: facts.hosts } : {}),
+  };
 };
 
 /** The row of a call as far as it has come. */
@@ -64,11 +78,7 @@ export const auditEventOf = (call: ToolCall, rest: Pick<NewAuditEvent, 'kind' | 
     // in the order of their names, which is how they are hashed: what is in order already is not sorted again for each row
     facts: {
       ...(call.approvalId ? { approval: call.approvalId } : {}),
-      ...(facts
-        ? call.hooked
-          ? { bytes: facts.bytes, hooks: call.hooked, hosts: facts.hosts }
-          : { bytes: facts.bytes, hosts: facts.hosts }
-        : {}),
+      ...factsOfArguments(call),
       ...(call.connection ? { isolation: call.connection.isolation } : {}),
       ...(call.masked ? maskFacts(call.masked) : {}),
       ...(facts ? { paths: facts.paths } : {}),

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { ArgumentFacts } from '../../policy/argument-facts.ts';
 import { PlatformError } from '../../schema/errors.ts';
+import type { ServerAuthKind } from '../../schema/resources/server-auth.ts';
 import { canonicalJson } from '../../store/resources.ts';
 import type { Decision } from '../decide.ts';
 import type { GatewayContext } from '../gateway-context.ts';
@@ -35,6 +36,8 @@ export type ToolCall = {
   facts?: ArgumentFacts;
   /** Set when the answer was found and not made. */
   isReplay?: boolean;
+  /** How the server knows who calls, where it is sent a credential. */
+  credential?: ServerAuthKind;
   /** Of people, where the call needs one. */
   approvalId?: string;
   /** How much was masked of its answer. */

@@ -12,6 +12,8 @@ const listenedLookMs = 15_000;
 const inUseMs = 120_000;
 /** What is open for one session is let go here after so long; its process ends by its session, or when the host finds it idle. */
 const sessionIdleMs = 600_000;
+/** So does what is open for one caller at a server where each has a credential of their own. */
+const callerIdleMs = 300_000;
 const freshenMs = 1000;
 const sweepMs = 30_000;
 const storeSweepMs = 3_600_000;
@@ -40,7 +42,7 @@ export const createUpkeep = ({
 
   const isIdle = (entry: Entry): boolean => {
     const { place, callsUnderWay, usedAt } = entry;
-    const longestMs = place.session ? sessionIdleMs : place.run ? runIdleMs : Number.POSITIVE_INFINITY;
+    const longestMs = place.session ? sessionIdleMs : place.principal ? callerIdleMs : place.run ? runIdleMs : Number.POSITIVE_INFINITY;
     return callsUnderWay === 0 && now() - usedAt >= longestMs && !isListenedTo(entry);
   };
 

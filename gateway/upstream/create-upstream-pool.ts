@@ -1,6 +1,7 @@
 import { PlatformError } from '../../schema/errors.ts';
 import { createUpstreamSessionStore, type UpstreamSession } from '../../store/mcp-upstream-sessions.ts';
 import { deriveContentKeys } from '../../store/secrets/seal.ts';
+import { authOf, isPerCaller } from '../credentials/auth-of.ts';
 import type { GatewayContext } from '../gateway-context.ts';
 import { createUpkeep } from './create-upkeep.ts';
 import { endSessionAt } from './end-session-at.ts';
@@ -106,8 +107,9 @@ export const createUpstreamPool = ({
     if (row.instance !== undefined) return host.stop(row.instance);
     const server = context.declared().find('McpServer', row, row.server);
     // only ever where it was opened: its id is nobody else's to know
-    if (server && 'url' in server.spec && row.url !== undefined && new URL(server.spec.url).href === row.url)
-      await endSessionAt(new URL(row.url), row);
+    if (!server || !('url' in server.spec) || row.url === undefined || new URL(server.spec.url).href !== row.url) return;
+    // a session of one caller's own credential ends there by itself: whose it was is not written down
+    if (!isPerCaller(server)) await endSessionAt(new URL(row.url), row, authOf(server) && context.credentials.of(server, undefined));
   };
 
   const forgetSessionsOf = async ({ metadata: { org, project, name } }: McpServer): Promise<void> => {

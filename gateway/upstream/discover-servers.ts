@@ -13,6 +13,7 @@ import { untilInForce } from './until-in-force.ts';
 import type { McpServer, UpstreamPool } from './upstream-pool.ts';
 
 const longestPauseMs = 30_000;
+const grantPauseMs = 2000;
 /** How often servers are looked at again: a killed one is found out, and one at a URL need not tell that it changed. */
 const secondLookMs = 30_000;
 const looksAtOnce = 8;
@@ -76,7 +77,9 @@ export const createServerDiscovery = ({ context, pool, host }: { context: Gatewa
     } catch (thrown) {
       const error = toPlatformError(thrown);
       attempt.failures += 1;
-      const pauseMs = Math.min(longestPauseMs, 1000 * 2 ** attempt.failures);
+      // asking whether a person has given a grant by now costs no look
+      const longest = error.code === 'grant_needed' ? grantPauseMs : longestPauseMs;
+      const pauseMs = Math.min(longest, 1000 * 2 ** attempt.failures);
       // what the breaker holds back was not tried
       const { retryInMs } = error.facts;
       attempt.nextAt = context.now() + (typeof retryInMs === 'number' ? Math.min(retryInMs, pauseMs) : pauseMs);

@@ -1,13 +1,23 @@
 import type { UpstreamSession } from '../../store/mcp-upstream-sessions.ts';
+import { createAuthorizedSender } from '../credentials/authorized-sender.ts';
+import type { CredentialSource } from '../credentials/credential-source.ts';
 import { endLegacy } from './open-legacy.ts';
 import { createHttpSender } from './send-http.ts';
 
 const connectTimeoutMs = 2000;
 
-/** Ends a session at a server by URL that this replica may never have spoken to. */
-export const endSessionAt = async (url: URL, { id, protocolVersion }: Pick<UpstreamSession, 'id' | 'protocolVersion'>): Promise<void> => {
+/**
+ * Ends a session at a server by URL that this replica may never have spoken to.
+ * @param credential - what the server is to be sent, where it is protected
+ */
+export const endSessionAt = async (
+  url: URL,
+  { id, protocolVersion }: Pick<UpstreamSession, 'id' | 'protocolVersion'>,
+  credential: CredentialSource | undefined,
+): Promise<void> => {
   if (id === undefined) return;
-  const sender = createHttpSender(url.origin, { connectTimeoutMs });
+  const plain = createHttpSender(url.origin, { connectTimeoutMs });
+  const sender = credential ? createAuthorizedSender(plain, credential) : plain;
   try {
     await endLegacy(
       { name: url.href, url, sender, headers: [], isOurHost: false },

@@ -2,6 +2,7 @@ import { PlatformError } from '../../schema/errors.ts';
 import { inPlainNumbers } from '../../schema/exact-json.ts';
 import { instanceHeader } from '../../schema/host-headers.ts';
 import type { Logger } from '../../telemetry/logger.ts';
+import { credentialErrorIn } from '../credentials/credential-error.ts';
 import { isObject, type JsonObject, rpcCodes } from '../mcp/message.ts';
 import type { Offered } from '../pins/pin-offered.ts';
 import { parameterHeadersOf } from '../surface/parameter-headers.ts';
@@ -63,9 +64,9 @@ export const listOffered = async ({
       isFirst = false;
     };
     const reply = await session.send(request, { onHeaders }).catch((cause: unknown) => {
-      throw unavailable(
-        cause instanceof ResultTooLarge ? `lists too many ${list.what} at once.` : `does not list its ${list.what}.`,
-        cause,
+      throw (
+        credentialErrorIn(cause) ??
+        unavailable(cause instanceof ResultTooLarge ? `lists too many ${list.what} at once.` : `does not list its ${list.what}.`, cause)
       );
     });
     // definitions are compared, stored and compiled: in numbers as everybody reads them

@@ -1,5 +1,7 @@
 import type { ResolvedPath } from '../../schema/server-launch.ts';
 import type { UpstreamSessionStore } from '../../store/mcp-upstream-sessions.ts';
+import { authOf } from '../credentials/auth-of.ts';
+import { createAuthorizedSender } from '../credentials/authorized-sender.ts';
 import type { GatewayContext } from '../gateway-context.ts';
 import { type Notification, objectAt, type Reply, textOf } from '../mcp/message.ts';
 import type { ChangeFeed } from './change-feed.ts';
@@ -100,7 +102,8 @@ export const openServer = async ({
   const ready = launch && (await host.ensure(launch));
   const until = performance.now() + timeoutMs;
   const origin = launch ? new URL(host.mcpUrl(launch.id)).origin : new URL('url' in server.spec ? server.spec.url : '').origin;
-  const sender = createHttpSender(origin, { connectTimeoutMs: Math.min(timeoutMs, longestConnectMs) });
+  const plain = createHttpSender(origin, { connectTimeoutMs: Math.min(timeoutMs, longestConnectMs) });
+  const sender = authOf(server) ? createAuthorizedSender(plain, context.credentials.of(server, place.principal)) : plain;
   const wire = wireOf(place, host, launch?.id, sender);
   const known = wayKnown(place, ready?.era) ?? way;
   let inspection: Inspection | undefined;

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Haltable } from '../../policy/halt-index.ts';
 import { qualifiedName } from '../../schema/ids.ts';
 import type { ServerLaunchInput } from '../../schema/server-launch.ts';
+import { isPerCaller } from '../credentials/auth-of.ts';
 import type { ClientFacts } from '../mcp/client-request.ts';
 import { isForAll, isPerRun, isPerSession, launchOf, type RunOfServer } from '../mcp/launch-of.ts';
 import { askableCapabilities } from './initialize-params.ts';
@@ -13,6 +14,8 @@ export type Place = {
   key: string;
   server: McpServer;
   run?: RunOfServer;
+  /** Whose credential goes along, where each caller has one of their own; absent for the platform itself. */
+  principal?: string;
   /** Whom a process serves alone. */
   session?: { key: string; client: Pick<ClientFacts, 'info' | 'capabilities'> };
 };
@@ -28,10 +31,15 @@ const shared = new WeakMap<McpServer, Place>();
 
 export const placeOf = (
   server: McpServer,
-  caller: Pick<CallerOfServer, 'run' | 'sessionKey' | 'client'> | { run?: RunOfServer },
+  caller: Pick<CallerOfServer, 'run' | 'principal' | 'sessionKey' | 'client'> | { run?: RunOfServer },
 ): Place => {
   const known = shared.get(server);
   if (known) return known;
+  if (isPerCaller(server)) {
+    const key = qualifiedName(server.metadata, server.metadata.name);
+    const principal = 'principal' in caller ? caller.principal : undefined;
+    return principal === undefined ? { key: `${key}/service`, server } : { key: `${key}\n${principal}`, server, principal };
+  }
   const run = isPerRun(server) ? caller.run : undefined;
   const base = `${qualifiedName(server.metadata, server.metadata.name)}${run ? `/${run.runId}` : ''}`;
   const place: Place = { key: base, server, ...(run ? { run } : {}) };

@@ -1,4 +1,5 @@
 import { PlatformError, toPlatformError } from '../../schema/errors.ts';
+import { credentialErrorIn } from '../credentials/credential-error.ts';
 import type { GatewayContext } from '../gateway-context.ts';
 import type { Notification } from '../mcp/message.ts';
 import { isDeclared } from './is-declared.ts';
@@ -39,7 +40,7 @@ export const createServerLooks = ({
       return result;
     } catch (error) {
       const isBusy = isDeadline(error) && open?.heardSince(startedAt) === true;
-      const isFault = error instanceof PlatformError && error.code === 'server_unavailable' && !isBusy;
+      const isFault = error instanceof PlatformError && error.code === 'server_unavailable' && !isBusy && !credentialErrorIn(error);
       if (isFault && isDeclared(context, place.server)) breaker.failed({ isUnreachable: isUnreachable(error) });
       throw error;
     }

@@ -1,4 +1,5 @@
 import { isPlatformError, PlatformError } from '../../schema/errors.ts';
+import { credentialErrorIn } from '../credentials/credential-error.ts';
 import { RefusedByStatus } from './refusal.ts';
 import { UpstreamLost } from './upstream-lost.ts';
 
@@ -27,7 +28,8 @@ const describe = (error: unknown): string => {
 export const unavailable = (name: string, error: unknown): PlatformError =>
   isPlatformError(error)
     ? error
-    : new PlatformError('server_unavailable', `The MCP server ${name} ${describe(error)}; try again in a few seconds.`, { cause: error });
+    : (credentialErrorIn(error) ??
+      new PlatformError('server_unavailable', `The MCP server ${name} ${describe(error)}; try again in a few seconds.`, { cause: error }));
 
 const lossIn = (error: unknown): UpstreamLost | undefined => {
   for (let link = error; link instanceof Error; link = link.cause) if (link instanceof UpstreamLost) return link;
@@ -46,6 +48,7 @@ export const isDeadline = (error: unknown): boolean => lossIn(error)?.reason ===
 /** Whether a request that failed so speaks against the server: it was not taken back, and not answered in its own good order. */
 export const isFault = (error: unknown): boolean => {
   if (!(error instanceof UpstreamLost)) return false;
+  if (credentialErrorIn(error)) return false;
   if (error.reason === 'caller' || error.reason === 'other-instance' || error.reason === 'breaker') return false;
   return !(error.cause instanceof RefusedByStatus) || error.cause.status >= 500;
 };

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { NameSchema, ToolNameSchema } from '../ids.ts';
 import { mostRates, ServerRateSchema } from './rate.ts';
 import { ResultFilterSchema } from './result-filter.ts';
+import { ServerAuthSchema } from './server-auth.ts';
 
 const cagePath = z.string().regex(/^\/[A-Za-z0-9._/-]*$/, 'an absolute path inside the cage, such as `/input`');
 
@@ -58,6 +59,8 @@ const processFields = {
 export const RemoteServerSchema = z.strictObject({
   url: z.url({ protocol: /^https?$/ }),
   transport: z.enum(['streamable-http', 'sse']).default('streamable-http'),
+  /** How the server knows who calls; without it no credential is sent. */
+  auth: ServerAuthSchema.optional(),
   ...shared,
 });
 

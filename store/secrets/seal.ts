@@ -31,6 +31,9 @@ export const approvalKeyOf = (gatewayKey: string): string => deriveContentKeys(g
 /** The keys of approvals out of the gateway's own key, or in the api out of the shared one: `deriveContentKeys(shared, 'approvals')`. */
 export const approvalKeysOf = (gatewayKey: string): ContentKeys => deriveContentKeys(approvalKeyOf(gatewayKey), 'approvals');
 
+/** By which the issuer knows the gateway when that asks for credentials of servers; made from the gateway's own key. */
+export const credentialKeyOf = (gatewayKey: string): string => deriveKey(gatewayKey, 'credentials/gateway');
+
 /** Encrypts with AES-256-GCM; `context` (tenant and place) is authenticated, so a row moved elsewhere does not open. */
 export const seal = (keys: ContentKeys, plain: Buffer, context: string): Buffer => {
   const nonce = randomBytes(nonceBytes);

@@ -1,8 +1,11 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
-import { type JWK, Provider } from 'oidc-provider';
+import { createRemoteJWKSet, importJWK, jwtVerify, SignJWT } from 'jose';
+import { errors, type JWK, Provider } from 'oidc-provider';
 import { freePort } from '../../bench/gateway/free-port.ts';
+
+const tokenExchange = 'urn:ietf:params:oauth:grant-type:token-exchange';
 
 export type Employee = { sub: string; email: string; name: string; teams: string[] };
 
@@ -36,7 +39,7 @@ export const startCompanyIdp = async (redirectUri: string) => {
         client_secret: companyClient.secret,
         redirect_uris: [redirectUri],
         response_types: ['code'],
-        grant_types: ['authorization_code'],
+        grant_types: ['authorization_code', tokenExchange],
         token_endpoint_auth_method: 'client_secret_basic',
       },
     ],
@@ -56,6 +59,38 @@ export const startCompanyIdp = async (redirectUri: string) => {
     },
     scopes: ['openid', 'profile', 'email'],
   });
+  // assertions about its people for other authorization servers (ID-JAG)
+  const state = { audienceOfAssertions: undefined as string | undefined };
+  const assertions: string[] = [];
+  provider.registerGrantType(
+    tokenExchange,
+    async (context) => {
+      const { subject_token: idToken, audience, resource, scope } = context.oidc.params as Record<string, string>;
+      const { payload } = await jwtVerify(String(idToken), createRemoteJWKSet(new URL(`${issuer}/jwks`)), {
+        issuer,
+        audience: companyClient.id,
+      }).catch(() => {
+        throw new errors.InvalidGrant('no ID token of ours');
+      });
+      const assertion = await new SignJWT({ resource, client_id: 'quarterdeck-at-backend', ...(scope ? { scope } : {}) })
+        .setProtectedHeader({ alg: 'RS256', typ: 'oauth-id-jag+jwt', kid: key.kid })
+        .setIssuer(issuer)
+        .setSubject(String(payload.sub))
+        .setAudience(state.audienceOfAssertions ?? String(audience))
+        .setJti(crypto.randomUUID())
+        .setIssuedAt()
+        .setExpirationTime('2m')
+        .sign(await importJWK(key, 'RS256'));
+      assertions.push(assertion);
+      context.body = {
+        access_token: assertion,
+        issued_token_type: 'urn:ietf:params:oauth:token-type:id-jag',
+        token_type: 'N_A',
+        expires_in: 120,
+      };
+    },
+    ['subject_token', 'subject_token_type', 'requested_token_type', 'audience', 'resource', 'scope'],
+  );
   const authorizations: URLSearchParams[] = [];
   provider.use(async (context, next) => {
     if (context.path === '/auth') authorizations.push(new URLSearchParams(context.querystring));
@@ -76,6 +111,11 @@ export const startCompanyIdp = async (redirectUri: string) => {
   return {
     issuer,
     people,
+    jwksUri: `${issuer}/jwks`,
+    /** What can be spoiled. */
+    state,
+    /** What was said of people to other authorization servers, newest last. */
+    assertions,
     /** What was asked for, newest last. */
     authorizations,
     close: async () => {

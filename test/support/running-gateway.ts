@@ -107,6 +107,7 @@ export const startRunningGateway = async (overrides: Partial<GatewayConfig> = {}
     limits = {},
     assignedPaths = [],
     volumes = [],
+    snapshot = {},
   }: {
     role?: string;
     runId?: string;
@@ -114,13 +115,14 @@ export const startRunningGateway = async (overrides: Partial<GatewayConfig> = {}
     limits?: object;
     assignedPaths?: string[];
     volumes?: RunVolume[];
+    snapshot?: object;
   } = {}) => {
     const key = { ...tenancy, id: runId };
     if (ordinal === 0)
       await insertRun(database, {
         ...key,
         fleet: 'survey',
-        snapshot: {} as RunSnapshot,
+        snapshot: snapshot as RunSnapshot,
         inputsDigest: 'd',
         volumes,
         outputDirectory: null,

@@ -5,6 +5,7 @@ import { Writable } from 'node:stream';
 import pino from 'pino';
 import { createAuthenticator } from '../../gateway/auth/authenticate.ts';
 import { createAccessTokenVerifier } from '../../gateway/auth/verify-access-token.ts';
+import { createCredentials } from '../../gateway/credentials/credentials.ts';
 import type { GatewayConfig } from '../../gateway/gateway-config.ts';
 import type { GatewayContext } from '../../gateway/gateway-context.ts';
 import { createPolicyHooks } from '../../gateway/hooks/policy-hooks.ts';
@@ -65,6 +66,7 @@ export const startRunningModels = async ({ stallMs, ...overrides }: Partial<Gate
       verifyAccessToken: createAccessTokenVerifier({ issuerUrl: config.issuerUrl, jwksUri: config.jwksUri }),
       now: Date.now,
     }),
+    credentials: createCredentials({ ask: () => Promise.reject(new Error('no server is protected')), now: Date.now }),
     logger,
     now: Date.now,
   };

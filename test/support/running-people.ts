@@ -2,6 +2,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { Writable } from 'node:stream';
 import pino from 'pino';
 import { freePort } from '../../bench/gateway/free-port.ts';
+import { createAgentDirectory } from '../../cli/processes/agent-directory.ts';
 import { startApi } from '../../control/api/start-api.ts';
 import type { GuardedFetch } from '../../control/issuer/guarded-fetch.ts';
 import { makeSigningKey } from '../../control/issuer/make-signing-key.ts';
@@ -9,7 +10,8 @@ import { commandLineClientId, type PeopleConfig } from '../../control/issuer/peo
 import { startIssuer } from '../../control/issuer/start-issuer.ts';
 import { createRefusalCounter } from '../../store/audit-refusals.ts';
 import { createContentStore } from '../../store/contents.ts';
-import { deriveContentKeys } from '../../store/secrets/seal.ts';
+import { findResource } from '../../store/resources.ts';
+import { credentialKeyOf, deriveContentKeys } from '../../store/secrets/seal.ts';
 import { approvalKeys } from './ask-approval.ts';
 import { openAuditLog } from './audit-log.ts';
 import { type Browser, createBrowser, type Page } from './browser.ts';
@@ -38,7 +40,9 @@ export const companyProvider = (issuer: string, changes: object = {}) => ({
  * The real gateway, issuer and api on one database, and a company's identity provider that is independent of them. `request` begins a
  * login as a client does; `logIn` plays it through.
  */
-export const startRunningPeople = async (options: { people?: Partial<PeopleConfig>; guardedFetch?: GuardedFetch } = {}) => {
+export const startRunningPeople = async (
+  options: { people?: Partial<PeopleConfig>; guardedFetch?: GuardedFetch; environment?: Record<string, string>; clock?: () => Date } = {},
+) => {
   const issuerPort = await freePort();
   const apiPort = await freePort();
   const issuerUrl = `http://127.0.0.1:${issuerPort}`;
@@ -48,6 +52,7 @@ export const startRunningPeople = async (options: { people?: Partial<PeopleConfi
   const gateway = await startRunningGateway({ issuerUrl, jwksUri, apiUrl });
   await gateway.apply(companyProvider(company.issuer));
 
+  const grantKey = Buffer.alloc(32, 9).toString('base64');
   const logLines: string[] = [];
   const sink = new Writable({
     write: (line, _encoding, done) => {
@@ -62,7 +67,7 @@ export const startRunningPeople = async (options: { people?: Partial<PeopleConfi
     cookieKey: 'a-key-for-cookies-of-at-least-32-characters',
     allowsRegistration: false,
     allowsLoopbackClients: false,
-    secrets: { environment: { [secretVariable]: companyClient.secret } },
+    secrets: { environment: Object.assign(options.environment ?? {}, { [secretVariable]: companyClient.secret }) },
     ...options.people,
   };
   const { database } = gateway;
@@ -75,9 +80,17 @@ export const startRunningPeople = async (options: { people?: Partial<PeopleConfi
       signingKeys,
       workerClient: { id: 'worker', secret: 'test-secret-of-the-worker-0123456789' },
       people,
+      backends: {
+        gatewayKey: credentialKeyOf(gateway.config.resultKey),
+        grantKey,
+        secrets: people.secrets,
+      },
     },
     {
-      agents: { findForToken: async (id) => (id === agentId ? runningAgent : undefined) },
+      agents: {
+        findForToken: async (id) => (await createAgentDirectory(database).findForToken(id)) ?? (id === agentId ? runningAgent : undefined),
+      },
+      audit,
       database,
       ...(options.guardedFetch ? { guardedFetch: options.guardedFetch } : {}),
       logger,
@@ -193,14 +206,56 @@ export const startRunningPeople = async (options: { people?: Partial<PeopleConfi
     return { status: response.status, challenge, text: await response.text() };
   };
 
+  /** The same as a client of 2026-07-28, with what it declares that it can do. */
+  const callModern = async (
+    path: string,
+    accessToken: string,
+    method: string,
+    params: Record<string, unknown>,
+    capabilities: object = {},
+  ) => {
+    const prefix = 'io.modelcontextprotocol';
+    const _meta = {
+      [`${prefix}/protocolVersion`]: '2026-07-28',
+      [`${prefix}/clientInfo`]: { name: 'tester', version: '1' },
+      [`${prefix}/clientCapabilities`]: capabilities,
+    };
+    const response = await fetch(`${gateway.publicUrl}${path}`, {
+      method: 'POST',
+      headers: {
+        authorization: `Bearer ${accessToken}`,
+        'content-type': 'application/json',
+        accept: 'application/json, text/event-stream',
+        'mcp-protocol-version': '2026-07-28',
+        'mcp-method': method,
+        'mcp-name': String(params.name),
+      },
+      body: JSON.stringify({ jsonrpc: '2.0', id: 1, method, params: { ...params, _meta } }),
+    });
+    const text = await response.text();
+    // biome-ignore lint/suspicious/noExplicitAny: answers are looked at field by field
+    return JSON.parse(/^data: (.*"(?:result|error)".*)$/m.exec(text)?.[1] ?? text) as any;
+  };
+
   const askApi = async (path: string, accessToken: string) => {
     const response = await fetch(`${apiUrl}/api/v1alpha1${path}`, { headers: { authorization: `Bearer ${accessToken}` } });
     // biome-ignore lint/suspicious/noExplicitAny: answers are looked at field by field
     return { status: response.status, challenge: response.headers.get('www-authenticate'), body: (await response.json()) as any };
   };
 
+  const gatewayKey = credentialKeyOf(gateway.config.resultKey);
+  /** What the gateway asks the issuer for, about a server as it is declared now. */
+  const credentialRequest = async (name: string, principal: string) => {
+    const tenancy = { org: 'default', project: 'default' };
+    const server = await findResource(database, { ...tenancy, kind: 'McpServer', name });
+    return { ...tenancy, server: name, uid: server?.uid, generation: server?.generation, principal, scopes: [], isRefused: false };
+  };
+
   return {
     issuerUrl,
+    gatewayKey,
+    grantKey,
+    credentialRequest,
     apiUrl,
     apiResource: people.apiResource,
     jwksUri,
@@ -216,6 +271,7 @@ export const startRunningPeople = async (options: { people?: Partial<PeopleConfi
     redeem,
     logIn,
     call,
+    callModern,
     askApi,
     close: async () => {
       await Promise.all([api.close(), issuer.close()]);

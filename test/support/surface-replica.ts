@@ -1,3 +1,4 @@
+import { createCredentials } from '../../gateway/credentials/credentials.ts';
 import { followDeclared } from '../../gateway/follow-declared.ts';
 import type { GatewayContext } from '../../gateway/gateway-context.ts';
 import { createPolicyHooks } from '../../gateway/hooks/policy-hooks.ts';
@@ -69,6 +70,7 @@ export const startSurfaceReplica = async (databaseUrl: string, instance: string 
     declared: view.declared,
     onDeclared: view.onDeclared,
     authenticate: () => personOf('admin'),
+    credentials: createCredentials({ ask: () => Promise.reject(new Error('no server is protected')), now: Date.now }),
     logger,
     now: Date.now,
   };

@@ -71,7 +71,8 @@ describe.each(cells)('conformance: $name', ({ name, startServer, parameters, sce
 });
 
 test('each entry of the baseline names a cell and a scenario that there are', () => {
-  const strays = baseline.filter(
+  const ofServers = baseline.filter(({ cell }) => !cell.startsWith('signs in at '));
+  const strays = ofServers.filter(
     (entry) => !cells.some(({ name, scenarios }) => name === entry.cell && scenarios.includes(entry.scenario)),
   );
   expect(strays).toEqual([]);

@@ -8,7 +8,12 @@ import { pollUntil } from '../poll-until.ts';
 import { adminToken, type RunningGateway } from '../running-gateway.ts';
 
 type Json = Record<string, unknown>;
-type Task = { url: string; scenario: string; version: string; context: { toolCalls?: { name: string; arguments: Json }[] } };
+export type Task = {
+  url: string;
+  scenario: string;
+  version: string;
+  context: { toolCalls?: { name: string; arguments: Json }[] } & Record<string, unknown>;
+};
 
 const sample = (schema: Json): unknown =>
   schema.type === 'number' || schema.type === 'integer' ? 1 : schema.type === 'boolean' ? true : schema.type === 'object' ? {} : 'sample';
@@ -22,7 +27,13 @@ const sampleArguments = (schema: Json, first: Json): Json =>
   );
 
 /** Uses everything that a server offers, through the gateway: lists, reads, renders and calls, as a client of 2026-07-28 does. */
-const useEverything = async (gateway: RunningGateway, name: string, { context, version }: Task): Promise<void> => {
+export const useEverything = async (
+  gateway: Pick<RunningGateway, 'publicUrl'>,
+  name: string,
+  { context, version }: Pick<Task, 'context' | 'version'>,
+  onError: (error: unknown) => Promise<void> | void = () => undefined,
+  token: string = adminToken,
+): Promise<void> => {
   const client = new Client(
     { name: 'driver', version: '1.0.0' },
     {
@@ -33,11 +44,11 @@ const useEverything = async (gateway: RunningGateway, name: string, { context, v
   client.setRequestHandler('elicitation/create', () => ({ action: 'accept' as const, content: {} }));
   await client.connect(
     new StreamableHTTPClientTransport(new URL(`${gateway.publicUrl}/mcp/${name}`), {
-      requestInit: { headers: { authorization: `Bearer ${adminToken}` } },
+      requestInit: { headers: { authorization: `Bearer ${token}` } },
     }),
   );
   const has = client.getServerCapabilities() ?? {};
-  const attempt = (work: Promise<unknown>): Promise<unknown> => work.catch(() => undefined);
+  const attempt = (work: Promise<unknown>): Promise<unknown> => work.catch(onError);
   if (has.tools) {
     const { tools } = await client.listTools();
     const first = (tools.find(({ name: tool }) => tool === 'json_schema_2020_12_tool') ?? tools[0])?.inputSchema as Json;

@@ -1,0 +1,11 @@
+import type { SecretSources } from '../../store/secrets/references.ts';
+
+/** What the issuer needs to get credentials for MCP servers. */
+export type BackendsConfig = {
+  /** At least 32 characters: by which the gateway shows that it asks (`credentialKeyOf`). */
+  gatewayKey: string;
+  /** 32 bytes in base64: seals what people granted, and clients that were registered. */
+  grantKey: string;
+  /** Where references of secrets are looked up. */
+  secrets: SecretSources;
+};

@@ -1,0 +1,153 @@
+import type { JWK } from 'jose';
+import { type Configuration, clientCredentialsGrant, genericGrantRequest } from 'openid-client';
+import type { BackendCredential, CredentialRequest } from '../../schema/backend-credential.ts';
+import { isPlatformError, PlatformError } from '../../schema/errors.ts';
+import type { Database } from '../../store/database.ts';
+import { resolveSecret } from '../../store/secrets/references.ts';
+import type { AssertIdentity } from './assert-identity.ts';
+import type { BackendsConfig } from './backends-config.ts';
+import { configurationFor, declaredClient } from './client-configuration.ts';
+import type { Authorization, FindAuthorization } from './create-authorization-finder.ts';
+import { credentialOf, tokenFailure } from './credential-of.ts';
+import { tokenExchangeGrant } from './exchange-run-token.ts';
+import { type Caller, findCaller } from './find-caller.ts';
+import type { AgentDirectory } from './issuer-config.ts';
+import { findProtectedServer, isOfKind, type OfKind, type ProtectedServer, type TellCredentials } from './protected-server.ts';
+import { stateCaller } from './state-caller.ts';
+import type { GrantUse } from './use-grant.ts';
+import { wantedScopes } from './wanted-scopes.ts';
+
+const jwtBearerGrant = 'urn:ietf:params:oauth:grant-type:jwt-bearer';
+const jwtType = 'urn:ietf:params:oauth:token-type:jwt';
+const accessTokenType = 'urn:ietf:params:oauth:token-type:access_token';
+/** A secret is read again so often: whoever changes it changes it everywhere. */
+const staticLifetimeMs = 30_000;
+
+export type IssueParts = {
+  database: Database;
+  agents: AgentDirectory;
+  config: Pick<BackendsConfig, 'secrets'>;
+  issuerUrl: string;
+  signingKey: () => JWK;
+  findAuthorization: FindAuthorization;
+  tell: TellCredentials;
+  clock: () => Date;
+  /** Absent where no people log in. */
+  grants?: Pick<GrantUse, 'use'> | undefined;
+  assertIdentity?: AssertIdentity | undefined;
+};
+
+type Bound = OfKind<'clientCredentials'> | OfKind<'tokenExchange'> | OfKind<'idJag'>;
+type Asked = Pick<CredentialRequest, 'scopes' | 'metadataUrl' | 'isRefused'>;
+
+/**
+ * Makes what gets credentials for MCP servers, each for one server and one caller (or for the platform itself, where the server does not
+ * tell its callers apart).
+ * @throws {PlatformError} `credential_refused`, `server_drifted`, `not_permitted`, `not_found`, `secret_unavailable`, `server_unavailable`
+ */
+export const createCredentialIssuer = (parts: IssueParts) => {
+  const { database, agents, config, findAuthorization, tell, issuerUrl, clock } = parts;
+
+  const fromSecret = async (server: OfKind<'static'>): Promise<BackendCredential> => {
+    const { secret, header, scheme } = server.auth;
+    const value = await resolveSecret(secret, config.secrets);
+    if (/[^\x20-\x7e]/.test(value))
+      throw new PlatformError('secret_unavailable', `The secret of the MCP server ${server.name} is no text for a header.`);
+    await tell(server, 'True', 'StaticSecret', 'A static secret is sent, which says nothing of who calls; prefer another kind of `auth`.');
+    return { header: header.toLowerCase(), value: scheme === '' ? value : `${scheme} ${value}`, lifetimeMs: staticLifetimeMs };
+  };
+
+  /** Everything that a request to the bound token endpoint needs. */
+  const reach = async (server: Bound, { scopes, metadataUrl, isRefused }: Asked) => {
+    const found = await findAuthorization(server, { bound: server.auth.issuer, metadataUrl, isAnew: isRefused });
+    const client = await declaredClient(server.auth.client, found.metadata, config.secrets);
+    const wanted = wantedScopes(server, scopes, found.scopes);
+    return { found, wanted, configuration: configurationFor(found.metadata, client, found.fetch) };
+  };
+  const parametersOf = ({ resource }: Authorization, wanted: readonly string[]): Record<string, string> => ({
+    resource,
+    ...(wanted.length > 0 ? { scope: wanted.join(' ') } : {}),
+  });
+  const failing =
+    (server: ProtectedServer, configuration: Configuration) =>
+    (error: unknown): never => {
+      throw tokenFailure(server, configuration, error);
+    };
+
+  const forPlatform = async (server: Bound, asked: Asked): Promise<BackendCredential> => {
+    const { found, wanted, configuration } = await reach(server, asked);
+    const tokens = await clientCredentialsGrant(configuration, parametersOf(found, wanted)).catch(failing(server, configuration));
+    return credentialOf(server, tokens, { scopes: wanted });
+  };
+
+  const byExchange = async (
+    server: OfKind<'tokenExchange'>,
+    caller: Caller & { kind: 'person' },
+    asked: Asked,
+  ): Promise<BackendCredential> => {
+    const { found, wanted, configuration } = await reach(server, asked);
+    const { issuer } = found.metadata;
+    const subject = `${server.org}/${caller.person}`;
+    const statement = await stateCaller(
+      { issuerUrl, signingKey: parts.signingKey(), clock },
+      { subject, agentId: caller.agentId, audience: issuer },
+    );
+    const { audience } = server.auth;
+    const tokens = await genericGrantRequest(configuration, tokenExchangeGrant, {
+      ...parametersOf(found, wanted),
+      subject_token: statement,
+      subject_token_type: jwtType,
+      requested_token_type: accessTokenType,
+      ...(audience === undefined ? {} : { audience }),
+    }).catch(failing(server, configuration));
+    const isOurs = tokens.access_token === statement;
+    if (isOurs) throw new PlatformError('credential_refused', `The issuer of tokens for the MCP server ${server.name} gave ours back.`);
+    return credentialOf(server, tokens, { scopes: wanted, audiences: [found.resource, ...(audience === undefined ? [] : [audience])] });
+  };
+
+  const byAssertion = async (
+    server: OfKind<'idJag'>,
+    personId: string | undefined,
+    asked: Asked,
+    assertIdentity: AssertIdentity,
+  ): Promise<BackendCredential> => {
+    const { found, wanted, configuration } = await reach(server, asked);
+    const scope = wanted.length > 0 ? wanted.join(' ') : undefined;
+    const about = { audience: found.metadata.issuer, resource: found.resource, scope };
+    const assertion = await assertIdentity(server, personId, about);
+    const tokens = await genericGrantRequest(configuration, jwtBearerGrant, { ...parametersOf(found, wanted), assertion }).catch(
+      failing(server, configuration),
+    );
+    return credentialOf(server, tokens, { scopes: wanted, audiences: [found.resource] });
+  };
+
+  const issue = async (server: ProtectedServer, asked: CredentialRequest): Promise<BackendCredential> => {
+    if (isOfKind(server, 'static')) return fromSecret(server);
+    if (isOfKind(server, 'clientCredentials')) return forPlatform(server, asked);
+    const caller = await findCaller({ database, agents }, asked.principal, server);
+    if (isOfKind(server, 'tokenExchange'))
+      return caller.kind === 'service' ? forPlatform(server, asked) : byExchange(server, caller, asked);
+    if (isOfKind(server, 'userGrant') && parts.grants)
+      return parts.grants.use(server, caller.kind === 'person' ? caller.person : undefined, asked);
+    if (isOfKind(server, 'idJag') && parts.assertIdentity)
+      return byAssertion(server, caller.kind === 'person' ? caller.person : undefined, asked, parts.assertIdentity);
+    throw new PlatformError('credential_refused', `The MCP server ${server.name} has a kind of \`auth\` that this release does not know.`);
+  };
+
+  return async (asked: CredentialRequest): Promise<BackendCredential> => {
+    const { org, project, server: name, uid, generation } = asked;
+    const server = await findProtectedServer(database, { org, project, name });
+    // a credential of the new declaration must not go to the address of the old one
+    if (server.uid !== uid || server.generation !== generation)
+      throw new PlatformError('conflict', `The MCP server ${name} was declared anew; make the call again.`);
+    try {
+      const credential = await issue(server, asked);
+      if (server.auth.kind !== 'static') await tell(server, 'True', 'Issued', 'Its issuer gives tokens.');
+      return credential;
+    } catch (error) {
+      if (isPlatformError(error) && error.code === 'server_drifted') await tell(server, 'False', 'IssuerDrifted', error.detail);
+      throw error;
+    }
+  };
+};
+export type IssueCredential = ReturnType<typeof createCredentialIssuer>;

@@ -1,0 +1,80 @@
+import type { JWK } from 'jose';
+import type { Provider } from 'oidc-provider';
+import { PlatformError } from '../../schema/errors.ts';
+import type { AuditLog } from '../../store/audit-log.ts';
+import { createGrantStore } from '../../store/backend-grants.ts';
+import type { Database } from '../../store/database.ts';
+import { createAssertionStore } from '../../store/identity-assertions.ts';
+import { deriveContentKeys } from '../../store/secrets/seal.ts';
+import type { Logger } from '../../telemetry/logger.ts';
+import { createIdentityAsserter } from './assert-identity.ts';
+import type { BackendsConfig } from './backends-config.ts';
+import { createGrantBeginning } from './begin-grant.ts';
+import { connectRoutes } from './connect-routes.ts';
+import { createAuthorizationFinder } from './create-authorization-finder.ts';
+import { credentialRoutes } from './credential-routes.ts';
+import { createGrantEnd } from './finish-grant.ts';
+import { createGrantClients } from './grant-client.ts';
+import type { GuardedFetch } from './guarded-fetch.ts';
+import { createCredentialIssuer } from './issue-credential.ts';
+import type { AgentDirectory } from './issuer-config.ts';
+import { createAssertionKeeper, type KeepAssertion } from './keep-assertion.ts';
+import { keepGrants } from './keep-grants.ts';
+import { createCredentialTeller } from './protected-server.ts';
+import type { UpstreamLogin } from './upstream-login.ts';
+import { createGrantUse } from './use-grant.ts';
+
+const shortestKey = 32;
+
+/**
+ * Puts the part of the issuer that gets credentials for MCP servers on its provider: the gateway's requests, and the pages on which people
+ * connect servers.
+ * @param options.people - absent where nobody logs in: then there are no grants of people
+ * @returns how logins that began at those pages are taken, and what ends the upkeep of grants
+ */
+export const startBackends = (
+  provider: Provider,
+  config: BackendsConfig,
+  parts: {
+    database: Database;
+    agents: AgentDirectory;
+    guardedFetch: GuardedFetch;
+    issuerUrl: string;
+    signingKey: () => JWK;
+    people: { login: UpstreamLogin; cookieKey: string } | undefined;
+    clock: () => Date;
+    audit: Pick<AuditLog, 'append'> | undefined;
+    logger: Logger;
+  },
+) => {
+  const { database, guardedFetch, issuerUrl, people, clock, logger } = parts;
+  if (config.gatewayKey.length < shortestKey)
+    throw new PlatformError('input_invalid', 'The issuer cannot start: the key of the gateway is too short.');
+  const store = createGrantStore(database, deriveContentKeys(config.grantKey, 'grants'));
+  const findAuthorization = createAuthorizationFinder({ guardedFetch, clock });
+  const clients = createGrantClients({ store, secrets: config.secrets, issuerUrl });
+  const use = createGrantUse({ store, findAuthorization, clients, issuerUrl, clock, logger });
+  const tell = createCredentialTeller(database, clock);
+  const assertions = createAssertionStore(database, deriveContentKeys(config.grantKey, 'assertions'));
+  const assertIdentity = createIdentityAsserter({ database, store: assertions, secrets: config.secrets, clock });
+  const issue = createCredentialIssuer({
+    ...parts,
+    ...{ config, findAuthorization, tell },
+    ...(people ? { grants: use, assertIdentity } : {}),
+  });
+  provider.use(credentialRoutes({ gatewayKey: config.gatewayKey, issue, logger }));
+  if (!people) return { onLogin: undefined, close: async () => undefined };
+  const { middleware, onLogin } = connectRoutes({
+    ...{ database, store, issuerUrl, logger },
+    ...people,
+    beginning: createGrantBeginning({ database, findAuthorization, clients, guardedFetch, issuerUrl }),
+    finish: createGrantEnd({ database, store, findAuthorization, clients, issuerUrl, clock, audit: parts.audit }),
+  });
+  provider.use(middleware);
+  const upkeep = keepGrants({ database, store, assertions, use, logger });
+  return { onLogin, close: upkeep.close };
+};
+
+/** Keeps of logins what servers want assertions made of. */
+export const assertionKeeper = (database: Database, { grantKey }: BackendsConfig): KeepAssertion =>
+  createAssertionKeeper(database, createAssertionStore(database, deriveContentKeys(grantKey, 'assertions')));

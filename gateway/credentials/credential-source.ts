@@ -1,0 +1,123 @@
+import type { BackendCredential, CredentialRequest } from '../../schema/backend-credential.ts';
+import type { Challenge } from '../../schema/bearer-challenge.ts';
+import { isPlatformError, PlatformError } from '../../schema/errors.ts';
+import type { AskForCredential } from './credential-client.ts';
+
+/** A credential is not begun to be used so shortly before its end. */
+const marginMs = 5_000;
+/** From this part of its life on the next one is fetched, while it is still in use. */
+const renewAt = 0.75;
+/** For how long a refusal stands: whoever asks meanwhile gets the same, and nobody is asked. */
+const refusalMs = 1_000;
+/** What a server wants and does not take is not asked for again for so long. */
+const hopelessMs = 30_000;
+const mostRefusals = 100;
+
+export type Credential = Pick<BackendCredential, 'header' | 'value'>;
+
+/** The credential of one caller at one server. */
+export type CredentialSource = {
+  /** The one there is, at once. */
+  current(): Credential | undefined;
+  /** The one there is, or a new one. @throws {PlatformError} `grant_needed`, `credential_refused`, `server_drifted`, `server_unavailable`, … */
+  fresh(): Promise<Credential>;
+  /** Another one, after the server did not take `used`. Whoever comes with an older one gets the one that came after it. */
+  renew(used: Credential, challenge: Challenge): Promise<Credential>;
+  /** Says that the server does not take what can be had. */
+  giveUp(challenge: Challenge): PlatformError;
+  usedAt: number;
+};
+
+type Held = Credential & { renewsAt: number; endsAt: number };
+
+const keyOf = ({ isScopeMissing, scopes }: Challenge): string => `${isScopeMissing} ${[...scopes].sort().join(' ')}`;
+
+/**
+ * Holds one caller's credential at one server until shortly before its end. However many wait for it, it is asked for once.
+ * @param who - names server and caller
+ */
+export const createCredentialSource = (
+  who: Omit<CredentialRequest, 'scopes' | 'isRefused' | 'metadataUrl'>,
+  { ask, now }: { ask: AskForCredential; now: () => number },
+): CredentialSource => {
+  /** All that the server ever said that it needs: a token with fewer would be refused at the next other call (SEP-835). */
+  const scopes = new Set<string>();
+  let metadataUrl: string | undefined;
+  let held: Held | undefined;
+  let asking: Promise<Credential> | undefined;
+  let refusal: { error: PlatformError; until: number } | undefined;
+  /** What the server wanted and did not take, by what it wanted. */
+  const refusals = new Map<string, { error: PlatformError; until: number }>();
+
+  const fetchOne = async (isRefused: boolean): Promise<Credential> => {
+    try {
+      const { lifetimeMs, header, value } = await ask({
+        ...who,
+        scopes: [...scopes],
+        isRefused,
+        ...(metadataUrl === undefined ? {} : { metadataUrl }),
+      });
+      held = { header, value, renewsAt: now() + lifetimeMs * renewAt, endsAt: now() + lifetimeMs - Math.min(marginMs, lifetimeMs / 4) };
+      refusal = undefined;
+      return held;
+    } catch (error) {
+      if (isPlatformError(error)) refusal = { error, until: now() + refusalMs };
+      throw error;
+    }
+  };
+  const askOnce = (isRefused = false): Promise<Credential> => {
+    asking ??= fetchOne(isRefused).finally(() => {
+      asking = undefined;
+    });
+    return asking;
+  };
+
+  const source: CredentialSource = {
+    usedAt: now(),
+    current: () => {
+      source.usedAt = now();
+      if (!held || held.endsAt <= source.usedAt) return undefined;
+      // whoever comes now does not wait for the next one; where it fails, the next who needs it hears why
+      if (held.renewsAt <= source.usedAt && !asking && !(refusal && refusal.until > source.usedAt)) askOnce().catch(() => undefined);
+      return held;
+    },
+    fresh: async () => {
+      const known = source.current();
+      if (known) return known;
+      if (refusal && refusal.until > now()) throw refusal.error;
+      return askOnce();
+    },
+    renew: async (used, challenge) => {
+      const hopeless = refusals.get(keyOf(challenge));
+      if (hopeless && hopeless.until > now()) throw hopeless.error;
+      const news = challenge.scopes.filter((scope) => !scopes.has(scope));
+      metadataUrl = challenge.metadataUrl ?? metadataUrl;
+      // what is under way was asked for without them
+      if (asking && news.length > 0) await asking.catch(() => undefined);
+      if (held && held.value !== used.value && news.length === 0) return held;
+      for (const scope of news) scopes.add(scope);
+      // one that lacks a scope is still good for what needs less
+      if (!challenge.isScopeMissing) held = undefined;
+      try {
+        return await askOnce(true);
+      } catch (error) {
+        for (const scope of news) scopes.delete(scope);
+        throw error;
+      }
+    },
+    giveUp: (challenge) => {
+      const { isScopeMissing, scopes: wanted } = challenge;
+      const what = isScopeMissing
+        ? `wants the scopes ${wanted.join(' ') || '(it does not say which)'}, and does not take a token with them`
+        : 'does not take the credential that it was sent';
+      const error = new PlatformError('credential_refused', `The MCP server ${who.server} ${what}; whoever runs it can say why.`, {
+        facts: { wasSent: false },
+      });
+      if (!isScopeMissing) held = undefined;
+      if (refusals.size >= mostRefusals) refusals.clear();
+      refusals.set(keyOf(challenge), { error, until: now() + hopelessMs });
+      return error;
+    },
+  };
+  return source;
+};

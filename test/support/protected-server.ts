@@ -1,0 +1,98 @@
+import { once } from 'node:events';
+import { createServer, type IncomingHttpHeaders, request as send } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { buffer } from 'node:stream/consumers';
+import { createRemoteJWKSet, type JWTPayload, jwtVerify } from 'jose';
+import { startCountingServer } from './counting-server.ts';
+
+type Seen = { method: string; path: string; headers: IncomingHttpHeaders; body: string; claims?: JWTPayload };
+
+/**
+ * An MCP server that lets nobody in without a token of its own authorization server, for itself and no other, as RFC 9728 and RFC 6750 have
+ * it; all that comes over its wire is kept.
+ * @param options.needs - scopes that a call of a tool needs beyond a token
+ */
+export const startProtectedServer = async ({
+  issuer,
+  jwksUri,
+  needs = {},
+  scopes = ['tools.read'],
+}: {
+  issuer: string;
+  jwksUri: string;
+  needs?: Record<string, string>;
+  scopes?: string[];
+}) => {
+  const inner = await startCountingServer();
+  const seen: Seen[] = [];
+  const state = { issuers: [issuer], revoked: false };
+  let secret: string | undefined;
+  let keys = createRemoteJWKSet(new URL(jwksUri));
+
+  const claimsOf = async (authorization: string | undefined, resource: string): Promise<JWTPayload | undefined> => {
+    const token = /^Bearer (.+)$/.exec(authorization ?? '')?.[1];
+    if (token === undefined || state.revoked) return undefined;
+    if (token === secret) return {};
+    return jwtVerify(token, keys, { audience: resource }).then(
+      ({ payload }) => payload,
+      () => undefined,
+    );
+  };
+
+  const server = createServer(async (request, response) => {
+    const body = await buffer(request);
+    const { origin } = new URL(resourceUrl);
+    const path = request.url ?? '/';
+    const one: Seen = { method: request.method ?? '', path, headers: request.headers, body: body.toString('utf8') };
+    seen.push(one);
+    if (path === '/.well-known/oauth-protected-resource/mcp')
+      return void response
+        .writeHead(200, { 'content-type': 'application/json' })
+        .end(JSON.stringify({ resource: resourceUrl, authorization_servers: state.issuers, scopes_supported: scopes }));
+    if (path !== '/mcp') return void response.writeHead(404).end();
+    const where = `resource_metadata="${origin}/.well-known/oauth-protected-resource/mcp"`;
+    const claims = await claimsOf(request.headers.authorization, resourceUrl);
+    if (!claims) return void response.writeHead(401, { 'www-authenticate': `Bearer error="invalid_token", ${where}` }).end();
+    one.claims = claims;
+    const tool = /"method":"tools\/call"/.test(one.body) ? /"name":"(\w+)"/.exec(one.body)?.[1] : undefined;
+    const needed = tool === undefined ? undefined : needs[tool];
+    if (
+      needed !== undefined &&
+      !String(claims.scope ?? '')
+        .split(' ')
+        .includes(needed)
+    )
+      return void response.writeHead(403, { 'www-authenticate': `Bearer error="insufficient_scope", scope="${needed}", ${where}` }).end();
+    const passed = send(inner.url, { method: request.method, headers: request.headers }, (answer) => {
+      response.writeHead(answer.statusCode ?? 502, answer.headers);
+      answer.pipe(response);
+    });
+    response.once('close', () => passed.destroy());
+    passed.once('error', () => response.destroy());
+    passed.end(body);
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const resourceUrl = `http://127.0.0.1:${(server.address() as AddressInfo).port}/mcp`;
+
+  return {
+    url: resourceUrl,
+    inner,
+    /** Every request, newest last. */
+    seen,
+    /** What can be spoiled: the issuers that it names, and whether it takes any token. */
+    state,
+    trust: (uri: string): void => {
+      keys = createRemoteJWKSet(new URL(uri));
+    },
+    /** Takes this too. */
+    acceptsSecret: (value: string): void => {
+      secret = value;
+    },
+    close: async () => {
+      server.close();
+      server.closeAllConnections();
+      await inner.close();
+    },
+  };
+};
+export type ProtectedServer = Awaited<ReturnType<typeof startProtectedServer>>;
