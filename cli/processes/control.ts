@@ -38,8 +38,12 @@ export const startControlProcess = async (config: ProcessConfigs['control'], log
   const unknownCallers = createRefusalCounter({ write: (events) => audit.append(database, events), newDecisionId });
   const policy = await createApiPolicy({ database, verifyPolicies: createPolicyVerifier(policyPublicKey(config.policySecret)), logger });
   const stores = openSecretStores(config.secretStores, lookupKeychain);
-  const { people } = config.issuer;
-  const issuerConfig = { ...config.issuer, ...(people ? { people: { ...people, secrets: { ...people.secrets, stores } } } : {}) };
+  const { people, backends } = config.issuer;
+  const issuerConfig = {
+    ...config.issuer,
+    ...(people ? { people: { ...people, secrets: { ...people.secrets, stores } } } : {}),
+    ...(backends ? { backends: { ...backends, secrets: { ...backends.secrets, stores } } } : {}),
+  };
   const issuer = await startIssuer(issuerConfig, {
     agents: createAgentDirectory(database),
     audit,

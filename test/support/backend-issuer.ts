@@ -48,7 +48,12 @@ export const startBackendIssuer = async ({
         client_secret: backendClient.secret,
         redirect_uris: redirectUris,
         response_types: redirectUris.length > 0 ? ['code'] : [],
-        grant_types: ['client_credentials', tokenExchange, jwtBearer, ...(redirectUris.length > 0 ? ['authorization_code', 'refresh_token'] : [])],
+        grant_types: [
+          'client_credentials',
+          tokenExchange,
+          jwtBearer,
+          ...(redirectUris.length > 0 ? ['authorization_code', 'refresh_token'] : []),
+        ],
         token_endpoint_auth_method: 'client_secret_basic',
       },
     ],
@@ -143,13 +148,7 @@ export const startBackendIssuer = async ({
       });
       statements.push(payload);
       context.body = {
-        ...(await mint(
-          context,
-          String(payload.sub),
-          String(resource),
-          scope ?? '',
-          payload.act === undefined ? {} : { act: payload.act },
-        )),
+        ...(await mint(context, String(payload.sub), String(resource), scope ?? '', payload.act === undefined ? {} : { act: payload.act })),
         issued_token_type: 'urn:ietf:params:oauth:token-type:access_token',
       };
     },
