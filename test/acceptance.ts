@@ -197,6 +197,12 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/store/audit-refusals.test.ts › refusals are one row for each source and minute',
   },
   {
+    id: 'P19',
+    clause: 'c',
+    text: 'The row of a call says by which kind of credential the server knew who called; a static secret is flagged there.',
+    test: 'test/gateway/backend-credentials.test.ts › other kinds › a static secret is shown as one, in the declaration’s condition and in each row, and does not go to open-world tools',
+  },
+  {
     id: 'P20',
     clause: 'a',
     text: 'One trace joins client, gateway and backend, by headers and by `_meta`: the span of the gateway is the parent of the backend’s.',
@@ -921,6 +927,12 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/control/people-attacks.test.ts › a token › without the scope is refused with 403, and the challenge names the scope',
   },
   {
+    id: 'GW-24',
+    clause: 'd',
+    text: 'What is sent to a protected server, and to its authorization server, holds nothing of the inbound token; no log does.',
+    test: 'test/gateway/backend-credentials.test.ts › token exchange › the server behind sees a token for itself alone, with the same person, and nothing of the inbound one',
+  },
+  {
     id: 'GW-25',
     clause: 'a',
     text: 'A tool whose description changed after its approval is hidden and denied until a person approves it again.',
@@ -1342,5 +1354,41 @@ export const acceptance: readonly AcceptanceEntry[] = [
     text: 'A model that answers prose, cut JSON or an unknown tool is asked again at most twice, then a person is left with it.',
     threshold: '≤ 2 repairs',
     test: 'test/full/e2e/survey-stories.test.ts › a model that misbehaves › that answers prose is asked again twice, then its agent is parked; the fleet goes on and ends as partial',
+  },
+  {
+    id: 'SEC-6',
+    clause: 'a',
+    text: 'A server whose metadata names another issuer than the declared one gets nothing, nor does that issuer; the server is marked as drifted.',
+    test: 'test/gateway/backend-credentials.test.ts › an issuer that changes › a server that names another issuer: nothing goes there, and the server is marked as drifted',
+  },
+  {
+    id: 'SEC-6',
+    clause: 'b',
+    text: 'Metadata of an issuer that calls itself by another name is dropped, and the stored secret is not sent.',
+    test: 'test/gateway/backend-credentials.test.ts › an issuer that changes › metadata of an issuer that calls itself otherwise is dropped, and the stored secret not sent',
+  },
+  {
+    id: 'SEC-6',
+    clause: 'c',
+    text: 'What a person granted at one issuer does not go to another one that the server names later.',
+    test: 'test/control/user-grants.test.ts › answers that are not to be believed › a server that names another issuer gets nothing of a grant, nor does that issuer',
+  },
+  {
+    id: 'P12',
+    clause: 'a',
+    text: 'After a token exchange the server sees a token for its own audience, with the same person.',
+    test: 'test/gateway/backend-credentials.test.ts › token exchange › the server behind sees a token for itself alone, with the same person, and nothing of the inbound one',
+  },
+  {
+    id: 'P13',
+    clause: 'a',
+    text: 'A call of an agent shows the server the person and the agent that acts for them, and so does its row.',
+    test: 'test/gateway/backend-credentials.test.ts › token exchange › what is stated names the person and the agent that acts for them, for that issuer alone and for a minute',
+  },
+  {
+    id: 'P14',
+    clause: 'a',
+    text: 'A token for a server with more scopes than were asked for is not taken.',
+    test: 'test/gateway/backend-credentials.test.ts › token exchange › an issuer that gives more scopes than were asked for, or another audience, is not taken at its word',
   },
 ];

@@ -37,14 +37,18 @@ export const startControlProcess = async (config: ProcessConfigs['control'], log
   const sink = checkpointFile(config.checkpointFile);
   const unknownCallers = createRefusalCounter({ write: (events) => audit.append(database, events), newDecisionId });
   const stores = openSecretStores(config.secretStores, lookupKeychain);
-  const { people } = config.issuer;
-  const issuerConfig = { ...config.issuer, ...(people ? { people: { ...people, secrets: { ...people.secrets, stores } } } : {}) };
   const policy = await createApiPolicy({
     database,
     profile: config.api.profile,
     verifyPolicies: createPolicyVerifier(policyPublicKey(config.policySecret)),
     logger,
   });
+  const { people, backends } = config.issuer;
+  const issuerConfig = {
+    ...config.issuer,
+    ...(people ? { people: { ...people, secrets: { ...people.secrets, stores } } } : {}),
+    ...(backends ? { backends: { ...backends, secrets: { ...backends.secrets, stores } } } : {}),
+  };
   const issuer = await startIssuer(issuerConfig, {
     agents: createAgentDirectory(database),
     audit,

@@ -45,7 +45,15 @@ export const createIdentityAsserter = ({
     const before = known.get(key);
     if (before && before.until > clock().getTime()) return before.configuration;
     const { issuer, clientId, clientSecret } = provider.spec;
-    const secret = clientSecret && (await resolveSecret(clientSecret, secrets));
+    const secret =
+      clientSecret &&
+      (await resolveSecret(clientSecret, secrets, {
+        org,
+        project,
+        kind: 'IdentityProvider',
+        name: auth.identityProvider,
+        field: 'clientSecret',
+      }));
     const configuration = discovery(new URL(issuer), clientId, secret, secret === undefined ? None() : undefined, {
       timeout: answerWithinSeconds,
       ...(new URL(issuer).protocol === 'http:' ? { execute: [allowInsecureRequests] } : {}),

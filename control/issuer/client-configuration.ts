@@ -13,6 +13,7 @@ import { PlatformError } from '../../schema/errors.ts';
 import type { BackendClient } from '../../schema/resources/server-auth.ts';
 import { resolveSecret, type SecretSources } from '../../store/secrets/references.ts';
 import { type BackendFetch, isSafePlace } from './backend-fetch.ts';
+import { type ProtectedServer, secretOwnerOf } from './protected-server.ts';
 
 const answerWithinSeconds = 10;
 
@@ -41,16 +42,21 @@ export const authBySecret = (method: string, secret: string | undefined): Client
 };
 
 /** @throws {PlatformError} `secret_unavailable` */
-export const declaredClient = async (client: BackendClient, metadata: ServerMetadata, secrets: SecretSources): Promise<ClientFacts> => {
+export const declaredClient = async (
+  server: ProtectedServer,
+  client: BackendClient,
+  metadata: ServerMetadata,
+  secrets: SecretSources,
+): Promise<ClientFacts> => {
   const { id, key, keyAlgorithm } = client;
   if (key !== undefined) {
-    const pem = await resolveSecret(key, secrets);
+    const pem = await resolveSecret(key, secrets, secretOwnerOf(server, 'auth.client.key'));
     const privateKey = await importPKCS8(pem, keyAlgorithm).catch((cause: unknown) => {
       throw new PlatformError('secret_unavailable', `The key of the client ${id} is no ${keyAlgorithm} key in PKCS #8.`, { cause });
     });
     return { id, method: 'private_key_jwt', auth: PrivateKeyJwt(privateKey) };
   }
-  const secret = client.secret && (await resolveSecret(client.secret, secrets));
+  const secret = client.secret && (await resolveSecret(client.secret, secrets, secretOwnerOf(server, 'auth.client.secret')));
   const method = client.method ?? (secret === undefined ? 'none' : methodFor(metadata));
   return { id, method, auth: authBySecret(method, secret) };
 };

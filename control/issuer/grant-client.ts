@@ -65,7 +65,7 @@ export const createGrantClients = ({ store, secrets, issuerUrl }: { store: Grant
   /** @param options.registers - whether a client may be registered now: where somebody is about to be sent there */
   return async (server: OfKind<'userGrant'>, found: Authorization, { registers }: { registers: boolean }): Promise<ClientFacts> => {
     const { metadata } = found;
-    if (server.auth.client) return declaredClient(server.auth.client, metadata, secrets);
+    if (server.auth.client) return declaredClient(server, server.auth.client, metadata, secrets);
     if (metadata.client_id_metadata_document_supported === true && issuerUrl.startsWith('https:'))
       return { id: `${issuerUrl}${connectClientPath}`, method: 'none', auth: authBySecret('none', undefined) };
     const known = RegistrationSchema.safeParse(await store.findClient({ ...server, server: server.name }, metadata.issuer));

@@ -3,7 +3,7 @@ import { type Configuration, clientCredentialsGrant, genericGrantRequest } from 
 import type { BackendCredential, CredentialRequest } from '../../schema/backend-credential.ts';
 import { isPlatformError, PlatformError } from '../../schema/errors.ts';
 import type { Database } from '../../store/database.ts';
-import { resolveSecret } from '../../store/secrets/references.ts';
+import { forgetSecret, resolveSecret } from '../../store/secrets/references.ts';
 import type { AssertIdentity } from './assert-identity.ts';
 import type { BackendsConfig } from './backends-config.ts';
 import { configurationFor, declaredClient } from './client-configuration.ts';
@@ -12,7 +12,14 @@ import { credentialOf, tokenFailure } from './credential-of.ts';
 import { tokenExchangeGrant } from './exchange-run-token.ts';
 import { type Caller, findCaller } from './find-caller.ts';
 import type { AgentDirectory } from './issuer-config.ts';
-import { findProtectedServer, isOfKind, type OfKind, type ProtectedServer, type TellCredentials } from './protected-server.ts';
+import {
+  findProtectedServer,
+  isOfKind,
+  type OfKind,
+  type ProtectedServer,
+  secretOwnerOf,
+  type TellCredentials,
+} from './protected-server.ts';
 import { stateCaller } from './state-caller.ts';
 import type { GrantUse } from './use-grant.ts';
 import { wantedScopes } from './wanted-scopes.ts';
@@ -48,9 +55,12 @@ type Asked = Pick<CredentialRequest, 'scopes' | 'metadataUrl' | 'isRefused'>;
 export const createCredentialIssuer = (parts: IssueParts) => {
   const { database, agents, config, findAuthorization, tell, issuerUrl, clock } = parts;
 
-  const fromSecret = async (server: OfKind<'static'>): Promise<BackendCredential> => {
+  const fromSecret = async (server: OfKind<'static'>, isRefused: boolean): Promise<BackendCredential> => {
     const { secret, header, scheme } = server.auth;
-    const value = await resolveSecret(secret, config.secrets);
+    const owner = secretOwnerOf(server, 'auth.secret');
+    // it may have been changed where it is kept
+    if (isRefused) forgetSecret(secret, config.secrets, owner);
+    const value = await resolveSecret(secret, config.secrets, owner);
     if (/[^\x20-\x7e]/.test(value))
       throw new PlatformError('secret_unavailable', `The secret of the MCP server ${server.name} is no text for a header.`);
     await tell(server, 'True', 'StaticSecret', 'A static secret is sent, which says nothing of who calls; prefer another kind of `auth`.');
@@ -60,7 +70,7 @@ export const createCredentialIssuer = (parts: IssueParts) => {
   /** Everything that a request to the bound token endpoint needs. */
   const reach = async (server: Bound, { scopes, metadataUrl, isRefused }: Asked) => {
     const found = await findAuthorization(server, { bound: server.auth.issuer, metadataUrl, isAnew: isRefused });
-    const client = await declaredClient(server.auth.client, found.metadata, config.secrets);
+    const client = await declaredClient(server, server.auth.client, found.metadata, config.secrets);
     const wanted = wantedScopes(server, scopes, found.scopes);
     return { found, wanted, configuration: configurationFor(found.metadata, client, found.fetch) };
   };
@@ -122,7 +132,7 @@ export const createCredentialIssuer = (parts: IssueParts) => {
   };
 
   const issue = async (server: ProtectedServer, asked: CredentialRequest): Promise<BackendCredential> => {
-    if (isOfKind(server, 'static')) return fromSecret(server);
+    if (isOfKind(server, 'static')) return fromSecret(server, asked.isRefused);
     if (isOfKind(server, 'clientCredentials')) return forPlatform(server, asked);
     const caller = await findCaller({ database, agents }, asked.principal, server);
     if (isOfKind(server, 'tokenExchange'))

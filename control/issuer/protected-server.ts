@@ -4,6 +4,7 @@ import type { StoredResource } from '../../schema/resource.ts';
 import type { ServerAuth } from '../../schema/resources/server-auth.ts';
 import type { Database } from '../../store/database.ts';
 import { findResource, setCondition } from '../../store/resources.ts';
+import type { SecretOwner } from '../../store/secrets/secret-owner.ts';
 
 /** An MCP server by URL that is sent a credential, as it is declared now. */
 export type ProtectedServer<Auth extends ServerAuth = Exclude<ServerAuth, { kind: 'none' }>> = Tenancy & {
@@ -17,6 +18,12 @@ export type OfKind<Kind extends ServerAuth['kind']> = ProtectedServer<Extract<Se
 
 export const isOfKind = <Kind extends ServerAuth['kind']>(server: ProtectedServer, kind: Kind): server is OfKind<Kind> & ProtectedServer =>
   server.auth.kind === kind;
+
+/** Who refers to a secret of the server's. */
+export const secretOwnerOf = ({ org, project, name }: ProtectedServer, field: string): SecretOwner => ({
+  ...{ org, project, name, field },
+  kind: 'McpServer',
+});
 
 const protectedBy = ({ metadata, spec, uid, generation }: StoredResource<'McpServer'>): ProtectedServer | undefined => {
   if (!('url' in spec) || spec.auth === undefined || spec.auth.kind === 'none') return undefined;

@@ -39,7 +39,12 @@ const tooMany: RpcError = {
 export const inRounds = async (request: ClientRequest, work: Work, handsOver: () => boolean): Promise<Reply> => {
   let current = request;
   for (let made = 1; ; made += 1) {
-    const reply = await work(current).catch((error: unknown) => visitForGrant(current, error));
+    let reply: Reply;
+    try {
+      reply = await work(current);
+    } catch (error) {
+      reply = visitForGrant(current, error);
+    }
     if (reply.kind === 'error' || !isInputRequired(reply.result) || handsOver()) return reply;
     if (made > maxRounds) return { kind: 'error', error: tooMany };
     const { inputRequests, round } = reply.result;

@@ -80,7 +80,7 @@ export const startCompanyIdp = async (redirectUri: string) => {
         .setJti(crypto.randomUUID())
         .setIssuedAt()
         .setExpirationTime('2m')
-        .sign(await importJWK(key, 'RS256'));
+        .sign(await importJWK(key as never, 'RS256'));
       assertions.push(assertion);
       context.body = {
         access_token: assertion,
