@@ -54,6 +54,9 @@ export const PersonTokenClaimsSchema = z
     act: z.undefined().optional(),
     /** Space-separated; absent when the person granted nothing of this audience. */
     scope: z.string().max(512).default(''),
+    /** When the person proved who they are, in seconds since 1970, and how (OpenID Connect Core §2). */
+    auth_time: z.int().min(0).optional(),
+    acr: z.string().max(256).optional(),
   })
   .refine(livesAtMost(personTokenLifetimeSeconds))
   .refine(isOfOrg)

@@ -3,8 +3,19 @@ import { and, eq, gt, inArray, isNull, or, sql } from 'drizzle-orm';
 import { issuerRecords, orgs, people, personTokens } from '../schema/tables/tables.ts';
 import { type Database, guarded } from './database.ts';
 
-/** A person as policies see them. */
-export type Person = { org: string; id: string; groups: string[]; roles: string[]; disabled: boolean; stamp: string };
+/**
+ * A person as policies see them. `login` says how old it is and how well it proved who they are (0 not at all, 1 by one thing, 2 by two or
+ * more); missing where nothing is known of one.
+ */
+export type Person = {
+  org: string;
+  id: string;
+  groups: string[];
+  roles: string[];
+  disabled: boolean;
+  stamp: string;
+  login?: { ageSeconds: number; level: number };
+};
 
 const hashOf = (token: string): string => createHash('sha256').update(token).digest('hex');
 
@@ -75,7 +86,7 @@ export const findPersonBySession = (
     const [row] = await database
       .select({
         ...whoIs,
-        stamp: sql<string>`'login'`,
+        stamp: sql<string>`coalesce(${issuerRecords.payload}->>'stamp', 'login')`,
         expiresAt: issuerRecords.expiresAt,
       })
       .from(issuerRecords)

@@ -31,6 +31,9 @@ export const approvalKeyOf = (gatewayKey: string): string => deriveContentKeys(g
 /** The keys of approvals out of the gateway's own key, or in the api out of the shared one: `deriveContentKeys(shared, 'approvals')`. */
 export const approvalKeysOf = (gatewayKey: string): ContentKeys => deriveContentKeys(approvalKeyOf(gatewayKey), 'approvals');
 
+/** The key that private keys of the issuer are sealed with, made from a secret that the control plane alone has. @returns 32 bytes in base64 */
+export const signingKeysSealOf = (secret: string): string => derive(Buffer.from(secret), 'signing-keys/seal').toString('base64');
+
 /** Encrypts with AES-256-GCM; `context` (tenant and place) is authenticated, so a row moved elsewhere does not open. */
 export const seal = (keys: ContentKeys, plain: Buffer, context: string): Buffer => {
   const nonce = randomBytes(nonceBytes);

@@ -6,10 +6,12 @@ import { startApi } from '../../control/api/start-api.ts';
 import type { GuardedFetch } from '../../control/issuer/guarded-fetch.ts';
 import { makeSigningKey } from '../../control/issuer/make-signing-key.ts';
 import { commandLineClientId, type PeopleConfig } from '../../control/issuer/people-config.ts';
+import { rotateSigningKeys } from '../../control/issuer/rotate-signing-keys.ts';
 import { startIssuer } from '../../control/issuer/start-issuer.ts';
 import { createRefusalCounter } from '../../store/audit-refusals.ts';
 import { createContentStore } from '../../store/contents.ts';
 import { deriveContentKeys } from '../../store/secrets/seal.ts';
+import { watchRefusedKeys } from '../../store/watch-refused-keys.ts';
 import { approvalKeys } from './ask-approval.ts';
 import { openAuditLog } from './audit-log.ts';
 import { type Browser, createBrowser, type Page } from './browser.ts';
@@ -17,6 +19,12 @@ import { companyClient, startCompanyIdp } from './company-idp.ts';
 import { recordingTemporal } from './running-api.ts';
 import { startRunningGateway } from './running-gateway.ts';
 import { agentId, runningAgent } from './running-issuer.ts';
+
+/** 32 bytes that seal the keys of the issuer. */
+export const sealingKey = Buffer.alloc(32, 9).toString('base64');
+
+/** Of a machine client that a test declares with `{ env: 'MACHINE_SECRET' }`. */
+export const machineSecret = 'the-secret-of-a-machine-client-0123456789';
 
 const secretVariable = 'COMPANY_CLIENT_SECRET';
 
@@ -38,7 +46,9 @@ export const companyProvider = (issuer: string, changes: object = {}) => ({
  * The real gateway, issuer and api on one database, and a company's identity provider that is independent of them. `request` begins a
  * login as a client does; `logIn` plays it through.
  */
-export const startRunningPeople = async (options: { people?: Partial<PeopleConfig>; guardedFetch?: GuardedFetch } = {}) => {
+export const startRunningPeople = async (
+  options: { people?: Partial<PeopleConfig>; guardedFetch?: GuardedFetch; rotatesKeys?: boolean } = {},
+) => {
   const issuerPort = await freePort();
   const apiPort = await freePort();
   const issuerUrl = `http://127.0.0.1:${issuerPort}`;
@@ -62,11 +72,14 @@ export const startRunningPeople = async (options: { people?: Partial<PeopleConfi
     cookieKey: 'a-key-for-cookies-of-at-least-32-characters',
     allowsRegistration: false,
     allowsLoopbackClients: false,
-    secrets: { environment: { [secretVariable]: companyClient.secret } },
+    secrets: { environment: { [secretVariable]: companyClient.secret, MACHINE_SECRET: machineSecret } },
     ...options.people,
   };
   const { database } = gateway;
   const audit = openAuditLog(database);
+  const unknownCallers = createRefusalCounter({ write: (events) => audit.append(database, events), newDecisionId: () => 'dec_unknown' });
+  const rotatingKeys = options.rotatesKeys ? await rotateSigningKeys({ database, sealingKey, logger, pollMs: 100 }) : undefined;
+  const refusedKeys = await watchRefusedKeys({ database, logger });
   const issuer = await startIssuer(
     {
       port: issuerPort,
@@ -79,6 +92,9 @@ export const startRunningPeople = async (options: { people?: Partial<PeopleConfi
     {
       agents: { findForToken: async (id) => (id === agentId ? runningAgent : undefined) },
       database,
+      audit,
+      unknownCallers,
+      rotatingKeys,
       ...(options.guardedFetch ? { guardedFetch: options.guardedFetch } : {}),
       logger,
     },
@@ -95,7 +111,7 @@ export const startRunningPeople = async (options: { people?: Partial<PeopleConfi
     {
       database,
       audit,
-      unknownCallers: createRefusalCounter({ write: (events) => audit.append(database, events), newDecisionId: () => 'dec_unknown' }),
+      unknownCallers,
       verifyAudit: () => Promise.reject(new Error('no test of logins verifies the audit')),
       approvalKeys,
       contentStore: createContentStore(database, deriveContentKeys(Buffer.alloc(32, 7).toString('base64'), 'content')),
@@ -105,6 +121,7 @@ export const startRunningPeople = async (options: { people?: Partial<PeopleConfi
       signPolicies: () => 'signed',
       logger,
       clock: () => new Date(),
+      refusedKeys,
     },
   );
 
@@ -208,6 +225,7 @@ export const startRunningPeople = async (options: { people?: Partial<PeopleConfi
     gateway,
     database,
     signingKeys,
+    rotatingKeys,
     logLines,
     request,
     token,
@@ -218,7 +236,7 @@ export const startRunningPeople = async (options: { people?: Partial<PeopleConfi
     call,
     askApi,
     close: async () => {
-      await Promise.all([api.close(), issuer.close()]);
+      await Promise.all([api.close(), issuer.close(), rotatingKeys?.close(), refusedKeys.close()]);
       await gateway.close();
       await company.close();
     },
