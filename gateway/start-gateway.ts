@@ -12,6 +12,7 @@ import { createRateWindows } from '../store/rate-windows.ts';
 import { createPolicyVerifier } from '../store/secrets/policy-signature.ts';
 import { approvalKeysOf, credentialKeyOf, deriveContentKeys } from '../store/secrets/seal.ts';
 import { type KeychainLookup, openSecretStores } from '../store/secrets/secret-stores.ts';
+import { watchRefusedKeys } from '../store/watch-refused-keys.ts';
 import { createLogger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/process-metrics.ts';
 import type { Tracing } from '../telemetry/tracing.ts';
@@ -65,6 +66,7 @@ export const startGateway = async (
   const rates = keepRates({ take: createRateWindows(database) });
   view.onDeclared(rates.take);
   const releaseLock = await keepInstanceLock(database, instance);
+  const refusedKeys = await watchRefusedKeys({ database, logger });
 
   const log = createAuditLog({ database, process: 'gateway', key: config.auditKey });
   const audit = createAuditWriter({ database, log, logger });
@@ -91,7 +93,7 @@ export const startGateway = async (
     authenticate: createAuthenticator({
       database,
       profile: config.profile,
-      verifyAccessToken: createAccessTokenVerifier({ issuerUrl: config.issuerUrl, jwksUri: config.jwksUri }),
+      verifyAccessToken: createAccessTokenVerifier({ issuerUrl: config.issuerUrl, jwksUri: config.jwksUri, refusedKeys }),
       now,
     }),
     credentials: createCredentials({
@@ -136,6 +138,7 @@ export const startGateway = async (
       await hooks.close();
       await view.close();
       await brake.close();
+      await refusedKeys.close();
       await context.unknownCallers.close();
       await context.operations.close();
       await Promise.all([context.audit.close(), decisionFacts.drained()]);

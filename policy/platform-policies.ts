@@ -30,7 +30,7 @@ forbid (principal is Quarterdeck::Agent, action == Quarterdeck::Action::"exchang
 forbid (principal, action in [Quarterdeck::Action::"proposeFix", Quarterdeck::Action::"applyFix"], resource) unless { principal.project == resource.project };`,
   'platform/administrators-name-issuers': `@advice("Who may log in, where and with which clients, is an administrator's to say: an issuer can name anybody.")
 forbid (principal, action in [Quarterdeck::Action::"applyResource", Quarterdeck::Action::"deleteResource"], resource is Quarterdeck::Declared)
-when { ["IdentityProvider", "OAuthClient", "Person"].contains(resource.kind) } unless { principal in Quarterdeck::Role::"administrator" };`,
+when { ["IdentityProvider", "OAuthClient", "Person", "SigningKey"].contains(resource.kind) } unless { principal in Quarterdeck::Role::"administrator" };`,
   'platform/pinned-definition': `@advice("The tool's definition is not the approved one; a person has to look at the change (\`quarterdeck server pins diff\`) and accept it.")
 forbid (principal, action in [Quarterdeck::Action::"listTool", Quarterdeck::Action::"callTool"], resource)
 unless { resource.approvedHash != "" && resource.approvedHash == resource.currentHash };`,

@@ -10,7 +10,7 @@ const otherSources = 'others';
 export type UnknownCaller = {
   /** The address that the connection comes from; what a header says of it is the caller's own invention. */
   source: string | undefined;
-  /** What was asked for: `mcp`, `models` or `api`. */
+  /** What was asked for: `mcp`, `models`, `api` or `issuer`. */
   door: string;
   /** Code of the refusal. */
   code: string;

@@ -44,6 +44,23 @@ export const putIssuerRecord = (
       .onConflictDoUpdate({ target: [issuerRecords.model, issuerRecords.id], set: row });
   });
 
+/** Keeps a value until its time is over. @returns false when it is kept already: of two at the same moment one comes first */
+export const putIssuerRecordOnce = (
+  database: Database,
+  model: string,
+  value: string,
+  payload: Payload,
+  expiresAt: Date,
+): Promise<boolean> =>
+  guarded(async () => {
+    const made = await database
+      .insert(issuerRecords)
+      .values({ model, id: keyOf(model, value), payload: withoutKeys(payload), account: textIn(payload, 'accountId'), expiresAt })
+      .onConflictDoNothing()
+      .returning({ id: issuerRecords.id });
+    return made.length > 0;
+  });
+
 type By = { value: string } | { uid: string };
 
 /** @returns the payload, with `consumed` (seconds since the epoch) once it was used; undefined when there is none, or its time is over */

@@ -86,7 +86,7 @@ export const findPersonBySession = (
     const [row] = await database
       .select({
         ...whoIs,
-        stamp: sql<string>`'login'`,
+        stamp: sql<string>`coalesce(${issuerRecords.payload}->>'stamp', 'login')`,
         expiresAt: issuerRecords.expiresAt,
       })
       .from(issuerRecords)

@@ -14,7 +14,8 @@ export type Login = {
   username?: string | undefined;
   email?: string | undefined;
   name?: string | undefined;
-  groups: string[];
+  /** Undefined where this does not say them: those of the newest login stay. */
+  groups: string[] | undefined;
   /** Undefined where this issuer has no say in roles. */
   roles?: string[] | undefined;
 };
@@ -43,11 +44,21 @@ const idFor = ({ issuer, subject, username, email, name }: Login): string => {
 export const recordLogin = (database: Database, login: Login): Promise<string> =>
   guarded(() =>
     database.transaction(async (transaction) => {
-      const { org, issuer, subject, email = null, name = null, groups, roles } = login;
-      const facts = { email, name, groups, ...(roles === undefined ? {} : { roles }), lastLoginAt: sql`now()` };
+      const { org, issuer, subject, email, name, groups, roles } = login;
+      // what is not said stays as it was: a token that is exchanged says less than a login
+      const facts = {
+        ...(email === undefined ? {} : { email }),
+        ...(name === undefined ? {} : { name }),
+        ...(groups === undefined ? {} : { groups }),
+        ...(roles === undefined ? {} : { roles }),
+        lastLoginAt: sql`now()`,
+      };
       const isThem = and(eq(people.org, org), eq(people.issuer, issuer), eq(people.subject, subject));
       const [known] = await transaction.select().from(people).where(isThem).for('update');
-      if (known?.disabled) throw new PlatformError('not_permitted', 'This person is shut out of Quarterdeck; ask an administrator.');
+      if (known?.disabled)
+        throw new PlatformError('not_permitted', 'This person is shut out of Quarterdeck; ask an administrator.', {
+          facts: { org, person: known.id },
+        });
       if (known) {
         await transaction.update(people).set(facts).where(isThem);
         return known.id;

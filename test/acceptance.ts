@@ -1017,6 +1017,24 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/control/people-attacks.test.ts › a token › for a sibling virtual server, the models or the api, and none at all, is refused with the address of the metadata; no server is called',
   },
   {
+    id: 'SEC-2',
+    clause: 'a',
+    text: 'An assertion of an identity provider (ID-JAG) that is brought a second time within its life is answered invalid_grant, also by many at the same moment.',
+    test: 'test/control/inbound-tokens.test.ts › a company’s assertion for a client (ID-JAG) › is good once: its second use within its life is refused, and an alert is on record; the assertion is in no log',
+  },
+  {
+    id: 'SEC-2',
+    clause: 'b',
+    text: 'The second use leaves an alert in the audit; the assertion itself is in no log and no row.',
+    test: 'test/control/inbound-tokens.test.ts › a company’s assertion for a client (ID-JAG) › is good once: its second use within its life is refused, and an alert is on record; the assertion is in no log',
+  },
+  {
+    id: 'SEC-3',
+    clause: 'a',
+    text: 'An assertion for our issuer that names a resource of somebody else’s is answered invalid_grant.',
+    test: 'test/control/inbound-tokens.test.ts › a company’s assertion for a client (ID-JAG) › for us, with a resource that is not ours is refused',
+  },
+  {
     id: 'SEC-4',
     clause: 'a',
     text: '`Mcp-Name` of a safe tool before the body of another is answered 400 and −32020, the server hears nothing, and no allow is on record.',
@@ -1089,6 +1107,19 @@ export const acceptance: readonly AcceptanceEntry[] = [
     clause: 'f',
     text: 'A gateway that cannot be told what is halted lets nothing through.',
     test: 'test/gateway/halts.test.ts › who cannot be told what is halted is let through to nothing',
+  },
+  {
+    id: 'SEC-12',
+    clause: 'a',
+    text: 'The issuer’s signing key rotates while calls run, and no call fails, with tokens of the old key or the new one.',
+    threshold: '0 failed calls',
+    test: 'test/control/signing-keys.test.ts › while calls run › the key rotates and no call fails; the old one verifies for its window, and then is refused',
+  },
+  {
+    id: 'SEC-12',
+    clause: 'b',
+    text: 'What the old key signs is refused once its window is over, though it be fresh and correct in all else.',
+    test: 'test/control/signing-keys.test.ts › while calls run › the key rotates and no call fails; the old one verifies for its window, and then is refused',
   },
   {
     id: 'SEC-13',

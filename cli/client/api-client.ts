@@ -47,23 +47,41 @@ export type ApiClient = ReturnType<typeof createApiClient>;
 
 /**
  * Talks to the api as one person. Answers are trusted: they come from the same release.
- * @param options.token - asked before each request: one that was good may have ended meanwhile
+ * @param options.token - asked before each request: one that was good may have ended meanwhile; and again with one that was refused
  */
-export const createApiClient = ({ apiUrl, token, place }: { apiUrl: string; token: () => Promise<string>; place: string }) => {
+export const createApiClient = ({
+  apiUrl,
+  token,
+  place,
+}: {
+  apiUrl: string;
+  token: (refusedToken?: string) => Promise<string>;
+  place: string;
+}) => {
+  const send = (bearer: string, method: string, path: string, body: unknown, withinMs: number): Promise<Response> =>
+    fetch(`${apiUrl}/api/v1alpha1${path}`, {
+      method,
+      headers: { authorization: `Bearer ${bearer}`, ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      signal: AbortSignal.timeout(withinMs),
+      redirect: 'error', // a token goes where it was meant to go
+    });
+
   const request = async <T>(method: string, path: string, body?: unknown, withinMs = answerWithinMs): Promise<T> => {
     const bearer = await token();
     let response: Response;
     let text: string;
     try {
-      response = await fetch(`${apiUrl}/api/v1alpha1${path}`, {
-        method,
-        headers: { authorization: `Bearer ${bearer}`, ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
-        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-        signal: AbortSignal.timeout(withinMs),
-        redirect: 'error', // a token goes where it was meant to go
-      });
+      response = await send(bearer, method, path, body, withinMs);
       text = await response.text();
+      // the key that signed it may have been denied; a login has newer tokens
+      const newer = response.status === 401 ? await token(bearer) : bearer;
+      if (newer !== bearer) {
+        response = await send(newer, method, path, body, withinMs);
+        text = await response.text();
+      }
     } catch (error) {
+      if (error instanceof CliError) throw error;
       if (isConnectionLost(error)) throw noPlatform(place);
       throw new CliError(`The platform at ${apiUrl} does not answer`, {
         code: 'server_unavailable',

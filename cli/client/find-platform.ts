@@ -9,7 +9,7 @@ import { absolutePath } from './working-directory.ts';
  * @property apiUrl - origin that serves `/api/v1alpha1`
  * @property place - where it was found, as people are told
  * @property apiResource - the api as a protected resource
- * @property tokenFor - gives a token for a protected resource, renewed where need be
+ * @property tokenFor - gives a token for a protected resource, renewed where need be: its end is near, or it is the one that was refused
  */
 export type Platform = {
   url: string;
@@ -18,7 +18,7 @@ export type Platform = {
   modelsUrl: string;
   place: string;
   apiResource: string;
-  tokenFor(resource: string): Promise<string>;
+  tokenFor(resource: string, refusedToken?: string): Promise<string>;
 };
 export type PlatformOptions = { data?: string; as?: string };
 
@@ -57,7 +57,8 @@ export const findPlatform = (config: Config, { data, as }: PlatformOptions): Pla
       ...addresses,
       apiResource: login.apiResource,
       // loaded where there is a login: commands start quickly
-      tokenFor: async (resource) => (await import('../login/fresh-token.ts')).freshToken(config, login.url, resource),
+      tokenFor: async (resource, refusedToken) =>
+        (await import('../login/fresh-token.ts')).freshToken(config, login.url, resource, refusedToken),
     };
   const token = given ?? (isOwn ? person : undefined);
   if (token !== undefined) return { ...addresses, apiResource, tokenFor: async () => token };

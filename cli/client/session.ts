@@ -25,6 +25,6 @@ export const openSession = ({ org, project, ...options }: ConnectionOptions): Se
       throw usageError(`--${option} ${value} is not a name of lower-case letters, digits and hyphens`);
   const config = readConfig();
   const platform = findPlatform(config, options);
-  const api = createApiClient({ ...platform, token: () => platform.tokenFor(platform.apiResource) });
+  const api = createApiClient({ ...platform, token: (refusedToken) => platform.tokenFor(platform.apiResource, refusedToken) });
   return { config, platform, api, tenancy: { org, project }, path: `/${org}/${project}` };
 };

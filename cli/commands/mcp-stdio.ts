@@ -7,15 +7,15 @@ import { say } from '../output/talk.ts';
 
 const bridge = async (toolset: string | undefined, options: ConnectionOptions): Promise<void> => {
   const { tenancy, platform: first } = openSession(options);
-  const addressAt = async (platform: Platform) => {
+  const addressAt = async (platform: Platform, refusedToken?: string) => {
     const url = endpointUrl(platform, tenancy, toolset);
-    return { url, token: await platform.tokenFor(url) };
+    return { url, token: await platform.tokenFor(url, refusedToken) };
   };
   let known = await addressAt(first);
-  const findAddress = async () => {
+  const findAddress = async (refusedToken?: string) => {
     try {
       // a platform that was stopped and started has another token, and may have another port; a login's token is renewed
-      known = await addressAt(findPlatform(readConfig(), options));
+      known = await addressAt(findPlatform(readConfig(), options), refusedToken);
     } catch {
       // it is being started: what was known is tried until there is something newer
     }

@@ -4,8 +4,9 @@ import { withExamples } from '../output/command-help.ts';
 import { type Format, formatOption } from '../output/format-option.ts';
 import { renderTable } from '../output/table.ts';
 import { print } from '../output/talk.ts';
+import { formatAge } from '../output/units.ts';
 
-type Who = { org: string; id: string; groups: string[]; roles: string[]; stamp: string };
+type Who = { org: string; id: string; groups: string[]; roles: string[]; stamp: string; login?: { ageSeconds: number; level: number } };
 
 const whoami = async ({ format, ...connection }: ConnectionOptions & { format: Format }): Promise<void> => {
   const { api, platform } = openSession(connection);
@@ -14,8 +15,18 @@ const whoami = async ({ format, ...connection }: ConnectionOptions & { format: F
   if (format === 'name') return print(who.id);
   print(
     renderTable(
-      ['PERSON', 'ORG', 'ROLES', 'GROUPS', 'BY', 'PLATFORM'],
-      [[who.id, who.org, who.roles.join(','), who.groups.join(','), who.stamp, platform.url]],
+      ['PERSON', 'ORG', 'ROLES', 'GROUPS', 'BY', 'LOGGED IN', 'PLATFORM'],
+      [
+        [
+          who.id,
+          who.org,
+          who.roles.join(','),
+          who.groups.join(','),
+          who.stamp,
+          who.login ? `${formatAge(new Date(Date.now() - who.login.ageSeconds * 1000).toISOString(), new Date())} ago` : '',
+          platform.url,
+        ],
+      ],
     ),
   );
 };

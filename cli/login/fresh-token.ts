@@ -8,9 +8,9 @@ import { openIssuer } from './issuer-client.ts';
 /** A token that ends sooner is renewed first: what it is used for takes time too. */
 const spareMs = 30_000;
 
-const tokenIn = (login: Login, resource: string): string | undefined => {
+const tokenIn = (login: Login, resource: string, refusedToken: string | undefined): string | undefined => {
   const token = login.tokens[resource];
-  return token && token.expiresAt - spareMs > Date.now() ? token.accessToken : undefined;
+  return token && token.accessToken !== refusedToken && token.expiresAt - spareMs > Date.now() ? token.accessToken : undefined;
 };
 
 const loggedOut = (): CliError =>
@@ -36,9 +36,10 @@ const renew = async (config: Config, login: Login, resource: string): Promise<st
  * Gives a token of the login at a platform that is good for half a minute at least.
  * @param url - origin of the gateway
  * @param resource - what it is for; one of those that were asked for at the login
+ * @param refusedToken - one that was refused although its time was not over: it is not given again
  * @throws {CliError} when the login has ended, or was not for this resource
  */
-export const freshToken = async (config: Config, url: string, resource: string): Promise<string> => {
+export const freshToken = async (config: Config, url: string, resource: string, refusedToken?: string): Promise<string> => {
   const known = findLogin(config, url);
   if (known === undefined) throw loggedOut();
   if (!known.resources.includes(resource))
@@ -46,12 +47,12 @@ export const freshToken = async (config: Config, url: string, resource: string):
       code: 'not_authenticated',
       next: `log in for it too: quarterdeck login --resource ${resource}`,
     });
-  const token = tokenIn(known, resource);
+  const token = tokenIn(known, resource, refusedToken);
   if (token !== undefined) return token;
   return withCredentialsLock(config, async () => {
     // another command may have renewed it meanwhile
     const newest = findLogin(config, url);
     if (newest === undefined) throw loggedOut();
-    return tokenIn(newest, resource) ?? (await renew(config, newest, resource));
+    return tokenIn(newest, resource, refusedToken) ?? (await renew(config, newest, resource));
   });
 };

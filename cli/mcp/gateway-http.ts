@@ -25,9 +25,10 @@ const isJson = (headers: HttpAnswer['headers']): boolean => String(headers['cont
 
 /**
  * Sends HTTP requests to one endpoint of the gateway, without a time limit of its own: a call may take as long as it takes.
- * @param findAddress - asked before each request: a platform that was started anew may have another token
+ * @param findAddress - asked before each request: a platform that was started anew may have another token. With one that was refused it is
+ *   asked again: a login has newer ones
  */
-export const createGatewayHttp = (findAddress: () => GatewayAddress | Promise<GatewayAddress>) => {
+export const createGatewayHttp = (findAddress: (refusedToken?: string) => GatewayAddress | Promise<GatewayAddress>) => {
   const agent = new Agent({ headersTimeout: 0, bodyTimeout: 0, connect: { timeout: 5000 } });
 
   const sendTo = async (
@@ -67,7 +68,7 @@ export const createGatewayHttp = (findAddress: () => GatewayAddress | Promise<Ga
     const address = await findAddress();
     const answer = await sendTo(address, { method, headers, body, signal });
     if (answer.status !== 401) return answer;
-    const newer = await findAddress();
+    const newer = await findAddress(address.token);
     return newer.token === address.token && newer.url === address.url ? answer : sendTo(newer, { method, headers, body, signal });
   };
 

@@ -12,7 +12,10 @@ const mostLineBytes = 4 * 1024 * 1024;
  * Nothing but messages goes to stdout.
  * @param log - writes for people, to stderr
  */
-export const runStdio = async (findAddress: () => GatewayAddress | Promise<GatewayAddress>, log: (text: string) => void): Promise<void> => {
+export const runStdio = async (
+  findAddress: (refusedToken?: string) => GatewayAddress | Promise<GatewayAddress>,
+  log: (text: string) => void,
+): Promise<void> => {
   const { stdin, stdout } = process;
   let isGone = false;
   let last: Promise<unknown> = Promise.resolve();

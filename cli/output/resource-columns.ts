@@ -60,7 +60,10 @@ export const columnsOf = (resource: StoredResource): [head: string, cell: string
     case 'IdentityProvider':
       return [['ISSUER', resource.spec.issuer]];
     case 'OAuthClient':
-      return [['REDIRECTS', resource.spec.redirectUris.join(',')]];
+      return [
+        ['GRANTS', [...resource.spec.grants, ...(resource.spec.workloads.length > 0 ? ['workload'] : [])].join(',')],
+        ['REDIRECTS', resource.spec.redirectUris.join(',')],
+      ];
   }
 };
 

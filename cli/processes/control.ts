@@ -3,6 +3,7 @@ import { startApi } from '../../control/api/start-api.ts';
 import { createTemporalPort } from '../../control/api/temporal-port.ts';
 import { startController } from '../../control/controller/start-controller.ts';
 import { startDevIdp } from '../../control/dev-idp/start-dev-idp.ts';
+import { rotateSigningKeys } from '../../control/issuer/rotate-signing-keys.ts';
 import { startIssuer } from '../../control/issuer/start-issuer.ts';
 import { checkpointFile } from '../../store/audit-checkpoint-file.ts';
 import { createCheckpointer, keepCheckpoints } from '../../store/audit-checkpoints.ts';
@@ -15,6 +16,7 @@ import { closeDatabase, openDatabase } from '../../store/database.ts';
 import { createPolicySigner, createPolicyVerifier, policyPublicKey } from '../../store/secrets/policy-signature.ts';
 import { deriveContentKeys } from '../../store/secrets/seal.ts';
 import { openSecretStores } from '../../store/secrets/secret-stores.ts';
+import { watchRefusedKeys } from '../../store/watch-refused-keys.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import { createAgentDirectory } from './agent-directory.ts';
 import { createApiPolicy } from './api-policy.ts';
@@ -49,11 +51,20 @@ export const startControlProcess = async (config: ProcessConfigs['control'], log
     ...(people ? { people: { ...people, secrets: { ...people.secrets, stores } } } : {}),
     ...(backends ? { backends: { ...backends, secrets: { ...backends.secrets, stores } } } : {}),
   };
+  const rotatingKeys = await rotateSigningKeys({
+    database,
+    sealingKey: config.signingKeysSeal,
+    first: config.issuer.signingKeys[0],
+    logger: logger.child({ part: 'issuer' }),
+  });
+  const refusedKeys = await watchRefusedKeys({ database, logger });
   const issuer = await startIssuer(issuerConfig, {
     agents: createAgentDirectory(database),
     audit,
     database,
+    unknownCallers,
     logger: logger.child({ part: 'issuer' }),
+    rotatingKeys,
   });
   const devIdp =
     config.devIdp &&
@@ -71,6 +82,7 @@ export const startControlProcess = async (config: ProcessConfigs['control'], log
     signPolicies: createPolicySigner(config.policySecret),
     logger: logger.child({ part: 'api' }),
     clock,
+    refusedKeys,
   });
   const controller = startController({
     database,
@@ -90,6 +102,7 @@ export const startControlProcess = async (config: ProcessConfigs['control'], log
     close: async () => {
       await Promise.all([api.close(), issuer.close(), devIdp?.close(), controller.close()]);
       await stores.close();
+      await Promise.all([rotatingKeys.close(), refusedKeys.close()]);
       await unknownCallers.close();
       await audit.close().catch(() => undefined);
       await checkpoints.close();

@@ -25,6 +25,8 @@ export type ControlConfig = TemporalAddress & {
   policySecret: string;
   /** Vault and Kubernetes, where references of client secrets may lead to them. */
   secretStores: SecretStoreSettings;
+  /** 32 bytes in base64: seals the private keys of the issuer. No other process is told. */
+  signingKeysSeal: string;
   issuer: IssuerConfig;
   /** The login provider of this machine; absent in the profile `production`. */
   devIdp?: DevIdpConfig;

@@ -2,7 +2,6 @@ import { randomBytes } from 'node:crypto';
 import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { z } from 'zod';
-import { makeSigningKey } from '../../control/issuer/make-signing-key.ts';
 import { type AuditKeyJwk, makeAuditKey } from '../../store/audit-key.ts';
 import { cannotStart } from './cannot-start.ts';
 import type { DataFolder } from './data-folder.ts';
@@ -19,14 +18,14 @@ const InternalKeysSchema = z.object({
 /** Signs how far the audit had come (RFC 8037). */
 const AuditKeySchema = z.object({ kty: z.literal('OKP'), crv: z.literal('Ed25519'), x: z.string(), d: z.string() });
 
-const SigningKeysSchema = z.array(z.looseObject({ kty: z.string(), kid: z.string() })).min(1);
+const SigningKeysSchema = z.array(z.looseObject({ kty: z.string(), kid: z.string() }));
 
 export type Keys = {
   /** 32 bytes in base64: encrypts contents. */
   contentKey: string;
   /** 32 bytes in base64: seals outcomes of operations. */
   gatewayKey: string;
-  /** Private JWKs of the issuer; the first one signs. */
+  /** Private JWKs of the issuer from before they stood in the database; the first one signs there until its turn is over. */
   signingKeys: z.infer<typeof SigningKeysSchema>;
   /** Private JWK that signs checkpoints of the audit. */
   auditSigningKey: AuditKeyJwk;
@@ -43,14 +42,13 @@ const files = {
 const secret = (): string => randomBytes(32).toString('base64url');
 
 /** Made aside and renamed whole: after a kill there are all keys or none. */
-const makeKeys = async (folder: string): Promise<void> => {
+const makeKeys = (folder: string): void => {
   const unfinished = `${folder}.unfinished`;
   rmSync(unfinished, { recursive: true, force: true });
   mkdirSync(unfinished, { mode: 0o700 });
   const write = (name: string, text: string): void => writeFileSync(join(unfinished, name), `${text}\n`, { mode: 0o600 });
   write(files.content, randomBytes(32).toString('base64'));
   write(files.gateway, randomBytes(32).toString('base64'));
-  write(files.issuer, JSON.stringify([await makeSigningKey()]));
   write(files.audit, JSON.stringify(makeAuditKey()));
   const internal: z.infer<typeof InternalKeysSchema> = {
     gatewayToHost: secret(),
@@ -88,7 +86,7 @@ const unusable = (path: string, cause: unknown) =>
 export const loadKeys = async (folder: Pick<DataFolder, 'keys' | 'postgres' | 'checkpoints'>): Promise<Keys> => {
   if (!existsSync(folder.keys)) {
     if (existsSync(folder.postgres)) throw unusable(join(folder.keys, files.content), undefined);
-    await makeKeys(folder.keys);
+    makeKeys(folder.keys);
   }
   chmodSync(folder.keys, 0o700);
   addAuditKey(folder);
@@ -104,7 +102,7 @@ export const loadKeys = async (folder: Pick<DataFolder, 'keys' | 'postgres' | 'c
   return {
     contentKey: read(files.content, (text) => masterKey.parse(text)),
     gatewayKey: read(files.gateway, (text) => masterKey.parse(text)),
-    signingKeys: read(files.issuer, (text) => SigningKeysSchema.parse(JSON.parse(text))),
+    signingKeys: existsSync(join(folder.keys, files.issuer)) ? read(files.issuer, (text) => SigningKeysSchema.parse(JSON.parse(text))) : [],
     auditSigningKey: read(files.audit, (text) => AuditKeySchema.parse(JSON.parse(text))),
     internal: read(files.internal, (text) => InternalKeysSchema.parse(JSON.parse(text))),
   };

@@ -1,7 +1,7 @@
 import { homedir } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { policyPublicKey } from '../../store/secrets/policy-signature.ts';
-import { approvalKeyOf, credentialKeyOf, deriveKey } from '../../store/secrets/seal.ts';
+import { approvalKeyOf, credentialKeyOf, deriveKey, signingKeysSealOf } from '../../store/secrets/seal.ts';
 import type { ProcessConfigs, ProcessName } from '../processes/process-configs.ts';
 import { cacheFolder } from '../setup/cache-folder.mjs';
 import type { DataFolder } from './data-folder.ts';
@@ -81,6 +81,7 @@ const configsOf = (context: PartsContext): ProcessConfigs => {
       checkpointFile: folder.checkpoints,
       policySecret: internal.personTokens,
       secretStores: config.secretStores,
+      signingKeysSeal: signingKeysSealOf(internal.personTokens),
       issuer: {
         port: ports.issuer,
         issuerUrl,

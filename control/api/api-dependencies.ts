@@ -9,6 +9,7 @@ import type { ContentStore } from '../../store/contents.ts';
 import type { Database } from '../../store/database.ts';
 import type { Person } from '../../store/people.ts';
 import type { ContentKeys } from '../../store/secrets/seal.ts';
+import type { RefusedKeys } from '../../store/watch-refused-keys.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 
 export type ApiAction =
@@ -100,6 +101,8 @@ export type ApiDependencies = {
   signPolicies: (content: string) => string;
   logger: Logger;
   clock: () => Date;
+  /** Keys of the issuer that are refused. */
+  refusedKeys?: RefusedKeys;
 };
 
 export type ApiEnvironment = { Variables: { requestId: string; person: Person } };

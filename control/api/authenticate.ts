@@ -17,10 +17,16 @@ const sourceOf = (context: Context): string | undefined => (context.env as Parti
  * @throws {PlatformError} `not_authenticated`, `token_refused`, `scope_insufficient`, `server_unavailable`
  */
 export const authenticate = (
-  { database, audit, unknownCallers, clock }: Pick<ApiDependencies, 'database' | 'audit' | 'unknownCallers' | 'clock'>,
+  {
+    database,
+    audit,
+    unknownCallers,
+    clock,
+    refusedKeys,
+  }: Pick<ApiDependencies, 'database' | 'audit' | 'unknownCallers' | 'clock' | 'refusedKeys'>,
   { profile, publicUrl, issuer }: Pick<ApiConfig, 'profile' | 'publicUrl' | 'issuer'>,
 ): MiddlewareHandler<ApiEnvironment> => {
-  const verify = issuer && createPersonTokenVerifier({ database, issuer, audience: apiResourceOf(publicUrl), clock });
+  const verify = issuer && createPersonTokenVerifier({ database, issuer, audience: apiResourceOf(publicUrl), clock, refusedKeys });
   return async (context, next) => {
     const refuse = (error: PlatformError): PlatformError => {
       unknownCallers.count({ source: sourceOf(context), door: 'api', code: error.code });

@@ -17,6 +17,7 @@ import { refuseHalted } from './refuse-halted.ts';
 import { createErrorRenderer } from './render-error.ts';
 import { resourceRoutes } from './resource-routes.ts';
 import { runRoutes } from './run-routes.ts';
+import { signingKeyRoutes } from './signing-key-routes.ts';
 
 const maxBodyBytes = 4 * 1024 * 1024;
 
@@ -66,8 +67,8 @@ export const createApi = (config: ApiConfig, dependencies: ApiDependencies): Hon
     }),
   );
   versioned.get('/whoami', (context) => {
-    const { org, id, groups, roles, stamp } = context.get('person');
-    return context.json({ org, id, groups, roles, stamp });
+    const { org, id, groups, roles, stamp, login } = context.get('person');
+    return context.json({ org, id, groups, roles, stamp, login });
   });
   versioned.route('/', auditRoutes({ ...dependencies, permit }));
   versioned.route('/', resourceRoutes({ ...dependencies, permit }));
@@ -75,6 +76,7 @@ export const createApi = (config: ApiConfig, dependencies: ApiDependencies): Hon
   versioned.route('/', haltRoutes({ database, audit, permit }));
   versioned.route('/', pinRoutes(config, { ...dependencies, permit }));
   versioned.route('/', grantRoutes({ database, audit, permit }));
+  versioned.route('/', signingKeyRoutes({ database, audit, permit }));
   versioned.route('/', policyRoutes(config, { ...dependencies, permit }));
   versioned.route('/', runRoutes(config, { ...dependencies, permit }));
   versioned.route('/', approvalRoutes(config, { ...dependencies, permit }));

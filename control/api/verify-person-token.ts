@@ -3,10 +3,12 @@ import { hasScope, PersonTokenClaimsSchema, personTokenLifetimeSeconds } from '.
 import { PlatformError } from '../../schema/errors.ts';
 import type { Database } from '../../store/database.ts';
 import { findPersonBySession, type Person } from '../../store/people.ts';
+import type { RefusedKeys } from '../../store/watch-refused-keys.ts';
 import { loginLevel } from './login-level.ts';
 
 const clockSkewSeconds = 30;
 const keysTimeoutMs = 3_000;
+const keysMaxAgeMs = 60_000;
 /** For so long an unknown key is not asked for again. */
 const keysCooldownMs = 5_000;
 
@@ -22,6 +24,7 @@ const isUnavailable = (error: unknown): boolean =>
  * ended, or whose person was disabled, is refused at once.
  * @param options.issuer - its URL, and where it publishes its keys
  * @param options.audience - the api as a protected resource
+ * @param options.refusedKeys - keys of the issuer whose time is over, or that were denied
  * @throws {PlatformError} `token_refused`, `scope_insufficient`; `server_unavailable` (retryable) when the issuer does not answer
  */
 export const createPersonTokenVerifier = ({
@@ -29,13 +32,16 @@ export const createPersonTokenVerifier = ({
   issuer: { issuerUrl, jwksUri },
   audience,
   clock,
+  refusedKeys,
 }: {
   database: Database;
   issuer: { issuerUrl: string; jwksUri: string };
   audience: string;
   clock: () => Date;
+  refusedKeys?: RefusedKeys | undefined;
 }) => {
-  const keys = createRemoteJWKSet(new URL(jwksUri), { timeoutDuration: keysTimeoutMs, cooldownDuration: keysCooldownMs });
+  const timing = { timeoutDuration: keysTimeoutMs, cooldownDuration: keysCooldownMs, cacheMaxAge: keysMaxAgeMs };
+  const keys = createRemoteJWKSet(new URL(jwksUri), timing);
   const refused = (cause?: unknown) =>
     new PlatformError('token_refused', 'The access token is not one for this api, has expired, or its login has ended; log in again.', {
       cause,
@@ -43,12 +49,15 @@ export const createPersonTokenVerifier = ({
 
   return async (token: string): Promise<Person> => {
     const expected = { algorithms: ['ES256'], typ: 'at+jwt', issuer: issuerUrl, audience, clockTolerance: clockSkewSeconds };
-    const { payload } = await jwtVerify(token, keys, { ...expected, currentDate: clock(), maxTokenAge: personTokenLifetimeSeconds }).catch(
-      (cause: unknown) => {
-        if (isUnavailable(cause)) throw new PlatformError('server_unavailable', 'The token issuer does not answer; try again.', { cause });
-        throw refused(cause);
-      },
-    );
+    const { payload, protectedHeader } = await jwtVerify(token, keys, {
+      ...expected,
+      currentDate: clock(),
+      maxTokenAge: personTokenLifetimeSeconds,
+    }).catch((cause: unknown) => {
+      if (isUnavailable(cause)) throw new PlatformError('server_unavailable', 'The token issuer does not answer; try again.', { cause });
+      throw refused(cause);
+    });
+    if (refusedKeys?.isRefused(protectedHeader.kid, clock())) throw refused();
     const claims = PersonTokenClaimsSchema.safeParse(payload);
     if (!claims.success) throw refused(claims.error);
     const person = await findPersonBySession(database, claims.data.sid, clock());

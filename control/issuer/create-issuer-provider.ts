@@ -7,10 +7,14 @@ import type { peopleFeatures } from './people-features.ts';
 import { createStatelessAdapter } from './stateless-adapter.ts';
 
 /** A token of an agent run brings its claims; a person's says whose login it came from, so that it ends with that. */
-const extraClaims: Configuration['extraTokenClaims'] = (_context, token) => {
+const extraClaims: Configuration['extraTokenClaims'] = (context, token) => {
   if (token.extra !== undefined || token.kind !== 'AccessToken') return token.extra;
   const { accountId, grantId } = token as { accountId?: string; grantId?: string };
-  return accountId === undefined ? undefined : { org: accountId.split('/')[0], sid: grantId };
+  if (accountId === undefined) return undefined;
+  const { AuthorizationCode, DeviceCode, RefreshToken } = context.oidc.entities;
+  const { authTime, acr } = RefreshToken ?? AuthorizationCode ?? DeviceCode ?? {};
+  const when = authTime === undefined ? {} : { auth_time: authTime, ...(acr === undefined ? {} : { acr }) };
+  return { org: accountId.split('/')[0], sid: grantId, ...when };
 };
 
 /**
@@ -47,8 +51,8 @@ export const createIssuerProvider = (
       // other programs on this machine may set cookies for its address; a name of ours is not theirs by chance
       names: {
         session: isSecure ? '__Host-quarterdeck_session' : 'quarterdeck_session',
-        interaction: 'quarterdeck_interaction',
-        resume: 'quarterdeck_resume',
+        interaction: isSecure ? '__Secure-quarterdeck_interaction' : 'quarterdeck_interaction',
+        resume: isSecure ? '__Secure-quarterdeck_resume' : 'quarterdeck_resume',
       },
       long: cookie,
       short: cookie,

@@ -79,6 +79,9 @@ const mintToken = async ({ oidc }: TokenEndpointGrantContext, grant: RunTokenGra
   return { value: await token.save(), tokenId: token.jti };
 };
 
+/** What the same grant means for clients other than the worker. */
+export type OtherExchange = { exchange(context: TokenEndpointGrantContext): Promise<void>; parameters: readonly string[] };
+
 /**
  * Adds the grant by which a worker gets a token for one agent run: RFC 8693 with the agent's id as subject token and one RFC 8707
  * resource. Answers a JWT of RFC 9068 with `sub` the person, `act.sub` the agent, exactly one `aud`, at most 300 s long.
@@ -89,7 +92,12 @@ const mintToken = async ({ oidc }: TokenEndpointGrantContext, grant: RunTokenGra
 export const registerRunTokenExchange = (
   provider: Provider,
   config: IssuerConfig & { currentKid: string },
-  { agents, clock, logger }: { agents: AgentDirectory; clock: () => Date; logger: Logger },
+  {
+    agents,
+    clock,
+    logger,
+    otherwise,
+  }: { agents: AgentDirectory; clock: () => Date; logger: Logger; otherwise?: OtherExchange | undefined },
 ): void => {
   const lookUp = async (agentId: string): Promise<AgentForToken | undefined> => {
     try {
@@ -100,6 +108,7 @@ export const registerRunTokenExchange = (
   };
   const exchange = async (context: TokenEndpointGrantContext): Promise<void> => {
     // clients of people may write any grant type into their own metadata
+    if (context.oidc.client?.clientId !== config.workerClient.id && otherwise) return otherwise.exchange(context);
     if (context.oidc.client?.clientId !== config.workerClient.id)
       throw new errors.UnauthorizedClient('this grant is the worker’s alone', 'another client asked for an agent’s token');
     const request = parseRequest(context.oidc.body);
@@ -123,5 +132,6 @@ export const registerRunTokenExchange = (
     };
   };
   // `resource` may repeat as far as the library is concerned, so that the answer is `invalid_target` (RFC 8707 §2)
-  provider.registerGrantType(tokenExchangeGrant, exchange, Object.keys(ExchangeRequestSchema.shape), ['resource']);
+  const parameters = new Set([...Object.keys(ExchangeRequestSchema.shape), ...(otherwise?.parameters ?? [])]);
+  provider.registerGrantType(tokenExchangeGrant, exchange, [...parameters], ['resource']);
 };

@@ -10,7 +10,7 @@ const metadataPaths: ReadonlySet<string> = new Set(['/.well-known/oauth-authoriz
 const agentPaths: ReadonlySet<string> = new Set([...metadataPaths, '/jwks', '/token']);
 /** Where people and their clients go; below `/interaction/` are the pages of one request, below `/auth/` its way back to the client. */
 const peoplePaths =
-  /^\/(auth(\/[\w-]+)?|token\/revocation|login\/callback|interaction\/[\w-]+(\/\w+)?|session\/end(\/(confirm|success))?)$/;
+  /^\/(auth(\/[\w-]+)?|device(\/[\w-]+)?|token\/revocation|login\/callback|interaction\/[\w-]+(\/\w+)?|session\/end(\/(confirm|success))?)$/;
 
 type Options = {
   issuerUrl: string;
@@ -34,6 +34,9 @@ const publishedMetadata = ({ issuerUrl, people }: Options, offered: Record<strin
     response_modes_supported: offered.response_modes_supported,
     code_challenge_methods_supported: ['S256'],
     authorization_response_iss_parameter_supported: true,
+    device_authorization_endpoint: `${issuerUrl}/device/auth`,
+    // how a company's assertion for a client is called among grants
+    authorization_grant_profiles_supported: ['urn:ietf:params:oauth:grant-profile:id-jag'],
     revocation_endpoint: `${issuerUrl}/token/revocation`,
     revocation_endpoint_auth_methods_supported: offered.token_endpoint_auth_methods_supported,
     end_session_endpoint: `${issuerUrl}/session/end`,

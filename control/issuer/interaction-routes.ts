@@ -1,12 +1,14 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import { errors, type Provider } from 'oidc-provider';
+import { z } from 'zod';
 import { isPlatformError } from '../../schema/errors.ts';
 import { isLoopbackName } from '../../schema/redirect-uri.ts';
 import type { Database } from '../../store/database.ts';
 import { consumeIssuerRecord, findIssuerRecord, putIssuerRecord } from '../../store/issuer-records.ts';
 import type { Logger } from '../../telemetry/logger.ts';
+import type { EntryRecords } from './entry-records.ts';
 import { type ConsentFacts, choosePage, consentPage, messagePage, pageHeaders } from './pages.ts';
-import { commandLineClientId, lifetimes, type PeopleConfig } from './people-config.ts';
+import { commandLineClientId, lifetimes, type PeopleConfig, remainingOfLogin } from './people-config.ts';
 import { readForm } from './read-form.ts';
 import { LoginFailed, type UpstreamLogin } from './upstream-login.ts';
 
@@ -15,6 +17,8 @@ type Context = Parameters<Middleware>[0];
 type Interaction = Awaited<ReturnType<Provider['interactionDetails']>>;
 
 const outcomeModel = 'UpstreamOutcome';
+/** Who came back from a login, since when they are logged in there (seconds since the epoch), and how well by that issuer's scale. */
+const OutcomeSchema = z.object({ account: z.string(), ts: z.int(), acr: z.string().optional() });
 
 const answer = (context: Context, status: number, html: string, formTargets: readonly string[] = []): void => {
   context.status = status;
@@ -47,6 +51,7 @@ export const interactionRoutes = ({
   login,
   people,
   issuerUrl,
+  records,
   logger,
   onOtherLogin,
 }: {
@@ -55,6 +60,7 @@ export const interactionRoutes = ({
   login: UpstreamLogin;
   people: PeopleConfig;
   issuerUrl: string;
+  records: EntryRecords | undefined;
   logger: Logger;
   /** Takes logins that began elsewhere than at a client. @returns whether it was one */
   onOtherLogin?: (context: Context, interaction: string, account: string) => Promise<boolean>;
@@ -66,12 +72,18 @@ export const interactionRoutes = ({
     redirect(context, await provider.interactionResult(context.req, context.res, result, { mergeWithLastSubmission: true }));
 
   const startLogin = async (context: Context, interaction: Interaction, key: string): Promise<void> => {
-    const anew = ['login_prompt', 'max_age'].some((reason) => interaction.prompt.reasons.includes(reason));
+    const { prompt, max_age: maxAge } = interaction.params;
+    const anew =
+      maxAge !== undefined ||
+      String(prompt ?? '')
+        .split(' ')
+        .includes('login');
     const { url, cookieName, cookie } = await login.begin(key, interaction.uid, { anew });
     const age = lifetimes.interaction;
     context.set(
       'set-cookie',
-      `${cookieName}=${cookie}; Path=/login/callback; Max-Age=${age}; HttpOnly; SameSite=Lax${isSecure ? '; Secure' : ''}`,
+      // no other program of this host can set a cookie of that name where there is https
+      `${cookieName}=${cookie}; Path=${isSecure ? '/; Secure' : '/login/callback'}; Max-Age=${age}; HttpOnly; SameSite=Lax`,
     );
     redirect(context, url);
   };
@@ -92,7 +104,7 @@ export const interactionRoutes = ({
 
   const consentFacts = async (interaction: Interaction): Promise<ConsentFacts> => {
     const clientId = String(interaction.params.client_id);
-    const redirectUri = String(interaction.params.redirect_uri);
+    const redirectUri = interaction.deviceCode === undefined ? String(interaction.params.redirect_uri) : undefined;
     const client = await provider.Client.find(clientId);
     const { missingResourceScopes = {} } = interaction.prompt.details as Details;
     const asked = [interaction.params.resource ?? []].flat().map(String);
@@ -100,14 +112,13 @@ export const interactionRoutes = ({
       const scopes = missingResourceScopes[resource]?.join(', ') ?? 'what you allowed before';
       return `${resource} (${scopes})`;
     });
-    const { hostname } = new URL(redirectUri);
     return {
       clientId,
       clientName: client?.clientName ?? clientId,
       person: interaction.session?.accountId ?? '',
       redirectUri,
       wants: wants.length > 0 ? wants : ['your name here'],
-      isLocal: isLoopbackName(hostname) || new URL(redirectUri).origin === 'null',
+      isLocal: redirectUri !== undefined && (isLoopbackName(new URL(redirectUri).hostname) || new URL(redirectUri).origin === 'null'),
       isSelfDeclared: clientId !== commandLineClientId && !/^[a-z0-9-]+\/[a-z0-9-]+\/[a-z0-9-]+$/.test(clientId),
       action: `/interaction/${interaction.uid}/consent`,
       token: formToken(interaction.uid),
@@ -116,7 +127,7 @@ export const interactionRoutes = ({
 
   const showConsent = async (context: Context, interaction: Interaction): Promise<void> => {
     const facts = await consentFacts(interaction);
-    answer(context, 200, consentPage(facts), [formTargetOf(facts.redirectUri)]);
+    answer(context, 200, consentPage(facts), facts.redirectUri === undefined ? [] : [formTargetOf(facts.redirectUri)]);
   };
 
   const takeConsent = async (context: Context, interaction: Interaction): Promise<void> => {
@@ -136,7 +147,12 @@ export const interactionRoutes = ({
     const accountId = interaction.session?.accountId;
     if (accountId === undefined) throw new errors.SessionNotFound('nobody is logged in');
     const known = interaction.grantId === undefined ? undefined : await provider.Grant.find(interaction.grantId);
-    const grant = known ?? new provider.Grant({ accountId, clientId: String(interaction.params.client_id) });
+    const uid = interaction.session?.uid;
+    const session = uid === undefined ? undefined : await provider.Session.findByUid(uid);
+    // a client that is allowed late in a login ends with it all the same; the library takes a lifetime, which its types do not say
+    const expiresIn = remainingOfLogin(session?.loginTs, lifetimes.login);
+    const begun = { accountId, clientId: String(interaction.params.client_id), expiresIn };
+    const grant = known ?? new provider.Grant(begun);
     if (missingOIDCScope) grant.addOIDCScope(missingOIDCScope.join(' '));
     for (const [resource, scopes] of Object.entries(missingResourceScopes)) grant.addResourceScope(resource, scopes.join(' '));
     await resume(context, { consent: { grantId: await grant.save() } });
@@ -148,17 +164,20 @@ export const interactionRoutes = ({
     if (chosen !== null) return startLogin(context, interaction, chosen);
     const outcome = await findIssuerRecord(database, outcomeModel, { value: interaction.uid });
     const isFirst = outcome !== undefined && (await consumeIssuerRecord(database, outcomeModel, interaction.uid));
-    if (!isFirst || typeof outcome.account !== 'string') throw new LoginFailed('This login is over. Begin again.', 'no outcome');
-    await resume(context, { login: { accountId: outcome.account, remember: true, ts: Math.floor(Date.now() / 1000) } });
+    if (!isFirst) throw new LoginFailed('This login is over. Begin again.', 'no outcome');
+    const { account, ts, acr } = OutcomeSchema.parse(outcome);
+    await resume(context, { login: { accountId: account, remember: true, ts, ...(acr === undefined ? {} : { acr }) } });
   };
 
   const finishLogin = async (context: Context): Promise<void> => {
     // the address as the library of the relying party compares it: ours, whatever the request calls itself
     const currentUrl = new URL(`${issuerUrl}/login/callback?${context.querystring}`);
-    const { interaction, account, key } = await login.finish(currentUrl, (name) => context.cookies.get(name, { signed: false }));
+    const { interaction, account, key, ts, acr } = await login.finish(currentUrl, (name) => context.cookies.get(name, { signed: false }));
+    const [org = '', person = ''] = account.split('/');
+    await records?.allow({ action: 'logIn', org, person, stamp: 'login', facts: { provider: key } });
     logger.info({ event: 'person-logged-in', account, provider: key }, 'a person logged in');
     if (await onOtherLogin?.(context, interaction, account)) return;
-    await putIssuerRecord(database, outcomeModel, interaction, { account }, lifetimes.interaction);
+    await putIssuerRecord(database, outcomeModel, interaction, { account, ts, acr }, lifetimes.interaction);
     redirect(context, `/interaction/${interaction}/login`);
   };
 
@@ -176,14 +195,21 @@ export const interactionRoutes = ({
   };
 
   /** What a person is told of a failure; what a foreign issuer said of it goes to the log alone. */
-  const describeFailure = (error: unknown): { status: number; title: string; message: string } => {
+  const describeFailure = async (context: Context, error: unknown): Promise<{ status: number; title: string; message: string }> => {
     if (error instanceof LoginFailed) {
+      records?.count(context.req.socket.remoteAddress, 'not_authenticated');
       logger.warn({ event: 'login-failed', detail: error.detail }, 'a login failed');
       return { status: 400, title: 'The login failed', message: error.message };
     }
     if (error instanceof errors.SessionNotFound)
       return { status: 400, title: 'This login is over', message: 'It took too long, or began in another browser. Begin again.' };
     if (isPlatformError(error)) {
+      const { org, person } = error.facts;
+      // a refusal has no effect, so it does not wait for its row to be possible
+      if (org !== undefined && person !== undefined)
+        await records
+          ?.refuse({ action: 'logIn', org: String(org), person: String(person), facts: { reason: 'disabled' } }, error.code)
+          .catch((cause: unknown) => logger.warn({ err: cause }, 'a refused login could not be put on record'));
       logger.warn({ event: 'login-refused', code: error.code, detail: error.detail }, 'a login was refused');
       return { status: error.status, title: 'You were not let in', message: error.detail };
     }
@@ -196,7 +222,7 @@ export const interactionRoutes = ({
     try {
       await route(context);
     } catch (error) {
-      const { status, title, message } = describeFailure(error);
+      const { status, title, message } = await describeFailure(context, error);
       answer(context, status, messagePage(title, message));
     }
   };

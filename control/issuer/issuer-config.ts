@@ -10,7 +10,7 @@ export type IssuerConfig = {
   issuerUrl: string;
   /** Every audience is a URL under it, e.g. `http://127.0.0.1:7420`; no slash at the end. */
   resourceBase: string;
-  /** Private ES256 keys with a `kid` each. The first one signs; the others are published alone, so that older tokens still verify. */
+  /** Private ES256 keys with a `kid` each, where none rotate. The first one signs; the others are published alone, so that older tokens still verify. */
   signingKeys: JWK[];
   workerClient: WorkerClient;
   /** Absent where nobody logs in: then the issuer keeps no state. */

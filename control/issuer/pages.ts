@@ -49,11 +49,30 @@ export const logoutPage = (form: string): string =>
       '<button class="yes" form="op.logoutForm" name="logout" value="yes">Log out</button><button form="op.logoutForm">Stay logged in</button>',
   );
 
+/** @param form - the library's own, whose field and hidden fields it has */
+export const deviceCodePage = (form: string, fault: string | undefined): string =>
+  page(
+    'Log in for a device',
+    `${fault === undefined ? '<p>Enter the code that the device shows.</p>' : `<p class="warning">${escapeHtml(fault)}</p>`}${form}` +
+      '<button class="yes" form="op.deviceInputForm">Go on</button>',
+  );
+
+/** @param form - the library's own, with its hidden fields */
+export const deviceConfirmPage = (form: string, clientName: string, userCode: string): string =>
+  page(
+    'Is this code on your device?',
+    `<p><b>${escapeHtml(clientName)}</b> shows <code>${escapeHtml(userCode)}</code></p>` +
+      '<p class="warning">Go on only if you have just started it yourself and read the code there. Whoever sent you a code wants to be you.</p>' +
+      `${form}<button class="yes" form="op.deviceConfirmForm">It is mine</button>` +
+      '<button form="op.deviceConfirmForm" name="abort" value="yes">It is not</button>',
+  );
+
 export type ConsentFacts = {
   clientName: string;
   clientId: string;
   person: string;
-  redirectUri: string;
+  /** Where the answer goes; undefined for a device, which asks for it by itself. */
+  redirectUri: string | undefined;
   /** What it asks for, one line each. */
   wants: readonly string[];
   /** Whether anybody on this machine could stand behind the client. */
@@ -75,7 +94,7 @@ export const consentPage = (facts: ConsentFacts): string => {
     `Let ${clientName} act for you?`,
     `<p>You are <b>${escapeHtml(person)}</b>. <b>${escapeHtml(clientName)}</b> asks for:</p>` +
       `<ul>${wants.map((want) => `<li>${escapeHtml(want)}</li>`).join('')}</ul>` +
-      `<p>The answer goes to <code>${escapeHtml(redirectUri)}</code></p>` +
+      `<p>The answer goes to ${redirectUri === undefined ? 'the device whose code you entered' : `<code>${escapeHtml(redirectUri)}</code>`}</p>` +
       warnings.map((warning) => `<p class="warning">${warning}</p>`).join('') +
       `<form method="post" action="${escapeHtml(action)}"><input type="hidden" name="token" value="${escapeHtml(token)}">` +
       '<button class="yes" name="answer" value="allow">Allow</button><button name="answer" value="deny">Deny</button></form>',

@@ -19,8 +19,17 @@ export type PeopleConfig = {
 /** How the login provider of this machine is reached: as any other one. */
 export type DevProvider = { org: string; issuer: string; clientId: string; clientSecret: string };
 
-/** Lifetimes, in seconds: a login lasts a working day, whatever renews it; the rest is what a person needs to click through. */
-export const lifetimes = { login: 8 * 3600, code: 60, interaction: 600 } as const;
+/**
+ * Lifetimes, in seconds: a login lasts a working day, whatever renews it, and ends half an hour after it was last used; the rest is what a
+ * person needs to click through.
+ */
+export const lifetimes = { login: 8 * 3600, idle: 1800, device: 600, code: 60, interaction: 600 } as const;
+
+/** How long something of a login may last from now, in seconds: not beyond the end of the login, of which it is a part. */
+export const remainingOfLogin = (loggedInAtSeconds: number | undefined, atMost: number): number => {
+  const nowSeconds = Math.floor(Date.now() / 1000);
+  return Math.max(1, Math.min(atMost, (loggedInAtSeconds ?? nowSeconds) + lifetimes.login - nowSeconds));
+};
 
 /** The client of our own command line: public, as anybody can read its id here (RFC 8252 §8.5). */
 export const commandLineClientId = 'quarterdeck-cli';

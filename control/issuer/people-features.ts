@@ -4,15 +4,19 @@ import type { Database } from '../../store/database.ts';
 import { isPersonHalted } from '../../store/halts.ts';
 import { findPerson } from '../../store/people.ts';
 import { createClientFinder } from './create-client-finder.ts';
+import { devicePages } from './device-pages.ts';
 import type { GuardedFetch } from './guarded-fetch.ts';
 import type { IssuerConfig } from './issuer-config.ts';
 import { logoutPage, messagePage, pageHeaders } from './pages.ts';
-import { commandLineClientId, lifetimes, type PeopleConfig } from './people-config.ts';
+import { commandLineClientId, lifetimes, type PeopleConfig, remainingOfLogin } from './people-config.ts';
 import { createPostgresAdapter } from './postgres-adapter.ts';
 import { faultOfClient } from './self-declared-client.ts';
 
 /** The revision of the draft that is implemented; the library wants it acknowledged. */
 const metadataDocumentDraft = 'draft-02';
+
+/** How the grant of a login at another device is called (RFC 8628). */
+export const deviceGrant = 'urn:ietf:params:oauth:grant-type:device_code';
 
 const commandLineClient = {
   client_id: commandLineClientId,
@@ -21,7 +25,7 @@ const commandLineClient = {
   // any port of the loopback address (RFC 8252 §7.3)
   redirect_uris: ['http://127.0.0.1/callback', 'http://[::1]/callback'],
   response_types: ['code' as const],
-  grant_types: ['authorization_code', 'refresh_token'],
+  grant_types: ['authorization_code', 'refresh_token', deviceGrant],
   token_endpoint_auth_method: 'none' as const,
 };
 
@@ -55,6 +59,7 @@ export const peopleFeatures = (
         client: { redirectUris?: readonly string[] | undefined; grantTypes?: readonly string[] | undefined },
       ) => faultOfClient({ redirectUris: client.redirectUris ?? [], grantTypes: client.grantTypes ?? [], secret: undefined }) === undefined,
     },
+    deviceFlow: { enabled: true, ...devicePages },
     registration: { enabled: allowsRegistration, initialAccessToken: false },
     resourceIndicators: {
       enabled: true,
@@ -96,7 +101,7 @@ export const peopleFeatures = (
   };
 
   return {
-    adapter: createPostgresAdapter(database, createClientFinder(database, people.secrets)),
+    adapter: createPostgresAdapter(database, createClientFinder(database, people.secrets), people.cookieKey),
     clients: [commandLineClient],
     features,
     cookieKeys: [people.cookieKey],
@@ -126,12 +131,12 @@ export const peopleFeatures = (
     scopes: publishedScopes,
     ttl: {
       AuthorizationCode: lifetimes.code,
+      DeviceCode: lifetimes.device,
       Grant: lifetimes.login,
       IdToken: lifetimes.interaction,
       Interaction: lifetimes.interaction,
-      // one that is rotated does not outlive the login, which its grant ends
-      RefreshToken: lifetimes.login,
-      Session: lifetimes.login,
+      RefreshToken: (_context: unknown, token: { authTime?: number | undefined }) => remainingOfLogin(token.authTime, lifetimes.idle),
+      Session: (_context: unknown, session: { loginTs?: number | undefined }) => remainingOfLogin(session.loginTs, lifetimes.idle),
     },
   } satisfies Partial<Configuration> & { cookieKeys: string[]; fetch: GuardedFetch };
 };

@@ -1,5 +1,4 @@
 import type { JWK } from 'jose';
-import type { Provider } from 'oidc-provider';
 import { PlatformError } from '../../schema/errors.ts';
 import type { AuditLog } from '../../store/audit-log.ts';
 import { createGrantStore } from '../../store/backend-grants.ts';
@@ -27,13 +26,12 @@ import { createGrantUse } from './use-grant.ts';
 const shortestKey = 32;
 
 /**
- * Puts the part of the issuer that gets credentials for MCP servers on its provider: the gateway's requests, and the pages on which people
- * connect servers.
+ * Starts the part of the issuer that gets credentials for MCP servers: the gateway's requests, and the pages on which people connect
+ * servers.
  * @param options.people - absent where nobody logs in: then there are no grants of people
- * @returns how logins that began at those pages are taken, and what ends the upkeep of grants
+ * @returns what answers those requests, how logins that began at those pages are taken, and what ends the upkeep of grants
  */
 export const startBackends = (
-  provider: Provider,
   config: BackendsConfig,
   parts: {
     database: Database;
@@ -62,17 +60,16 @@ export const startBackends = (
     ...{ config, findAuthorization, tell },
     ...(people ? { grants: use, assertIdentity } : {}),
   });
-  provider.use(credentialRoutes({ gatewayKey: config.gatewayKey, issue, logger }));
-  if (!people) return { onLogin: undefined, close: async () => undefined };
+  const forGateway = credentialRoutes({ gatewayKey: config.gatewayKey, issue, logger });
+  if (!people) return { middleware: [forGateway], onLogin: undefined, close: async () => undefined };
   const { middleware, onLogin } = connectRoutes({
     ...{ database, store, issuerUrl, logger },
     ...people,
     beginning: createGrantBeginning({ database, findAuthorization, clients, guardedFetch, issuerUrl }),
     finish: createGrantEnd({ database, store, findAuthorization, clients, issuerUrl, clock, audit: parts.audit }),
   });
-  provider.use(middleware);
   const upkeep = keepGrants({ database, store, assertions, use, logger });
-  return { onLogin, close: upkeep.close };
+  return { middleware: [forGateway, middleware], onLogin, close: upkeep.close };
 };
 
 /** Keeps of logins what servers want assertions made of. */

@@ -5,29 +5,43 @@ import type { JWK } from 'jose';
 import type { Provider } from 'oidc-provider';
 import { PlatformError } from '../../schema/errors.ts';
 import type { AuditLog } from '../../store/audit-log.ts';
+import type { RefusalCounter } from '../../store/audit-refusals.ts';
 import type { Database } from '../../store/database.ts';
 import { sweepIssuerRecords } from '../../store/issuer-records.ts';
 import type { Logger } from '../../telemetry/logger.ts';
+import { createAdmission } from './admit-person.ts';
+import { createCompanyKeys } from './company-keys.ts';
 import { createIssuerProvider } from './create-issuer-provider.ts';
+import { createEntryRecords } from './entry-records.ts';
 import { registerRunTokenExchange } from './exchange-run-token.ts';
 import { guardRequests } from './guard-requests.ts';
 import { createGuardedFetch, type GuardedFetch } from './guarded-fetch.ts';
+import { createInboundGrants } from './inbound-grants.ts';
 import { interactionRoutes } from './interaction-routes.ts';
+import { createTokenMaker } from './issue-token.ts';
 import type { AgentDirectory, IssuerConfig } from './issuer-config.ts';
 import { peopleFeatures } from './people-features.ts';
+import { jwtBearerGrant } from './read-assertion.ts';
+import { recordLogouts } from './record-logouts.ts';
+import type { SigningKeys } from './rotate-signing-keys.ts';
 import { assertionKeeper, startBackends } from './start-backends.ts';
 import { createUpstreamLogin } from './upstream-login.ts';
 
 const closeGraceMs = 2_000;
 const sweepIntervalMs = 10 * 60_000;
 
-const checkConfig = ({ issuerUrl, resourceBase, signingKeys, workerClient, people }: IssuerConfig): { currentKid: string } => {
-  const wrong = (what: string) => new PlatformError('input_invalid', `The issuer cannot start: ${what}.`);
+const wrong = (what: string) => new PlatformError('input_invalid', `The issuer cannot start: ${what}.`);
+
+const checkConfig = ({ issuerUrl, resourceBase, workerClient, people }: IssuerConfig): void => {
   if (new URL(issuerUrl).origin !== issuerUrl) throw wrong('issuerUrl has to be an origin, without a path or a slash at the end');
   if (new URL(resourceBase).href.replace(/\/$/, '') !== resourceBase)
     throw wrong('resourceBase has to be a plain URL without a slash at the end');
   if (workerClient.secret.length < 32) throw wrong('the secret of the worker has fewer than 32 characters');
   if (people && people.cookieKey.length < 32) throw wrong('the key of its cookies has fewer than 32 characters');
+};
+
+/** @returns the `kid` of the key that signs */
+const checkKeys = (signingKeys: readonly JWK[]): { currentKid: string } => {
   const isUsable = (key: JWK) => key.kty === 'EC' && key.crv === 'P-256' && key.d !== undefined && key.kid !== undefined;
   const currentKid = signingKeys[0]?.kid;
   if (currentKid === undefined || !signingKeys.every(isUsable)) throw wrong('it needs private P-256 signing keys, each with a kid');
@@ -36,17 +50,23 @@ const checkConfig = ({ issuerUrl, resourceBase, signingKeys, workerClient, peopl
 
 export type IssuerDependencies = {
   agents: AgentDirectory;
-  /** Where it is written down that people connect servers. */
-  audit?: Pick<AuditLog, 'append'>;
+  /** Where it is put on record who came in; without it, as without a database, nobody is. */
+  audit?: AuditLog;
   clock?: (() => Date) | undefined;
   database?: Database;
   guardedFetch?: GuardedFetch;
   logger: Logger;
+  /** Keys that change while the issuer runs; those of the configuration without them. */
+  rotatingKeys?: SigningKeys | undefined;
+  /** Refusals of callers that nobody knows. */
+  unknownCallers?: RefusalCounter;
 };
 
 /** Refusals reach the log with their detail; requests, which hold secrets, do not. */
 const logOutcomes = (provider: Provider, logger: Logger): void => {
-  provider.on('grant.error', (_context, error) => {
+  provider.on('grant.error', (context, error) => {
+    // a machine that brings its own token is not at its end here
+    if (context.oidc.client === undefined && context.oidc.body?.grant_type === jwtBearerGrant) return;
     logger.warn({ event: 'token-request-refused', code: error.error, detail: error.error_detail ?? error.error_description }, 'refused');
   });
   provider.on('server_error', (_context, error) => {
@@ -69,47 +89,76 @@ const logOutcomes = (provider: Provider, logger: Logger): void => {
  */
 export const startIssuer = async (
   config: IssuerConfig,
-  { agents, audit, clock = () => new Date(), database, guardedFetch, logger }: IssuerDependencies,
+  { agents, audit, clock = () => new Date(), database, guardedFetch, logger, rotatingKeys, unknownCallers }: IssuerDependencies,
 ): Promise<{ port: number; close(): Promise<void> }> => {
-  const { currentKid } = checkConfig(config);
+  checkConfig(config);
   const { issuerUrl, resourceBase, people, backends } = config;
   const isForPeople = people !== undefined && database !== undefined;
   const fetchDocument = guardedFetch ?? createGuardedFetch({ allowsLoopback: people?.allowsLoopbackClients ?? false });
-  const provider = createIssuerProvider(
-    config,
-    isForPeople ? peopleFeatures(config, { people, database, guardedFetch: fetchDocument }) : undefined,
-  );
-  provider.use(
-    guardRequests({
-      issuerUrl,
-      hasBackends: backends !== undefined && database !== undefined,
-      people: isForPeople ? { ...people, resourceBase } : undefined,
-    }),
-  );
+  const records = database && audit && unknownCallers ? createEntryRecords({ database, audit, unknownCallers }) : undefined;
+  const admission = isForPeople ? createAdmission({ database, people, issuerUrl, keys: createCompanyKeys() }) : undefined;
   const login = isForPeople
     ? createUpstreamLogin({ database, issuerUrl, people, keepAssertion: backends && assertionKeeper(database, backends) })
     : undefined;
-  const [signingKey] = config.signingKeys;
+  const keysNow = (): readonly JWK[] => rotatingKeys?.current() ?? config.signingKeys;
   const credentials =
-    backends && database && signingKey
-      ? startBackends(provider, backends, {
+    backends && database
+      ? startBackends(backends, {
           ...{ database, agents, audit, guardedFetch: fetchDocument, issuerUrl, clock, logger },
-          signingKey: () => signingKey,
+          signingKey: () => keysNow()[0] as JWK, // `checkKeys` has seen that there is one
           people: login && people && { login, cookieKey: people.cookieKey },
         })
       : undefined;
-  if (isForPeople && login)
+
+  /** The library takes its keys once, so other keys are another one of it; what it remembers stands in the database. */
+  const answerWith = (signingKeys: readonly JWK[]): ReturnType<Provider['callback']> => {
+    const { currentKid } = checkKeys(signingKeys);
+    const withKeys = { ...config, signingKeys: [...signingKeys] };
+    const provider = createIssuerProvider(
+      withKeys,
+      isForPeople ? peopleFeatures(withKeys, { people, database, guardedFetch: fetchDocument }) : undefined,
+    );
     provider.use(
-      interactionRoutes({
-        ...{ provider, database, login, people, issuerUrl, logger },
-        ...(credentials?.onLogin ? { onOtherLogin: credentials.onLogin } : {}),
+      guardRequests({
+        issuerUrl,
+        hasBackends: credentials !== undefined,
+        people: isForPeople ? { ...people, resourceBase } : undefined,
       }),
     );
+    for (const middleware of credentials?.middleware ?? []) provider.use(middleware);
+    if (login && isForPeople)
+      provider.use(
+        interactionRoutes({
+          ...{ provider, database, login, people, issuerUrl, records, logger },
+          ...(credentials?.onLogin ? { onOtherLogin: credentials.onLogin } : {}),
+        }),
+      );
+    const places = { gatewayUrl: resourceBase, apiResource: people?.apiResource ?? '' };
+    const inbound =
+      admission &&
+      database &&
+      createInboundGrants({
+        provider,
+        admission,
+        issue: createTokenMaker({ provider, database, places, kid: currentKid }),
+        places,
+        records,
+        clock,
+        logger,
+      });
+    if (inbound) provider.use(inbound.answerWorkloads);
+    registerRunTokenExchange(provider, { ...config, currentKid }, { agents, clock, logger, otherwise: inbound?.otherwise });
+    logOutcomes(provider, logger);
+    if (records) recordLogouts(provider, records, logger);
+    return provider.callback();
+  };
+  let answer = answerWith(keysNow());
+  rotatingKeys?.onChange((keys) => {
+    answer = answerWith(keys);
+  });
   const sweep = isForPeople ? setInterval(() => void sweepIssuerRecords(database).catch(() => undefined), sweepIntervalMs) : undefined;
-  registerRunTokenExchange(provider, { ...config, currentKid }, { agents, clock, logger });
-  logOutcomes(provider, logger);
 
-  const server = createServer({ headersTimeout: 10_000, requestTimeout: 15_000 }, provider.callback());
+  const server = createServer({ headersTimeout: 10_000, requestTimeout: 15_000 }, (request, response) => void answer(request, response));
   server.listen(config.port, '127.0.0.1');
   try {
     await once(server, 'listening');

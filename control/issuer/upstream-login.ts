@@ -42,12 +42,40 @@ const AttemptSchema = z.object({
   verifier: z.string(),
   /** SHA-256 of the cookie of the browser that began it. */
   browser: z.string(),
+  /** Whether they were to log in anew, and since when that would be, in seconds since the epoch. */
+  anew: z.boolean(),
+  begunAt: z.int(),
 });
 
 const digestOf = (text: string): Buffer => createHash('sha256').update(text).digest();
 
 /** One cookie for each login under way, so that two tabs do not disturb each other. */
-export const attemptCookieName = (state: string): string => `quarterdeck_login_${digestOf(state).toString('hex').slice(0, 12)}`;
+export const attemptCookieName = (state: string, isSecure: boolean): string =>
+  `${isSecure ? '__Host-' : ''}quarterdeck_login_${digestOf(state).toString('hex').slice(0, 12)}`;
+
+const nowSeconds = (): number => Math.floor(Date.now() / 1000);
+const clockSkewSeconds = 60;
+/** How old a login is taken to be whose issuer does not say: too old for whatever asks for a fresh one. */
+const unsaidAgeSeconds = 3600;
+
+const TimeSchema = z.object({ auth_time: z.int().optional(), acr: z.string().min(1).max(256).optional().catch(undefined) });
+
+/**
+ * When the person has shown who they are, as their issuer says: never what we would like it to be.
+ * @returns undefined where they were to log in anew and did not, or nobody says so
+ */
+const timeOf = (
+  idToken: object,
+  { anew, begunAt }: { anew: boolean; begunAt: number },
+): { ts: number; acr: string | undefined } | undefined => {
+  const read = TimeSchema.safeParse(idToken);
+  if (!read.success) return undefined;
+  const { auth_time: at, acr } = read.data;
+  const now = nowSeconds();
+  if (at !== undefined && at > now + clockSkewSeconds) return undefined;
+  if (anew && (at === undefined || at < begunAt - clockSkewSeconds)) return undefined;
+  return { ts: Math.min(at ?? now - unsaidAgeSeconds, now), acr };
+};
 
 /**
  * Logs people in at their company's issuer (authorization code with PKCE, state and nonce; the answer has to name its issuer where that
@@ -65,6 +93,7 @@ export const createUpstreamLogin = ({
   keepAssertion?: KeepAssertion | undefined;
 }) => {
   const callbackUrl = `${issuerUrl}/login/callback`;
+  const isSecure = issuerUrl.startsWith('https:');
   const configurations = new Map<string, { version: string; until: number; configuration: Promise<Configuration> }>();
 
   const discover = async ({ spec, clientSecret }: UpstreamProvider): Promise<Configuration> => {
@@ -111,6 +140,8 @@ export const createUpstreamLogin = ({
       nonce,
       verifier,
       browser: digestOf(cookie).toString('base64url'),
+      anew,
+      begunAt: nowSeconds(),
     };
     await putIssuerRecord(database, model, state, attempt, lifetimes.interaction);
     const url = buildAuthorizationUrl(configuration, {
@@ -120,9 +151,10 @@ export const createUpstreamLogin = ({
       nonce,
       code_challenge: await calculatePKCECodeChallenge(verifier),
       code_challenge_method: 'S256',
-      ...(anew ? { prompt: 'login', max_age: '0' } : {}),
+      // whoever is asked for a greatest age has to say the age (OpenID Connect Core §2), which approvals go by
+      ...(anew ? { prompt: 'login', max_age: '0' } : { max_age: String(lifetimes.login) }),
     });
-    return { url: url.href, cookieName: attemptCookieName(state), cookie };
+    return { url: url.href, cookieName: attemptCookieName(state, isSecure), cookie };
   };
 
   /** Takes the attempt that a `state` belongs to: once, and only for the browser that began it. */
@@ -157,7 +189,7 @@ export const createUpstreamLogin = ({
    * Ends a login with what the issuer answered.
    * @param currentUrl - as the browser called it, under our own origin
    * @param cookieOf - reads a cookie of that browser
-   * @returns the interaction that waited, and the account, `org/person`
+   * @returns the interaction that waited, the account, `org/person`, and since when they are logged in there
    * @throws {LoginFailed}
    */
   const finish = async (currentUrl: URL, cookieOf: (name: string) => string | undefined) => {
@@ -165,7 +197,7 @@ export const createUpstreamLogin = ({
     const state = states[0];
     if (state === undefined || states.length > 1)
       throw new LoginFailed('This login was not begun here, or is over. Begin again.', 'no state');
-    const attempt = await takeAttempt(state, cookieOf(attemptCookieName(state)));
+    const attempt = await takeAttempt(state, cookieOf(attemptCookieName(state, isSecure)));
     const provider = (await providers()).find(({ key }) => key === attempt.provider);
     if (provider === undefined) throw new LoginFailed('The place you logged in at is not trusted any more.', 'provider gone');
     const refused = (detail: unknown) => new LoginFailed(`${provider.title} did not confirm who you are. Begin again.`, detail);
@@ -179,6 +211,8 @@ export const createUpstreamLogin = ({
     if (foreign !== undefined) throw refused('the ID token names an audience that is not allowed');
     const read = readLogin(provider.org, provider.spec, claims);
     if (!read.ok) throw refused(read.reason);
+    const time = timeOf(idToken, attempt);
+    if (time === undefined) throw refused('it does not say that the person has logged in anew');
     const id = await recordLogin(database, read.login);
     await keepAssertion?.({
       provider: provider.key,
@@ -188,7 +222,7 @@ export const createUpstreamLogin = ({
       refreshToken: tokens.refresh_token,
       expiresAt: new Date(idToken.exp * 1000),
     });
-    return { interaction: attempt.interaction, account: `${provider.org}/${id}`, key: provider.key };
+    return { interaction: attempt.interaction, account: `${provider.org}/${id}`, key: provider.key, ...time };
   };
 
   return { providers, begin, finish };

@@ -8,6 +8,7 @@ import {
   RunTokenClaimsSchema,
 } from '../../schema/access-token.ts';
 import { isPlatformError, PlatformError } from '../../schema/errors.ts';
+import type { RefusedKeys } from '../../store/watch-refused-keys.ts';
 
 const clockSkewSeconds = 30;
 const longestTokenLength = 4_096;
@@ -70,6 +71,7 @@ const refusalOf = (error: unknown): PlatformError => {
  * @param options.jwksUri - where the issuer publishes its keys
  * @param options.clock - time that `exp` and `nbf` are compared with, 30 s of skew allowed
  * @param options.fetchJwks - replaces `fetch` for the keys
+ * @param options.refusedKeys - keys whose time is over, or that were denied
  * @returns `(token, audience)` → frozen claims; `audience` is the canonical URL of the server that was called
  * @throws {PlatformError} `token_refused`; `server_unavailable` (retryable) when the key is not known and the issuer does not answer
  */
@@ -78,18 +80,29 @@ export const createAccessTokenVerifier = ({
   jwksUri,
   clock = () => new Date(),
   fetchJwks,
+  refusedKeys,
 }: {
   issuerUrl: string;
   jwksUri: string;
   clock?: () => Date;
   fetchJwks?: FetchImplementation;
+  refusedKeys?: RefusedKeys;
 }): AccessTokenVerifier => {
   const keySource = createKeySource(jwksUri, fetchJwks);
   const verified = new Map<string, AccessTokenClaims>();
+  // which key signed each is not remembered, and a key is refused seldom: all are checked again
+  refusedKeys?.onRefused(() => verified.clear());
 
   const verify = async (token: string, audience: string): Promise<AccessTokenClaims> => {
     const expected = { algorithms: ['ES256'], typ: 'at+jwt', issuer: issuerUrl, audience, clockTolerance: clockSkewSeconds };
-    const { payload } = await jwtVerify(token, keySource, { ...expected, currentDate: clock(), maxTokenAge: personTokenLifetimeSeconds });
+    const { payload, protectedHeader } = await jwtVerify(token, keySource, {
+      ...expected,
+      currentDate: clock(),
+      maxTokenAge: personTokenLifetimeSeconds,
+    });
+    // after the keys were asked: what was heard of this key meanwhile counts
+    if (refusedKeys?.isRefused(protectedHeader.kid, clock()))
+      throw refused('the key that signed it is not trusted any more; ask for a new one');
     return payload.act === undefined ? PersonTokenClaimsSchema.parse(payload) : RunTokenClaimsSchema.parse(payload);
   };
 

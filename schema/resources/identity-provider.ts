@@ -44,6 +44,19 @@ export const IdentityProviderSpecSchema = z.strictObject({
     })
     .prefault({}),
   audiences: z.array(z.string().min(1).max(2048)).max(32).default([]),
+  /** Which of its tokens a client may bring in place of a person's login; none unless it is said. */
+  accepts: z
+    .strictObject({
+      /** Tokens of people that are for one of these audiences, exchanged for ours (RFC 8693). */
+      tokenExchange: z.strictObject({ audiences: z.array(z.string().min(1).max(2048)).min(1).max(32) }).optional(),
+      /** Assertions by which it lets a client act for a person here (ID-JAG). */
+      idJag: z.boolean().default(false),
+      algorithms: z
+        .array(z.enum(['RS256', 'PS256', 'ES256', 'ES384', 'EdDSA']))
+        .min(1)
+        .default(['RS256', 'PS256', 'ES256', 'EdDSA']),
+    })
+    .prefault({}),
 });
 export type IdentityProviderSpec = z.infer<typeof IdentityProviderSpecSchema>;
 
@@ -55,11 +68,42 @@ const RedirectUriSchema = z
     'a URI without a fragment: https, http on a loopback address, or an application’s own such as `com.example.app:/callback`',
   );
 
-/** A client that people may use, registered beforehand. Its `client_id` is `org/project/name`. */
-export const OAuthClientSpecSchema = z.strictObject({
-  displayName: z.string().min(1).max(100).optional(),
-  redirectUris: z.array(RedirectUriSchema).min(1).max(32),
-  /** Without one it is a public client (RFC 6749 §2.1). */
-  clientSecret: SecretReferenceSchema.optional(),
+/** A machine's own token, from an issuer that is known here by its keys: a projected Kubernetes token, SPIFFE, a build service. */
+const WorkloadSchema = z.strictObject({
+  issuer: z.string().min(1).max(2048),
+  /** Where that issuer's keys are: said here, and never looked for where a token points. */
+  jwksUri: z.url({ protocol: /^https?$/ }).refine(isPrivateWay, 'an https URL; http is for an issuer on this machine'),
+  subject: z.string().min(1).max(512),
 });
+
+/**
+ * A client that is registered beforehand. Its `client_id` is `org/project/name`. One that acts for itself (`client_credentials`, or by a
+ * `workload`) is the person `client-{project}-{name}` of its org: bindings name it, and `people disable` shuts it out.
+ */
+export const OAuthClientSpecSchema = z
+  .strictObject({
+    displayName: z.string().min(1).max(100).optional(),
+    /** How it comes by tokens: a person logs in, it acts for itself, it brings a company's token or assertion. */
+    grants: z
+      .array(z.enum(['authorization_code', 'client_credentials', 'token-exchange', 'id-jag']))
+      .max(4)
+      .default(['authorization_code']),
+    redirectUris: z.array(RedirectUriSchema).max(32).default([]),
+    /** Without one it is a public client (RFC 6749 §2.1). */
+    clientSecret: SecretReferenceSchema.optional(),
+    /** Machines that are this client by their own token, without a secret (RFC 7523). */
+    workloads: z.array(WorkloadSchema).max(32).default([]),
+  })
+  .refine(({ grants, redirectUris }) => grants.includes('authorization_code') === redirectUris.length > 0, {
+    path: ['redirectUris'],
+    message: 'at least one with the grant `authorization_code`, and none without it',
+  })
+  .refine(({ grants, clientSecret }) => clientSecret !== undefined || grants.every((grant) => grant === 'authorization_code'), {
+    path: ['clientSecret'],
+    message: 'a secret: only a client that people log in with may be a public one',
+  })
+  .refine(({ grants, workloads }) => grants.length > 0 || workloads.length > 0, {
+    path: ['grants'],
+    message: 'at least one grant, or a workload',
+  });
 export type OAuthClientSpec = z.infer<typeof OAuthClientSpecSchema>;

@@ -1,4 +1,5 @@
-import { boolean, index, jsonb, pgTable, primaryKey, text, timestamp, uniqueIndex } from 'drizzle-orm/pg-core';
+import { boolean, index, integer, jsonb, pgTable, primaryKey, text, timestamp, uniqueIndex } from 'drizzle-orm/pg-core';
+import { bytea } from './bytea.ts';
 
 export const orgs = pgTable('orgs', {
   org: text().primaryKey(),
@@ -65,4 +66,18 @@ export const personTokens = pgTable('person_tokens', {
   stamp: text().notNull(),
   expiresAt: timestamp('expires_at', { withTimezone: true }),
   createdAt: timestamp('created_at', { withTimezone: true }).notNull().defaultNow(),
+});
+
+/**
+ * Keys that the issuer signs with. A number is given once, so of several replicas that make the next key one does; which of them signs is
+ * read from the times.
+ */
+export const signingKeys = pgTable('signing_keys', {
+  number: integer().primaryKey(),
+  kid: text().notNull().unique(),
+  /** The private JWK, sealed with a key of the issuer's that the database does not have; gone once nothing needs it. */
+  sealed: bytea(),
+  madeAt: timestamp('made_at', { withTimezone: true }).notNull().defaultNow(),
+  signsFrom: timestamp('signs_from', { withTimezone: true }).notNull(),
+  deniedAt: timestamp('denied_at', { withTimezone: true }),
 });

@@ -34,6 +34,9 @@ export const approvalKeysOf = (gatewayKey: string): ContentKeys => deriveContent
 /** By which the issuer knows the gateway when that asks for credentials of servers; made from the gateway's own key. */
 export const credentialKeyOf = (gatewayKey: string): string => deriveKey(gatewayKey, 'credentials/gateway');
 
+/** The key that private keys of the issuer are sealed with, made from a secret that the control plane alone has. @returns 32 bytes in base64 */
+export const signingKeysSealOf = (secret: string): string => derive(Buffer.from(secret), 'signing-keys/seal').toString('base64');
+
 /** Encrypts with AES-256-GCM; `context` (tenant and place) is authenticated, so a row moved elsewhere does not open. */
 export const seal = (keys: ContentKeys, plain: Buffer, context: string): Buffer => {
   const nonce = randomBytes(nonceBytes);

@@ -139,6 +139,53 @@ test('nobody shuts themselves out, or somebody who is not there', async () => {
   expect((await runCli(['people', 'disable', 'nobody'], { env: admin })).stderr).toContain('There is no person nobody');
 });
 
+test('login by a browser of another machine, where a code is entered; nothing that is kept meanwhile lets the device in', async () => {
+  const cli = startCli(['login', '--device'], { env });
+  const [address = '', userCode = ''] = await pollUntil(() => {
+    const found = /^ {2}(http\S+)\n {2}(\S+)$/m.exec(cli.text.stderr);
+    return found ? [found[1] ?? '', found[2] ?? ''] : undefined;
+  }, 'the code');
+  expect(address).toBe(`${people.issuerUrl}/device`);
+  expect(userCode).toMatch(/^[A-Z]{4}-[A-Z]{4}$/);
+
+  const browser = createBrowser();
+  const page = await browser.open(address);
+  const wrong = await browser.submit(page, { user_code: 'BBBB-BBBB' });
+  expect(wrong.html).toContain('There is no such code');
+  const confirm = await browser.submit(wrong, { user_code: userCode });
+  expect(confirm.html).toContain('Quarterdeck on the command line');
+  expect(confirm.html).toContain(userCode);
+  expect(confirm.headers.get('content-security-policy')).toMatch(/default-src 'none'.*frame-ancestors 'none'/);
+  const atCompany = await browser.submit(confirm, {});
+  const consent = await browser.open(`${atCompany.url}?employee=ada`);
+  expect(consent.html).toContain('the device whose code you entered');
+  const dump = JSON.stringify(
+    (await people.database.$client.query(`select * from issuer_records where model in ('DeviceCode', 'Interaction')`)).rows,
+  );
+  expect(dump).not.toMatch(/"deviceCode":/);
+  const end = await browser.submit(consent, { answer: 'allow' });
+  expect(end.html).toContain('You are logged in');
+  expect(await cli.ended).toMatchObject({ code: 0, stdout: expect.stringContaining('logged in as default/ada-lovelace-') });
+  const who = JSON.parse((await runCli(['whoami', '-o', 'json'], { env })).stdout);
+  expect(who.login.ageSeconds).toBeLessThan(60);
+});
+
+test('a code that somebody else sent is turned down, and the device is told', async () => {
+  const cli = startCli(['login', '--device'], { env });
+  const userCode = await pollUntil(() => /^ {2}http\S+\n {2}(\S+)$/m.exec(cli.text.stderr)?.[1], 'the code');
+  const browser = createBrowser();
+  const confirm = await browser.submit(await browser.open(`${people.issuerUrl}/device`), { user_code: userCode });
+  expect((await browser.submit(confirm, { abort: 'yes' })).html).toContain('was not let in');
+  expect(await cli.ended).toMatchObject({ code: 4, stderr: expect.stringContaining('did not let') });
+});
+
+test('login --fresh makes the company ask again', async () => {
+  const asked = people.company.authorizations.length;
+  const { code, address } = await logIn(['--fresh']);
+  expect({ code, prompt: new URL(address).searchParams.get('prompt') }).toEqual({ code: 0, prompt: 'login' });
+  expect(people.company.authorizations.slice(asked).map((parameters) => parameters.get('max_age'))).toContain('0');
+});
+
 test('logout ends the login at the issuer and here', { timeout: 90_000 }, async () => {
   const token = (await runCli(['token', '--resource', toolsetUrl], { env })).stdout.trim();
   expect((await people.call('/mcp/counting', token)).status).toBe(200);

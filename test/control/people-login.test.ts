@@ -55,6 +55,7 @@ describe('a person', () => {
       sid: expect.any(String),
       client_id: 'quarterdeck-cli',
       scope: 'mcp',
+      auth_time: expect.any(Number),
       jti: expect.any(String),
       iat: expect.any(Number),
       exp: expect.any(Number),
@@ -124,7 +125,91 @@ describe('a person', () => {
   });
 });
 
+describe('when a person has last shown who they are', () => {
+  const nowSeconds = () => Math.floor(Date.now() / 1000);
+  const timeIn = (token: string) => Number(decodeJwt(token).auth_time);
+  /** The company is where the person stays logged in, so the same browser is let through there. */
+  const moveBack = (seconds: number) =>
+    people.database.$client.query(
+      `update issuer_records set payload = jsonb_set(payload, '{loginTs}', to_jsonb((payload->>'loginTs')::int - $1::int)) where model = 'Session'`,
+      [seconds],
+    );
+
+  test('stands in their tokens, renewed ones too, and goes on being that time', async () => {
+    const browser = createBrowser();
+    const first = await people.logIn('ada', toolsetUrl, browser);
+    expect(timeIn(first.access_token)).toBeGreaterThan(nowSeconds() - 60);
+    await moveBack(3000);
+    await people.database.$client.query(`delete from issuer_records where model = 'Grant'`);
+    const later = await people.logIn('ada', toolsetUrl, browser);
+    expect(timeIn(later.access_token)).toBeLessThan(nowSeconds() - 2900);
+    // what the client was allowed late ends with the login all the same
+    const { rows } = await people.database.$client.query(
+      `select extract(epoch from expires_at - now()) as seconds from issuer_records where model = 'Grant' and id = $1`,
+      [decodeJwt(later.access_token).sid],
+    );
+    expect(Number(rows[0].seconds)).toBeLessThanOrEqual(8 * 3600 - 2900);
+    const form = { grant_type: 'refresh_token', refresh_token: later.refresh_token, client_id: 'quarterdeck-cli' };
+    expect(timeIn((await people.token(form)).body.access_token)).toBe(timeIn(later.access_token));
+  });
+
+  test('is made anew when the client asks for it, by the company too', async () => {
+    const browser = createBrowser();
+    await people.logIn('ada', people.apiResource, browser);
+    await moveBack(3000);
+    const asked = people.company.authorizations.length;
+    const begun = people.request(people.apiResource, { prompt: 'login' });
+    const { body } = await people.redeem(begun, await people.authorize(begun, 'ada', browser));
+    expect(timeIn(body.access_token)).toBeGreaterThan(nowSeconds() - 60);
+    const upstream = people.company.authorizations.slice(asked);
+    expect(upstream.map((parameters) => parameters.get('prompt'))).toContain('login');
+    const who = await people.askApi('/whoami', body.access_token);
+    expect(who.body.login).toEqual({ ageSeconds: expect.any(Number), level: 1 });
+    expect(who.body.login.ageSeconds).toBeLessThan(60);
+  });
+
+  test('is what the company says: whoever was to log in anew and did not is not let in', async () => {
+    const browser = createBrowser();
+    const page = await people.passLogin(browser, people.request(toolsetUrl).url, 'ada');
+    expect(page.html).toContain('act for you');
+    people.company.answersOldLogins(true);
+    const again = await people.passLogin(browser, people.request(toolsetUrl, { prompt: 'login' }).url, 'ada');
+    expect(again).toMatchObject({ status: 400, html: expect.stringContaining('did not confirm who you are') });
+    // without being asked to be fresh it is let in, with its true age
+    const old = await people.logIn('ada', toolsetUrl);
+    expect(timeIn(old.access_token)).toBeLessThan(nowSeconds() - 3000);
+    people.company.answersOldLogins(false);
+  });
+});
+
 describe('the end of a login', () => {
+  test('comes half an hour after it was last used, and eight hours after it began, whatever renews it', async () => {
+    const lives = async (model: string): Promise<number> => {
+      const { rows } = await people.database.$client.query(
+        `select extract(epoch from max(expires_at) - now()) as seconds from issuer_records where model = $1`,
+        [model],
+      );
+      return Number(rows[0].seconds);
+    };
+    await people.database.$client.query('delete from issuer_records');
+    const browser = createBrowser();
+    const { refresh_token: refresh } = await people.logIn('ada', toolsetUrl, browser);
+    for (const model of ['RefreshToken', 'Session']) {
+      expect(await lives(model)).toBeGreaterThan(1700);
+      expect(await lives(model)).toBeLessThanOrEqual(1800);
+    }
+    await people.database.$client.query(
+      `update issuer_records set payload = jsonb_set(payload, '{authTime}', to_jsonb((payload->>'authTime')::int - 28000)) where model = 'RefreshToken'`,
+    );
+    const renewed = await people.token({ grant_type: 'refresh_token', refresh_token: refresh, client_id: 'quarterdeck-cli' });
+    expect(renewed.status).toBe(200);
+    await people.database.$client.query(`delete from issuer_records where model = 'RefreshToken' and consumed_at is not null`);
+    expect(await lives('RefreshToken')).toBeLessThanOrEqual(800);
+    await people.database.$client.query(`update issuer_records set expires_at = now() where model = 'RefreshToken'`);
+    const late = { grant_type: 'refresh_token', refresh_token: renewed.body.refresh_token, client_id: 'quarterdeck-cli' };
+    expect(await people.token(late)).toMatchObject({ status: 400, body: { error: 'invalid_grant' } });
+  });
+
   test('a refresh token is good once; its second use ends the whole login', async () => {
     const { access_token: token, refresh_token: refresh } = await people.logIn('ada', toolsetUrl);
     const ask = (value: string) => people.token({ grant_type: 'refresh_token', refresh_token: value, client_id: 'quarterdeck-cli' });
@@ -181,6 +266,28 @@ describe('the end of a login', () => {
     const page = await people.passLogin(createBrowser(), people.request(toolsetUrl).url, 'bob');
     expect(page).toMatchObject({ status: 403, html: expect.stringContaining('shut out') });
     await people.database.$client.query(`update people set disabled = false where subject = 'u-0002'`);
+  });
+
+  test('is on record, as its beginning is, and so is whoever was refused', async () => {
+    const entry = (action: string, isIt: (facts: Record<string, unknown>) => boolean = () => true) =>
+      people.gateway.auditRow((row) => row.action === action && isIt(row.facts));
+    const { refresh_token: refresh } = await people.logIn('ada', toolsetUrl);
+    expect(await entry('logIn')).toMatchObject({
+      kind: 'change',
+      decision: 'allow',
+      stamp: 'login',
+      facts: { provider: 'default/default/company' },
+    });
+    await fetch(`${people.issuerUrl}/token/revocation`, {
+      method: 'POST',
+      body: new URLSearchParams({ token: refresh, client_id: 'quarterdeck-cli' }),
+    });
+    const out = await entry('logOut', ({ cause }) => cause === 'client');
+    expect(out).toMatchObject({ person: (await rowOf('u-0001')).id, facts: { client: 'quarterdeck-cli' } });
+    expect(await entry('logOut', ({ alert }) => alert === 'login-used-twice')).toBeDefined();
+    expect(await entry('logOut', ({ cause }) => cause === 'browser')).toBeDefined();
+    const refused = await people.gateway.auditRow((row) => row.action === 'logIn' && row.decision === 'deny');
+    expect(refused).toMatchObject({ person: (await rowOf('u-0002')).id, kind: 'refusal', facts: { reason: 'disabled' } });
   });
 
   test('the table of the issuer holds no value that lets anybody in', async () => {

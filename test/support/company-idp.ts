@@ -1,7 +1,7 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
-import { createRemoteJWKSet, importJWK, jwtVerify, SignJWT } from 'jose';
+import { createRemoteJWKSet, importJWK, type JWK as JoseJwk, jwtVerify, SignJWT } from 'jose';
 import { errors, type JWK, Provider } from 'oidc-provider';
 import { freePort } from '../../bench/gateway/free-port.ts';
 
@@ -80,7 +80,7 @@ export const startCompanyIdp = async (redirectUri: string) => {
         .setJti(crypto.randomUUID())
         .setIssuedAt()
         .setExpirationTime('2m')
-        .sign(await importJWK(key as never, 'RS256'));
+        .sign(await importJWK(key as JoseJwk, 'RS256'));
       assertions.push(assertion);
       context.body = {
         access_token: assertion,
@@ -92,6 +92,7 @@ export const startCompanyIdp = async (redirectUri: string) => {
     ['subject_token', 'subject_token_type', 'requested_token_type', 'audience', 'resource', 'scope'],
   );
   const authorizations: URLSearchParams[] = [];
+  let isOld = false;
   provider.use(async (context, next) => {
     if (context.path === '/auth') authorizations.push(new URLSearchParams(context.querystring));
     if (!context.path.startsWith('/interaction/')) return next();
@@ -102,8 +103,9 @@ export const startCompanyIdp = async (redirectUri: string) => {
       return;
     }
     const accountId = people[chosen]?.sub ?? 'nobody';
+    const ts = Math.floor(Date.now() / 1000) - (isOld ? 4000 : 0);
     context.status = 303;
-    context.set('location', await provider.interactionResult(context.req, context.res, { login: { accountId } }));
+    context.set('location', await provider.interactionResult(context.req, context.res, { login: { accountId, ts } }));
     context.body = '';
   });
   const server = createServer(provider.callback()).listen(port, '127.0.0.1');
@@ -116,6 +118,15 @@ export const startCompanyIdp = async (redirectUri: string) => {
     state,
     /** What was said of people to other authorization servers, newest last. */
     assertions,
+    /** Lets it answer with logins of an hour ago, whatever it is asked for. */
+    answersOldLogins: (value: boolean) => {
+      isOld = value;
+    },
+    /** Signs whatever a test wants the company to have said. */
+    sign: async (claims: object, header: object = {}) =>
+      new SignJWT({ ...claims })
+        .setProtectedHeader({ alg: 'RS256', kid: key.kid, ...header })
+        .sign(await importJWK(key as JoseJwk, 'RS256')),
     /** What was asked for, newest last. */
     authorizations,
     close: async () => {

@@ -138,7 +138,7 @@ const isTricky = (action: string, { canonical }: CallFacts): boolean =>
 const isOthersIssuer = (caller: Caller, action: string, thing: Thing): boolean =>
   thing.kind === 'declared' &&
   ['applyResource', 'deleteResource'].includes(action) &&
-  ['IdentityProvider', 'OAuthClient', 'Person'].some((kind) => thing.name.startsWith(`${kind}/`)) &&
+  ['IdentityProvider', 'OAuthClient', 'Person', 'SigningKey'].some((kind) => thing.name.startsWith(`${kind}/`)) &&
   !(caller.kind === 'person' && caller.roles.includes('administrator'));
 
 /** Whether somebody is one of those whom an approval is asked of; people and groups are those of its organisation, roles of any. */

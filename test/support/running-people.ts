@@ -7,11 +7,13 @@ import { startApi } from '../../control/api/start-api.ts';
 import type { GuardedFetch } from '../../control/issuer/guarded-fetch.ts';
 import { makeSigningKey } from '../../control/issuer/make-signing-key.ts';
 import { commandLineClientId, type PeopleConfig } from '../../control/issuer/people-config.ts';
+import { rotateSigningKeys } from '../../control/issuer/rotate-signing-keys.ts';
 import { startIssuer } from '../../control/issuer/start-issuer.ts';
 import { createRefusalCounter } from '../../store/audit-refusals.ts';
 import { createContentStore } from '../../store/contents.ts';
 import { findResource } from '../../store/resources.ts';
 import { credentialKeyOf, deriveContentKeys } from '../../store/secrets/seal.ts';
+import { watchRefusedKeys } from '../../store/watch-refused-keys.ts';
 import { approvalKeys } from './ask-approval.ts';
 import { openAuditLog } from './audit-log.ts';
 import { type Browser, createBrowser, type Page } from './browser.ts';
@@ -19,6 +21,12 @@ import { companyClient, startCompanyIdp } from './company-idp.ts';
 import { recordingTemporal } from './running-api.ts';
 import { startRunningGateway } from './running-gateway.ts';
 import { agentId, runningAgent } from './running-issuer.ts';
+
+/** 32 bytes that seal the keys of the issuer. */
+export const sealingKey = Buffer.alloc(32, 9).toString('base64');
+
+/** Of a machine client that a test declares with `{ env: 'MACHINE_SECRET' }`. */
+export const machineSecret = 'the-secret-of-a-machine-client-0123456789';
 
 const secretVariable = 'COMPANY_CLIENT_SECRET';
 
@@ -41,7 +49,13 @@ export const companyProvider = (issuer: string, changes: object = {}) => ({
  * login as a client does; `logIn` plays it through.
  */
 export const startRunningPeople = async (
-  options: { people?: Partial<PeopleConfig>; guardedFetch?: GuardedFetch; environment?: Record<string, string>; clock?: () => Date } = {},
+  options: {
+    people?: Partial<PeopleConfig>;
+    guardedFetch?: GuardedFetch;
+    environment?: Record<string, string>;
+    clock?: () => Date;
+    rotatesKeys?: boolean;
+  } = {},
 ) => {
   const issuerPort = await freePort();
   const apiPort = await freePort();
@@ -67,11 +81,16 @@ export const startRunningPeople = async (
     cookieKey: 'a-key-for-cookies-of-at-least-32-characters',
     allowsRegistration: false,
     allowsLoopbackClients: false,
-    secrets: { environment: Object.assign(options.environment ?? {}, { [secretVariable]: companyClient.secret }) },
+    secrets: {
+      environment: Object.assign(options.environment ?? {}, { [secretVariable]: companyClient.secret, MACHINE_SECRET: machineSecret }),
+    },
     ...options.people,
   };
   const { database } = gateway;
   const audit = openAuditLog(database);
+  const unknownCallers = createRefusalCounter({ write: (events) => audit.append(database, events), newDecisionId: () => 'dec_unknown' });
+  const rotatingKeys = options.rotatesKeys ? await rotateSigningKeys({ database, sealingKey, logger, pollMs: 100 }) : undefined;
+  const refusedKeys = await watchRefusedKeys({ database, logger });
   const issuer = await startIssuer(
     {
       port: issuerPort,
@@ -92,6 +111,8 @@ export const startRunningPeople = async (
       },
       audit,
       database,
+      unknownCallers,
+      rotatingKeys,
       ...(options.guardedFetch ? { guardedFetch: options.guardedFetch } : {}),
       logger,
     },
@@ -108,7 +129,7 @@ export const startRunningPeople = async (
     {
       database,
       audit,
-      unknownCallers: createRefusalCounter({ write: (events) => audit.append(database, events), newDecisionId: () => 'dec_unknown' }),
+      unknownCallers,
       verifyAudit: () => Promise.reject(new Error('no test of logins verifies the audit')),
       approvalKeys,
       contentStore: createContentStore(database, deriveContentKeys(Buffer.alloc(32, 7).toString('base64'), 'content')),
@@ -118,6 +139,7 @@ export const startRunningPeople = async (
       signPolicies: () => 'signed',
       logger,
       clock: () => new Date(),
+      refusedKeys,
     },
   );
 
@@ -263,6 +285,7 @@ export const startRunningPeople = async (
     gateway,
     database,
     signingKeys,
+    rotatingKeys,
     logLines,
     request,
     token,
@@ -274,7 +297,7 @@ export const startRunningPeople = async (
     callModern,
     askApi,
     close: async () => {
-      await Promise.all([api.close(), issuer.close()]);
+      await Promise.all([api.close(), issuer.close(), rotatingKeys?.close(), refusedKeys.close()]);
       await gateway.close();
       await company.close();
     },

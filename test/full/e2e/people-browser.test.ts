@@ -108,6 +108,43 @@ test('a person logs in at the company by a real browser, gets the tools of their
   expect(audit.stdout).toMatch(/ada-lovelace-[0-9a-f]{16}/);
 });
 
+test('a person logs in for a machine without a browser, by a code that they enter in a real one', async () => {
+  const env = { QUARTERDECK_URL: ready.url, XDG_CONFIG_HOME: join(place.folder, 'headless'), QUARTERDECK_DATA: join(place.folder, 'none') };
+  const cli = startCli(['login', '--device'], { env });
+  const [address = '', code = ''] = await pollUntil(() => /^ {2}(http\S+)\n {2}(\S+)$/m.exec(cli.text.stderr)?.slice(1), 'the code');
+  const context = await browser.newContext();
+  context.setDefaultTimeout(15_000);
+  const page = await context.newPage();
+  await page.goto(address);
+  await page.locator('input[name=user_code]').fill(code);
+  await page.getByRole('button', { name: 'Go on' }).click();
+  await page.getByText(code).waitFor();
+  await page.getByRole('button', { name: 'It is mine' }).click();
+  await atCompany('ada')(page);
+  await page.getByText('You are logged in').waitFor();
+  await context.close();
+  expect(await cli.ended).toMatchObject({ code: 0, stdout: expect.stringContaining('logged in as default/ada-lovelace-') });
+});
+
+test('an administrator rotates the key that tokens are signed with, and denies one; commands go on with new tokens', async () => {
+  type Key = { kid: string; state: string };
+  const keys = async (): Promise<Key[]> =>
+    JSON.parse((await runCli(['token', 'keys', 'ls', '-o', 'json', '--data', place.data])).stdout).keys;
+  const env = await logIn('signing', `${ready.mcpUrl}/all`, atCompany('ada'));
+  expect((await keys()).map(({ state }) => state)).toEqual(['signing', 'next']);
+  const rotated = await runCli(['token', 'keys', 'rotate', '--data', place.data]);
+  expect(rotated).toMatchObject({ code: 0, stdout: expect.stringMatching(/ signs from 20/) });
+  const signing = (await keys()).find(({ state }) => state === 'signing')?.kid ?? '';
+  expect(await runCli(['token', 'keys', 'deny', signing, '--data', place.data])).toMatchObject({ code: 0 });
+  expect((await keys()).find(({ kid }) => kid === signing)?.state).toBe('denied');
+  const said = await pollUntil(async () => {
+    const { code, stdout } = await runCli(['whoami', '-o', 'name'], { env });
+    return code === 0 ? stdout : undefined;
+  }, 'a token of the next key');
+  expect(said).toMatch(/^ada-lovelace-/);
+  expect(await runCli(['token', 'keys', 'ls'], { env })).toMatchObject({ code: 4 });
+});
+
 test('the admin of this machine logs in at its own login provider', async () => {
   const env = await logIn('admin', ready.mcpUrl, async (page) => {
     await page.getByText('This machine').click();

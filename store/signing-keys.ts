@@ -1,0 +1,94 @@
+import { and, eq, gt, isNull, sql } from 'drizzle-orm';
+import {
+  type JudgedKey,
+  judgeSigningKeys,
+  keyPublishedBeforeSeconds,
+  keySignsForDays,
+  type SigningKeyTimes,
+} from '../schema/signing-key.ts';
+import { signingKeys } from '../schema/tables/tables.ts';
+import { type Database, guarded } from './database.ts';
+
+export type SigningKeyRow = SigningKeyTimes & { madeAt: Date; sealed: Buffer | null };
+
+const seconds = (count: number) => sql`${count} * interval '1 second'`;
+
+/** Reads all signing keys, and what each is by the clock of the database, which everybody shares. */
+export const listSigningKeys = (database: Database): Promise<JudgedKey<SigningKeyRow>[]> =>
+  guarded(async () => {
+    const nowMs = sql<number>`extract(epoch from now()) * 1000`.mapWith(Number);
+    const rows = await database.select({ key: signingKeys, nowMs }).from(signingKeys).orderBy(signingKeys.number);
+    const [first] = rows;
+    return first === undefined
+      ? []
+      : judgeSigningKeys(
+          rows.map(({ key }) => key),
+          new Date(first.nowMs),
+        );
+  });
+
+/**
+ * Adds a key under a number. Of several at the same moment one comes first.
+ * @param key.signs - at once, or when the key before it has signed for its time
+ * @returns false when there is a key of that number already
+ */
+export const addSigningKey = (
+  database: Database,
+  { number, kid, sealed, signs }: { number: number; kid: string; sealed: Buffer; signs: 'at-once' | 'in-turn' },
+): Promise<boolean> =>
+  guarded(async () => {
+    const signsFrom = signs === 'at-once' ? sql`now()` : sql`now() + ${seconds(keySignsForDays * 86_400)}`;
+    const made = await database
+      .insert(signingKeys)
+      .values({ number, kid, sealed, signsFrom })
+      .onConflictDoNothing()
+      .returning({ number: signingKeys.number });
+    return made.length > 0;
+  });
+
+/**
+ * Lets the next key sign before its turn: as soon as everybody who verifies has read it, so that no call fails.
+ * @returns the key and when it begins; undefined where there is none, or others did so at the same moment
+ */
+export const rotateSigningKey = (database: Database): Promise<{ kid: string; signsFrom: Date } | undefined> =>
+  guarded(async () => {
+    const next = (await listSigningKeys(database)).find(({ state }) => state === 'next');
+    if (next === undefined) return undefined;
+    const readBy = sql`greatest(now(), ${signingKeys.madeAt} + ${seconds(keyPublishedBeforeSeconds)})`;
+    const [changed] = await database
+      .update(signingKeys)
+      .set({ signsFrom: sql`least(${signingKeys.signsFrom}, ${readBy})` })
+      .where(and(eq(signingKeys.number, next.number), isNull(signingKeys.deniedAt), gt(signingKeys.signsFrom, sql`now()`)))
+      .returning({ kid: signingKeys.kid, signsFrom: signingKeys.signsFrom });
+    return changed;
+  });
+
+/**
+ * Refuses a key from now on; whoever checks tokens hears of it within two seconds. Where it was the one that signs, the next one does.
+ * @returns false when there is no such key, or it is refused already
+ */
+export const denySigningKey = (database: Database, kid: string): Promise<boolean> =>
+  guarded(async () => {
+    const found = (await listSigningKeys(database)).find((key) => key.kid === kid);
+    if (found === undefined) return false;
+    const denied = await database
+      .update(signingKeys)
+      .set({ deniedAt: sql`now()`, sealed: null })
+      .where(and(eq(signingKeys.kid, kid), isNull(signingKeys.deniedAt)))
+      .returning({ number: signingKeys.number });
+    if (denied.length === 0) return false;
+    const left = await listSigningKeys(database);
+    const next = left.find(({ state }) => state === 'next');
+    if (next && found.state === 'signing')
+      await database
+        .update(signingKeys)
+        .set({ signsFrom: sql`least(${signingKeys.signsFrom}, now())` })
+        .where(eq(signingKeys.number, next.number));
+    return true;
+  });
+
+/** Forgets the private half of a key that nothing needs any more; its row stays, so that it is known to be refused. */
+export const forgetPrivateKey = (database: Database, number: number): Promise<void> =>
+  guarded(async () => {
+    await database.update(signingKeys).set({ sealed: null }).where(eq(signingKeys.number, number));
+  });
