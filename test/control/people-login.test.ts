@@ -1,5 +1,6 @@
 import { decodeJwt, decodeProtectedHeader } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { liftHalt, putHalt } from '../../store/halts.ts';
 import { createBrowser } from '../support/browser.ts';
 import { startCountingServer } from '../support/counting-server.ts';
 import { type RunningPeople, startRunningPeople } from '../support/running-people.ts';
@@ -181,6 +182,19 @@ describe('the end of a login', () => {
     const page = await people.passLogin(createBrowser(), people.request(toolsetUrl).url, 'bob');
     expect(page).toMatchObject({ status: 403, html: expect.stringContaining('shut out') });
     await people.database.$client.query(`update people set disabled = false where subject = 'u-0002'`);
+  });
+
+  test('a person who is halted gets no new token until that is lifted, and keeps the login', async () => {
+    const { access_token: token, refresh_token } = await people.logIn('ada', toolsetUrl);
+    const id = JSON.parse(Buffer.from(String(token).split('.')[1] ?? '', 'base64url').toString()).sub.split('/')[1];
+    const key = { org: 'default', project: '', scope: 'person' as const, name: id };
+    await putHalt(people.database, { ...key, reason: '', haltedBy: 'admin', decisionId: 'dec' });
+    const renew = () => people.token({ grant_type: 'refresh_token', refresh_token, client_id: 'quarterdeck-cli' });
+    const halted = await renew();
+    expect(halted.status).toBe(400);
+    expect(JSON.stringify(halted)).not.toContain('access_token');
+    await liftHalt(people.database, key);
+    expect((await renew()).status).toBe(200);
   });
 
   test('the table of the issuer holds no value that lets anybody in', async () => {
