@@ -44,7 +44,7 @@ export const AgentProgressSchema = z.object({
   inputTokens: z.number().int(),
   outputTokens: z.number().int(),
   costMicroUsd: z.number().int(),
-  /** Id of the approval that the agent waits for. */
+  /** Id of the approval that the agent waits for; `halt` where it waits until what is halted is lifted. */
   waitsFor: z.string().nullable(),
 });
 export type AgentProgress = z.infer<typeof AgentProgressSchema>;

@@ -1,5 +1,6 @@
 import type { RunSummary } from '../../control/api/run-progress.ts';
 import type { RunProgress } from '../../schema/run.ts';
+import { haltLifted } from '../../schema/workflow-contract.ts';
 import { plainText } from './plain-text.ts';
 import { elapsedMs, stageText, totalsText } from './run-text.ts';
 import { renderTable } from './table.ts';
@@ -22,19 +23,24 @@ export const runTable = (runs: RunSummary[], now: Date): string =>
 
 type Agent = RunProgress['agents'][number];
 
+const detailOf = ({ waitsFor, detail }: Agent): string => {
+  if (waitsFor === null) return detail ?? '';
+  return waitsFor === haltLifted ? 'goes on when the halt is lifted' : `needs a person: approval ${waitsFor}`;
+};
+
 const agentTable = (agents: Agent[]): string =>
   renderTable(
     ['AGENT', 'STATE', 'REASON', 'STEPS', 'CALLS', 'REFUSED', 'TOKENS', 'COST', 'DETAIL'],
     agents.map((agent) => [
       `${agent.stage}/${agent.role}/${agent.ordinal}`,
-      agent.waitsFor === null ? agent.state : 'waiting',
+      agent.waitsFor === null ? agent.state : agent.waitsFor === haltLifted ? 'halted' : 'waiting',
       agent.reason ?? '',
       String(agent.steps),
       String(agent.calls),
       String(agent.refusals),
       `${formatCount(agent.inputTokens)}+${formatCount(agent.outputTokens)}`,
       formatCost(agent.costMicroUsd),
-      agent.waitsFor === null ? (agent.detail ?? '') : `needs a person: approval ${agent.waitsFor}`,
+      detailOf(agent),
     ]),
   );
 

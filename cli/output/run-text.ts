@@ -1,4 +1,5 @@
 import { endedRunStates, type RunProgress, type RunState } from '../../schema/run.ts';
+import { haltLifted } from '../../schema/workflow-contract.ts';
 import { exitCodes } from './exit-codes.ts';
 import { plainText } from './plain-text.ts';
 import { formatCost, formatCount, formatDuration } from './units.ts';
@@ -41,7 +42,7 @@ export const troubleText = ({ stage, role, ordinal, state, reason, detail }: Run
 
 /** Of an agent that waits for people: `read/reader/3 waits for a person: quarterdeck approvals show apr_…` */
 export const waitText = ({ stage, role, ordinal, waitsFor }: RunProgress['agents'][number], command = 'quarterdeck'): string =>
-  `${stage}/${role}/${ordinal} waits for a person: ${command} approvals show ${waitsFor}`;
+  `${stage}/${role}/${ordinal} ${waitsFor === haltLifted ? `is halted until a person lifts that: ${command} halt ls` : `waits for a person: ${command} approvals show ${waitsFor}`}`;
 
 export const isWaiting = ({ waitsFor }: RunProgress['agents'][number]): boolean => waitsFor !== null;
 

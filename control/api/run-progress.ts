@@ -1,4 +1,5 @@
 import { type AgentProgress, type RunProgress, RunProgressSchema } from '../../schema/run.ts';
+import { haltLifted } from '../../schema/workflow-contract.ts';
 import type { Agent } from '../../store/agents.ts';
 import type { Run } from '../../store/runs.ts';
 
@@ -23,7 +24,8 @@ export const summaryOf = (run: Run): RunSummary => ({
 
 const agentOf = (agent: Agent): AgentProgress => {
   const { id, stage, role, ordinal, state, reason, detail, steps, calls, refusals, inputTokens, outputTokens, costMicroUsd } = agent;
-  const { approvalId: waitsFor } = agent;
+  // no approval, and yet it waits: until what is halted is lifted
+  const waitsFor = agent.approvalId ?? (agent.waitingSince === null || agent.state !== 'running' ? null : haltLifted);
   return { id, stage, role, ordinal, state, reason, detail, steps, calls, refusals, inputTokens, outputTokens, costMicroUsd, waitsFor };
 };
 

@@ -16,6 +16,8 @@ const longestLookMs = 2_000;
 export const haltedRetrySeconds = 30;
 
 export type Halts = {
+  /** Whether it is known that nothing at all is halted: then nothing has to be asked about. */
+  readonly isClear: boolean;
   /**
    * Refuses what is halted. Nearly always at once; a promise where it has to be asked anew what is halted.
    * @throws {PlatformError} `halted`; `store_unavailable` when nobody can say, for then it may be
@@ -104,10 +106,14 @@ export const followHalts = ({ database, logger }: { database: Database; logger: 
     refuse(what);
   };
 
+  const isFresh = (): boolean => watch !== undefined && performance.now() - watch.asOfMs <= longestUnseenMs;
+
   const halts: Halts = {
+    get isClear() {
+      return index.isEmpty && isFresh();
+    },
     check: (what) => {
-      if (watch && performance.now() - watch.asOfMs <= longestUnseenMs) return refuse(what);
-      return lookThenRefuse(what);
+      return isFresh() ? refuse(what) : lookThenRefuse(what);
     },
     find: (what) => {
       const halt = index.isEmpty ? undefined : index.find(what);

@@ -6,6 +6,7 @@ import { required, type ToolCallStep } from './tool-call.ts';
  * call is sent (`exchangeWithServer`).
  */
 export const halt: ToolCallStep = (call, next) => {
+  if (call.gateway.halts.isClear) return next();
   const { server } = required(call.tool, 'the tool');
   const look = call.gateway.halts.check(haltableOf(call.request.principal, server.metadata, { server: server.metadata.name }));
   return look ? look.then(next) : next();

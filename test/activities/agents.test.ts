@@ -247,6 +247,30 @@ test('waits for a person with its time standing still, and makes the same call a
   expect((agent.deadlineAt?.getTime() ?? 0) - Date.now(), 'two days of waiting cost it nothing').toBeGreaterThan(800_000);
 });
 
+test('an agent that is halted waits where it is, whoever says so, and its time does not run; then it makes the same step', async () => {
+  const { agentId } = await launchScout();
+  fake.script.onModel = () => ({ status: 403, error: { code: 'halted', message: 'halted by a person' } });
+  expect(await drive(agentId, await opened(agentId))).toEqual({ state: 'waits', reason: 'halt' });
+  expect(await getAgent(fixture.database, agentId)).toMatchObject({ state: 'running', approvalId: null, waitingSince: expect.any(Date) });
+
+  fake.script.onModel = () => callTree;
+  fake.script.onTool = () => ({ error: { code: 'halted', message: 'halted by a person' } });
+  expect(await drive(agentId, await opened(agentId))).toEqual({ state: 'waits', reason: 'halt' });
+  await fixture.database.$client.query(
+    `update agents set waiting_since = waiting_since - interval '2 days', deadline_at = deadline_at - interval '2 days' where id = $1`,
+    [agentId],
+  );
+  fake.script.onTool = () => toolText('/input/a.ts');
+  const { transcriptDigest } = await getAgent(fixture.database, agentId);
+  expect(await run(activities.callTool, { agentId, transcriptDigest: transcriptDigest ?? '' })).toMatchObject({
+    kind: 'step',
+    pendingCalls: 0,
+  });
+  const agent = await getAgent(fixture.database, agentId);
+  expect(agent.waitingSince).toBeNull();
+  expect((agent.deadlineAt?.getTime() ?? 0) - Date.now()).toBeGreaterThan(800_000);
+});
+
 test.each(['approval_denied', 'approval_expired'])('hands %s to the model as a refusal', async (code) => {
   const { agentId } = await launchScout();
   fake.script.onModel = () => callTree;

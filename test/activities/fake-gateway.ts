@@ -42,6 +42,7 @@ export const startFakeGateway = async () => {
     expiresIn: 300,
     refuseTokens: new Set<string>(),
     tokenStatus: 200,
+    tokenRefusal: { error: 'invalid_grant' } as object,
     onTool: (_call: Arrived): Scripted | Promise<Scripted> => toolText(''),
     onModel: (_call: Arrived): Scripted | Promise<Scripted> => sayJson({}),
   };
@@ -71,7 +72,7 @@ export const startFakeGateway = async () => {
     });
     if (request.url === '/token') {
       seen.tokens += 1;
-      if (script.tokenStatus !== 200) return json(response, script.tokenStatus, { error: 'invalid_grant' });
+      if (script.tokenStatus !== 200) return json(response, script.tokenStatus, script.tokenRefusal);
       const form = new URLSearchParams(text);
       const token = `token-${seen.tokens}`;
       agents.set(token, String(form.get('subject_token')));

@@ -59,9 +59,11 @@ test('asks for a new token once when the gateway does not take the old one', asy
   await expect(clientOf().callTool({ agentId, signal }, call)).rejects.toMatchObject({ code: 'token_refused', isRetryable: false });
 });
 
-test('tells a refused token from an issuer that is away', async () => {
+test('tells a refused token from an issuer that is away, and from an agent that is halted', async () => {
   fake.script.tokenStatus = 400;
   await expect(clientOf().callTool({ agentId, signal }, call)).rejects.toMatchObject({ code: 'token_refused' });
+  fake.script.tokenRefusal = { error: 'access_denied', error_description: 'halted' };
+  await expect(clientOf().callTool({ agentId, signal }, call)).rejects.toMatchObject({ code: 'halted' });
   fake.script.tokenStatus = 503;
   await expect(clientOf().callTool({ agentId, signal }, call)).rejects.toMatchObject({ code: 'server_unavailable', isRetryable: true });
 });

@@ -111,6 +111,12 @@ describe('no token is minted', () => {
     expect([status, body]).toEqual([400, { error: 'invalid_grant', error_description: 'grant request is invalid' }]);
   });
 
+  test('for an agent that is halted, which its worker is told, so that it waits', async () => {
+    setAgent({ isHalted: true });
+    const { status, body } = await issuer.exchange();
+    expect([status, body]).toEqual([400, { error: 'access_denied', error_description: 'halted' }]);
+  });
+
   test('for an agent that got one before its run ended', async () => {
     expect((await issuer.exchange()).status).toBe(200);
     setAgent({ runState: 'cancelled' });

@@ -1,5 +1,6 @@
 import { decodeJwt, decodeProtectedHeader } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { liftHalt, putHalt } from '../../store/halts.ts';
 import { createBrowser } from '../support/browser.ts';
 import { startCountingServer } from '../support/counting-server.ts';
 import { type RunningPeople, startRunningPeople } from '../support/running-people.ts';
@@ -288,6 +289,19 @@ describe('the end of a login', () => {
     expect(await entry('logOut', ({ cause }) => cause === 'browser')).toBeDefined();
     const refused = await people.gateway.auditRow((row) => row.action === 'logIn' && row.decision === 'deny');
     expect(refused).toMatchObject({ person: (await rowOf('u-0002')).id, kind: 'refusal', facts: { reason: 'disabled' } });
+  });
+
+  test('a person who is halted gets no new token until that is lifted, and keeps the login', async () => {
+    const { access_token: token, refresh_token } = await people.logIn('ada', toolsetUrl);
+    const id = JSON.parse(Buffer.from(String(token).split('.')[1] ?? '', 'base64url').toString()).sub.split('/')[1];
+    const key = { org: 'default', project: '', scope: 'person' as const, name: id };
+    await putHalt(people.database, { ...key, reason: '', haltedBy: 'admin', decisionId: 'dec' });
+    const renew = () => people.token({ grant_type: 'refresh_token', refresh_token, client_id: 'quarterdeck-cli' });
+    const halted = await renew();
+    expect(halted.status).toBe(400);
+    expect(JSON.stringify(halted)).not.toContain('access_token');
+    await liftHalt(people.database, key);
+    expect((await renew()).status).toBe(200);
   });
 
   test('the table of the issuer holds no value that lets anybody in', async () => {

@@ -9,6 +9,7 @@ export const nothingLimited: GatewayContext['rates'] = {
 
 /** A gateway's brake where nothing is ever halted, for tests of other parts. */
 export const nothingHalted: GatewayContext['halts'] = {
+  isClear: true,
   check: () => undefined,
   find: () => undefined,
   begin: (what) => ({ what, halted: undefined, cut: undefined }),
