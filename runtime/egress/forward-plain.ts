@@ -4,7 +4,7 @@ import { createAlarm } from './mask-stream.ts';
 import { parseAuthority } from './reach-host.ts';
 import { placeholderMark, type ReachableServer } from './reachable-server.ts';
 import { Refusal } from './refusal.ts';
-import { endToEnd, type Header, headerPairs, holdsPlaceholder } from './swap-secrets.ts';
+import { endToEnd, type Header, headerPairs, isPlaceholderIn } from './swap-secrets.ts';
 import type { Way, Ways } from './way.ts';
 
 /** Takes `http://host:port/path?query` apart as it was sent; nothing is decoded or completed, and nobody logs in by an address. */
@@ -13,12 +13,6 @@ export const parseAbsolute = (url: string): { host: string; port: number; path: 
   const place = parseAuthority(authority, 80);
   return place && { ...place, path: rest.startsWith('/') ? rest : `/${rest}` };
 };
-
-const isPlaceholderIn = (headers: readonly Header[]): boolean =>
-  headers.some(([, value]) => {
-    const [, encoded] = /^basic\s+(\S+)$/i.exec(value) ?? [];
-    return holdsPlaceholder(value) || (encoded !== undefined && holdsPlaceholder(Buffer.from(encoded, 'base64').toString('latin1')));
-  });
 
 const send = (
   way: Way,
@@ -60,7 +54,7 @@ export const forwardPlain = async (
   };
   if (!place) return refuse('address-malformed');
   const given = endToEnd(headerPairs(request.rawHeaders)).filter(([name]) => name.toLowerCase() !== 'host');
-  if (holdsPlaceholder(place.path) || isPlaceholderIn(given)) refuse('secret-in-clear', place);
+  if (isPlaceholderIn(place.path, given)) refuse('secret-in-clear', place);
   const named = parseAuthority(request.headers.host ?? '', 80);
   if (named && (named.host !== place.host || named.port !== place.port)) refuse('other-host', place);
   const way = await ways.open(server, { ...place, kind: () => 'plain' });

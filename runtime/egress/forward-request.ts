@@ -6,7 +6,7 @@ import { createAlarm, createMask, maskText } from './mask-stream.ts';
 import { parseAuthority } from './reach-host.ts';
 import { placeholderMark, type ReachableServer } from './reachable-server.ts';
 import { Refusal } from './refusal.ts';
-import { endToEnd, type Header, headerPairs, swapSecrets } from './swap-secrets.ts';
+import { endToEnd, type Header, headerPairs, isPlaceholderIn, swapSecrets } from './swap-secrets.ts';
 import type { Way } from './way.ts';
 
 const bodyless = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE']);
@@ -31,12 +31,13 @@ const readerOf =
 
 /**
  * Passes one request on to the host of a way, with secrets in place of their placeholders, and its answer back, with asterisks in place of
- * those secrets. No redirect is followed: where it leads is the server's next request, to be decided on as any other.
+ * those secrets. On a clear connection no placeholder may stand anywhere. No redirect is followed: where it leads is the server's next request, to be decided on as any other.
  * @throws {Refusal} before anything was answered
  */
 export const forwardRequest = async ({
   way,
   client,
+  isClear,
   server,
   parts,
   request,
@@ -44,6 +45,7 @@ export const forwardRequest = async ({
 }: {
   way: Way;
   client: Client;
+  isClear: boolean;
   server: ReachableServer;
   parts: EgressParts;
   request: IncomingMessage;
@@ -51,18 +53,14 @@ export const forwardRequest = async ({
 }): Promise<void> => {
   const { host, port } = way.rule;
   const { method = 'GET', url: path = '/' } = request;
-  const named = parseAuthority(request.headers.host ?? '', 443);
+  const named = parseAuthority(request.headers.host ?? '', isClear ? 80 : 443);
   if (!path.startsWith('/') || named?.host !== host || named.port !== port) throw new Refusal('other-host');
   const given = endToEnd(headerPairs(request.rawHeaders)).filter(([name]) => name.toLowerCase() !== 'accept-encoding');
-  const swapped = await swapSecrets({
-    headers: [...given, plainAnswer],
-    path,
-    host,
-    placeholders: server.placeholders,
-    secretOf: readerOf(parts, server),
-  });
+  const headers = [...given, plainAnswer];
+  if (isClear && isPlaceholderIn(path, headers)) throw new Refusal('secret-in-clear');
+  const swapped = await swapSecrets({ headers, path, host, placeholders: server.placeholders, secretOf: readerOf(parts, server) });
 
-  const body = hasBody(request) ? createAlarm(placeholderMark, () => new Refusal('secret-misplaced')) : null;
+  const body = hasBody(request) ? createAlarm(placeholderMark, () => new Refusal(isClear ? 'secret-in-clear' : 'secret-misplaced')) : null;
   let misplaced: unknown;
   if (body !== null)
     pipeline(request.on('data', way.check), body).catch((error: unknown) => {

@@ -23,6 +23,14 @@ export const holdsPlaceholder = (text: string): boolean => {
   return false;
 };
 
+/** Whether a request without its body holds one, in Basic credentials too. */
+export const isPlaceholderIn = (path: string, headers: readonly Header[]): boolean =>
+  holdsPlaceholder(path) ||
+  headers.some(([, value]) => {
+    const [, , encoded] = basicPattern.exec(value) ?? [];
+    return holdsPlaceholder(value) || (encoded !== undefined && holdsPlaceholder(Buffer.from(encoded, 'base64').toString('latin1')));
+  });
+
 /**
  * Puts secrets in the place of their placeholders: in the header of each, towards its hosts, and nowhere else.
  * In an address or a body a secret could be stored by the host where the server reads it again; there a placeholder ends the request.

@@ -274,6 +274,35 @@ describe('plain HTTP', () => {
   });
 });
 
+describe('plain HTTP in a tunnel, as some clients send it', () => {
+  const place = () => `${host}:${world.plainPort}`;
+  const ask = async (more: Parameters<typeof askOver>[1]) =>
+    askOver((await connectThrough(egress.socketOf(), place())).socket, { ...more, headers: { host: place(), ...more.headers } });
+
+  test('is looked at as if it had come without one', async () => {
+    await start();
+    await egress.update([reaching([rule({ port: world.plainPort })], secrets)]);
+    expect(await ask({ method: 'PUT', path: '/in', body: 'hello' })).toMatchObject({ status: 200 });
+    expect(world.heard.at(-1)).toMatchObject({ url: '/in', body: 'hello', host: place() });
+    await untilClosed();
+    expect(lastRow()).toMatchObject({ attempt: { kind: 'plain' }, outcome: { requests: 1 } });
+    expect(await ask({ headers: { host: 'admin.example.test' } })).toMatchObject({ status: 421 });
+  });
+
+  test.each([
+    ['a header', { headers: { authorization: `Bearer ${placeholder}` } }],
+    ['a body', { method: 'POST', body: placeholder }],
+    ['an address', { path: `/?t=${placeholder}` }],
+  ])('carries no placeholder: %s', async (_what, more) => {
+    await start();
+    await egress.update([reaching([rule({ port: world.plainPort })], secrets)]);
+    const heard = world.heard.length;
+    expect(await ask(more)).toMatchObject({ status: 403, text: expect.stringContaining('secret-in-clear') });
+    expect(world.heard.length).toBe(heard);
+    expect(egress.rows).toContainEqual(expect.objectContaining({ kind: 'refused', reason: 'secret-in-clear' }));
+  });
+});
+
 describe('secrets', () => {
   const open = async (path = egress.socketOf()) => {
     const { status, socket, text } = await connectThrough(path, authorityText());
@@ -354,9 +383,11 @@ describe('secrets', () => {
     try {
       await start();
       await egress.update([reaching([rule({ port: stranger.securePort })], secrets)]);
-      const { status, text } = await connectThrough(egress.socketOf(), `${host}:${stranger.securePort}`);
-      expect(status).toBe(502);
-      expect(text).toContain('untrusted');
+      const place = `${host}:${stranger.securePort}`;
+      const { socket } = await connectThrough(egress.socketOf(), place);
+      const secure = await secureOver(socket, { servername: host, ca: egress.authority.certificate });
+      const answer = await askOver(secure, { headers: { host: place, authorization: `Bearer ${placeholder}` } });
+      expect(answer).toMatchObject({ status: 502, text: expect.stringContaining('untrusted') });
       expect(stranger.heard).toEqual([]);
     } finally {
       stranger.close();

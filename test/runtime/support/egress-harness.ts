@@ -41,7 +41,10 @@ export const reaching = (egress: object[], secrets: Record<string, object> = {},
 });
 
 /** A host of the world outside with a certificate of an authority that only tests trust; it keeps what it hears. */
-export const startWorld = async (listener: RequestListener = (_request, response) => void response.end('hello')) => {
+export const startWorld = async (
+  listener: RequestListener = (_request, response) => void response.end('hello'),
+  name = 'api.example.test',
+) => {
   const authority = makeAuthority(new Date());
   const heard: { host: string | undefined; url: string | undefined; headers: NodeJS.Dict<string | string[]>; body: string }[] = [];
   let connections = 0;
@@ -56,7 +59,7 @@ export const startWorld = async (listener: RequestListener = (_request, response
     });
   };
   const certificateOf = (host: string): Certified => makeHostCertificate(authority, host, new Date());
-  const { certificate, key } = certificateOf('api.example.test');
+  const { certificate, key } = certificateOf(name);
   const secure = createHttpsServer({ cert: certificate, key }, handle);
   const plain = createHttpServer(handle);
   for (const server of [secure, plain]) {
@@ -83,16 +86,20 @@ export const startWorld = async (listener: RequestListener = (_request, response
 };
 export type World = Awaited<ReturnType<typeof startWorld>>;
 
-export type EgressHarnessOptions = Partial<Pick<EgressParts, 'readSecret' | 'lookUp' | 'closedPorts' | 'recorder'>> & {
+export type EgressHarnessOptions = Partial<Pick<EgressParts, 'readSecret' | 'lookUp' | 'closedPorts' | 'recorder' | 'authority'>> & {
   world: World;
   folder?: string;
 };
 
 /** The egress process's works in this process, with rows in a list. Every name is this machine unless `lookUp` says otherwise. */
-export const startTestEgress = async ({ world, folder: given, ...changes }: EgressHarnessOptions) => {
+export const startTestEgress = async ({
+  world,
+  folder: given,
+  authority = makeAuthority(new Date()),
+  ...changes
+}: EgressHarnessOptions) => {
   const folder = given ?? (await mkdtemp(join(tmpdir(), 'qd-egress-')));
   const rows: Recorded[] = [];
-  const authority = makeAuthority(new Date());
   let decisions = 0;
   const egress = await startEgress(folder, {
     authority,
@@ -167,5 +174,6 @@ export const askOver = (
       response.once('error', reject);
       response.once('end', () => resolve({ status: response.statusCode ?? 0, headers: response.headers, text }));
     });
+    request.once('socket', (talk) => void talk.resume()); // it was paused after the proxy's answer
     request.end(body);
   });
