@@ -10,6 +10,8 @@ import { pollUntil } from '../../support/poll-until.ts';
 import { runCli } from '../../support/run-cli.ts';
 import { askApi, createPlatformPlace, type PlatformPlace } from '../../support/running-platform.ts';
 
+/** Of this machine, and no name or address that clients leave proxies out for. */
+const address = '127.0.0.2';
 const realValue = 'real-value-in-the-environment-of-up';
 let place: PlatformPlace;
 let world: World;
@@ -25,11 +27,11 @@ const run = async (script: string): Promise<string> => {
 };
 const ask = (headers: string): Promise<string> =>
   run(
-    `fetch('https://localhost:${world.securePort}/me', { headers: ${headers} }).then(async (r) => r.status + ' ' + (await r.text()), (e) => 'failed ' + e.cause?.message)`,
+    `fetch('https://${address}:${world.securePort}/me', { headers: ${headers} }).then(async (r) => r.status + ' ' + (await r.text()), (e) => 'failed ' + e.cause?.message)`,
   );
 const connections = async () =>
   // biome-ignore lint/suspicious/noExplicitAny: rows are looked at field by field
-  ((await askApi(ready, '/audit?action=connect&limit=1000')).body.events as any[]).map(({ kind, outcome, errorCode, server, facts }) => ({
+  ((await askApi(ready, '/default/default/audit?action=connect&limit=1000')).body.events as any[]).map(({ kind, outcome, errorCode, server, facts }) => ({
     kind,
     outcome,
     errorCode,
@@ -38,7 +40,7 @@ const connections = async () =>
   }));
 
 beforeAll(async () => {
-  world = await startWorld(undefined, 'localhost');
+  world = await startWorld(undefined, { name: address, address });
   place = await createPlatformPlace();
   const authority = join(place.folder, 'world.pem');
   writeFileSync(authority, world.authority.certificate);
@@ -55,8 +57,8 @@ beforeAll(async () => {
     spec: {
       command: ['node', '/server/tiny-server.ts'],
       mounts: [{ source: supportFolder, at: '/server' }],
-      egress: [{ host: 'localhost', port: world.securePort, private: true }],
-      secrets: { TOKEN: { from: { env: 'UPSTREAM_TOKEN' }, hosts: ['localhost'] } },
+      egress: [world.securePort, place.port + 5].map((port) => ({ host: address, port, private: true })),
+      secrets: { TOKEN: { from: { env: 'UPSTREAM_TOKEN' }, hosts: [address] } },
     },
   };
   const toolset = { ...base, kind: 'Toolset', metadata: { name: 'reach' }, spec: { servers: [{ name: 'reach' }], naming: 'plain' } };
@@ -83,7 +85,7 @@ test('the command line calls a tool of a caged server, whose request leaves with
     outcome: 'pending',
     errorCode: null,
     server: 'reach',
-    facts: { host: 'localhost', port: world.securePort, kind: 'opened' },
+    facts: { host: address, port: world.securePort, kind: 'opened' },
   });
   const logs = ['egress', 'host', 'gateway', 'control'].map((name) => place.log(name)).join('\n');
   expect(logs + JSON.stringify(rows)).not.toContain(realValue);
@@ -107,7 +109,7 @@ test('a placeholder for another host, a host that is not allowed and a port of t
   const heard = world.heard.length;
   expect(await ask(`{ 'x-note': process.env.TOKEN }`)).toContain('secret-misplaced');
   await run(`fetch('https://evil.example.test/').catch((e) => e.message)`);
-  await run(`child.spawnSync('/usr/bin/curl', ['-s', 'http://127.0.0.1:${place.port + 5}/'])`);
+  await run(`child.spawnSync('/usr/bin/curl', ['-s', 'http://${address}:${place.port + 5}/'])`);
   expect(world.heard.length).toBe(heard);
   const reasons = await pollUntil(async () => {
     const found = (await connections())
@@ -115,7 +117,7 @@ test('a placeholder for another host, a host that is not allowed and a port of t
       .map(({ errorCode, facts }) => `${facts.host} ${errorCode}`);
     return found.length >= 3 ? found : undefined;
   }, 'the refusals');
-  expect(reasons).toEqual(expect.arrayContaining(['localhost secret-misplaced', 'evil.example.test not-allowed', '127.0.0.1 not-allowed']));
+  expect(reasons).toEqual(expect.arrayContaining([`${address} secret-misplaced`, 'evil.example.test not-allowed', `${address} own-port`]));
 });
 
 test('killed in the middle of a request it fails that call in so many words, is started again, and the same cage goes on', async () => {

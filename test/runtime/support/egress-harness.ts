@@ -43,7 +43,7 @@ export const reaching = (egress: object[], secrets: Record<string, object> = {},
 /** A host of the world outside with a certificate of an authority that only tests trust; it keeps what it hears. */
 export const startWorld = async (
   listener: RequestListener = (_request, response) => void response.end('hello'),
-  name = 'api.example.test',
+  { name = 'api.example.test', address = '127.0.0.1' } = {},
 ) => {
   const authority = makeAuthority(new Date());
   const heard: { host: string | undefined; url: string | undefined; headers: NodeJS.Dict<string | string[]>; body: string }[] = [];
@@ -66,7 +66,7 @@ export const startWorld = async (
     server.on('connection', () => {
       connections += 1;
     });
-    server.listen(0, '127.0.0.1');
+    server.listen(0, address);
     await once(server, 'listening');
   }
   return {
