@@ -12,7 +12,7 @@ import {
   startWorld,
   type World,
 } from './support/egress-harness.ts';
-import { until } from './support/host-harness.ts';
+import { startTestHost, tinyLaunch, until } from './support/host-harness.ts';
 
 const host = 'api.example.test';
 let world: World;
@@ -429,4 +429,32 @@ describe('secrets', () => {
     expect(text).toContain('501');
     await until(() => egress.rows.some(({ reason }) => reason === 'upgrade'), 'the refusal on record');
   });
+});
+
+test('a server without a cage is told of the proxy too, and its secret works the same', async () => {
+  await start();
+  await egress.update([reaching([rule()], secrets)]);
+  const uncaged = await startTestHost({ isCaged: false, config: { egressDirectory: egress.folder } });
+  try {
+    const id = 'default/default/reacher';
+    const program = { kind: 'command' as const, command: [process.execPath, '/server/tiny-server.ts'] };
+    await uncaged.ensure(tinyLaunch(id, { program, egress: { secrets: ['TOKEN'] } }));
+    const script = `fetch('https://${authorityText()}/bare', { headers: { authorization: 'Bearer ' + process.env.TOKEN } }).then(async (r) => r.status + ' ' + process.env.TOKEN, (e) => String(e.cause))`;
+    expect(await uncaged.toolText(id, 'evaluate', { script })).toBe(`200 ${placeholder}`);
+    expect(world.heard.at(-1)).toMatchObject({ url: '/bare', headers: { authorization: 'Bearer the-real-value' } });
+  } finally {
+    await uncaged.close();
+  }
+});
+
+test('a server with `egress` is not started without a way out for it, and the answer says why', async () => {
+  await start();
+  const uncaged = await startTestHost({ isCaged: false });
+  try {
+    const answer = await uncaged.ensure(tinyLaunch('default/default/reacher', { egress: { secrets: [] } }));
+    expect(answer.status).toBe(503);
+    expect(await answer.text()).toContain('the egress process does not keep a way out for it');
+  } finally {
+    await uncaged.close();
+  }
 });

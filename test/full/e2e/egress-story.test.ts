@@ -25,22 +25,29 @@ const run = async (script: string): Promise<string> => {
   const { stdout, stderr } = await qd('mcp', 'call', 'evaluate', '--toolset', 'reach', `script=${script}`);
   return stdout || stderr;
 };
-const ask = (headers: string): Promise<string> =>
+const ask = (headers: string, path = '/me'): Promise<string> =>
   run(
-    `fetch('https://${address}:${world.securePort}/me', { headers: ${headers} }).then(async (r) => r.status + ' ' + (await r.text()), (e) => 'failed ' + e.cause?.message)`,
+    `fetch('https://${address}:${world.securePort}${path}', { headers: ${headers} }).then(async (r) => r.status + ' ' + (await r.text()), (e) => 'failed ' + e.cause?.message)`,
   );
 const connections = async () =>
   // biome-ignore lint/suspicious/noExplicitAny: rows are looked at field by field
-  ((await askApi(ready, '/default/default/audit?action=connect&limit=1000')).body.events as any[]).map(({ kind, outcome, errorCode, server, facts }) => ({
-    kind,
-    outcome,
-    errorCode,
-    server,
-    facts,
-  }));
+  ((await askApi(ready, '/default/default/audit?action=connect&limit=1000')).body.events as any[]).map(
+    ({ kind, outcome, errorCode, server, facts }) => ({
+      kind,
+      outcome,
+      errorCode,
+      server,
+      facts,
+    }),
+  );
 
 beforeAll(async () => {
-  world = await startWorld(undefined, { name: address, address });
+  world = await startWorld(
+    (request, response) => {
+      if (request.url !== '/slow') response.end('hello');
+    },
+    { name: address, address },
+  );
   place = await createPlatformPlace();
   const authority = join(place.folder, 'world.pem');
   writeFileSync(authority, world.authority.certificate);
@@ -123,8 +130,12 @@ test('a placeholder for another host, a host that is not allowed and a port of t
 test('killed in the middle of a request it fails that call in so many words, is started again, and the same cage goes on', async () => {
   const cage = await run('process.pid + "-" + process.hrtime.bigint() * 0n');
   const pid = place.pidOf('egress');
+  const cut = ask(`{ authorization: 'Bearer ' + process.env.TOKEN }`, '/slow');
+  await pollUntil(() => world.heard.at(-1)?.url === '/slow' || undefined, 'the request at the host', 20_000);
   process.kill(pid, 'SIGKILL');
-  expect(await ask('{}')).toContain('failed');
+  const answer = await cut;
+  expect(answer).toContain('failed');
+  expect(answer).not.toContain(realValue);
   await pollUntil(() => (place.pidOf('egress') !== pid && startOf(place.pidOf('egress')) ? true : undefined), 'the next process', 20_000);
   await pollUntil(
     async () => ((await ask(`{ authorization: 'Bearer ' + process.env.TOKEN }`)).includes('200 hello') ? true : undefined),
