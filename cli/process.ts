@@ -21,6 +21,7 @@ const starters: { [Name in ProcessName]: () => Promise<Starter<Name>> } = {
   control: async () => (await import('./processes/control.ts')).startControlProcess,
   gateway: async () => (await import('./processes/gateway.ts')).startGatewayProcess,
   host: async () => (await import('./processes/host.ts')).startHostProcess,
+  egress: async () => (await import('./processes/egress.ts')).startEgressProcess,
   worker: async () => (await import('./processes/worker.ts')).startWorkerProcess,
   'local-model': async () => (await import('./processes/local-model.ts')).startLocalModelProcess,
 };

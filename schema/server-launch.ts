@@ -9,7 +9,20 @@ const textSchema = z
 const absolutePathSchema = textSchema.refine((path) => path.startsWith('/'), 'must be an absolute path');
 
 /** Where a cage has something of its own; nothing else can be mounted there. */
-const ownPlaces = ['/usr', '/bin', '/lib', '/lib64', '/proc', '/dev', '/sys', '/scratch', '/tmp', '/opt/node', '/opt/server'];
+const ownPlaces = [
+  '/usr',
+  '/bin',
+  '/lib',
+  '/lib64',
+  '/proc',
+  '/dev',
+  '/sys',
+  '/scratch',
+  '/tmp',
+  '/opt/node',
+  '/opt/server',
+  '/opt/egress',
+];
 
 /** Whether `path` is `folder` or lies below it; both absolute, without a trailing slash. */
 export const isAtOrBelow = (path: string, folder: string): boolean => path === folder || path.startsWith(`${folder}/`);
@@ -29,6 +42,8 @@ const hiddenNameSchema = z
   .max(255)
   .refine((name) => !/[/\0]/.test(name) && name !== '.' && name !== '..', 'must be one name, without a slash');
 
+const variableSchema = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/);
+
 const programSchema = z.discriminatedUnion('kind', [
   z.strictObject({
     kind: z.literal('npm'),
@@ -45,6 +60,7 @@ const programSchema = z.discriminatedUnion('kind', [
  * instance; another `digest` for the same id replaces its process. It shows in process lists and logs, so a session key is a hash.
  * `instance: session` = the process serves one client: it hears what that client can do, may ask it things, and ends when its last session is
  * deleted. `idleSeconds` without a request stop an instance; 600 if absent for `session`, and never for `shared`.
+ * `egress` lets it reach what the egress process allows the server, and names the variables that get placeholders; without it there is no network.
  * `volumes` are folders agents speak about, seen by the server at `at`; every entry in them named in `hide` is covered.
  * `mounts` are folders of the server itself. `limits.memoryMb` bounds the JavaScript heap of npm servers, 512 if absent.
  */
@@ -60,9 +76,10 @@ export const ServerLaunchSchema = z
     program: programSchema,
     args: z.array(textSchema).max(200).default([]),
     env: z
-      .record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/), textSchema)
+      .record(variableSchema, textSchema)
       .refine((env) => Object.keys(env).length <= 100, 'holds more than 100 variables')
       .default({}),
+    egress: z.strictObject({ secrets: z.array(variableSchema).max(20) }).optional(),
     volumes: z
       .array(
         z.strictObject({

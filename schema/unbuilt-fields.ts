@@ -3,7 +3,7 @@ import type { Kind } from './resource.ts';
 /** Fields that the design names and this release does not have: they are refused by name, never stored. */
 export const unbuiltFields: Readonly<Partial<Record<Kind, readonly string[]>>> = {
   Project: ['groups', 'retention', 'maxRisk'],
-  McpServer: ['registry', 'image', 'egress', 'isolation', 'secrets', 'replicas', 'permissionProfile'],
+  McpServer: ['registry', 'image', 'isolation', 'replicas', 'permissionProfile'],
   Toolset: ['expose', 'composite', 'overrides'],
   Provider: ['region', 'headers'],
   Model: ['weights', 'fallbacks', 'limits', 'region'],

@@ -32,5 +32,9 @@ export type ProcessMessage =
 /** Where a process counts what it does, and where its spans go. */
 export type ProcessTelemetry = { metrics: Metrics; tracing?: Tracing };
 
+/** The egress process asks for the secret of a declared server, and the supervisor answers; `value` is missing where it cannot be read. */
+export type SecretRequest = { type: 'secret-wanted'; id: number; org: string; project: string; server: string; variable: string };
+export type SecretAnswer = { type: 'secret'; id: number; value?: string; detail?: string };
+
 /** What a process of ours is made of once it runs. */
 export type RunningProcess = { close(): Promise<void> };

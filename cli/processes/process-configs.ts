@@ -44,6 +44,20 @@ export type WorkerConfig = TemporalAddress & {
   workerClientSecret: string;
 };
 
+export type EgressConfig = {
+  databaseUrl: string;
+  /** 32 bytes in base64, see `GatewayConfig`. */
+  auditKey: string;
+  /** Folder for the ways out of servers; made before. */
+  directory: string;
+  /** The authority that cages trust, PEM. */
+  authority: { certificate: string; key: string };
+  /** Ports of the platform on this machine. */
+  closedPorts: number[];
+  /** Whom the process turns into once it has read its modules; absent: it stays who started it. */
+  account?: { uid: number; gid: number };
+};
+
 export type LocalModelConfig = {
   port: number;
   /** Key that every request has to bring as a bearer token. */
@@ -57,6 +71,7 @@ export type ProcessConfigs = {
   control: ControlConfig;
   gateway: GatewayConfig;
   host: HostConfig;
+  egress: EgressConfig;
   worker: WorkerConfig;
   'local-model': LocalModelConfig;
 };

@@ -22,6 +22,8 @@ export const dataFolderAt = (directory: string) => {
     readyFile: join(root, 'state', 'ready.json'),
     /** How far the audit had come, signed: the copy outside the database. */
     checkpoints: join(root, 'audit', 'checkpoints.jsonl'),
+    /** Ways out of caged servers, one folder each; the egress process alone writes there. */
+    egress: join(root, 'egress'),
     /** Outputs of runs, `ID/output` each. */
     runs: join(root, 'runs'),
   };

@@ -1,5 +1,6 @@
 import { type ChildProcess, execFile } from 'node:child_process';
 import { promisify } from 'node:util';
+import { PlatformError } from '../../schema/errors.ts';
 import type { KeychainAnswer, KeychainQuestion } from '../processes/messages.ts';
 
 const run = promisify(execFile);
@@ -46,6 +47,13 @@ export const readKeychain = async (
       };
   }
   return { failure: `The keychain has no entry ${account}, or is locked; store it with \`${storeHint(platform, account)}\`.` };
+};
+
+/** The same as a look-up of the supervisor itself. @throws {PlatformError} `secret_unavailable` */
+export const lookUpKeychain = async (account: string, environment: Readonly<Record<string, string | undefined>>): Promise<string> => {
+  const found = await readKeychain(account, environment);
+  if ('value' in found) return found.value;
+  throw new PlatformError('secret_unavailable', found.failure);
 };
 
 /** Answers a process of ours over its channel. */

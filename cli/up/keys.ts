@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { z } from 'zod';
+import { makeAuthority } from '../../runtime/egress/make-certificate.ts';
 import { type AuditKeyJwk, makeAuditKey } from '../../store/audit-key.ts';
 import { cannotStart } from './cannot-start.ts';
 import type { DataFolder } from './data-folder.ts';
@@ -19,6 +20,8 @@ const InternalKeysSchema = z.object({
 const AuditKeySchema = z.object({ kty: z.literal('OKP'), crv: z.literal('Ed25519'), x: z.string(), d: z.string() });
 
 const SigningKeysSchema = z.array(z.looseObject({ kty: z.string(), kid: z.string() }));
+/** Certificate and key of the authority that cages trust, PEM. */
+const EgressAuthoritySchema = z.object({ certificate: z.string().startsWith('-----BEGIN'), key: z.string().startsWith('-----BEGIN') });
 
 export type Keys = {
   /** 32 bytes in base64: encrypts contents. */
@@ -29,6 +32,8 @@ export type Keys = {
   signingKeys: z.infer<typeof SigningKeysSchema>;
   /** Private JWK that signs checkpoints of the audit. */
   auditSigningKey: AuditKeyJwk;
+  /** With its key one could read what caged servers send to hosts with a secret. */
+  egressAuthority: z.infer<typeof EgressAuthoritySchema>;
   internal: z.infer<typeof InternalKeysSchema>;
 };
 
@@ -37,6 +42,7 @@ const files = {
   gateway: 'gateway.key',
   issuer: 'issuer.json',
   audit: 'audit.json',
+  egress: 'egress-authority.json',
   internal: 'internal.json',
 } as const;
 const secret = (): string => randomBytes(32).toString('base64url');
@@ -73,6 +79,14 @@ const addAuditKey = ({ keys, checkpoints }: Pick<DataFolder, 'keys' | 'checkpoin
   renameSync(`${path}.unfinished`, path);
 };
 
+/** One that is lost is made anew: servers that are started from then on trust the new one. */
+const addEgressAuthority = ({ keys }: Pick<DataFolder, 'keys'>): void => {
+  const path = join(keys, files.egress);
+  if (existsSync(path)) return;
+  writeFileSync(`${path}.unfinished`, `${JSON.stringify(makeAuthority(new Date()))}\n`, { mode: 0o600 });
+  renameSync(`${path}.unfinished`, path);
+};
+
 const unusable = (path: string, cause: unknown) =>
   cannotStart(
     `The key file ${path} is missing or damaged: put its copy back from a backup of the folder ${basename(join(path, '..'))}.`,
@@ -90,6 +104,7 @@ export const loadKeys = async (folder: Pick<DataFolder, 'keys' | 'postgres' | 'c
   }
   chmodSync(folder.keys, 0o700);
   addAuditKey(folder);
+  addEgressAuthority(folder);
   const read = <T>(name: string, parse: (text: string) => T): T => {
     const path = join(folder.keys, name);
     try {
@@ -104,6 +119,7 @@ export const loadKeys = async (folder: Pick<DataFolder, 'keys' | 'postgres' | 'c
     gatewayKey: read(files.gateway, (text) => masterKey.parse(text)),
     signingKeys: existsSync(join(folder.keys, files.issuer)) ? read(files.issuer, (text) => SigningKeysSchema.parse(JSON.parse(text))) : [],
     auditSigningKey: read(files.audit, (text) => AuditKeySchema.parse(JSON.parse(text))),
+    egressAuthority: read(files.egress, (text) => EgressAuthoritySchema.parse(JSON.parse(text))),
     internal: read(files.internal, (text) => InternalKeysSchema.parse(JSON.parse(text))),
   };
 };

@@ -1,7 +1,7 @@
 import { closeSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { Config } from '../config.ts';
-import type { ConfigMessage, KeychainQuestion, ProcessMessage } from '../processes/messages.ts';
+import type { ConfigMessage, KeychainQuestion, ProcessMessage, SecretAnswer, SecretRequest } from '../processes/messages.ts';
 import type { ProcessConfigs, ProcessName } from '../processes/process-configs.ts';
 import { askMeasures } from './ask-measures.ts';
 import { spawnCommand } from './command.ts';
@@ -18,21 +18,22 @@ const inherited = ['PATH', 'HOME', 'TMPDIR', 'TZ', 'LANG', 'XDG_CACHE_HOME', 'NO
 /** Long enough for a worker to bundle its workflows beside a busy compiler. */
 const readyWithinMs = 120_000;
 
+export type NodePartOptions<Name extends ProcessName> = {
+  config: ProcessConfigs[Name];
+  port?: number;
+  stopGraceMs: number;
+  logFile: string;
+  logLevel: Config['logLevel'];
+  /** 32 bytes in base64. */
+  redactionKey: string;
+  environment: Config['environment'];
+  tracing?: Config['tracing'];
+  /** Answers what the process asks while it runs. */
+  answer?(request: SecretRequest): Promise<SecretAnswer>;
+};
+
 /** One of our own processes as a part of the platform. */
-export const nodePart = <Name extends ProcessName>(
-  name: Name,
-  options: {
-    config: ProcessConfigs[Name];
-    port?: number;
-    stopGraceMs: number;
-    logFile: string;
-    logLevel: Config['logLevel'];
-    /** 32 bytes in base64. */
-    redactionKey: string;
-    environment: Config['environment'];
-    tracing?: Config['tracing'];
-  },
-): Part => ({
+export const nodePart = <Name extends ProcessName>(name: Name, options: NodePartOptions<Name>): Part => ({
   name,
   ...(options.port === undefined ? {} : { port: options.port }),
   stopSignal: 'SIGTERM',
@@ -50,8 +51,12 @@ export const nodePart = <Name extends ProcessName>(
     const ready = new Promise<void>((resolve, reject) => {
       const late = setTimeout(() => reject(new Error(`it does not answer; its log is ${options.logFile}`)), readyWithinMs);
       child.once('exit', () => clearTimeout(late));
-      child.on('message', (answer: ProcessMessage | KeychainQuestion) => {
+      child.on('message', (answer: ProcessMessage | KeychainQuestion | SecretRequest) => {
         if (answer.type === 'keychain') return void answerKeychain(child, answer, options.environment);
+        if (answer.type === 'secret-wanted')
+          return void options.answer?.(answer).then((reply) => {
+            if (child.connected) child.send(reply, () => undefined);
+          });
         clearTimeout(late);
         if (answer.type === 'ready') resolve();
         else if (answer.type === 'failed') reject(new Error(`${answer.detail.replace(/\.$/, '')}; its log is ${options.logFile}`));

@@ -4,10 +4,11 @@ import { policyPublicKey } from '../../store/secrets/policy-signature.ts';
 import { approvalKeyOf, credentialKeyOf, deriveKey, signingKeysSealOf } from '../../store/secrets/seal.ts';
 import type { ProcessConfigs, ProcessName } from '../processes/process-configs.ts';
 import { cacheFolder } from '../setup/cache-folder.mjs';
+import type { SecretAnswerer } from './answer-secrets.ts';
 import type { DataFolder } from './data-folder.ts';
 import type { Keys } from './keys.ts';
 import { logFileOf } from './log-file.ts';
-import { nodePart } from './node-part.ts';
+import { type NodePartOptions, nodePart } from './node-part.ts';
 import type { Part } from './part.ts';
 import { peopleConfigs } from './people-config.ts';
 import type { PlatformOptions } from './platform-options.ts';
@@ -17,6 +18,7 @@ import { addressesOf } from './ready-file.ts';
 import { issuerUrlOf } from './seed.ts';
 import { serverPart } from './server-part.ts';
 import { keepTemporalFolder, prepareTemporalFolder, temporalCommand, waitForTemporal } from './temporal.ts';
+import type { Account } from './unprivileged-account.ts';
 
 /** Recovery after a kill may have a gigabyte of log to replay. */
 const serverDeadlineMs = 60_000;
@@ -31,6 +33,9 @@ export type PartsContext = {
   /** As our processes use it. */
   databaseUrl: string;
   temporalAddress: string;
+  /** Whom the egress process turns into; undefined: it shares our user id. */
+  egressAccount: Account | undefined;
+  secrets: Pick<SecretAnswerer, 'answer'>;
 };
 
 export const postgresPart = ({ folder, ports }: Pick<PartsContext, 'folder' | 'ports'>, place: PostgresPlace): Part =>
@@ -122,6 +127,15 @@ const configsOf = (context: PartsContext): ProcessConfigs => {
       logDirectory: `${folder.logs}/servers`,
       privatePaths: [folder.root],
       openPaths: [folder.runs],
+      egressDirectory: folder.egress,
+    },
+    egress: {
+      databaseUrl,
+      auditKey,
+      directory: folder.egress,
+      authority: keys.egressAuthority,
+      closedPorts: Object.values(ports),
+      ...(context.egressAccount ? { account: context.egressAccount } : {}),
     },
     worker: {
       ...temporal,
@@ -137,15 +151,23 @@ const configsOf = (context: PartsContext): ProcessConfigs => {
 };
 
 /** How long each may take to end: the gateway lets calls that run come to their end. */
-const stopGraceMs: Record<ProcessName, number> = { worker: 2_000, gateway: 5_200, control: 2_500, 'local-model': 1_000, host: 800 };
+const stopGraceMs: Record<ProcessName, number> = {
+  worker: 2_000,
+  gateway: 5_200,
+  control: 2_500,
+  'local-model': 1_000,
+  host: 800,
+  egress: 1_000,
+};
 
 /** Our own processes, in the order in which they are stopped; they are started together, and wait for each other. */
 export const processParts = (context: PartsContext): Part[] => {
   const configs = configsOf(context);
   const { folder, ports, keys, options } = context;
   const redactionKey = deriveKey(keys.contentKey, 'redaction');
-  const part = <Name extends ProcessName>(name: Name, port?: number): Part =>
+  const part = <Name extends ProcessName>(name: Name, port?: number, more: Pick<NodePartOptions<Name>, 'answer'> = {}): Part =>
     nodePart(name, {
+      ...more,
       config: configs[name],
       ...(port === undefined ? {} : { port }),
       stopGraceMs: stopGraceMs[name],
@@ -161,6 +183,7 @@ export const processParts = (context: PartsContext): Part[] => {
     part('control', ports.api),
     part('local-model', ports['local-model']),
     part('host', ports.host),
+    part('egress', undefined, { answer: context.secrets.answer }),
   ];
 };
 
@@ -169,5 +192,6 @@ export const stopOrder: readonly (readonly string[])[] = [
   ['worker'],
   ['gateway', 'control', 'local-model'],
   ['host'],
+  ['egress'],
   ['temporal', 'postgres'],
 ];

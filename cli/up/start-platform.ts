@@ -1,10 +1,14 @@
 import { rmSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { PlatformError } from '../../schema/errors.ts';
+import { openSecretStores } from '../../store/secrets/secret-stores.ts';
+import { createSecretAnswerer } from './answer-secrets.ts';
 import { systemClock } from './backoff.ts';
 import { cannotStart } from './cannot-start.ts';
 import { type DataFolder, dataFolderAt, prepareDataFolder } from './data-folder.ts';
 import { lockDataFolder } from './data-lock.ts';
+import { prepareEgressFolder } from './egress-place.ts';
+import { lookUpKeychain } from './keychain.ts';
 import { loadKeys } from './keys.ts';
 import { keepLogsSmall } from './log-file.ts';
 import { renderMetrics, serveMetrics } from './metrics.ts';
@@ -92,7 +96,14 @@ export const startPlatform = async (options: PlatformOptions): Promise<Platform>
     undo.add(keepLogsSmall(folder.logs));
     const { databaseUrl, serviceUrl, temporalAddress } = await startServers({ folder, ports, keys, options, parts });
     const tokens = await seed(databaseUrl, profile, keys.internal.personTokens, devIdpUrl(ports));
-    const context = { folder, ports, keys, options, databaseUrl: serviceUrl, temporalAddress };
+    const egressAccount = prepareEgressFolder(folder.egress);
+    if (!egressAccount) onLine('the egress process shares your user id, as this is not root; a server in a cage does not notice');
+    const { environment, secretStores } = options.config;
+    const stores = openSecretStores(secretStores, (account) => lookUpKeychain(account, environment));
+    const secrets = createSecretAnswerer({ databaseUrl: serviceUrl, environment, privateDirectory: folder.root, stores });
+    undo.add(stores.close);
+    undo.add(secrets.close);
+    const context = { folder, ports, keys, options, databaseUrl: serviceUrl, temporalAddress, egressAccount, secrets };
     await startTogether(
       processParts(context).map((part) => (until: AbortSignal) => parts.start(part, until)),
       signal,

@@ -1,9 +1,16 @@
-import { lookup } from 'node:dns';
+import { type LookupAddress, type LookupOptions, lookup } from 'node:dns';
 import { isIP } from 'node:net';
 import { Agent, fetch } from 'undici';
-import { isLoopbackAddress, isPublicAddress } from '../../policy/public-address.ts';
+import { addressKind } from '../../schema/network-address.ts';
 
 const answerWithinMs = 2_500;
+
+/** As `lookup` of `node:dns` with all addresses. */
+export type Resolve = (
+  host: string,
+  options: LookupOptions & { all: true },
+  answer: (error: NodeJS.ErrnoException | null, addresses: LookupAddress[]) => void,
+) => void;
 
 /** A host that may not be asked. */
 export class ForbiddenAddress extends Error {}
@@ -13,16 +20,28 @@ export class ForbiddenAddress extends Error {}
  * within 2.5 seconds, and never to an address of this network. Names are resolved once and the connection goes to what was checked, so a
  * name that changes its address in between leads nowhere else.
  * @param options.allowsLoopback - lets this machine itself be asked
+ * @param options.resolve - looks names up; the system's by default
  * @param options.authorities - certificate authorities (PEM) in place of the public ones
  */
-export const createGuardedFetch = ({ allowsLoopback, authorities }: { allowsLoopback: boolean; authorities?: string }) => {
-  const isAllowed = (address: string): boolean => isPublicAddress(address) || (allowsLoopback && isLoopbackAddress(address));
+export const createGuardedFetch = ({
+  allowsLoopback,
+  authorities,
+  resolve = lookup as Resolve,
+}: {
+  allowsLoopback: boolean;
+  authorities?: string;
+  resolve?: Resolve;
+}) => {
+  const isAllowed = (address: string): boolean => {
+    const kind = addressKind(address);
+    return kind === 'public' || (allowsLoopback && kind === 'loopback');
+  };
   const dispatcher = new Agent({
     connect: {
       timeout: answerWithinMs,
       ...(authorities === undefined ? {} : { ca: authorities }),
       lookup: (host, options, answer) =>
-        lookup(host, { ...options, all: true }, (error, addresses) => {
+        resolve(host, { ...options, all: true }, (error, addresses) => {
           if (error) return answer(error, '', 0);
           const [first] = addresses;
           // one forbidden address among several is enough: the socket would try them in turn

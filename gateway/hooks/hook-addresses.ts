@@ -1,8 +1,8 @@
 import { lookup } from 'node:dns';
 import { isIP } from 'node:net';
 import { Agent } from 'undici';
-import { isLoopbackAddress, isPublicAddress } from '../../policy/public-address.ts';
 import { PlatformError } from '../../schema/errors.ts';
+import { isLoopbackAddress, isPublicAddress } from '../../schema/network-address.ts';
 import type { GatewayConfig } from '../gateway-config.ts';
 
 const connectWithinMs = 2_000;

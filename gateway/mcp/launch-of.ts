@@ -52,6 +52,8 @@ export const launchOf = (server: StoredResource<'McpServer'>, run: RunOfServer |
         : { kind: 'command' as const, command: spec.command },
     args: spec.args,
     env: spec.env,
+    // where to, and the values of secrets, the egress process knows alone: a change there restarts nothing
+    ...(spec.egress?.length ? { egress: { secrets: Object.keys(spec.secrets ?? {}).sort() } } : {}),
     volumes,
     mounts: spec.mounts,
     limits: { memoryMb: spec.memoryMb },

@@ -1,9 +1,21 @@
+import { fileURLToPath } from 'node:url';
+
 /** Fixed places inside every cage. */
-export const cagePlaces = { node: '/opt/node/bin/node', nodeModules: '/opt/server/node_modules', scratch: '/scratch' } as const;
+export const cagePlaces = {
+  node: '/opt/node/bin/node',
+  nodeModules: '/opt/server/node_modules',
+  scratch: '/scratch',
+  forwarder: '/opt/node/forward-in-cage.mjs',
+  wayOut: '/opt/egress',
+} as const;
+
+/** Where the proxy stands on a cage's own loopback. */
+export const cageProxyPort = 3128;
 
 /** File descriptors that `bwrap` reads: its own arguments, and the system call filter. */
 export const cageDescriptors = { args: 3, seccomp: 4 } as const;
 
+const forwarderPath = fileURLToPath(new URL('./forward-in-cage.mjs', import.meta.url));
 const scratchBytes = 64 * 1024 * 1024;
 const sharedMemoryBytes = 16 * 1024 * 1024;
 
@@ -18,6 +30,8 @@ export type CagePlan = {
   nodeModules?: string;
   env: Readonly<Record<string, string>>;
   binds: readonly CageBind[];
+  /** Host folder with the socket of the server's proxy; without it the cage has no way out. */
+  wayOut?: string;
   covers: readonly { at: string; kind: 'folder' | 'file' }[];
 };
 
@@ -26,7 +40,7 @@ const bind = ({ source, at, mode }: CageBind): string[] => [mode === 'rw' ? '--b
 /**
  * The arguments that make a cage with bubblewrap: the one list, used for real servers and for the probe that proves it.
  *
- * Inside: own user, process, network (none but loopback), IPC, host-name and cgroup namespaces, no capability, no new privileges, the system call
+ * Inside: own user, process, network (none but loopback; the one way out, where there is one, is the socket of the server's proxy), IPC, host-name and cgroup namespaces, no capability, no new privileges, the system call
  * filter, a clean environment, `/usr` and the server's code read-only, 64 MiB of scratch space at `/scratch` (also `/tmp` and home), and the binds.
  * The root, `/dev` and `/proc` are read-only besides: a host that runs as root is root in the eyes of `/proc/sys` even without any capability,
  * and a write to `core_pattern` there would run a program outside of the cage; the root's and `/dev`'s own tmpfs have no size limit.
@@ -34,7 +48,7 @@ const bind = ({ source, at, mode }: CageBind): string[] => [mode === 'rw' ? '--b
  * Not enforced here: total memory, processor time, disk space of a writable bind, and names created in a bind after the start.
  * @returns arguments for `bwrap`, to be given by `--args FD` joined with NUL: they hold values that must not be seen in a process list
  */
-export const cageArguments = ({ nodePath, nodeModules, env, binds, covers }: CagePlan): string[] => [
+export const cageArguments = ({ nodePath, nodeModules, env, binds, wayOut, covers }: CagePlan): string[] => [
   ...['--unshare-all', '--unshare-user', '--unshare-cgroup', '--disable-userns', '--assert-userns-disabled'],
   ...['--die-with-parent', '--new-session', '--hostname', 'cage', '--cap-drop', 'ALL', '--clearenv'],
   ...['--setenv', 'PATH', '/opt/node/bin:/usr/bin', '--setenv', 'HOME', cagePlaces.scratch, '--setenv', 'TMPDIR', cagePlaces.scratch],
@@ -44,6 +58,8 @@ export const cageArguments = ({ nodePath, nodeModules, env, binds, covers }: Cag
   ...['--size', `${scratchBytes}`, '--tmpfs', cagePlaces.scratch, '--symlink', 'scratch', '/tmp', '--chdir', cagePlaces.scratch],
   ...bind({ source: nodePath, at: cagePlaces.node, mode: 'ro' }),
   ...(nodeModules === undefined ? [] : bind({ source: nodeModules, at: cagePlaces.nodeModules, mode: 'ro' })),
+  ...(wayOut === undefined ? [] : bind({ source: forwarderPath, at: cagePlaces.forwarder, mode: 'ro' })),
+  ...(wayOut === undefined ? [] : bind({ source: wayOut, at: cagePlaces.wayOut, mode: 'ro' })),
   ...binds.flatMap(bind),
   ...covers.flatMap(({ at, kind }) => (kind === 'folder' ? ['--tmpfs', at, '--remount-ro', at] : ['--ro-bind', '/dev/null', at])),
   ...['--remount-ro', '/proc', '--remount-ro', '/dev', '--remount-ro', '/'],

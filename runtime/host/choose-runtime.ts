@@ -26,7 +26,9 @@ export const createRuntimeChooser = (
   let proved: Promise<ServerRuntime> | undefined;
 
   const choose = async (): Promise<ServerRuntime> => {
+    const { packageRoot } = config;
     const nodePath = await realpath(config.nodePath);
+    const egressDirectory = config.egressDirectory && (await realOrGiven(config.egressDirectory));
     const proof = await probe(nodePath).catch((error: unknown): CageProof => {
       if (isPlatformError(error)) return { ok: false, reason: error.detail };
       throw error;
@@ -34,11 +36,11 @@ export const createRuntimeChooser = (
     if (proof.ok) {
       const privatePaths = await Promise.all([config.logDirectory, ...(config.privatePaths ?? [])].map(realOrGiven));
       const openPaths = await Promise.all((config.openPaths ?? []).map(realOrGiven));
-      return createBubblewrapRuntime({ nodePath, packageRoot: config.packageRoot, privacy: { privatePaths, openPaths } });
+      return createBubblewrapRuntime({ nodePath, packageRoot, privacy: { privatePaths, openPaths }, egressDirectory });
     }
     if (!config.allowUncaged) throw new PlatformError('isolation_unavailable', proof.reason);
     logger.warn({ event: 'cage-unavailable', reason: proof.reason }, 'servers run as bare processes');
-    return createBareRuntime({ nodePath, packageRoot: config.packageRoot });
+    return createBareRuntime({ nodePath, packageRoot, egressDirectory });
   };
 
   return () => {

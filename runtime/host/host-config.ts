@@ -20,4 +20,6 @@ export type HostConfig = {
   privatePaths?: string[];
   /** Folders inside private ones whose subfolders may be volumes all the same, e.g. outputs of runs. */
   openPaths?: string[];
+  /** Where the egress process keeps the ways out of servers; absent where there is none, and then no server has a network. */
+  egressDirectory?: string;
 };

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { NameSchema, ToolNameSchema } from '../ids.ts';
+import { BoundSecretSchema, checkEgress, EgressRuleSchema } from './egress.ts';
 import { mostRates, ServerRateSchema } from './rate.ts';
 import { ResultFilterSchema } from './result-filter.ts';
 import { ServerAuthSchema } from './server-auth.ts';
@@ -43,10 +44,19 @@ const shared = {
   rates: z.array(ServerRateSchema).max(mostRates).optional(),
 };
 
+const variableSchema = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/);
+
 const processFields = {
   transport: z.literal('stdio').default('stdio'),
   args: z.array(z.string().max(4096)).default([]),
-  env: z.record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/), z.string().max(4096)).default({}),
+  env: z.record(variableSchema, z.string().max(4096)).default({}),
+  /** Where it may connect to, all through the proxy of the platform; nowhere if absent. */
+  egress: z.array(EgressRuleSchema).max(100).optional(),
+  /** What it gets placeholders for in its environment, by the name of the variable. */
+  secrets: z
+    .record(variableSchema, BoundSecretSchema)
+    .refine((secrets) => Object.keys(secrets).length <= 20, 'twenty secrets at most')
+    .optional(),
   volumes: z.array(ServerVolumeSchema).default([]),
   mounts: z.array(ServerMountSchema).default([]),
   /** Whom one process serves: everybody, one run, or one client's session. A server that asks its client things needs the last. */
@@ -65,13 +75,21 @@ export const RemoteServerSchema = z.strictObject({
 });
 
 /** A server from an installed npm package; it runs in a cage. */
-export const PackageServerSchema = z.strictObject({
-  package: z.strictObject({ npm: z.string().min(1).max(214), version: z.string().max(64).optional(), bin: z.string().max(128).optional() }),
-  ...processFields,
-});
+export const PackageServerSchema = z
+  .strictObject({
+    package: z.strictObject({
+      npm: z.string().min(1).max(214),
+      version: z.string().max(64).optional(),
+      bin: z.string().max(128).optional(),
+    }),
+    ...processFields,
+  })
+  .superRefine(checkEgress);
 
 /** A server from a command; it runs in a cage. */
-export const CommandServerSchema = z.strictObject({ command: z.array(z.string().min(1).max(4096)).min(1), ...processFields });
+export const CommandServerSchema = z
+  .strictObject({ command: z.array(z.string().min(1).max(4096)).min(1), ...processFields })
+  .superRefine(checkEgress);
 
 /** Where a server comes from: exactly one of `url`, `package` and `command`. */
 export const McpServerSpecSchema = z.union([RemoteServerSchema, PackageServerSchema, CommandServerSchema]);

@@ -2,7 +2,7 @@ import { Client, type OAuthClientProvider, StreamableHTTPClientTransport, Unauth
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { tokenExchangeGrant } from '../../control/issuer/exchange-run-token.ts';
 import { createGuardedFetch } from '../../control/issuer/guarded-fetch.ts';
-import { isPublicAddress } from '../../policy/public-address.ts';
+import { isPublicAddress } from '../../schema/network-address.ts';
 import { createBrowser } from '../support/browser.ts';
 import { startCountingServer } from '../support/counting-server.ts';
 import { startDocumentServer, testCertificate } from '../support/document-server.ts';

@@ -8,7 +8,7 @@ import { startTestDatabase } from '../support/postgres.ts';
 import { runCli } from '../support/run-cli.ts';
 import { askApi, createPlatformPlace, type PlatformPlace } from '../support/running-platform.ts';
 
-const names = ['supervisor', 'temporal', 'postgres', 'worker', 'gateway', 'control', 'local-model', 'host'];
+const names = ['supervisor', 'temporal', 'postgres', 'worker', 'gateway', 'control', 'local-model', 'host', 'egress'];
 const project = (name: string, description: string) => ({
   apiVersion: 'quarterdeck.dev/v1alpha1',
   kind: 'Project',

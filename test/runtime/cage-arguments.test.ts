@@ -47,6 +47,13 @@ describe('the arguments of a cage', () => {
     expect(valuesOf(args, '--bind', 2)).toEqual([['/host/out', '/output']]);
   });
 
+  test('add the folder of the way out where there is one, to be read alone, and no network', () => {
+    const open = cageArguments({ ...plan, wayOut: '/host/ways/one' });
+    const added = valuesOf(open, '--ro-bind', 2).filter(([, at]) => !valuesOf(args, '--ro-bind', 2).some(([, other]) => other === at));
+    expect(added.map(([, at]) => at)).toEqual(['/opt/node/forward-in-cage.mjs', '/opt/egress']);
+    expect(open).not.toContain('--share-net');
+  });
+
   test('cover hidden entries after the folder that holds them', () => {
     expect(args.indexOf('/input/.git')).toBeGreaterThan(args.indexOf('/input'));
     expect(valuesOf(args, '--tmpfs', 1)).toContainEqual(['/input/.git']);
