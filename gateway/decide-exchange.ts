@@ -28,10 +28,9 @@ const entitiesOf = ({ tenancy, toolset, server }: Source, bounds: BackendBounds,
 };
 
 /**
- * Asks the policies whether a caller may be given a token for a server behind a toolset. To be asked when a token is got, not for each call
- * that uses it.
+ * Asks the policies whether a caller may be given a token for a server behind a toolset.
  * @param bounds - what the server declares; the same object each time is faster
- * @param token.ttlSeconds - life that is asked for
+ * @param token.ttlSeconds - life that is asked for; 0 where that is the issuer's to say
  * @param token.depth - how often the caller's own token was handed on already
  */
 export const decideExchange = (

@@ -51,12 +51,12 @@ export const PersonTokenClaimsSchema = z
     ...registered,
     /** The login it came from: it ends with that. */
     sid: name,
+    /** When the person has last shown who they are, in seconds since the epoch, and how well by their issuer's own scale (OpenID Connect Core §2). */
+    auth_time: z.int().optional(),
+    acr: z.string().max(256).optional(),
     act: z.undefined().optional(),
     /** Space-separated; absent when the person granted nothing of this audience. */
     scope: z.string().max(512).default(''),
-    /** When the person proved who they are, in seconds since 1970, and how (OpenID Connect Core §2). */
-    auth_time: z.int().min(0).optional(),
-    acr: z.string().max(256).optional(),
   })
   .refine(livesAtMost(personTokenLifetimeSeconds))
   .refine(isOfOrg)

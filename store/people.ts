@@ -3,10 +3,7 @@ import { and, eq, gt, inArray, isNull, or, sql } from 'drizzle-orm';
 import { issuerRecords, orgs, people, personTokens } from '../schema/tables/tables.ts';
 import { type Database, guarded } from './database.ts';
 
-/**
- * A person as policies see them. `login` says how old it is and how well it proved who they are (0 not at all, 1 by one thing, 2 by two or
- * more); missing where nothing is known of one.
- */
+/** A person as policies see them. */
 export type Person = {
   org: string;
   id: string;
@@ -14,7 +11,9 @@ export type Person = {
   roles: string[];
   disabled: boolean;
   stamp: string;
-  login?: { ageSeconds: number; level: number };
+  /** When they have last shown who they are, in seconds since the epoch, and how well by their issuer's own scale; of a login alone. */
+  authTime?: number | undefined;
+  acr?: string | undefined;
 };
 
 const hashOf = (token: string): string => createHash('sha256').update(token).digest('hex');

@@ -1312,6 +1312,12 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/control/publish-approvals.test.ts › in the profile production a publication › that is approved 50 times at once is published once',
   },
   {
+    id: 'SEC-29',
+    clause: 'd',
+    text: 'So is one that is used while the database dies and its standby takes over: once, or not at all where the answer was lost, and never again.',
+    test: 'test/store/approval-failover.test.ts › an approval that is used 50 times at once, across the death of the database and the take-over of its standby, is used once',
+  },
+  {
     id: 'SEC-30',
     clause: 'a',
     text: 'A call that differs from the approved one in one character is refused, and an approval of its own is asked for.',

@@ -13,10 +13,12 @@ export const createApiPolicy = async ({
   database,
   verifyPolicies,
   profile,
+  clock,
   logger,
 }: {
   database: Database;
   profile: ApiProfile;
+  clock: () => Date;
   verifyPolicies: VerifyPolicies;
   logger: Logger;
 }): Promise<Pick<ApiDependencies, 'authorize' | 'validatePolicies'> & { close(): Promise<void> }> => {
@@ -32,7 +34,7 @@ export const createApiPolicy = async ({
       policies.take(next);
     },
   });
-  const authorize = createAuthorizer({ policy, declared, profile, logger });
+  const authorize = createAuthorizer({ policy, declared, profile, clock, logger });
   return {
     close: async () => {
       policies.close();

@@ -42,6 +42,7 @@ export const startControlProcess = async (config: ProcessConfigs['control'], log
   const policy = await createApiPolicy({
     database,
     profile: config.api.profile,
+    clock: () => new Date(),
     verifyPolicies: createPolicyVerifier(policyPublicKey(config.policySecret)),
     logger,
   });

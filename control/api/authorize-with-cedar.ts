@@ -17,6 +17,7 @@ import { type Declared, projectPolicies } from '../../store/declared.ts';
 import type { Person } from '../../store/people.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import type { ApiAction, ApiDecision, ApiProfile, ApiTarget, Authorize, ValidatePolicies } from './api-dependencies.ts';
+import { loginLevel } from './login-level.ts';
 import { newDecisionId } from './new-decision-id.ts';
 
 /** Stands for a project that is not declared yet: the platform's policies alone decide about it. */
@@ -41,17 +42,20 @@ const resourceOf = (action: ApiAction, tenancy: Tenancy, target: Target): { uid:
 };
 
 /** Of whom no login is known, it is longer ago than any policy asks. */
-const noLogin: NonNullable<Person['login']> = { ageSeconds: 1_000_000_000, level: 0 };
+const noLogin = { authAge: 1_000_000_000, acr: 0 };
+
+const loginOf = ({ authTime, acr }: Person, now: Date): typeof noLogin =>
+  authTime === undefined ? noLogin : { authAge: Math.max(0, Math.floor(now.getTime() / 1000) - authTime), acr: loginLevel(acr) };
 
 /** What the context has beside `who` where a person lets something through, which takes a login. */
 const contextOf = (
-  { login = noLogin }: Person,
+  person: Person,
   action: string,
   { verdict = 'approve' }: { verdict?: Verdict },
-  profile: ApiProfile,
+  { profile, now }: { profile: ApiProfile; now: Date },
 ): Context => {
   const who = { hasHuman: true, run: '' };
-  const loggedIn = { ...who, authAge: login.ageSeconds, acr: login.level };
+  const loggedIn = { ...who, ...loginOf(person, now) };
   switch (action) {
     case 'approve':
       return { who: loggedIn, verdict, mayApproveOwn: profile === 'solo' };
@@ -77,11 +81,13 @@ export const createAuthorizer = ({
   policy,
   declared,
   profile,
+  clock,
   logger,
 }: {
   policy: PolicyEngine;
   declared: () => Declared;
   profile: ApiProfile;
+  clock: () => Date;
   logger: Logger;
 }): Authorize => {
   const ask = (person: Person, action: string, tenancy: Tenancy, resource: ReturnType<typeof resourceOf>, target?: Target): ApiDecision => {
@@ -105,7 +111,7 @@ export const createAuthorizer = ({
           ...(person.org === tenancy.org ? [] : [{ uid: entityUid('Org', person.org), attrs: {}, parents: [] }]),
         ],
       },
-      context: contextOf(person, action, resource, profile),
+      context: contextOf(person, action, resource, { profile, now: clock() }),
     };
     const { effect, policies: policyIds, error, bundle } = policy.decideKnown(policies, asked);
     if (error) logger.error({ action, error }, 'a decision could not be made and is a deny');

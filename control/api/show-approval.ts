@@ -1,5 +1,5 @@
 import type { Approval, ApprovalDetail } from '../../schema/approval.ts';
-import { parseExactly } from '../../schema/exact-json.ts';
+import { isExactNumber, parseExactly } from '../../schema/exact-json.ts';
 import { withHiddenShown } from '../../schema/hidden-characters.ts';
 import { type ApprovalKey, openApprovedCall, openApprovedText } from '../../store/approvals.ts';
 import type { Database } from '../../store/database.ts';
@@ -12,6 +12,15 @@ import { recordChange } from './record-change.ts';
 const shownCall = async (database: Database, keys: ContentKeys, key: ApprovalKey): Promise<unknown> => {
   const { arguments: given, inputResponses } = await openApprovedCall(database, keys, key);
   return inputResponses === undefined ? given : { arguments: given, inputResponses };
+};
+
+/** Texts of policies line by line, as people read them: in JSON a text is one line. */
+const inLines = (value: unknown): unknown => {
+  if (typeof value === 'string') return value.includes('\n') ? value.split('\n') : value;
+  if (Array.isArray(value)) return value.map(inLines);
+  // a number of many digits is an object of its own kind
+  if (typeof value !== 'object' || value === null || isExactNumber(value)) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, inLines(inner)]));
 };
 
 /**
@@ -28,7 +37,7 @@ export const showApproval = async (
   const shown =
     approval.kind === 'call'
       ? await shownCall(database, approvalKeys, approval)
-      : parseExactly(await openApprovedText(database, approvalKeys, approval));
+      : inLines(parseExactly(await openApprovedText(database, approvalKeys, approval)));
   const { id, kind, agent, role, fleet, run, server, tool } = approval;
   const what = { kind: 'call' as const, action: 'seeApproval', resource: `Approval/${id}` };
   const ofCall = kind === 'call' ? { agent, role, fleet, run, server, tool } : {};

@@ -4,7 +4,6 @@ import { PlatformError } from '../../schema/errors.ts';
 import type { Database } from '../../store/database.ts';
 import { findPersonBySession, type Person } from '../../store/people.ts';
 import type { RefusedKeys } from '../../store/watch-refused-keys.ts';
-import { loginLevel } from './login-level.ts';
 
 const clockSkewSeconds = 30;
 const keysTimeoutMs = 3_000;
@@ -65,9 +64,7 @@ export const createPersonTokenVerifier = ({
     if (!hasScope(claims.data.scope, 'api'))
       throw new PlatformError('scope_insufficient', 'The access token does not have the scope `api`; ask the issuer for it.');
     const { expiresAt: _end, ...found } = person;
-    const { auth_time: loggedInAt, acr } = claims.data;
-    if (loggedInAt === undefined) return found;
-    const ageSeconds = Math.max(0, Math.floor(clock().getTime() / 1000) - loggedInAt);
-    return { ...found, login: { ageSeconds, level: loginLevel(acr) } };
+    const { auth_time: authTime, acr } = claims.data;
+    return { ...found, ...(authTime === undefined ? {} : { authTime }), ...(acr === undefined ? {} : { acr }) };
   };
 };

@@ -47,7 +47,9 @@ const consultOne = async (call: ToolCall, hook: AskableHook, on: 'call' | 'resul
     return answer;
   } catch (error) {
     hook.breaker.failed();
-    gateway.logger.warn({ hook: hook.name, err: error, failMode: hook.failMode }, 'a hook gave no usable answer');
+    // what it answered may be quoted in the message, and is not ours to log
+    const reason = error instanceof Error ? error.name : 'unknown';
+    gateway.logger.warn({ hook: hook.name, reason, failMode: hook.failMode }, 'a hook gave no usable answer');
     note(hook.failMode);
     return undefined;
   }

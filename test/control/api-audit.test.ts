@@ -20,7 +20,13 @@ const deciderWith = (...cedar: string[]) => {
   });
   expect(loaded).toEqual({ ok: true });
   const declared = declaredFrom([project as unknown as StoredResource], []);
-  const authorize = createAuthorizer({ policy, declared: () => declared, profile: 'dev', logger: createLogger({ name: 'test' }) });
+  const authorize = createAuthorizer({
+    policy,
+    declared: () => declared,
+    profile: 'dev',
+    clock: () => new Date(),
+    logger: createLogger({ name: 'test' }),
+  });
   return async (action: 'readAudit' | 'erasePerson', { roles = [], groups = [] }: { roles?: string[]; groups?: string[] }) => {
     const person = { org: 'default', id: 'p', groups, roles, disabled: false, stamp: 'test' };
     return authorize(person, action, defaultTenancy);

@@ -108,6 +108,7 @@ test('reviewers and administrators may approve a server, others not', async () =
     policy: createPolicyEngine(),
     declared: () => declaredFrom([], []),
     profile: 'dev',
+    clock: () => new Date(),
     logger: createLogger({ name: 'test' }),
   });
   const decide = async (...roles: string[]) => {

@@ -64,6 +64,8 @@ describe('in the profile production a publication', () => {
     const { body: shown } = await place.request('GET', `/default/default/approvals/${asked.approvalId}`, { token: rita });
     expect(shown).toMatchObject({ kind: 'publication', subject: 'policies: paths', state: 'pending', person: 'ada' });
     expect(shown.arguments).toContain('no-two');
+    // as people read it: a line is a line
+    expect(shown.arguments).toMatch(/^ +"forbid \(principal is Quarterdeck::Agent/m);
     expect(await isRefused('/two')).toBe(false);
     expect(await answer(asked)).toMatchObject({
       status: 200,

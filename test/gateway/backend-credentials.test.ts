@@ -235,3 +235,31 @@ describe('other kinds', () => {
       expect((await fetch(`${people.issuerUrl}/credentials`, { method: 'POST', headers: { authorization }, body })).status).toBe(401);
   });
 });
+
+test('policies decide who is given a token: without one nothing is sent, though the tool is allowed', async () => {
+  await declare('exchanged', { kind: 'tokenExchange', issuer: issuer.issuer, client });
+  const token = await tokenFor('ada', 'exchanged');
+  await people.gateway.apply({
+    kind: 'PolicySet',
+    metadata: { name: 'no-tokens' },
+    spec: {
+      cedar:
+        '@id("no-tokens") forbid (principal, action == Quarterdeck::Action::"exchange", resource == Quarterdeck::Backend::"default/default/exchanged");',
+    },
+  });
+  const before = callsAt(server).length;
+  try {
+    const { text } = await pollUntil(async () => {
+      const answer = await callTool('exchanged', token, 'look');
+      return answer.text.includes('argument_refused') ? answer : undefined;
+    }, 'the policy');
+    expect(text).toContain('policyset/no-tokens/no-tokens');
+    const sent = callsAt(server).length;
+    await callTool('exchanged', token, 'look');
+    expect(callsAt(server).length).toBe(sent);
+    expect(sent).toBeGreaterThanOrEqual(before);
+  } finally {
+    await people.gateway.apply({ kind: 'PolicySet', metadata: { name: 'no-tokens' }, spec: { cedar: '// none' } });
+    await pollUntil(async () => ((await callTool('exchanged', token, 'look')).text.includes('of look') ? true : undefined), 'no policy');
+  }
+});

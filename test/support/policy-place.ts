@@ -46,6 +46,7 @@ export const startPolicyPlace = async ({
   const policy = await createApiPolicy({
     database: gateway.database,
     profile,
+    clock: () => new Date(),
     verifyPolicies: createPolicyVerifier(policyPublicKey(policySecret)),
     logger,
   });

@@ -124,7 +124,9 @@ export const startRunningApi = async ({
     logger: pino({ level: 'debug' }, sink),
     clock: () => clock.now,
   };
-  const policy = cedar ? await createApiPolicy({ database, profile, verifyPolicies: () => false, logger: dependencies.logger }) : undefined;
+  const policy = cedar
+    ? await createApiPolicy({ database, profile, clock: () => clock.now, verifyPolicies: () => false, logger: dependencies.logger })
+    : undefined;
   if (policy) dependencies.authorize = policy.authorize;
   let api = await startApi(config, dependencies);
 
