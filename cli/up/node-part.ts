@@ -1,7 +1,7 @@
 import { closeSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { Config } from '../config.ts';
-import type { ConfigMessage, KeychainQuestion, ProcessMessage } from '../processes/messages.ts';
+import type { ConfigMessage, JoinTokenMessage, KeychainQuestion, ProcessMessage } from '../processes/messages.ts';
 import type { ProcessConfigs, ProcessName } from '../processes/process-configs.ts';
 import { askMeasures } from './ask-measures.ts';
 import { spawnCommand } from './command.ts';
@@ -31,6 +31,8 @@ export const nodePart = <Name extends ProcessName>(
     redactionKey: string;
     environment: Config['environment'];
     tracing?: Config['tracing'];
+    /** Makes the tokens by which this process may join the issuer; it asks for each. */
+    makeJoinToken?: (() => string) | undefined;
   },
 ): Part => ({
   name,
@@ -52,6 +54,11 @@ export const nodePart = <Name extends ProcessName>(
       child.once('exit', () => clearTimeout(late));
       child.on('message', (answer: ProcessMessage | KeychainQuestion) => {
         if (answer.type === 'keychain') return void answerKeychain(child, answer, options.environment);
+        if (answer.type === 'join-token-wanted') {
+          const token = options.makeJoinToken?.();
+          if (token !== undefined) child.send({ type: 'join-token', token } satisfies JoinTokenMessage, () => undefined);
+          return;
+        }
         clearTimeout(late);
         if (answer.type === 'ready') resolve();
         else if (answer.type === 'failed') reject(new Error(`${answer.detail.replace(/\.$/, '')}; its log is ${options.logFile}`));
