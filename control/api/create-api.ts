@@ -79,7 +79,6 @@ export const createApi = (config: ApiConfig, dependencies: ApiDependencies): Hon
   versioned.route('/', grantRoutes({ database, audit, permit }));
   versioned.route('/', signingKeyRoutes({ database, audit, permit }));
   versioned.route('/', keyRoutes({ ...dependencies, permit }));
-  versioned.route('/', pinRoutes({ database, audit, permit }));
   versioned.route('/', policyRoutes(config, { ...dependencies, permit }));
   versioned.route('/', runRoutes(config, { ...dependencies, permit }));
   versioned.route('/', approvalRoutes(config, { ...dependencies, permit }));
