@@ -59,11 +59,12 @@ export const startGateway = async (
   const database = openDatabase({ url: config.databaseUrl, max: 20, name: 'gateway' });
   const instance = randomUUID();
   const policy = createPolicyEngine();
-  const hooks = createPolicyHooks({ config, logger, now });
+  const stores = openSecretStores(config.secretStores ?? {}, lookupKeychain);
+  const secrets = { environment: config.environment, privateDirectory: config.privateDirectory, stores };
+  const hooks = createPolicyHooks({ config, secrets, logger, now });
   const verifyPolicies = createPolicyVerifier(config.policyPublicKey);
   const view = followDeclared({ database, policy, verifyPolicies, onPolicies: hooks.take, logger });
   const decisionFacts = createDecisionFactsWriter({ database, logger });
-  const stores = openSecretStores(config.secretStores ?? {}, lookupKeychain);
   const brake = followHalts({ database, logger });
   const rates = keepRates({ take: createRateWindows(database) });
   view.onDeclared(rates.take);
@@ -89,7 +90,7 @@ export const startGateway = async (
     rates,
     approvals: createApprovalAsks(database, log, approvalKeysOf(config.resultKey)),
     policy,
-    secrets: { environment: config.environment, privateDirectory: config.privateDirectory, stores },
+    secrets,
     hooks,
     declared: view.declared,
     onDeclared: view.onDeclared,

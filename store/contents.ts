@@ -2,27 +2,32 @@ import { and, eq } from 'drizzle-orm';
 import { PlatformError } from '../schema/errors.ts';
 import type { Tenancy } from '../schema/ids.ts';
 import { contents } from '../schema/tables/tables.ts';
+import { openContent, sealContent } from './content-seal.ts';
 import { type Database, type Executor, guarded } from './database.ts';
-import { type ContentKeys, keyedDigest, seal, unseal } from './secrets/seal.ts';
+import { createOrgKeys } from './org-keys.ts';
+import { createContentResealer } from './reseal-contents.ts';
+import { type ContentKeys, keyedDigest } from './secrets/seal.ts';
 
-/** Documents by digest, encrypted with a key that the database never sees. */
+/** Documents by digest, sealed with a key of their org, which is wrapped by one that the database never sees. */
 export type ContentStore = ReturnType<typeof createContentStore>;
 
 export const createContentStore = (database: Database, keys: ContentKeys) => {
-  const contextOf = ({ org, project }: Tenancy, digest: string): string => `${org}/${project}/${digest}`;
+  const ring = createOrgKeys(database, keys);
 
   /** Keeps a text and returns its digest; keeping the same text again is harmless. */
   const put = (tenancy: Tenancy, text: string, label: string, executor: Executor = database): Promise<string> =>
     guarded(async () => {
       const plain = Buffer.from(text);
       const digest = keyedDigest(keys, plain);
+      const key = await ring.active(tenancy.org, executor);
       await executor
         .insert(contents)
         .values({
           org: tenancy.org,
           project: tenancy.project,
           digest,
-          sealed: seal(keys, plain, contextOf(tenancy, digest)),
+          sealed: sealContent(key, plain, { ...tenancy, digest }),
+          keyId: key.id,
           sizeBytes: plain.length,
           label,
         })
@@ -34,7 +39,7 @@ export const createContentStore = (database: Database, keys: ContentKeys) => {
   const get = (tenancy: Tenancy, digest: string): Promise<string> =>
     guarded(async () => {
       const [row] = await database
-        .select({ sealed: contents.sealed })
+        .select({ sealed: contents.sealed, keyId: contents.keyId })
         .from(contents)
         .where(and(eq(contents.org, tenancy.org), eq(contents.project, tenancy.project), eq(contents.digest, digest)));
       if (!row)
@@ -42,12 +47,12 @@ export const createContentStore = (database: Database, keys: ContentKeys) => {
           'content_missing',
           `The document ${digest} is not in the content store of ${tenancy.org}/${tenancy.project}.`,
         );
-      return unseal(keys, row.sealed, contextOf(tenancy, digest)).toString();
+      return (await openContent({ keys, ring }, { ...tenancy, digest, ...row })).toString();
     });
 
   const putJson = (tenancy: Tenancy, value: unknown, label: string, executor?: Executor): Promise<string> =>
     put(tenancy, JSON.stringify(value), label, executor);
   const getJson = async (tenancy: Tenancy, digest: string): Promise<unknown> => JSON.parse(await get(tenancy, digest));
 
-  return { put, get, putJson, getJson };
+  return { put, get, putJson, getJson, ring, resealer: () => createContentResealer({ database, keys, ring }) };
 };

@@ -2,6 +2,7 @@ import { type Attributes, type HrTime, SpanKind, SpanStatusCode, TraceFlags } fr
 import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http';
 import { resourceFromAttributes } from '@opentelemetry/resources';
 import { BatchSpanProcessor } from '@opentelemetry/sdk-trace';
+import { redactor } from './redactor.ts';
 
 /** Where spans go. */
 export type TracingOptions = {
@@ -39,6 +40,10 @@ export type Tracing = {
 const closeWithinMs = 1_000;
 
 const hrTime = (ms: number): HrTime => [Math.floor(ms / 1000), Math.round((ms % 1000) * 1_000_000)];
+/** Names that callers give, such as that of a tool, may hold anything. */
+const withoutSecrets = (attributes: Attributes): Attributes =>
+  Object.fromEntries(Object.entries(attributes).map(([name, value]) => [name, typeof value === 'string' ? redactor.text(value) : value]));
+
 const kinds = { server: SpanKind.SERVER, client: SpanKind.CLIENT } as const;
 
 /**
@@ -56,7 +61,7 @@ export const startTracing = ({ endpoint, headers, service, version }: TracingOpt
     record: ({ name, kind, traceId, spanId, parentSpanId, startMs, endMs, attributes, errorType }) => {
       const context = { traceId, spanId, traceFlags: TraceFlags.SAMPLED };
       processor.onEnd({
-        name,
+        name: redactor.text(name),
         kind: kinds[kind],
         spanContext: () => context,
         ...(parentSpanId === undefined ? {} : { parentSpanContext: { ...context, spanId: parentSpanId, isRemote: true } }),
@@ -64,7 +69,7 @@ export const startTracing = ({ endpoint, headers, service, version }: TracingOpt
         endTime: hrTime(endMs),
         duration: hrTime(endMs - startMs),
         status: { code: errorType === undefined ? SpanStatusCode.UNSET : SpanStatusCode.ERROR },
-        attributes: errorType === undefined ? attributes : { ...attributes, 'error.type': errorType },
+        attributes: withoutSecrets(errorType === undefined ? attributes : { ...attributes, 'error.type': errorType }),
         links: [],
         events: [],
         ended: true,

@@ -1494,6 +1494,20 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/full/e2e/survey-stories.test.ts › nothing of what was read, no token and no key is in the histories, the logs, the audit or the process list',
   },
   {
+    id: 'SEC-40',
+    clause: 'b',
+    text: 'Twelve secrets and prompts, each planted where one really stands, and a fleet that uses them: histories, the file of Temporal, all tables, logs, traces, metrics and the process list hold none of them in any form.',
+    threshold: '0 hits',
+    test: 'test/full/e2e/planted-secrets.test.ts › twelve planted secrets and prompts: none is in histories, tables, logs, traces, metrics or the process list after a fleet has run',
+  },
+  {
+    id: 'SEC-40',
+    clause: 'c',
+    text: 'A person of another org gets 403 for the run, its transcripts and its audit. There is no codec server to ask: contents are not in payloads.',
+    threshold: '403',
+    test: 'test/full/e2e/planted-secrets.test.ts › a person of another org gets 403 for the run, its transcripts and its audit',
+  },
+  {
     id: 'R09',
     clause: 'a',
     text: 'A model that answers prose, cut JSON or an unknown tool is asked again at most twice, then a person is left with it.',

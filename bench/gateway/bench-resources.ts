@@ -35,6 +35,11 @@ export const benchResources = ({ echoPorts, manyPort }: { echoPorts: number[]; m
     ...echoPorts.map((port, index) => ({ kind: 'McpServer', metadata: { name: `echo-${index}` }, spec: { url: url(port) } })),
     { kind: 'McpServer', metadata: { name: 'many' }, spec: { url: url(manyPort) } },
     { kind: 'Toolset', metadata: { name: 'one' }, spec: { servers: [{ name: 'echo-0' }], naming: 'plain' } },
+    {
+      kind: 'Toolset',
+      metadata: { name: 'masked' },
+      spec: { servers: [{ name: 'echo-0' }], naming: 'plain', filter: { mask: ['secrets', 'personal'] } },
+    },
     { kind: 'Toolset', metadata: { name: 'all' }, spec: { servers: echoPorts.map((_, index) => ({ name: `echo-${index}` })) } },
     { kind: 'Toolset', metadata: { name: 'many' }, spec: { servers: [{ name: 'many' }], naming: 'plain' } },
     { kind: 'Toolset', metadata: { name: 'many-filtered' }, spec: { servers: [{ name: 'many' }], naming: 'plain' } },
@@ -42,7 +47,7 @@ export const benchResources = ({ echoPorts, manyPort }: { echoPorts: number[]; m
     {
       kind: 'AccessBinding',
       metadata: { name: 'callers' },
-      spec: { subjects: [{ group: benchGroup }], toolsets: ['one', 'all', 'many', 'many-filtered'] },
+      spec: { subjects: [{ group: benchGroup }], toolsets: ['one', 'masked', 'all', 'many', 'many-filtered'] },
     },
   ];
   return documents.map((document) => {

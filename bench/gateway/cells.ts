@@ -8,6 +8,8 @@ export type Cell = {
   size: ResultSize;
   encoding: ResultEncoding;
   backends: number;
+  /** Whether secrets and personal data are looked for in the results; off by default, so it is measured apart. */
+  isMasked: boolean;
 };
 
 /** Servers behind the toolset of the cells with many. */
@@ -19,14 +21,26 @@ const cell = (
   size: ResultSize = '16B',
   encoding: ResultEncoding = 'json',
   backends = 1,
+  isMasked = false,
 ): Cell => ({
-  name: [effect, `c${connections}`, size, encoding, ...(backends === 1 ? [] : [`${backends}backends`])].join('-'),
+  name: [
+    effect,
+    `c${connections}`,
+    size,
+    encoding,
+    ...(backends === 1 ? [] : [`${backends}backends`]),
+    ...(isMasked ? ['masked'] : []),
+  ].join('-'),
   effect,
   connections,
   size,
   encoding,
   backends,
+  isMasked,
 });
+
+/** What masking costs, beside the same cells without it. */
+const maskedCells: readonly Cell[] = (['16B', '10KB', '1MB'] as const).map((size) => cell('read', 32, size, 'json', 1, true));
 
 /** The cell that the flat figures are of. */
 export const keyCell = cell('read', 32);
@@ -48,17 +62,21 @@ export const usualCells: readonly Cell[] = [
   cell('read', 32, '1MB'),
   cell('read', 32, '16B', 'sse'),
   cell('read', 32, '16B', 'json', manyBackends),
+  ...maskedCells,
 ];
 
 export const quickCells: readonly Cell[] = usualCells.slice(0, 4);
 
 /** Every combination. */
-export const allCells: readonly Cell[] = effects.flatMap((effect) =>
-  [1, 32, 256].flatMap((connections) =>
-    (Object.keys(resultSizes) as ResultSize[]).flatMap((size) =>
-      (['json', 'sse'] as const).flatMap((encoding) =>
-        [1, manyBackends].map((backends) => cell(effect, connections, size, encoding, backends)),
+export const allCells: readonly Cell[] = [
+  ...maskedCells,
+  ...effects.flatMap((effect) =>
+    [1, 32, 256].flatMap((connections) =>
+      (Object.keys(resultSizes) as ResultSize[]).flatMap((size) =>
+        (['json', 'sse'] as const).flatMap((encoding) =>
+          [1, manyBackends].map((backends) => cell(effect, connections, size, encoding, backends)),
+        ),
       ),
     ),
   ),
-);
+];

@@ -47,7 +47,7 @@ const targets = ['direct', 'bareProxy', 'gateway'] as const;
 type Target = (typeof targets)[number];
 type Slice = LoadResult & { echoMicros: number; bareProxyMicros: number; gatewayMicros?: number; postgresMicros?: number };
 
-const routesTo = (target: Target, { effect, size, encoding, backends }: Cell, stage: Stage): Route[] => {
+const routesTo = (target: Target, { effect, size, encoding, backends, isMasked }: Cell, stage: Stage): Route[] => {
   const tool = toolName(effect, size, encoding);
   const servers = stage.echoPorts.slice(0, backends);
   if (target === 'direct') return servers.map((port) => ({ port, requests: callRequests(port, '/mcp', [tool]) }));
@@ -56,7 +56,7 @@ const routesTo = (target: Target, { effect, size, encoding, backends }: Cell, st
     return servers.map((_, index) => ({ port, requests: callRequests(port, `/${index}`, [tool]) }));
   }
   const { port, token } = stage.gateway;
-  if (backends === 1) return [{ port, requests: callRequests(port, '/mcp/default/default/one', [tool], token) }];
+  if (backends === 1) return [{ port, requests: callRequests(port, `/mcp/default/default/${isMasked ? 'masked' : 'one'}`, [tool], token) }];
   const tools = servers.map((_, index) => `echo-${index}__${tool}`);
   return [{ port, requests: callRequests(port, '/mcp/default/default/all', tools, token) }];
 };

@@ -81,6 +81,12 @@ export const commandTable: readonly CommandEntry[] = [
     register: async (program) => program.addCommand((await import('./halt.ts')).haltCommand()),
   },
   {
+    name: 'keys',
+    group: platform,
+    summary: "an org's keys: rotate or destroy them",
+    register: async (program) => program.addCommand((await import('./keys.ts')).keysCommand()),
+  },
+  {
     name: 'apply',
     group: resources,
     summary: 'declare resources: files, folders, stdin',

@@ -72,12 +72,13 @@ export const startControlProcess = async (config: ProcessConfigs['control'], log
   const devIdp =
     config.devIdp &&
     (await startDevIdp(config.devIdp, { people: createDevPeople(database, clock), logger: logger.child({ part: 'dev-idp' }) }));
+  const contentStore = createContentStore(database, deriveContentKeys(config.contentKey, 'content'));
   const api = await startApi(config.api, {
     database,
     audit,
     unknownCallers,
     verifyAudit: () => verifyAudit({ database, verifier: signer, sink }),
-    contentStore: createContentStore(database, deriveContentKeys(config.contentKey, 'content')),
+    contentStore,
     approvalKeys: deriveContentKeys(config.approvalKey, 'approvals'),
     temporal,
     authorize: policy.authorize,
@@ -91,6 +92,7 @@ export const startControlProcess = async (config: ProcessConfigs['control'], log
     database,
     audit,
     temporal,
+    reseal: contentStore.resealer(),
     clock,
     intervalMs: sweepIntervalMs,
     logger: logger.child({ part: 'controller' }),

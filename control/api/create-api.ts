@@ -9,6 +9,7 @@ import { apiResourceOf, authenticate } from './authenticate.ts';
 import { grantRoutes } from './grant-routes.ts';
 import { guardRequests, nameRequest } from './guard-requests.ts';
 import { haltRoutes } from './halt-routes.ts';
+import { keyRoutes } from './key-routes.ts';
 import { loginOf } from './login-level.ts';
 import { peopleRoutes } from './people-routes.ts';
 import { createPermit } from './permit.ts';
@@ -79,6 +80,7 @@ export const createApi = (config: ApiConfig, dependencies: ApiDependencies): Hon
   versioned.route('/', pinRoutes(config, { ...dependencies, permit }));
   versioned.route('/', grantRoutes({ database, audit, permit }));
   versioned.route('/', signingKeyRoutes({ database, audit, permit }));
+  versioned.route('/', keyRoutes({ ...dependencies, permit }));
   versioned.route('/', policyRoutes(config, { ...dependencies, permit }));
   versioned.route('/', runRoutes(config, { ...dependencies, permit }));
   versioned.route('/', approvalRoutes(config, { ...dependencies, permit }));

@@ -1,10 +1,12 @@
 import type { AuditLog } from '../../store/audit-log.ts';
 import type { Database } from '../../store/database.ts';
+import type { ContentResealer } from '../../store/reseal-contents.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import { createLeadership } from './leadership.ts';
 import { createSweep, type SweepTemporal } from './sweep.ts';
 import { createApprovalSweep, type TellAgent } from './sweep-approvals.ts';
 import { createHaltSweep } from './sweep-halts.ts';
+import { createKeySweep } from './sweep-keys.ts';
 import { createLimitSweep } from './sweep-limits.ts';
 
 /**
@@ -16,6 +18,7 @@ export const startController = ({
   database,
   audit,
   temporal,
+  reseal,
   clock,
   intervalMs,
   logger,
@@ -23,6 +26,7 @@ export const startController = ({
   database: Database;
   audit: AuditLog;
   temporal: SweepTemporal & { tellAgent: TellAgent };
+  reseal: ContentResealer;
   clock: () => Date;
   intervalMs: number;
   logger: Logger;
@@ -32,6 +36,7 @@ export const startController = ({
   const sweepApprovals = createApprovalSweep({ database, audit, tellAgent: temporal.tellAgent, clock, logger });
   const sweepHalts = createHaltSweep({ database, tellAgent: temporal.tellAgent, logger });
   const sweepLimits = createLimitSweep({ database, clock, logger });
+  const sweepKeys = createKeySweep({ reseal, clock, logger });
   let timer: NodeJS.Timeout | undefined;
   let isClosed = false;
   let isAway = false;
@@ -43,6 +48,7 @@ export const startController = ({
         await sweepApprovals();
         await sweepHalts();
         await sweepLimits();
+        await sweepKeys();
       }
       if (isAway) logger.info('the controller has its database back');
       isAway = false;

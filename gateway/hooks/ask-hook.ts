@@ -1,8 +1,8 @@
 import { createHmac } from 'node:crypto';
 import { request } from 'undici';
+import type { Tenancy } from '../../schema/ids.ts';
 import { type HookAnswer, HookAnswerSchema, type PolicyHook } from '../../schema/resources/policy-hook.ts';
-import { resolveSecret } from '../../store/secrets/references.ts';
-import type { GatewayConfig } from '../gateway-config.ts';
+import { resolveSecret, type SecretSources } from '../../store/secrets/references.ts';
 import type { Breaker } from '../upstream/breaker.ts';
 import type { HookAddresses } from './hook-addresses.ts';
 
@@ -36,18 +36,17 @@ const readAtMost = async (body: AsyncIterable<Buffer>): Promise<string> => {
  */
 export const createAsk =
   (
-    { url, secret, timeoutMs }: PolicyHook,
-    {
-      addresses,
-      config,
-      now,
-    }: { addresses: HookAddresses; config: Pick<GatewayConfig, 'environment' | 'privateDirectory'>; now: () => number },
+    { name, url, secret, timeoutMs }: PolicyHook,
+    { tenancy, addresses, secrets, now }: { tenancy: Tenancy; addresses: HookAddresses; secrets: SecretSources; now: () => number },
   ) =>
   async (body: object): Promise<HookAnswer> => {
     const where = addresses.check(url);
     const text = JSON.stringify(body);
     const seconds = Math.floor(now() / 1000);
-    const signature = createHmac('sha256', await resolveSecret(secret, config))
+    const signature = createHmac(
+      'sha256',
+      await resolveSecret(secret, secrets, { ...tenancy, kind: 'PolicySet', name, field: 'hooks.secret' }),
+    )
       .update(`${seconds}.${text}`)
       .digest('hex');
     const signal = AbortSignal.timeout(timeoutMs);

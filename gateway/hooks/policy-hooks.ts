@@ -1,5 +1,6 @@
 import type { ProjectPolicies } from '../../policy/assemble-policies.ts';
 import type { Tenancy } from '../../schema/ids.ts';
+import type { SecretSources } from '../../store/secrets/references.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import type { GatewayConfig } from '../gateway-config.ts';
 import type { Exposed } from '../surface/exposed.ts';
@@ -8,7 +9,17 @@ import { type AskableHook, createAsk } from './ask-hook.ts';
 import { createHookAddresses } from './hook-addresses.ts';
 
 /** Keeps the hooks of projects as their policies in force have them. */
-export const createPolicyHooks = ({ config, logger, now }: { config: GatewayConfig; logger: Logger; now: () => number }) => {
+export const createPolicyHooks = ({
+  config,
+  secrets,
+  logger,
+  now,
+}: {
+  config: GatewayConfig;
+  secrets: SecretSources;
+  logger: Logger;
+  now: () => number;
+}) => {
   const addresses = createHookAddresses(config);
   const byProject = new Map<string, { source: string; hooks: readonly AskableHook[] }>();
   let isIdle = true;
@@ -18,7 +29,7 @@ export const createPolicyHooks = ({ config, logger, now }: { config: GatewayConf
       hooks.map((hook): AskableHook => {
         const onChange = (state: 'closed' | 'open'): void =>
           logger.warn({ ...tenancy, hook: hook.name, state }, 'a hook stopped answering, or answers again');
-        return { ...hook, breaker: createBreaker({ now, onChange }), ask: createAsk(hook, { addresses, config, now }) };
+        return { ...hook, breaker: createBreaker({ now, onChange }), ask: createAsk(hook, { tenancy, addresses, secrets, now }) };
       }),
     );
 

@@ -1,4 +1,4 @@
-import { integer, jsonb, pgTable, primaryKey, text, timestamp } from 'drizzle-orm/pg-core';
+import { index, integer, jsonb, pgTable, primaryKey, text, timestamp } from 'drizzle-orm/pg-core';
 import { bytea } from './bytea.ts';
 
 const created = () => timestamp('created_at', { withTimezone: true }).notNull().defaultNow();
@@ -46,6 +46,8 @@ export const contents = pgTable(
     sizeBytes: integer('size_bytes').notNull(),
     label: text().notNull(),
     createdAt: created(),
+    /** Of the org's key that sealed it (`org_keys`); null in rows from before orgs had keys. */
+    keyId: text('key_id'),
   },
-  (table) => [primaryKey({ columns: [table.org, table.project, table.digest] })],
+  (table) => [primaryKey({ columns: [table.org, table.project, table.digest] }), index('contents_key').on(table.keyId, table.org)],
 );

@@ -1,6 +1,5 @@
 import { readFile, realpath } from 'node:fs/promises';
 import { isPlatformError, PlatformError } from '../../schema/errors.ts';
-import { defaultTenancy } from '../../schema/ids.ts';
 import type { SecretReference } from '../../schema/resources/metadata.ts';
 import { redactor } from '../../telemetry/redactor.ts';
 import { ownerText, type SecretOwner } from './secret-owner.ts';
@@ -73,20 +72,20 @@ const read = (
  * @param owner - the resource that refers to it: stores give only what is its tenant's, and messages name it
  * @throws {PlatformError} `secret_unavailable`
  */
-export const resolveSecret = async (reference: SecretReference, sources: SecretSources, owner?: SecretOwner): Promise<string> => {
+export const resolveSecret = async (reference: SecretReference, sources: SecretSources, owner: SecretOwner): Promise<string> => {
   try {
-    const value = await read(reference, sources, owner ?? defaultTenancy);
+    const value = await read(reference, sources, owner);
     redactor.know(value);
     return value;
   } catch (error) {
-    if (owner === undefined || !isPlatformError(error)) throw error;
+    if (!isPlatformError(error)) throw error;
     throw new PlatformError(error.code, `${ownerText(owner)}: ${error.detail}`, { cause: error.cause, facts: { ...error.facts } });
   }
 };
 
 /** Whoever was given the value refused it: what is kept of it is forgotten, so that the next use reads what it was rotated to. */
-export const forgetSecret = (reference: SecretReference, { stores }: SecretSources, owner?: SecretOwner): void => {
+export const forgetSecret = (reference: SecretReference, { stores }: SecretSources, owner: SecretOwner): void => {
   if ('kubernetes' in reference) stores?.kubernetes?.forget(reference.kubernetes);
   if ('vault' in reference) stores?.vault?.forget(reference.vault);
-  if ('keychain' in reference) stores?.keychain?.forget(accountOf(reference.keychain, owner ?? defaultTenancy));
+  if ('keychain' in reference) stores?.keychain?.forget(accountOf(reference.keychain, owner));
 };

@@ -26,6 +26,12 @@ export const deriveContentKeys = (master: string, purpose: string): ContentKeys 
   return { encryption: derive(bytes, `${purpose}/encryption`), digest: derive(bytes, `${purpose}/digest`) };
 };
 
+/** The key that wraps those of orgs, made from the installation's. */
+export const wrappingKeys = ({ encryption }: ContentKeys): ContentKeys => {
+  const bytes = derive(encryption, 'org-keys');
+  return { encryption: bytes, digest: bytes };
+};
+
 /** The key that gateway and api share: it opens calls that wait for an approval, and nothing else of the gateway's. */
 export const approvalKeyOf = (gatewayKey: string): string => deriveContentKeys(gatewayKey, 'approvals').encryption.toString('base64');
 /** The keys of approvals out of the gateway's own key, or in the api out of the shared one: `deriveContentKeys(shared, 'approvals')`. */

@@ -32,7 +32,14 @@ const isRunning = (pid: number): boolean => {
 describe('a run with everything, for a moment each', () => {
   let result: BenchResult;
   let gatewayPid = 0;
-  const cells = ['read-c32-16B-json', 'act-c1-16B-json', 'read-c32-1MB-json', 'read-c32-16B-sse', 'read-c32-16B-json-5backends'];
+  const cells = [
+    'read-c32-16B-json',
+    'act-c1-16B-json',
+    'read-c32-1MB-json',
+    'read-c32-16B-sse',
+    'read-c32-16B-json-5backends',
+    'read-c32-10KB-json-masked',
+  ];
   beforeAll(async () => {
     const { url: databaseUrl, close } = await startTestDatabase();
     try {

@@ -50,11 +50,13 @@ const makeRun = async (): Promise<string> => {
 /** The machine's time, moved on: rows are stamped by the database. */
 const later = (seconds: number) => () => new Date(Date.now() + seconds * 1000);
 const sweepAfter = (seconds: number) => createSweep({ database, temporal: temporal.port, clock: later(seconds), logger })();
+const nothingToReseal = async () => ({ resealed: 0, failed: 0 });
 const start = (over = database) => {
   const controller = startController({
     database: over,
     audit: openAuditLog(over),
     temporal: temporal.port,
+    reseal: nothingToReseal,
     clock: later(60),
     intervalMs: 10,
     logger,
@@ -117,6 +119,7 @@ test('sweeps by itself, and of two controllers one leads until it goes', async (
     database,
     audit: openAuditLog(database),
     temporal: others.port,
+    reseal: nothingToReseal,
     clock: later(60),
     intervalMs: 10,
     logger,

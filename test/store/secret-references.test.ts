@@ -12,11 +12,12 @@ writeFileSync(join(folder, 'provider.key'), 'sk-provider\n');
 symlinkSync(join(privateDirectory, 'keys', 'content.key'), join(folder, 'link.key'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
+const owner = { org: 'acme', project: 'lab', kind: 'Provider', name: 'openai', field: 'apiKey' };
 const sources = { environment: { PROVIDER_KEY: 'sk-env', DATABASE_URL: 'postgres://x', QUARTERDECK_TOKEN: 'qd_x' }, privateDirectory };
 
 test('reads a key from a file and from the environment', async () => {
-  expect(await resolveSecret({ file: join(folder, 'provider.key') }, sources)).toBe('sk-provider');
-  expect(await resolveSecret({ env: 'PROVIDER_KEY' }, sources)).toBe('sk-env');
+  expect(await resolveSecret({ file: join(folder, 'provider.key') }, sources, owner)).toBe('sk-provider');
+  expect(await resolveSecret({ env: 'PROVIDER_KEY' }, sources, owner)).toBe('sk-env');
 });
 
 test.each([
@@ -29,7 +30,7 @@ test.each([
   ['a token of ours', { env: 'QUARTERDECK_TOKEN' }],
   ['a variable that is not set', { env: 'NOTHING' }],
 ])('refuses %s, and says nothing of what is in it', async (_what, reference) => {
-  const failure = await resolveSecret(reference, sources).catch((error) => error);
+  const failure = await resolveSecret(reference, sources, owner).catch((error) => error);
   expect(failure).toMatchObject({ code: 'secret_unavailable' });
   expect(failure.message).not.toMatch(/OWN-KEY|postgres:|qd_x/);
 });

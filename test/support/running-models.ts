@@ -42,7 +42,7 @@ export const startRunningModels = async ({ stallMs, ...overrides }: Partial<Gate
   const log = openAuditLog(database);
   let declared = declaredFrom([], []);
   const policy = createPolicyEngine();
-  const hooks = createPolicyHooks({ config, logger, now: Date.now });
+  const hooks = createPolicyHooks({ config, secrets: config, logger, now: Date.now });
   const context: GatewayContext = {
     config,
     instance: 'test',

@@ -50,7 +50,7 @@ export const startSurfaceReplica = async (databaseUrl: string, instance: string 
   const releaseLock = await keepInstanceLock(database, instance);
   const resultKey = Buffer.alloc(32, 5).toString('base64');
   const config = { resultKey, hostUrl: 'http://127.0.0.1:9', hostKey: 'none', profile: 'dev' } as GatewayContext['config'];
-  const hooks = createPolicyHooks({ config, logger, now: Date.now });
+  const hooks = createPolicyHooks({ config, secrets: config, logger, now: Date.now });
   const view = followDeclared({ database, policy, verifyPolicies: () => false, onPolicies: hooks.take, logger });
   const context: GatewayContext = {
     config,

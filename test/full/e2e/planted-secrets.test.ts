@@ -15,6 +15,7 @@ import { askApi, createPlatformPlace, type PlatformPlace } from '../../support/r
 import { type ScriptedAnswer, type ScriptedModel, startScriptedModel } from '../../support/scripted-model.ts';
 import { plantTree } from '../../support/survey-place.ts';
 import { playSurveyStep, surveyStepOf } from '../../support/survey-player.ts';
+import { startTraceCollector } from '../../support/trace-collector.ts';
 import { startVaultServer, type VaultServer } from '../../support/vault-server.ts';
 
 /** Twelve secrets and prompts, each where one really stands; none has the shape of a token but the ninth and tenth. */
@@ -39,6 +40,7 @@ let vault: VaultServer;
 let model: ScriptedModel;
 let ready: Awaited<ReturnType<PlatformPlace['start']>>['ready'];
 let files: string[];
+let collector: Awaited<ReturnType<typeof startTraceCollector>>;
 const keysSeen = new Set<string>();
 
 const provider = (name: string, apiKey: object): string =>
@@ -100,6 +102,7 @@ const answer = (request: Parameters<Parameters<typeof startScriptedModel>[0]['an
 
 beforeAll(async () => {
   place = await createPlatformPlace();
+  collector = await startTraceCollector();
   vault = await startVaultServer();
   vault.allow(planted.vaultToken);
   vault.keep('secret/default/default/model', { key: planted.vaultKey.replaceAll('"', '_') });
@@ -122,6 +125,7 @@ beforeAll(async () => {
     VAULT_ADDR: vault.address,
     VAULT_TOKEN: planted.vaultToken,
     LOG_LEVEL: 'debug',
+    OTEL_EXPORTER_OTLP_ENDPOINT: collector.endpoint,
   });
   ready = up.ready;
   const applied = await runCli(['apply', '-f', resources, '--data', place.data]);
@@ -132,6 +136,7 @@ afterAll(async () => {
   place.close();
   await model.close();
   await vault.close();
+  collector.close();
 });
 
 const chat = (name: string, content: string) =>
@@ -185,7 +190,7 @@ const logsOf = (): string =>
     .map((entry) => readFileSync(join(entry.parentPath, entry.name), 'utf8'))
     .join('\n');
 
-test('twelve planted secrets and prompts: none is in histories, tables, logs, metrics or the process list after a fleet has run', async () => {
+test('twelve planted secrets and prompts: none is in histories, tables, logs, traces, metrics or the process list after a fleet has run', async () => {
   const launched = await askApi(ready, '/default/default/runs', {
     body: { fleet: 'survey', inputs: { path: join(place.folder, 'input') } },
   });
@@ -227,8 +232,10 @@ test('twelve planted secrets and prompts: none is in histories, tables, logs, me
 
   const { ids, text: histories, stored } = historiesOf(run);
   expect(ids.length).toBeGreaterThan(files.length);
+  await pollUntil(() => (JSON.stringify(collector.bodies).includes('[secret:') ? true : undefined), 'the spans of the last calls', 30_000);
   const sinks = {
     histories,
+    traces: JSON.stringify(collector.bodies),
     'the file of Temporal': stored,
     tables: await dumpDatabase(),
     logs: logsOf(),

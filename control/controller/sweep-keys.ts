@@ -1,0 +1,27 @@
+import type { ContentResealer } from '../../store/reseal-contents.ts';
+import type { Logger } from '../../telemetry/logger.ts';
+
+/** Of one sweep: the others have to come to their turn. */
+const longestMs = 2_000;
+
+/** Seals documents anew after their org's key was rotated, as far as it comes in its time. */
+export const createKeySweep = ({ reseal, clock, logger }: { reseal: ContentResealer; clock: () => Date; logger: Logger }) => {
+  let lastFailed = 0;
+  return async (): Promise<void> => {
+    const until = clock().getTime() + longestMs;
+    let resealed = 0;
+    for (;;) {
+      const done = await reseal();
+      resealed += done.resealed;
+      if (done.failed !== lastFailed && done.failed > 0)
+        logger.error(
+          { event: 'contents-unreadable', count: done.failed },
+          'documents do not open with the keys of their orgs, and stay as they are',
+        );
+      lastFailed = done.failed;
+      if (done.resealed === 0 || clock().getTime() >= until) break;
+    }
+    if (resealed > 0)
+      logger.info({ event: 'contents-resealed', count: resealed }, 'documents were sealed anew with the active keys of their orgs');
+  };
+};
