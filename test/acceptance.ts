@@ -444,6 +444,8 @@ export const acceptance: readonly AcceptanceEntry[] = [
     clause: 'c',
     text: 'While the audit cannot be written, calls are refused, and none that may have an effect is made.',
     test: 'test/full/gateway/audit-outage.test.ts › Postgres killed and away for a minute under load: calls are refused with a retry hint, and afterwards the chain verifies, no row is missing and every reservation is settled',
+  },
+  {
     id: 'B6',
     clause: 'a',
     text: 'After a run has read what is declared secret its ways out are refused, with the rule and the source.',
