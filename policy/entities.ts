@@ -129,7 +129,13 @@ const behindToolset = (
   return [
     {
       uid: uid(type, type === 'Backend' ? serverId : `${serverId}/${name}`),
-      attrs: { org: ref('Org', org), project: ref('Project', `${org}/${project}`), server: ref('Server', serverId), ...(type === 'Backend' ? {} : { maxSecrecy }), ...attrs },
+      attrs: {
+        org: ref('Org', org),
+        project: ref('Project', `${org}/${project}`),
+        server: ref('Server', serverId),
+        ...(type === 'Backend' ? {} : { maxSecrecy }),
+        ...attrs,
+      },
       parents: [
         uid('Server', serverId),
         uid('Toolset', qualifiedName({ org, project }, toolset)),

@@ -1,8 +1,8 @@
 export { approvalDecisions, approvals } from './approvals.ts';
 export { auditCheckpoints, auditEvents, auditLinks, auditPeople } from './audit.ts';
+export { flowLabels } from './flow.ts';
 export { backendClients, backendGrants, identityAssertions } from './grants.ts';
 export { issuerRecords, orgs, people, personTokens, signingKeys } from './identity.ts';
-export { flowLabels } from './flow.ts';
 export { halts, rateWindows } from './limits.ts';
 export { mcpAnswers, mcpSessions, mcpStreamEvents, mcpStreams, mcpTasks, mcpUpstreamSessions, mcpUsedRounds } from './mcp.ts';
 export { contents, decisionFacts, operations } from './records.ts';

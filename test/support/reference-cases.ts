@@ -328,7 +328,8 @@ const thingKnown = (thing: Thing): Known => {
 
 /** The request as the engine is asked. */
 export const knownRequest = (request: ReferenceRequest): KnownRequest => {
-  const { caller, action, thing, frozen, environment, run, facts, maxTokens, carries, approved, isAlone, authAge, verdict, token } = request;
+  const { caller, action, thing, frozen, environment, run, facts, maxTokens, carries, approved, isAlone, authAge, verdict, token } =
+    request;
   const who = { hasHuman: true, run };
   const hasArguments = ['callTool', 'getPrompt', 'readResource'].includes(action);
   return {
