@@ -9,11 +9,15 @@ import type { ContentStore } from '../store/contents.ts';
 import type { Database } from '../store/database.ts';
 import type { Run } from '../store/runs.ts';
 import { renderTemplate } from './render-template.ts';
+import { watchNames } from './watch-names.ts';
 
 /** One agent that a stage should have; `agent` is its row, once there is one. */
 export type PlannedAgent = AgentTask & { inputDigest: string; assignedPaths: string[]; agent: Agent | undefined };
-/** `superseded` are rows of earlier inputs: a resumed run may hand a stage other inputs than before. */
-export type PlannedStage = { stage: Stage; agents: PlannedAgent[]; superseded: Agent[] };
+/**
+ * `superseded` are rows of earlier inputs: a resumed run may hand a stage other inputs than before. `looked` are the names that the inputs of its
+ * agents were made out of, `outputs` what those of them answered that are done.
+ */
+export type PlannedStage = { stage: Stage; agents: PlannedAgent[]; superseded: Agent[]; looked: ReadonlySet<string>; outputs: unknown[] };
 /** The stages as far as they can be worked out; `problem` says in words why the next one cannot. */
 export type StagePlan = { stages: PlannedStage[]; problem: string | undefined };
 
@@ -70,7 +74,8 @@ export const planStages = async (
   };
   const stages: PlannedStage[] = [];
   for (const stage of fleet.stages) {
-    const resolved = resolveStage(stage, context, renderTemplate);
+    const looked = new Set<string>();
+    const resolved = resolveStage(stage, { ...context, ...watchNames(context, looked) }, renderTemplate);
     if (!resolved.ok) return { stages, problem: `stage ${stage.name}: ${resolved.problem}` };
     // what an agent answered may be what makes the next ones, so how many there may be is not its to say
     const agents = stages.reduce((sum, { agents: planned }) => sum + planned.length, resolved.value.length);
@@ -91,12 +96,15 @@ export const planStages = async (
       tasks,
       rows.filter((row) => row.stage === stage.name),
     );
-    stages.push({ stage, ...matched });
+    const planned: PlannedStage = { stage, ...matched, looked, outputs: [] };
+    stages.push(planned);
     if (stage.name === upTo) break;
     const members = await Promise.all(
       matched.agents.map(async ({ agent, item }) => ({ state: agent?.state, item, output: await outputOf(contents, run, agent) })),
     );
-    context.stages[stage.name] = stageValues(members) as JsonObject;
+    const values = stageValues(members);
+    planned.outputs = values.outputs;
+    context.stages[stage.name] = values as JsonObject;
   }
   return { stages, problem: undefined };
 };

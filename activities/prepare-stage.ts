@@ -3,7 +3,9 @@ import { agentsPerShard } from '../schema/workflow-contract.ts';
 import { endAgent, insertAgents, listAgents, type NewAgent } from '../store/agents.ts';
 import type { ContentStore } from '../store/contents.ts';
 import type { Database } from '../store/database.ts';
+import { agentSubject, beginLabels } from '../store/flow-labels.ts';
 import { getRun, type RunKey } from '../store/runs.ts';
+import { labelOfStage } from './label-stage.ts';
 import { planStages } from './plan-stages.ts';
 
 /** A stage of a run, by name. */
@@ -28,7 +30,8 @@ export const createPrepareStage =
   ({ database, contents }: { database: Database; contents: ContentStore }) =>
   async ({ run: key, stage }: StageKey): Promise<PreparedStage> => {
     const run = await getRun(database, key);
-    const planned = (await planStages({ database, contents }, run, stage)).stages.find((candidate) => candidate.stage.name === stage);
+    const plan = await planStages({ database, contents }, run, stage);
+    const planned = plan.stages.find((candidate) => candidate.stage.name === stage);
     const role = planned && run.snapshot.roles[planned.stage.role];
     if (!planned || !role) return { kind: 'unprepared' };
 
@@ -56,6 +59,14 @@ export const createPrepareStage =
         },
       ];
     });
+    // before there is anybody who could ask for a token
+    const label = await labelOfStage(database, run, plan, stage);
+    await beginLabels(
+      database,
+      run,
+      rows.map(({ id }) => agentSubject(id)),
+      label,
+    );
     await insertAgents(database, rows);
     return { kind: 'ready', openShards: await openShardsOf(database, { run: key, stage }) };
   };

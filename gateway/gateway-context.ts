@@ -12,6 +12,7 @@ import type { Credentials } from './credentials/credentials.ts';
 import type { HttpAnswer } from './front/http-exchange.ts';
 import type { GatewayConfig } from './gateway-config.ts';
 import type { PolicyHooks } from './hooks/policy-hooks.ts';
+import type { LabelBook } from './labels/create-label-book.ts';
 import type { Halts } from './limits/follow-halts.ts';
 import type { Rates } from './limits/keep-rates.ts';
 import type { ObserveCall } from './observe-calls.ts';
@@ -38,6 +39,8 @@ export type GatewayContext = {
   rates: Rates;
   /** What is halted, and what a halt would cut. */
   halts: Halts;
+  /** What callers carry of all that they have read. */
+  labels: LabelBook;
   policy: PolicyEngine;
   /** Where references to secrets lead. */
   secrets: SecretSources;

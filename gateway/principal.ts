@@ -13,6 +13,8 @@ export type PersonPrincipal = {
   roles: string[];
   disabled: boolean;
   stamp: string;
+  /** The client that the person let in, as whose own what it reads is labelled: `login:…`, or `token:ID/STAMP` of the installation's. */
+  grant: string;
 };
 export type AgentPrincipal = Tenancy & {
   kind: 'agent';

@@ -32,6 +32,7 @@ import type { GatewayConfig } from './gateway-config.ts';
 import type { GatewayContext } from './gateway-context.ts';
 import { createPolicyHooks } from './hooks/policy-hooks.ts';
 import { keepInstanceLock } from './keep-instance-lock.ts';
+import { createLabelBook } from './labels/create-label-book.ts';
 import { createLegacyEdge } from './legacy/create-legacy-edge.ts';
 import { followHalts } from './limits/follow-halts.ts';
 import { keepRates } from './limits/keep-rates.ts';
@@ -89,6 +90,7 @@ export const startGateway = async (
     halts: brake.halts,
     rates,
     approvals: createApprovalAsks(database, log, approvalKeysOf(config.resultKey)),
+    labels: createLabelBook({ database, declared: view.declared, now }),
     policy,
     secrets,
     hooks,

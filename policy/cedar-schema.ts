@@ -8,6 +8,9 @@
  * the login of whoever decides, and `acr` how well it proved who they are: 0 not at all, 1 by one thing, 2 by two or more.
  * A backend is what tokens are exchanged for: the server's own, behind one toolset. The `submitters` of a declared server are who wrote what
  * it is now.
+ * `flow` is what the caller carries of all that it has read: `secrecy` 0 public … 3 restricted, `tainted` by what strangers wrote, and from
+ * which servers. What is in `Sink::"any"` takes things out of the house, or to where others find them; it may be given what is no more
+ * secret than its `maxSecrecy`.
  */
 export const cedarSchema = `
 namespace Quarterdeck {
@@ -15,6 +18,7 @@ namespace Quarterdeck {
   type Who = { hasHuman: Bool, run: String };
   type LoggedIn = { hasHuman: Bool, run: String, authAge: Long, acr: Long };
   type Arguments = { paths: Set<String>, roots: Set<String>, urls: Set<String>, hosts: Set<String>, canonical: Bool, bytes: Long };
+  type Flow = { secrecy: Long, tainted: Bool, sources: Set<Server> };
 
   entity Org;
   entity Project in [Org] { org: Org, environment: String, frozen: Bool };
@@ -24,13 +28,14 @@ namespace Quarterdeck {
   entity AgentRole in [Project] { org: Org, project: Project };
   entity Fleet in [Project] { org: Org, project: Project, paused: Bool };
   entity Agent in [Fleet, AgentRole, Role] { org: Org, project: Project, fleet: Fleet, owner: User, quarantined: Bool, assignedPaths: Set<String> };
+  entity Sink;
   entity Server in [Project] { org: Org, project: Project, isolation: Long };
   entity Toolset in [Project] { org: Org, project: Project };
-  entity Tool in [Server, Toolset] { org: Org, project: Project, server: Server, hints: Hints, approvedHash: String, currentHash: String };
-  entity Prompt in [Server, Toolset] { org: Org, project: Project, server: Server, approvedHash: String, currentHash: String };
-  entity Template in [Server, Toolset] { org: Org, project: Project, server: Server, uri: String, scheme: String, approvedHash: String, currentHash: String };
-  entity Resource in [Template, Server, Toolset] { org: Org, project: Project, server: Server, uri: String, scheme: String };
-  entity Model in [Project] { org: Org, project: Project, quality: String };
+  entity Tool in [Server, Toolset, Sink] { org: Org, project: Project, server: Server, hints: Hints, approvedHash: String, currentHash: String, maxSecrecy: Long };
+  entity Prompt in [Server, Toolset, Sink] { org: Org, project: Project, server: Server, approvedHash: String, currentHash: String, maxSecrecy: Long };
+  entity Template in [Server, Toolset, Sink] { org: Org, project: Project, server: Server, uri: String, scheme: String, approvedHash: String, currentHash: String, maxSecrecy: Long };
+  entity Resource in [Template, Server, Toolset, Sink] { org: Org, project: Project, server: Server, uri: String, scheme: String, maxSecrecy: Long };
+  entity Model in [Project] { org: Org, project: Project, quality: String, maxSecrecy: Long };
   entity Backend in [Server, Toolset] { org: Org, project: Project, server: Server, maxTtl: Long, scopes: Set<String> };
   entity Declared in [Project] { org: Org, project: Project, kind: String, submitters: Set<User> };
   entity Approval in [Project] { org: Org, project: Project, owner: User, people: Set<User>, groups: Set<Group>, roles: Set<Role> };
@@ -39,17 +44,17 @@ namespace Quarterdeck {
 
   action use, administer, observe;
   action listTool in [use] appliesTo { principal: [Agent, User], resource: [Tool], context: { who: Who } };
-  action callTool in [use] appliesTo { principal: [Agent, User], resource: [Tool], context: { who: Who, arguments: Arguments, approvers: Set<User>, approvedCall: Bool } };
+  action callTool in [use] appliesTo { principal: [Agent, User], resource: [Tool], context: { who: Who, flow: Flow, arguments: Arguments, approvers: Set<User>, approvedCall: Bool } };
   action listPrompt in [use] appliesTo { principal: [Agent, User], resource: [Prompt], context: { who: Who } };
-  action getPrompt in [use] appliesTo { principal: [Agent, User], resource: [Prompt], context: { who: Who, arguments: Arguments } };
+  action getPrompt in [use] appliesTo { principal: [Agent, User], resource: [Prompt], context: { who: Who, flow: Flow, arguments: Arguments } };
   action listResource in [use] appliesTo { principal: [Agent, User], resource: [Resource, Template], context: { who: Who } };
-  action readResource in [use] appliesTo { principal: [Agent, User], resource: [Resource, Template], context: { who: Who, arguments: Arguments } };
+  action readResource in [use] appliesTo { principal: [Agent, User], resource: [Resource, Template], context: { who: Who, flow: Flow, arguments: Arguments } };
   action listModel in [use] appliesTo { principal: [Agent, User], resource: [Model], context: { who: Who } };
-  action invokeModel in [use] appliesTo { principal: [Agent, User], resource: [Model], context: { who: Who, maxTokens: Long } };
+  action invokeModel in [use] appliesTo { principal: [Agent, User], resource: [Model], context: { who: Who, flow: Flow, maxTokens: Long } };
   action exchange in [use] appliesTo { principal: [Agent, User], resource: [Backend], context: { who: Who, scopes: Set<String>, ttl: Long, depth: Long } };
   action launchFleet in [use] appliesTo { principal: [User], resource: [Fleet], context: { who: Who } };
   action useRole in [use] appliesTo { principal: [User], resource: [AgentRole], context: { who: Who } };
-  action applyResource, deleteResource, manageRun, erasePerson, halt, liftHalt in [administer] appliesTo { principal: [User], resource: [Declared, Project], context: { who: Who } };
+  action applyResource, deleteResource, manageRun, releaseLabel, erasePerson, halt, liftHalt in [administer] appliesTo { principal: [User], resource: [Declared, Project], context: { who: Who } };
   action approveServer in [administer] appliesTo { principal: [User], resource: [Declared, Project], context: { who: LoggedIn, mayApproveOwn: Bool } };
   action approve in [administer] appliesTo { principal: [User], resource: [Approval], context: { who: LoggedIn, verdict: String, mayApproveOwn: Bool } };
   action approveFix in [administer] appliesTo { principal: [User], resource: [Fix], context: { who: LoggedIn, planHash: String, mayApproveOwn: Bool } };

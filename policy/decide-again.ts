@@ -5,6 +5,7 @@ import { approvalRules, asApproved, canNeedPerson, orNeedsPerson, withApproval }
 import { assemblePolicies, type PlatformPolicies, type ProjectPolicies } from './assemble-policies.ts';
 import type { PolicyDecision, PolicyRequest } from './engine.ts';
 import { forAnyArguments } from './for-any-arguments.ts';
+import { withFlow } from './whole-context.ts';
 
 /** As a request is recorded: who and on what, with all that was known of either. */
 export type RecordedRequest = PolicyRequest;
@@ -16,9 +17,12 @@ const jsonOf = (text: string): PolicyJson => {
   return json.json;
 };
 
-/** The context as the vocabulary of that time has it: a release that knew of no approvals refuses what it has no word for. */
+/** The context as the vocabulary of that time has it: a release that knew of no approvals, or labels, refuses what it has no word for. */
 export const contextFor = ({ schema }: Pick<PlatformPolicies, 'schema'>, action: string, context: Context): Context =>
-  schema.includes('approvedCall') ? withApproval(action, context) : context;
+  [
+    { word: 'approvedCall', add: withApproval },
+    { word: 'flow: Flow', add: withFlow },
+  ].reduce((known, { word, add }) => (schema.includes(word) ? add(action, known) : known), context);
 
 /**
  * Makes one decision with Cedar alone, as it was or would be: with the policies, the vocabulary and the platform's own rules of that time,

@@ -15,7 +15,7 @@ import type { ApprovalNeed } from '../schema/approval.ts';
 import type { PolicyEffect } from '../schema/decision-basis.ts';
 import type { Tenancy } from '../schema/ids.ts';
 import { applyingReads, type ConditionalPolicy, conditionalPolicies, placedActions } from './applying-reads.ts';
-import { type AnnotatedRule, approvalRules, asApproved, canNeedPerson, orNeedsPerson, withApproval } from './approval-rules.ts';
+import { type AnnotatedRule, approvalRules, asApproved, canNeedPerson, orNeedsPerson } from './approval-rules.ts';
 import { assemblePolicies, issueOf, type PolicyIssue, type ProjectPolicies } from './assemble-policies.ts';
 import { cedarSchema } from './cedar-schema.ts';
 import { createDecisionCache, type KnownRequest } from './decision-cache.ts';
@@ -26,6 +26,7 @@ import { bindingTemplates, platformPolicies } from './platform-policies.ts';
 import type { Read } from './policy-reads.ts';
 import { createRecentMap } from './recent-map.ts';
 import { type EntityMap, entityMap, sliceEntities } from './slice-entities.ts';
+import { wholeContext } from './whole-context.ts';
 
 const schemaName = 'quarterdeck';
 /** Shapes of requests in each half of their cache, and the characters of one: a decision on longer values is made anew each time. */
@@ -166,7 +167,7 @@ export const createPolicyEngine = ({ name = 'live' }: { name?: string } = {}) =>
       principal,
       action: { type: 'Quarterdeck::Action', id: action },
       resource,
-      context: withApproval(action, request.context),
+      context: wholeContext(action, request.context),
       entities: reads ? sliceEntities(entities, reads, request) : [...entities.values()],
       preparsedSchemaName: schemaName,
       preparsedPolicySetId: setFor(compiled, request).id,

@@ -69,7 +69,8 @@ export const agentEntities = ({ org, project, agentId, fleet, role, owner, quara
 
 export const fleetEntity = (tenancy: Tenancy, name: string): EntityJson => inProject('Fleet', tenancy, name, { paused: false });
 export const roleEntity = (tenancy: Tenancy, name: string): EntityJson => inProject('AgentRole', tenancy, name);
-export const modelEntity = (tenancy: Tenancy, name: string, quality: string): EntityJson => inProject('Model', tenancy, name, { quality });
+export const modelEntity = (tenancy: Tenancy, name: string, quality: string, maxSecrecy = 0): EntityJson =>
+  inProject('Model', tenancy, name, { quality, maxSecrecy });
 /** @param submitters - people of the org who wrote what is declared now; empty where nobody is known */
 export const declaredEntity = (tenancy: Tenancy, kind: string, name: string, submitters: readonly string[] = []): EntityJson =>
   inProject('Declared', tenancy, `${kind}/${name}`, {
@@ -97,25 +98,29 @@ export const approvedBy = (org: string, people: readonly string[]) => ({
   approvers: people.map((person) => ref('User', `${org}/${person}`)),
 });
 
-export type ToolFacts = Tenancy & {
-  server: string;
-  tool: string;
-  toolset: string;
-  isolation: number;
-  readOnly: boolean;
-  destructive: boolean;
-  idempotent: boolean;
-  openWorld: boolean;
-  approvedHash: string;
-  currentHash: string;
-};
+/** Whether what it is given leaves the house, or is kept where others find it, and how secret that may be. */
+type SinkFacts = { sink?: boolean; maxSecrecy?: number };
+
+export type ToolFacts = Tenancy &
+  SinkFacts & {
+    server: string;
+    tool: string;
+    toolset: string;
+    isolation: number;
+    readOnly: boolean;
+    destructive: boolean;
+    idempotent: boolean;
+    openWorld: boolean;
+    approvedHash: string;
+    currentHash: string;
+  };
 
 /** What is the same of a tool, prompt, template or resource: where it stands. */
-type Place = Tenancy & { server: string; toolset: string; isolation: number };
+type Place = Tenancy & SinkFacts & { server: string; toolset: string; isolation: number };
 
 const behindToolset = (
   type: 'Tool' | 'Prompt' | 'Template' | 'Resource' | 'Backend',
-  { org, project, server, toolset, isolation }: Place,
+  { org, project, server, toolset, isolation, sink = false, maxSecrecy = 0 }: Place,
   name: string,
   attrs: EntityJson['attrs'],
   parents: TypeAndId[] = [],
@@ -124,8 +129,19 @@ const behindToolset = (
   return [
     {
       uid: uid(type, type === 'Backend' ? serverId : `${serverId}/${name}`),
-      attrs: { org: ref('Org', org), project: ref('Project', `${org}/${project}`), server: ref('Server', serverId), ...attrs },
-      parents: [uid('Server', serverId), uid('Toolset', qualifiedName({ org, project }, toolset)), ...parents],
+      attrs: {
+        org: ref('Org', org),
+        project: ref('Project', `${org}/${project}`),
+        server: ref('Server', serverId),
+        ...(type === 'Backend' ? {} : { maxSecrecy }),
+        ...attrs,
+      },
+      parents: [
+        uid('Server', serverId),
+        uid('Toolset', qualifiedName({ org, project }, toolset)),
+        ...(sink && type !== 'Backend' ? [uid('Sink', 'any')] : []),
+        ...parents,
+      ],
     },
     inProject('Server', { org, project }, server, { isolation }),
     inProject('Toolset', { org, project }, toolset),

@@ -42,18 +42,20 @@ const splitName = (text: string): { server: string; name: string } => {
 
 const resourceOf = (tenancy: Tenancy, resource: GoldenDecision['resource']): Known => {
   const named = (type: string, name: string, entity: EntityJson): Known => known(entityUid(type, qualifiedName(tenancy, name)), [entity]);
-  if ('model' in resource) return named('Model', resource.model, modelEntity(tenancy, resource.model, resource.quality));
+  if ('model' in resource)
+    return named('Model', resource.model, modelEntity(tenancy, resource.model, resource.quality, resource.maxSecrecy));
   if ('fleet' in resource) return named('Fleet', resource.fleet, fleetEntity(tenancy, resource.fleet));
   if ('agentRole' in resource) return named('AgentRole', resource.agentRole, roleEntity(tenancy, resource.agentRole));
   if ('declared' in resource) {
     const { server: kind, name } = splitName(resource.declared);
     return named('Declared', resource.declared, declaredEntity(tenancy, kind, name));
   }
-  const { toolset, isolation } = resource;
+  const { toolset, isolation, sink, maxSecrecy } = resource;
+  const place = { ...tenancy, toolset, isolation, sink, maxSecrecy };
   if ('resource' in resource) {
     const { server, name: uri } = splitName(resource.resource);
     const id = `${qualifiedName(tenancy, server)}/${uri}`;
-    return known(entityUid('Resource', id), resourceEntities({ ...tenancy, toolset, isolation, server, uri, templates: [] }));
+    return known(entityUid('Resource', id), resourceEntities({ ...place, server, uri, templates: [] }));
   }
   const [kind, text] =
     'tool' in resource
@@ -62,14 +64,14 @@ const resourceOf = (tenancy: Tenancy, resource: GoldenDecision['resource']): Kno
         ? (['prompt', resource.prompt] as const)
         : (['template', resource.template] as const);
   const { server, name } = splitName(text);
-  const target = definitionTarget({ ...tenancy, toolset, isolation, server }, { kind, name, ...noHints, ...resource, ...pin });
+  const target = definitionTarget({ ...place, server }, { kind, name, ...noHints, ...resource, ...pin });
   return known(target.resource, target.entities);
 };
 
 /** The golden decisions of a PolicySet as requests. */
 export const goldenCases = (tenancy: Tenancy, decisions: readonly GoldenDecision[]): GoldenCase[] =>
   decisions.map(({ name, principal, action, resource, context, environment, frozen, expect }) => {
-    const { maxTokens, run, hasHuman, approvedBy: approvers, authAge, acr, ...facts } = context;
+    const { maxTokens, run, hasHuman, secrecy, tainted, approvedBy: approvers, authAge, acr, ...facts } = context;
     return {
       name,
       expect,
@@ -84,6 +86,7 @@ export const goldenCases = (tenancy: Tenancy, decisions: readonly GoldenDecision
         context: {
           ...recordedContext(action, { run, facts }),
           who: { hasHuman, run, ...(action === 'approveServer' ? { authAge, acr } : {}) } as Context,
+          ...(secrecy > 0 || tainted ? { flow: { secrecy, tainted, sources: [] } } : {}),
           ...(action === 'invokeModel' ? { maxTokens } : {}),
           ...(action === 'approveServer' ? { mayApproveOwn: false } : {}),
           ...(action === 'callTool' && approvers.length > 0 ? approvedBy(tenancy.org, approvers) : {}),

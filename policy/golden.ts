@@ -8,10 +8,11 @@ import {
   statefulIsAuthorized,
 } from '@cedar-policy/cedar-wasm/nodejs';
 import type { PolicyEffect } from '../schema/decision-basis.ts';
-import { approvalRules, asApproved, canNeedPerson, orNeedsPerson, withApproval } from './approval-rules.ts';
+import { approvalRules, asApproved, canNeedPerson, orNeedsPerson } from './approval-rules.ts';
 import type { KnownRequest } from './decision-cache.ts';
 import type { PolicyDecision } from './engine.ts';
 import { entityMap } from './slice-entities.ts';
+import { wholeContext } from './whole-context.ts';
 
 /** A request with the decision that policies have to make about it. */
 export type GoldenCase = {
@@ -51,7 +52,7 @@ export const failedGolden = (set: CedarPolicySet, schema: string, cases: readonl
         principal: principal.uid,
         action: { type: 'Quarterdeck::Action', id: action },
         resource: resource.uid,
-        context: withApproval(action, context),
+        context: wholeContext(action, context),
         entities: [...entityMap(surroundings.entities, principal.entities, resource.entities).values()],
         preparsedSchemaName: name,
         preparsedPolicySetId: name,
@@ -66,7 +67,8 @@ export const failedGolden = (set: CedarPolicySet, schema: string, cases: readonl
       return { effect: decision, policies: [...diagnostics.reason].sort(), advice: [] };
     };
     const first = ask(asked.context);
-    const decision = canNeedPerson(asked) ? orNeedsPerson(first, rules, () => ask(asApproved(asked.context))) : first;
+    // a rule that has to decide has to refuse, whether or not a person could allow it
+    const decision = rule === undefined && canNeedPerson(asked) ? orNeedsPerson(first, rules, () => ask(asApproved(asked.context))) : first;
     const { effect: found, policies, error } = decision;
     if (error !== undefined) return [{ name: caseName, expect, found, policies, error }];
     const isRight = found === expect && (rule === undefined || policies.includes(rule));

@@ -59,8 +59,8 @@ const reconciler = (id = 'golden-reconciler'): Known => {
 
 const place = { ...home, server: 's', toolset: 't', isolation: 1 };
 const hints = { readOnly: true, destructive: false, idempotent: true, openWorld: false };
-const definition = (kind: 'tool' | 'prompt' | 'template', currentHash = 'h'): Known => {
-  const { resource, entities } = definitionTarget(place, { kind, name: 'x:n', approvedHash: 'h', currentHash, ...hints });
+const definition = (kind: 'tool' | 'prompt' | 'template', currentHash = 'h', sink: { sink?: boolean; maxSecrecy?: number } = {}): Known => {
+  const { resource, entities } = definitionTarget({ ...place, ...sink }, { kind, name: 'x:n', approvedHash: 'h', currentHash, ...hints });
   return { uid: resource, entities };
 };
 const named = (type: string, entities: Known['entities'], name = 'n'): Known => ({
@@ -144,6 +144,10 @@ const refused = (rule: string, name: string, asked: KnownRequest): GoldenCase =>
   expect: 'deny',
 });
 
+const carrying = (secrecy: number, tainted: boolean) => ({ flow: { secrecy, tainted, sources: [] } });
+const narrowSink = definition('tool', 'h', { sink: true, maxSecrecy: 1 });
+const wideSink = definition('tool', 'h', { sink: true, maxSecrecy: 3 });
+const promptSink = definition('prompt', 'h', { sink: true });
 const foreigner = person({ org: 'elsewhere' });
 const engineer = person({ groups: ['engineers'] });
 const stale = { who: { ...loggedIn, authAge: 301 } };
@@ -183,6 +187,10 @@ export const guardCases: readonly GoldenCase[] = [
   refused('frozen-project-resource', 'a read in a frozen project', ask(agent(), 'readResource', things.resource, frozen)),
   refused('frozen-project-model', 'a model in a frozen project', ask(agent(), 'invokeModel', things.model, frozen)),
   refused('frozen-project-fleet', 'a launch in a frozen project', ask(person(), 'launchFleet', things.fleet, frozen)),
+  refused('sink-secrecy', 'a way out for what is too secret for it', ask(agent(), 'callTool', narrowSink, carrying(2, false))),
+  refused('sink-tainted', 'a way out for a run that read secrets and strangers', ask(agent(), 'callTool', wideSink, carrying(1, true))),
+  refused('sink-read', 'a prompt of a server that would hear secrets', ask(agent(), 'getPrompt', promptSink, carrying(1, false))),
+  refused('model-secrecy', 'a model that may not be told', ask(agent(), 'invokeModel', things.model, carrying(1, false))),
   refused(
     'canonical-arguments',
     'an argument that can be read in two ways',

@@ -66,6 +66,17 @@ forbid (principal, action == Quarterdeck::Action::"applyFix", resource)
 unless { context.planHash == resource.planHash && context.stateHashFresh && principal != resource.proposer };`,
   'platform/canonical-arguments': `@advice("Write each path and URL in its plain form: absolute, without '..', '//', '%2e', backslashes or links that lead out of its folder.")
 forbid (principal, action in [Quarterdeck::Action::"callTool", Quarterdeck::Action::"getPrompt", Quarterdeck::Action::"readResource"], resource) unless { context.arguments.canonical };`,
+  'platform/sink-secrecy': `@approve("role:reviewer, role:administrator") @expires("1d")
+@advice("What was read is more secret than this tool may be given: a person approves this very call, or releases what was read (\`quarterdeck run release\`).")
+forbid (principal, action == Quarterdeck::Action::"callTool", resource in Quarterdeck::Sink::"any") when { context.flow.secrecy > resource.maxSecrecy } unless { context.approvedCall };`,
+  'platform/sink-tainted': `@approve("role:reviewer, role:administrator") @expires("1d")
+@advice("What strangers wrote was read beside what is secret, so it may be their order: a person approves this very call, or releases what was read (\`quarterdeck run release\`).")
+forbid (principal, action == Quarterdeck::Action::"callTool", resource in Quarterdeck::Sink::"any") when { context.flow.tainted && context.flow.secrecy > 0 } unless { context.approvedCall };`,
+  'platform/sink-read': `@advice("What was read may not be told to this server, not even by what it is asked for; a person can release it (\`quarterdeck run release\`).")
+forbid (principal, action in [Quarterdeck::Action::"getPrompt", Quarterdeck::Action::"readResource"], resource in Quarterdeck::Sink::"any")
+when { context.flow.secrecy > resource.maxSecrecy || (context.flow.tainted && context.flow.secrecy > 0) };`,
+  'platform/model-secrecy': `@advice("What was read is more secret than this model may be told: use one with a higher \`maxSecrecy\`, or release what was read (\`quarterdeck run release\`).")
+forbid (principal, action == Quarterdeck::Action::"invokeModel", resource) when { context.flow.secrecy > resource.maxSecrecy };`,
   'platform/approver-is-not-owner': `@advice("Nobody approves a call of their own, or of an agent that they launched; somebody else has to.")
 forbid (principal, action == Quarterdeck::Action::"approve", resource) when { principal == resource.owner && !context.mayApproveOwn };`,
   'platform/named-approvers': `@advice("The policy names who may approve this call; ask one of them.")

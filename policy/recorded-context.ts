@@ -26,6 +26,12 @@ const recordedArguments = ({ paths, roots, urls, hosts, canonical, bytes }: Argu
 
 const usualWho = (run: string | null) => ({ hasHuman: true, run: run ?? '' });
 
+/** Nothing is carried: what every context says that says nothing of it. */
+const isEmptyFlow = (flow: unknown): boolean => {
+  const { secrecy, tainted } = flow as { secrecy: number; tainted: boolean };
+  return secrecy === 0 && !tainted;
+};
+
 /**
  * The context of a decision for its row of the audit: all that a policy could see of it, without what is empty or said by the row anyway.
  * @param run - of the row
@@ -35,7 +41,8 @@ export const recordContext = (context: Context, run: string | null, forAnyArgume
   const usual = usualWho(run);
   const kept: Record<string, unknown> = {};
   if (hasHuman !== usual.hasHuman || runOfWho !== usual.run || Object.keys(more).length > 0) kept.who = context.who;
-  for (const name of Object.keys(context)) if (name !== 'who' && name !== 'arguments') kept[name] = context[name];
+  for (const name of Object.keys(context))
+    if (name !== 'who' && name !== 'arguments' && !(name === 'flow' && isEmptyFlow(context.flow))) kept[name] = context[name];
   return {
     ...(context.arguments && !forAnyArguments ? recordedArguments(context.arguments as unknown as ArgumentFacts) : {}),
     ...(Object.keys(kept).length > 0 ? { context: kept } : {}),

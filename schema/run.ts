@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { FlowLabelSchema } from './flow-label.ts';
 import { RunIdSchema } from './ids.ts';
 
 /** `starting` until the workflow is known to run; the last four are ends. */
@@ -46,6 +47,8 @@ export const AgentProgressSchema = z.object({
   costMicroUsd: z.number().int(),
   /** Id of the approval that the agent waits for; `halt` where it waits until what is halted is lifted. */
   waitsFor: z.string().nullable(),
+  /** What it carries of all that it has read; absent where that is nothing. */
+  label: FlowLabelSchema.optional(),
 });
 export type AgentProgress = z.infer<typeof AgentProgressSchema>;
 
@@ -80,6 +83,8 @@ export const RunProgressSchema = z.object({
   outputDirectory: z.string().nullable(),
   stages: z.array(StageProgressSchema),
   agents: z.array(AgentProgressSchema),
+  /** What its agents carry together; absent where that is nothing. */
+  label: FlowLabelSchema.optional(),
   totals: z.object({
     calls: z.number().int(),
     refusals: z.number().int(),
@@ -98,6 +103,24 @@ export const StartRunSchema = z.strictObject({
   outputDirectory: z.string().startsWith('/').optional(),
 });
 export type StartRun = z.infer<typeof StartRunSchema>;
+
+/** What `POST …/runs/ID/release` takes: why what its agents read may be told to anybody. Without `agents` all of the run. */
+export const ReleaseRunSchema = z.strictObject({
+  reason: z.string().trim().min(1).max(500),
+  agents: z.array(z.string()).min(1).optional(),
+});
+export type ReleaseRun = z.infer<typeof ReleaseRunSchema>;
+
+/** What `POST …/clients/release` takes: a client of a person, as a refusal names it. */
+export const ReleaseClientSchema = z.strictObject({
+  client: z.string().regex(/^(login|token):[\x21-\x7e]{1,200}$/, 'a client of a person, as a refusal names it: `login:…` or `token:…`'),
+  reason: z.string().trim().min(1).max(500),
+});
+export type ReleaseClient = z.infer<typeof ReleaseClientSchema>;
+
+/** What was released, by agent or client. */
+export const ReleasedSchema = z.object({ released: z.array(z.object({ subject: z.string(), label: FlowLabelSchema })) });
+export type Released = z.infer<typeof ReleasedSchema>;
 
 /** What `POST …/runs/ID/resume` takes: added to the limits of each parked agent. */
 export const ResumeRunSchema = z.strictObject({

@@ -1,4 +1,5 @@
 import type { RunSummary } from '../../control/api/run-progress.ts';
+import { labelText } from '../../schema/flow-label.ts';
 import type { RunProgress } from '../../schema/run.ts';
 import { haltLifted } from '../../schema/workflow-contract.ts';
 import { plainText } from './plain-text.ts';
@@ -44,6 +45,14 @@ const agentTable = (agents: Agent[]): string =>
     ]),
   );
 
+/** What each agent carries of what it has read, and from where. */
+const carriedLines = (agents: Agent[]): string[] => {
+  const lines = agents.flatMap(({ stage, role, ordinal, label }) =>
+    label ? [plainText(`  ${stage}/${role}/${ordinal}: ${labelText(label)}`)] : [],
+  );
+  return lines.length > 0 ? ['Carried', ...lines] : [];
+};
+
 /** Everything about one run, for people. */
 export const runReport = (run: RunProgress, now: Date): string => {
   const facts: [string, string | null][] = [
@@ -55,6 +64,7 @@ export const runReport = (run: RunProgress, now: Date): string => {
     ['totals', totalsText(run.totals)],
     ['output', run.outputDirectory],
     ['result', run.result],
+    ['carries', run.label ? labelText(run.label) : null],
   ];
   const known = facts.filter((fact): fact is [string, string] => fact[1] !== null);
   const stages = run.stages.map((stage) => `  ${stage.name} (${stage.role}): ${stageText(stage)}`);
@@ -64,5 +74,6 @@ export const runReport = (run: RunProgress, now: Date): string => {
     'Stages',
     ...stages,
     ...(run.agents.length > 0 ? ['Agents', agentTable(run.agents)] : ['Agents: none yet']),
+    ...carriedLines(run.agents),
   ].join('\n');
 };

@@ -23,6 +23,7 @@ export type ApiAction =
   | 'liftHalt'
   | 'manageRun'
   | 'readAudit'
+  | 'releaseLabel'
   | 'seeApproval'
   | 'erasePerson';
 

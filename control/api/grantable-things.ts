@@ -60,7 +60,7 @@ export const grantableThings = (
     .filter((resource) => resource.kind === 'Model')
     .map(({ metadata, spec }): GrantableThing => {
       const id = qualifiedName(tenancy, metadata.name);
-      const known = { uid: entityUid('Model', id), entities: [modelEntity(tenancy, metadata.name, spec.quality)] };
+      const known = { uid: entityUid('Model', id), entities: [modelEntity(tenancy, metadata.name, spec.quality, spec.maxSecrecy)] };
       return { type: 'Model', id, toolset: null, asked: request('invokeModel', known, { who: who ?? {}, maxTokens: 1 }) };
     });
   return [...behind, ...models];

@@ -1,11 +1,13 @@
+import { type FlowLabel, joinLabels } from '../../schema/flow-label.ts';
 import { type AgentProgress, type RunProgress, RunProgressSchema } from '../../schema/run.ts';
 import { haltLifted } from '../../schema/workflow-contract.ts';
 import type { Agent } from '../../store/agents.ts';
+import { agentSubject } from '../../store/flow-labels.ts';
 import type { Run } from '../../store/runs.ts';
 
 /** A run in a list: without its stages, agents and totals. */
-export const RunSummarySchema = RunProgressSchema.omit({ stages: true, agents: true, totals: true });
-export type RunSummary = Omit<RunProgress, 'stages' | 'agents' | 'totals'>;
+export const RunSummarySchema = RunProgressSchema.omit({ stages: true, agents: true, label: true, totals: true });
+export type RunSummary = Omit<RunProgress, 'stages' | 'agents' | 'label' | 'totals'>;
 
 export const summaryOf = (run: Run): RunSummary => ({
   id: run.id,
@@ -23,15 +25,19 @@ export const summaryOf = (run: Run): RunSummary => ({
   outputDirectory: run.outputDirectory,
 });
 
-const agentOf = (agent: Agent): AgentProgress => {
+type Labels = ReadonlyMap<string, FlowLabel>;
+
+const agentOf = (agent: Agent, labels: Labels): AgentProgress => {
   const { id, stage, role, ordinal, state, reason, detail, steps, calls, refusals, inputTokens, outputTokens, costMicroUsd } = agent;
   // no approval, and yet it waits: until what is halted is lifted
   const waitsFor = agent.approvalId ?? (agent.waitingSince === null || agent.state !== 'running' ? null : haltLifted);
-  return { id, stage, role, ordinal, state, reason, detail, steps, calls, refusals, inputTokens, outputTokens, costMicroUsd, waitsFor };
+  const label = labels.get(agentSubject(id));
+  const counts = { steps, calls, refusals, inputTokens, outputTokens, costMicroUsd };
+  return { id, stage, role, ordinal, state, reason, detail, ...counts, waitsFor, ...(label ? { label } : {}) };
 };
 
-/** What is known of a run at this moment: its stages as the fleet declared them at the start, and the rows of its agents. */
-export const progressOf = (run: Run, agents: Agent[]): RunProgress => {
+/** What is known of a run at this moment: its stages as the fleet declared them at the start, the rows of its agents, and what they carry. */
+export const progressOf = (run: Run, agents: Agent[], labels: Labels = new Map()): RunProgress => {
   const sum = (field: 'calls' | 'refusals' | 'inputTokens' | 'outputTokens' | 'costMicroUsd') =>
     agents.reduce((total, agent) => total + agent[field], 0);
   return {
@@ -45,7 +51,8 @@ export const progressOf = (run: Run, agents: Agent[]): RunProgress => {
       }
       return { name, role, ...counts };
     }),
-    agents: agents.map(agentOf),
+    agents: agents.map((agent) => agentOf(agent, labels)),
+    ...(labels.size > 0 ? { label: joinLabels(...labels.values()) } : {}),
     totals: {
       calls: sum('calls'),
       refusals: sum('refusals'),

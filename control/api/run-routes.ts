@@ -1,8 +1,9 @@
 import { type Context, Hono } from 'hono';
 import { z } from 'zod';
 import { RunIdSchema } from '../../schema/ids.ts';
-import { ResumeRunSchema, type RunProgress, StartRunSchema } from '../../schema/run.ts';
+import { ReleaseClientSchema, ReleaseRunSchema, ResumeRunSchema, type RunProgress, StartRunSchema } from '../../schema/run.ts';
 import { listAgents } from '../../store/agents.ts';
+import { agentSubject, findLabels } from '../../store/flow-labels.ts';
 import { getRun, listRuns, type Run, type RunKey } from '../../store/runs.ts';
 import type { ApiConfig, ApiDependencies, ApiEnvironment } from './api-dependencies.ts';
 import { cancelRun, resumeRun, revokeRun } from './change-run.ts';
@@ -10,6 +11,7 @@ import { launchRun } from './launch-run.ts';
 import type { Permit } from './permit.ts';
 import { parseAs, readBody, readQuery, tenancyOf } from './read-request.ts';
 import { readTranscript } from './read-transcript.ts';
+import { releaseClient, releaseRun } from './release-labels.ts';
 import { progressOf, summaryOf } from './run-progress.ts';
 
 const ListQuerySchema = z.object({ limit: z.coerce.number().int().min(1).max(1000).default(100) });
@@ -22,7 +24,18 @@ export const runRoutes = (config: ApiConfig, dependencies: ApiDependencies & { p
     ...tenancyOf(context),
     id: parseAs(RunIdSchema, context.req.param('id'), 'run id'),
   });
-  const progress = async (run: Run): Promise<RunProgress> => progressOf(run, await listAgents(database, run));
+  const progress = async (run: Run): Promise<RunProgress> => {
+    const agents = await listAgents(database, run);
+    return progressOf(
+      run,
+      agents,
+      await findLabels(
+        database,
+        run,
+        agents.map(({ id }) => agentSubject(id)),
+      ),
+    );
+  };
 
   routes.post('/:org/:project/runs', async (context) => {
     const tenancy = tenancyOf(context);
@@ -56,6 +69,16 @@ export const runRoutes = (config: ApiConfig, dependencies: ApiDependencies & { p
     const key = keyOf(context);
     const resume = await readBody(context, ResumeRunSchema);
     return context.json(await progress(await resumeRun(dependencies, context.get('person'), key, resume)), 202);
+  });
+
+  routes.post('/:org/:project/runs/:id/release', async (context) => {
+    const key = keyOf(context);
+    return context.json(await releaseRun(dependencies, context.get('person'), key, await readBody(context, ReleaseRunSchema)));
+  });
+
+  routes.post('/:org/:project/clients/release', async (context) => {
+    const tenancy = tenancyOf(context);
+    return context.json(await releaseClient(dependencies, context.get('person'), tenancy, await readBody(context, ReleaseClientSchema)));
   });
 
   routes.get('/:org/:project/runs/:id/agents/:agent{.+}/transcript', async (context) => {

@@ -24,7 +24,8 @@ const lookForPerson = async (
   const found = await findPersonByToken(database, token, new Date(now()));
   if (!found) return undefined;
   const { tokenExpiresAt, ...person } = found;
-  return { fact: { kind: 'person', ...person }, ...(tokenExpiresAt ? { until: tokenExpiresAt.getTime() } : {}) };
+  const grant = `token:${person.id}/${person.stamp}`;
+  return { fact: { kind: 'person', ...person, grant }, ...(tokenExpiresAt ? { until: tokenExpiresAt.getTime() } : {}) };
 };
 
 const lookForLogin = async (
@@ -35,7 +36,8 @@ const lookForLogin = async (
   const found = await findPersonBySession(database, sessionId, new Date(now()));
   if (!found) return undefined;
   const { expiresAt, ...person } = found;
-  return { fact: { kind: 'person', ...person }, ...(expiresAt ? { until: expiresAt.getTime() } : {}) };
+  const grant = `login:${hash('sha256', sessionId, 'base64url').slice(0, 22)}`;
+  return { fact: { kind: 'person', ...person, grant }, ...(expiresAt ? { until: expiresAt.getTime() } : {}) };
 };
 
 const ofLogin = (person: PersonPrincipal | undefined, { sub, scope }: PersonTokenClaims, needed: AccessScope): PersonPrincipal => {

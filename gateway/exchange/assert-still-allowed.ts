@@ -5,7 +5,7 @@ import { argumentRefused, unknownPrompt, unknownResource } from '../surface/refu
 import type { ResourceDirectory } from '../surface/resource-directory.ts';
 import { viewOf } from '../surface/view.ts';
 import { unknownTool } from '../tool-call/tool-call.ts';
-import { mayStillUse, type ToolUse } from './may-still-use.ts';
+import { carryUse, mayStillUse, type ToolUse } from './may-still-use.ts';
 
 /**
  * Asks policy again before a parked call is gone on with.
@@ -20,7 +20,7 @@ export const assertStillAllowed = async (
   const { principal, endpoint, method, params } = request;
   if (asked) {
     const still = mayStillUse(gateway, request, asked);
-    if (still.ok) return;
+    if (still.ok) return carryUse(gateway, request, asked);
     const { reason, decision } = still;
     throw reason === 'unknown' ? unknownTool({ name: asked.tool, decision }) : argumentRefused(asked.tool, decision);
   }

@@ -6,7 +6,7 @@ import { isObject, type JsonObject, type Reply, rpcCodes } from '../mcp/message.
 import { argumentRefused } from '../surface/refuse.ts';
 import { RpcRefusal } from './error-reply.ts';
 import { taskNotFound } from './find-task.ts';
-import { mayStillUse } from './may-still-use.ts';
+import { carryUse, mayStillUse } from './may-still-use.ts';
 import { declaresTasks, missingTasks } from './missing-capabilities.ts';
 import type { ServerTasks } from './server-tasks.ts';
 import { ownerOf, type StandingCalls } from './standing-calls.ts';
@@ -47,23 +47,24 @@ export const createTaskHandler = ({
     if (still.ok) return undefined;
     return still.reason === 'unknown' ? taskNotFound() : argumentRefused(asked.tool, still.decision);
   };
-  const assertStill = (request: ClientRequest, content: McpTaskContent): void => {
+  const assertStill = async (request: ClientRequest, content: McpTaskContent): Promise<void> => {
     const refusal = refusalOf(request, content);
     if (refusal) throw refusal;
+    if (content.asked) await carryUse(gateway, request, content.asked);
   };
   /** A task of ours as its owner may see it now. */
-  const shown = (request: ClientRequest, task: TaskSnapshot): JsonObject => {
-    assertStill(request, task.content);
+  const shown = async (request: ClientRequest, task: TaskSnapshot): Promise<JsonObject> => {
+    await assertStill(request, task.content);
     return detailedTask(task);
   };
 
   const get = async (request: ClientRequest, id: string): Promise<Reply> => {
     const call = calls.find(id, ownerOf(request));
     const snapshot = call && calls.snapshot(call);
-    if (snapshot) return { kind: 'result', result: shown(request, snapshot) };
+    if (snapshot) return { kind: 'result', result: await shown(request, snapshot) };
     const task = await required(request, id);
-    if (!task.content.upstream) return { kind: 'result', result: shown(request, task) };
-    assertStill(request, task.content);
+    if (!task.content.upstream) return { kind: 'result', result: await shown(request, task) };
+    await assertStill(request, task.content);
     return serverTasks.get(request, task);
   };
 
@@ -72,12 +73,12 @@ export const createTaskHandler = ({
     if (!isObject(inputResponses)) throw new PlatformError('request_invalid', 'Invalid params: `inputResponses` is missing or no object.');
     const call = calls.find(id, ownerOf(request));
     if (call) {
-      assertStill(request, call.content);
+      await assertStill(request, call.content);
       call.answer(inputResponses);
       return done;
     }
     const task = await required(request, id);
-    assertStill(request, task.content);
+    await assertStill(request, task.content);
     if (task.content.upstream) return serverTasks.pass(request, task);
     // only what was asked: anything else would lie about until it is swept
     const asked = Object.keys(task.content.inputRequests ?? {}).filter((key) => isObject(inputResponses[key]));
@@ -116,7 +117,9 @@ export const createTaskHandler = ({
     taskOf: async (request: ClientRequest, id: string): Promise<JsonObject | undefined> => {
       const call = calls.find(id, ownerOf(request));
       const task = (call && calls.snapshot(call)) ?? (await findTask(id, ownerOf(request)));
-      return task && !task.content.upstream && !refusalOf(request, task.content) ? detailedTask(task) : undefined;
+      if (!task || task.content.upstream || refusalOf(request, task.content)) return undefined;
+      if (task.content.asked) await carryUse(gateway, request, task.content.asked);
+      return detailedTask(task);
     },
   };
 };

@@ -2,6 +2,7 @@ import { approvedBy } from '../../policy/entities.ts';
 import type { McpTaskContent } from '../../store/mcp-tasks.ts';
 import { type Decision, decide } from '../decide.ts';
 import type { GatewayContext } from '../gateway-context.ts';
+import { flowOfItem } from '../labels/flow-of-item.ts';
 import type { ClientRequest } from '../mcp/client-request.ts';
 import { auditWho } from '../principal.ts';
 import { targetOf } from '../surface/decide-listing.ts';
@@ -12,6 +13,12 @@ import { serverKeyOf } from './exchange-with-server.ts';
 /** What a call was allowed for: enough to ask again, when its outcome is to be handed over later. */
 export type ToolUse = NonNullable<McpTaskContent['asked']>;
 export type StillUse = { ok: true } | { ok: false; reason: 'unknown' | 'refused'; decision: Decision };
+
+/** What a call reads is carried by whichever client of its caller is handed the outcome. */
+export const carryUse = async (gateway: GatewayContext, { principal, endpoint }: ClientRequest, { tool }: ToolUse): Promise<void> => {
+  const { item } = viewOf(gateway, principal, endpoint).find('tool', tool);
+  if (item) await gateway.labels.join(principal, flowOfItem(item).reads);
+};
 
 /**
  * Whether a call that was allowed when it began would be allowed now: its tool is there and approved, at the same server, and policy permits

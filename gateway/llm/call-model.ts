@@ -2,6 +2,7 @@ import { authenticate } from './authenticate.ts';
 import { authorize } from './authorize.ts';
 import { forward } from './forward.ts';
 import { halt } from './halt.ts';
+import { label } from './label.ts';
 import { limit } from './limit.ts';
 import { type Answer, type ModelCall, type ModelCallStep, runSteps } from './model-call.ts';
 import { receive } from './receive.ts';
@@ -18,6 +19,7 @@ export const callModelSteps = [
   halt, // the brake: what is halted does not begin, and is cut
   limit, // a step and the worst case in tokens, set aside before anything happens
   settle, // wraps the rest: the true cost in the place of the reserved one, before the caller has the end of the answer
+  label, // what the caller has read so far joins the facts
   authorize, // policy decision on principal, model and tokens
   forward, // to the first route that answers; aborted when the caller leaves
 ] as const satisfies readonly ModelCallStep[];

@@ -5,6 +5,7 @@ import { defaultTenancy, type Tenancy } from '../../schema/ids.ts';
 import type { StoredResource } from '../../schema/resource.ts';
 import { type Decision, newDecisionId } from '../decide.ts';
 import type { GatewayContext } from '../gateway-context.ts';
+import type { Carried } from '../labels/create-label-book.ts';
 import type { UnderWay } from '../limits/under-way.ts';
 import type { MaskCounts, Masker } from '../mask/create-masker.ts';
 import type { Trace } from '../mcp/trace-context.ts';
@@ -40,6 +41,8 @@ export type ModelCall = {
   decision?: Decision;
   /** From the brake on; says so when it is pulled meanwhile. */
   underWay?: UnderWay;
+  /** What the caller has read so far; missing where its org has no labels. */
+  carried?: Carried;
   /** Set as soon as a provider may have begun to work. */
   isForwarded?: boolean;
   /** What the provider charges for; undefined where the call cost nothing. */

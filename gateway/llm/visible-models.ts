@@ -14,7 +14,7 @@ export const modelTarget = ({ metadata, spec }: Model) => {
   return {
     tenancy,
     resource: entityUid('Model', qualifiedName(tenancy, metadata.name)),
-    entities: [modelEntity(tenancy, metadata.name, spec.quality)],
+    entities: [modelEntity(tenancy, metadata.name, spec.quality, spec.maxSecrecy)],
   };
 };
 

@@ -4,6 +4,9 @@ import { PlatformError } from '../../schema/errors.ts';
 import { decide } from '../decide.ts';
 import { exchangeWithServer } from '../exchange/exchange-with-server.ts';
 import type { GatewayContext } from '../gateway-context.ts';
+import { flowFacts, flowReason } from '../labels/flow-facts.ts';
+import type { Flow } from '../labels/flow-of.ts';
+import { flowOfItem, flowOfResource } from '../labels/flow-of-item.ts';
 import type { ClientRequest } from '../mcp/client-request.ts';
 import { isObject, type JsonObject, type Reply, textOf } from '../mcp/message.ts';
 import { callTimeouts } from '../tool-call/call-timeouts.ts';
@@ -37,6 +40,8 @@ type Reference = {
   values: Readonly<Record<string, string>>;
   facts: LexicalFacts;
   action: 'getPrompt' | 'readResource';
+  /** What it gives out, and what it may be told. */
+  flow: Flow;
   /** Whether the toolset leaves out what the values lead to. */
   isLeftOut: boolean;
   target(isolation: number): Target;
@@ -89,6 +94,7 @@ const ofPrompt = (item: Exposed, { values }: Asked): Reference => {
     values: own,
     facts: lexicalFacts(written(own)),
     action: 'getPrompt',
+    flow: flowOfItem(item),
     isLeftOut: false,
     target: (isolation) => targetOf(item, isolation),
   };
@@ -109,6 +115,7 @@ const ofResource = (view: View, source: Source, uri: string, { values }: Asked, 
     values: own,
     facts: isNamed ? together(uriFacts(named), rest) : rest,
     action: 'readResource',
+    flow: item && !isNamed ? flowOfItem(item) : flowOfResource(source, named),
     isLeftOut: isNamed && !matchesPatterns(source.part.resources, named),
     target: (isolation) => (item && !isNamed ? targetOf(item, isolation) : resourceTarget(source, named, templates, isolation)),
   };
@@ -160,7 +167,17 @@ export const createComplete = ({
       const { ref } = request.params;
       if (!isObject(ref)) throw new PlatformError('request_invalid', 'Invalid params: `ref` is missing or no object.');
       const asked = readAsked(request.params);
-      const { source, ref: own, item, values, facts: lexical, action, isLeftOut, target } = await findReference(request, ref, asked, use);
+      const {
+        source,
+        ref: own,
+        item,
+        values,
+        facts: lexical,
+        action,
+        flow,
+        isLeftOut,
+        target,
+      } = await findReference(request, ref, asked, use);
       const { server } = source;
       use.source = source;
       if (isLeftOut) return empty;
@@ -176,13 +193,15 @@ export const createComplete = ({
       }
       const [facts] = await resolveFacts(server, connection, [lexical]);
       use.facts = facts;
+      const carried = await context.labels.of(request.principal, flow.sink);
       use.decision = decide(context, {
         principal: request.principal,
         action,
         ...target(connection.isolation),
-        facts: { arguments: facts ?? null },
+        facts: { arguments: facts ?? null, ...flowFacts(carried) },
       });
-      if (use.decision.effect === 'deny') throw argumentRefused(named, use.decision);
+      if (use.decision.effect === 'deny') throw argumentRefused(named, use.decision, flowReason(use.decision, carried));
+      await context.labels.join(request.principal, flow.reads);
       const { [asked.name]: value = '', ...others } = values;
       const exchange = {
         gateway: context,

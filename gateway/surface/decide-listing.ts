@@ -4,6 +4,8 @@ import { qualifiedName, type Tenancy } from '../../schema/ids.ts';
 import type { DefinitionKind } from '../../store/definitions.ts';
 import { type Decision, decide } from '../decide.ts';
 import type { GatewayContext } from '../gateway-context.ts';
+import type { Flow } from '../labels/flow-of.ts';
+import { flowOfItem, flowOfResource } from '../labels/flow-of-item.ts';
 import type { Principal } from '../principal.ts';
 import type { Exposed, Source } from './exposed.ts';
 
@@ -18,16 +20,18 @@ export const actionsOf = {
   resource: { list: 'listResource', use: 'readResource' },
 } as const satisfies Record<DefinitionKind | 'resource', { list: string; use: string }>;
 
-const placeOf = ({ tenancy, toolset, server }: Source, isolation: number) => ({
+const placeOf = ({ tenancy, toolset, server }: Source, isolation: number, { sink, maxSecrecy }: Pick<Flow, 'sink' | 'maxSecrecy'>) => ({
   ...tenancy,
   toolset,
   server: server.metadata.name,
   isolation,
+  sink,
+  maxSecrecy,
 });
 
 const makeTarget = (item: Exposed, isolation: number): Target => ({
   tenancy: item.tenancy,
-  ...definitionTarget(placeOf(item, isolation), item.pinned),
+  ...definitionTarget(placeOf(item, isolation, flowOfItem(item)), item.pinned),
 });
 
 const targets = new WeakMap<Exposed, Map<number, Target>>();
@@ -52,7 +56,7 @@ export const targetOf = (item: Exposed, isolation = 0): Target => {
 
 /** A resource as its server spells it, and all templates of that server that lead to it. */
 export const resourceTarget = (source: Source, uri: string, templates: readonly Exposed[], isolation = 0): Target => {
-  const place = placeOf(source, isolation);
+  const place = placeOf(source, isolation, flowOfResource(source, uri));
   return {
     tenancy: source.tenancy,
     resource: entityUid('Resource', `${qualifiedName(source.tenancy, source.server.metadata.name)}/${uri}`),

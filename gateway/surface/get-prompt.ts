@@ -4,6 +4,8 @@ import { decide } from '../decide.ts';
 import { againIfUnsent } from '../exchange/again-if-unsent.ts';
 import { exchangeWithServer } from '../exchange/exchange-with-server.ts';
 import type { GatewayContext } from '../gateway-context.ts';
+import { flowFacts, flowReason } from '../labels/flow-facts.ts';
+import { flowOfItem } from '../labels/flow-of-item.ts';
 import type { ClientRequest } from '../mcp/client-request.ts';
 import { isObject, type JsonObject, type Reply, textOf } from '../mcp/message.ts';
 import { callTimeouts } from '../tool-call/call-timeouts.ts';
@@ -51,13 +53,17 @@ export const createGetPrompt =
         const own = argumentsOf(item, given);
         const [facts] = await resolveFacts(server, connection, [lexicalFacts(own)]);
         use.facts = facts;
+        const flow = flowOfItem(item);
+        const carried = await context.labels.of(principal, flow.sink);
         use.decision = decide(context, {
           principal,
           action: 'getPrompt',
           ...targetOf(item, connection.isolation),
-          facts: { arguments: facts ?? null },
+          facts: { arguments: facts ?? null, ...flowFacts(carried) },
         });
-        if (use.decision.effect === 'deny') throw argumentRefused(name, use.decision);
+        if (use.decision.effect === 'deny') throw argumentRefused(name, use.decision, flowReason(use.decision, carried));
+        // carried from here on, before anything of it can come back
+        await context.labels.join(principal, flow.reads);
         return exchangeWithServer({
           gateway: context,
           pool,

@@ -1,4 +1,6 @@
+import { type FlowLabel, joinLabels } from '../../schema/flow-label.ts';
 import type { GatewayContext } from '../gateway-context.ts';
+import { flowOfResource } from '../labels/flow-of-item.ts';
 import type { ClientRequest } from '../mcp/client-request.ts';
 import type { JsonObject, Reply } from '../mcp/message.ts';
 import { cacheHints, listResult } from './list-items.ts';
@@ -9,6 +11,18 @@ import type { ListedResource, ResourceDirectory } from './resource-directory.ts'
 import { viewOf } from './view.ts';
 
 const show = ({ live, exposed }: ListedResource): JsonObject => (exposed === live.uri ? live.resource : { ...live.resource, uri: exposed });
+
+/** Names and descriptions come from the servers as they are: nobody has vetted them. What a list tells is not as secret as what it leads to. */
+const readsOf = (resources: readonly ListedResource[]): FlowLabel => {
+  const unvetted = new Set(
+    resources.flatMap(({ source, live }) => (flowOfResource(source, live.uri).reads.tainted ? [source.server] : [])),
+  );
+  const labels = [...unvetted].map(({ metadata: { org, project, name } }): FlowLabel => {
+    const from = `${org}/${project}/${name}/resources`;
+    return { secrecy: 0, tainted: true, sources: [{ from, secrecy: 0, tainted: true }] };
+  });
+  return joinLabels(...labels);
+};
 
 /**
  * Answers `resources/list`: what the servers list at the moment and policy lets the caller see, in the order of the URIs. A server that
@@ -21,6 +35,7 @@ export const createListResources =
     const { principal, endpoint, client, params, method } = request;
     const { resources, offered, missing } = await directory.list(request);
     refuseIncomplete(missing);
+    if (context.labels.isUsed(principal)) await context.labels.join(principal, readsOf(resources));
     const items = resources.toSorted((a, b) => (a.exposed < b.exposed ? -1 : 1)).map(show);
     const page = pageOf(items, `${endpoint.path} ${method}`, params.cursor ?? undefined);
     recordListing(context, request, 'listResources', { offered, listed: items.length });

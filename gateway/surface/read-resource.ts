@@ -4,6 +4,8 @@ import { decide } from '../decide.ts';
 import { againIfUnsent } from '../exchange/again-if-unsent.ts';
 import { exchangeWithServer } from '../exchange/exchange-with-server.ts';
 import type { GatewayContext } from '../gateway-context.ts';
+import { flowFacts, flowReason } from '../labels/flow-facts.ts';
+import { flowOfResource } from '../labels/flow-of-item.ts';
 import type { ClientRequest } from '../mcp/client-request.ts';
 import { isObject, objectAt, type Reply, rpcCodes, textOf } from '../mcp/message.ts';
 import { callTimeouts } from '../tool-call/call-timeouts.ts';
@@ -62,17 +64,23 @@ export const createReadResource = ({
     const { source, uri, templates, isByTemplate } = located;
     const [facts] = await resolveFacts(source.server, connection, [uriFacts(uri)]);
     use.facts = facts;
+    const flow = flowOfResource(source, uri);
+    const carried = await context.labels.of(principal, flow.sink);
+    if (carried) use.carried = carried;
     const asked = {
       principal,
       action: 'readResource',
       ...resourceTarget(source, uri, templates, connection.isolation),
-      facts: { arguments: facts ?? null },
+      facts: { arguments: facts ?? null, ...flowFacts(use.carried) },
     };
     use.decision = decide(context, asked);
-    if (use.decision.effect === 'allow') return;
+    // carried from here on, before anything of it can come back
+    if (use.decision.effect === 'allow') return context.labels.join(principal, flow.reads);
     // what is never allowed is not there; a template that the caller sees was given another argument
-    const isForever = decide(context, { ...asked, isMoment: false }).effect === 'deny';
-    throw isForever && !isByTemplate ? unknownResource(given, use.decision) : argumentRefused(given, use.decision);
+    const isForever = decide(context, { ...asked, facts: { arguments: facts ?? null }, isMoment: false }).effect === 'deny';
+    throw isForever && !isByTemplate
+      ? unknownResource(given, use.decision)
+      : argumentRefused(given, use.decision, flowReason(use.decision, carried));
   };
 
   return (request: ClientRequest): Promise<Reply> => {

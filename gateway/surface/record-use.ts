@@ -4,6 +4,7 @@ import { isPlatformError, toPlatformError } from '../../schema/errors.ts';
 import { countRefusal } from '../../store/ledger.ts';
 import { type Decision, newDecisionId } from '../decide.ts';
 import type { GatewayContext } from '../gateway-context.ts';
+import type { Carried } from '../labels/create-label-book.ts';
 import { type MaskCounts, maskFacts } from '../mask/create-masker.ts';
 import type { ClientRequest } from '../mcp/client-request.ts';
 import type { Reply } from '../mcp/message.ts';
@@ -26,6 +27,8 @@ export type Use = {
   isolation?: number;
   /** How much was masked of the answer. */
   masked?: MaskCounts;
+  /** What the caller has read so far; missing where its org has no labels. */
+  carried?: Carried;
 };
 
 const refusals = new Set(['prompt_unknown', 'resource_unknown', 'argument_refused', 'request_invalid', 'halted', 'rate_exhausted']);

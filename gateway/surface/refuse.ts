@@ -21,14 +21,21 @@ export const unknownResource = (uri: string, { decisionId }: Decision): Platform
     facts: { uri: uri.slice(0, longestUri).toWellFormed(), decisionId },
   });
 
-/** The refusal of a use for its arguments, or for the moment: it names the rule and what to do. */
-export const argumentRefused = (name: string, { decisionId, policies, advice }: Decision): PlatformError => {
+/**
+ * The refusal of a use for its arguments, or for the moment: it names the rule and what to do.
+ * @param because - a sentence that says what of the moment it is
+ */
+export const argumentRefused = (name: string, { decisionId, policies, advice }: Decision, because = ''): PlatformError => {
   const rule = policies.length > 0 ? policies.join(', ') : 'no policy permits it';
   const whatToDo =
     advice.length > 0 ? advice.join(' ') : 'Ask the owner of the project for a policy that permits it, or use other arguments.';
-  return new PlatformError('argument_refused', `${name.slice(0, longestName)}: refused by ${rule}. ${whatToDo}`, {
-    facts: { decisionId, rule },
-  });
+  return new PlatformError(
+    'argument_refused',
+    `${name.slice(0, longestName)}: refused by ${rule}. ${whatToDo}${because === '' ? '' : ` ${because}`}`,
+    {
+      facts: { decisionId, rule },
+    },
+  );
 };
 
 /** What is unknown has a code of the protocol's own; everything else is rendered as it is. */

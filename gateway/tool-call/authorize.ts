@@ -1,5 +1,6 @@
 import { decide } from '../decide.ts';
 import { serverKeyOf } from '../exchange/exchange-with-server.ts';
+import { flowFacts, flowReason } from '../labels/flow-facts.ts';
 import type { Reply } from '../mcp/message.ts';
 import { targetOf } from '../surface/decide-listing.ts';
 import { argumentRefused } from '../surface/refuse.ts';
@@ -14,7 +15,7 @@ export const authorize: ToolCallStep = (call, next) => {
     principal: call.request.principal,
     action: 'callTool',
     ...targetOf(tool, call.connection?.isolation),
-    facts: { arguments: facts },
+    facts: { arguments: facts, ...flowFacts(call.carried) },
   });
   call.decision = decision;
   const allowed = (): Promise<Reply> => {
@@ -27,5 +28,5 @@ export const authorize: ToolCallStep = (call, next) => {
   };
   if (decision.effect === 'allow') return allowed();
   if (decision.need) return needPerson(call, decision.need, allowed);
-  throw argumentRefused(tool.name, decision);
+  throw argumentRefused(tool.name, decision, flowReason(decision, call.carried));
 };

@@ -11,6 +11,7 @@ import { filter } from './filter.ts';
 import { forward } from './forward.ts';
 import { halt } from './halt.ts';
 import { intend } from './intend.ts';
+import { carry, label } from './label.ts';
 import { limit } from './limit.ts';
 import { record } from './record.ts';
 import { resolve } from './resolve.ts';
@@ -25,9 +26,11 @@ export const callToolSteps = [
   limit, // one call of the agent's limit, set aside before anything happens
   connect, // the server runs, and still offers what was pinned
   canonicalize, // path, URL and host arguments -> facts
+  label, // what the caller has read so far joins the facts
   authorize, // policy decision on principal, tool and arguments
   consult, // hooks of the project about a call that is allowed
   exchange, // a credential that only that server accepts
+  carry, // what it is about to read is carried from here on
   intend, // intent before an effect, outcome after; a retry finds the outcome
   filter, // result limits, the pinned output schema, URIs as callers know them
   forward, // to the server, with the caller's abort signal

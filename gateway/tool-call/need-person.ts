@@ -4,6 +4,7 @@ import { PlatformError } from '../../schema/errors.ts';
 import type { CallApproval, CallToApprove } from '../../store/ask-approval.ts';
 import { readExactCall, writeExactCall } from '../../store/exact-call.ts';
 import { type Decision, decide } from '../decide.ts';
+import { flowFacts, flowReason } from '../labels/flow-facts.ts';
 import type { JsonObject, Reply } from '../mcp/message.ts';
 import { auditWho, principalName } from '../principal.ts';
 import { targetOf } from '../surface/decide-listing.ts';
@@ -69,11 +70,11 @@ const decideAgain = async (call: ToolCall, approvalId: string): Promise<Decision
     principal: request.principal,
     action: 'callTool',
     ...targetOf(tool, connection?.isolation),
-    facts: { arguments: required(facts, 'the facts'), ...approvedBy(tool.tenancy.org, approvers) },
+    facts: { arguments: required(facts, 'the facts'), ...flowFacts(call.carried), ...approvedBy(tool.tenancy.org, approvers) },
   });
   call.decision = decision;
   call.approvers = approvers;
-  if (decision.effect !== 'allow') throw argumentRefused(tool.name, decision);
+  if (decision.effect !== 'allow') throw argumentRefused(tool.name, decision, flowReason(decision, call.carried));
   return decision;
 };
 
@@ -95,8 +96,10 @@ const isOwn = async (call: ToolCall, { state, consumedBy, expiresAt }: CallAppro
  * same caller, tool, arguments and operation id) finds the same approval. What is sent is made out of the text that was approved.
  * @throws {PlatformError} `needs_person`, `approval_denied`, `approval_expired`, `argument_refused`, `request_too_large`
  */
-export const needPerson = async (call: ToolCall, need: ApprovalNeed, next: () => Promise<Reply>): Promise<Reply> => {
+export const needPerson = async (call: ToolCall, asking: ApprovalNeed, next: () => Promise<Reply>): Promise<Reply> => {
   const { approvals } = call.gateway;
+  const because = flowReason({ policies: asking.rules.map(({ policy }) => policy) }, call.carried);
+  const need = because === '' ? asking : { ...asking, reason: `${asking.reason} ${because}`.trim() };
   const asked = toApprove(call, need, call.decision?.decisionId ?? '');
   const event = (action: string) =>
     auditEventOf(call, { kind: 'change', action, outcome: 'ok', policies: need.rules.map(({ policy }) => policy) });
@@ -106,7 +109,7 @@ export const needPerson = async (call: ToolCall, need: ApprovalNeed, next: () =>
     const isUsable = approval.state === 'approved' || (await isOwn(call, approval));
     if (!isUsable) throw notYet(call, approval, need);
     await decideAgain(call, approval.id);
-    const facts = { digest: asked.digest };
+    const facts = { digest: asked.digest, ...(because === '' ? {} : { override: because }) };
     if (approval.state === 'consumed' || (await approvals.consume(approval.id, call.operationId, { ...event('useApproval'), facts })))
       break;
     // somebody was faster, or took the approval back

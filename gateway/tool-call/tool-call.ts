@@ -6,6 +6,7 @@ import { canonicalJson } from '../../store/resources.ts';
 import type { Decision } from '../decide.ts';
 import type { GatewayContext } from '../gateway-context.ts';
 import type { AskableHook, HookOutcome } from '../hooks/ask-hook.ts';
+import type { Carried } from '../labels/create-label-book.ts';
 import type { MaskCounts } from '../mask/create-masker.ts';
 import type { ClientRequest } from '../mcp/client-request.ts';
 import type { JsonObject, Reply } from '../mcp/message.ts';
@@ -34,6 +35,8 @@ export type ToolCall = {
   decision?: Decision;
   connection?: Connection;
   facts?: ArgumentFacts;
+  /** What the caller has read so far; missing where its org has no labels. */
+  carried?: Carried;
   /** Set when the answer was found and not made. */
   isReplay?: boolean;
   /** How the server knows who calls, where it is sent a credential. */

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { NameSchema, ToolNameSchema } from '../ids.ts';
+import { untypedPart } from '../typed-output.ts';
 import { mostRates, RateSchema } from './rate.ts';
 
 /** What an agent of the role may use up; each is reserved before a call. Tokens count prompt and answer together. */
@@ -27,6 +28,7 @@ export type AgentLimits = z.infer<typeof AgentLimitsSchema>;
  * `output` is a JSON Schema (2020-12) of the answer, an object at its root. In it `x-from: seen` holds a text to what stood in the
  * agent's input or in a result of its calls, `x-from: input` to its input alone, and
  * `x-from: results` to what it found and was not given: an answer that invents a path is not accepted.
+ * `release: typed` lets later stages have the answer without the labels of what the agent read; its schema holds no words then.
  */
 export const AgentRoleSpecSchema = z
   .strictObject({
@@ -37,10 +39,17 @@ export const AgentRoleSpecSchema = z
     /** Of all agents of the role, or each of them. */
     rates: z.array(RateSchema).max(mostRates).optional(),
     requiredCalls: z.array(ToolNameSchema).default([]),
+    release: z.literal('typed').optional(),
     output: z.record(z.string(), z.unknown()).refine((schema) => schema.type === 'object', 'a JSON Schema whose root has `type: object`'),
   })
   .refine((role) => role.requiredCalls.length === 0 || role.toolset !== undefined, {
     message: 'a toolset, since the role has `requiredCalls`',
     path: ['toolset'],
+  })
+  .superRefine(({ release, output }, context) => {
+    const part = release === 'typed' ? untypedPart(output) : undefined;
+    if (part === undefined) return;
+    const message = `with \`release: typed\` numbers, booleans, dates (\`format\`) and choices (\`enum\`) alone, in objects with \`additionalProperties: false\` and arrays of at most 100; ${part} can hold words`;
+    context.addIssue({ code: 'custom', message, path: ['output'] });
   });
 export type AgentRoleSpec = z.infer<typeof AgentRoleSpecSchema>;

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { SecrecySchema } from '../flow-label.ts';
 import { NameSchema } from '../ids.ts';
 
 /**
@@ -22,6 +23,9 @@ export const StageSchema = z.strictObject({
 });
 export type Stage = z.infer<typeof StageSchema>;
 
+/** What agents carry that are given an input: how secret it is, and whether strangers may have written it. */
+const inputFlow = { secrecy: SecrecySchema.optional(), source: z.boolean().optional() };
+
 /** What a run is given: a folder of the host, mounted read-only under the volume's name, or a text. */
 export const FleetInputSchema = z.discriminatedUnion('type', [
   z.strictObject({
@@ -30,12 +34,14 @@ export const FleetInputSchema = z.discriminatedUnion('type', [
     volume: NameSchema,
     description: z.string().max(500).optional(),
     default: z.string().max(4096).optional(),
+    ...inputFlow,
   }),
   z.strictObject({
     name: NameSchema,
     type: z.literal('text'),
     description: z.string().max(500).optional(),
     default: z.string().max(32_768).optional(),
+    ...inputFlow,
   }),
 ]);
 export type FleetInput = z.infer<typeof FleetInputSchema>;

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { SecrecySchema } from '../flow-label.ts';
 import { NameSchema } from '../ids.ts';
 
 const texts = z.array(z.string().max(4096)).max(256).default([]);
@@ -6,7 +7,12 @@ const texts = z.array(z.string().max(4096)).max(256).default([]);
 const ofServer = z
   .string()
   .regex(/^[a-z0-9][a-z0-9-]*\/\S{1,2048}$/, "a server's name, `/`, and the name that the server gives it, such as `files/read_file`");
-const behind = { toolset: NameSchema, isolation: z.number().int().min(0).max(9).default(1) };
+const behind = {
+  toolset: NameSchema,
+  isolation: z.number().int().min(0).max(9).default(1),
+  sink: z.boolean().default(false),
+  maxSecrecy: SecrecySchema.default(0),
+};
 const hints = {
   readOnly: z.boolean().default(false),
   destructive: z.boolean().default(false),
@@ -37,7 +43,7 @@ export const GoldenResourceSchema = z.union([
   z.strictObject({ prompt: ofServer, ...behind }),
   z.strictObject({ template: ofServer, ...behind }),
   z.strictObject({ resource: ofServer, ...behind }),
-  z.strictObject({ model: NameSchema, quality: z.string().max(64).default('standard') }),
+  z.strictObject({ model: NameSchema, quality: z.string().max(64).default('standard'), maxSecrecy: SecrecySchema.default(0) }),
   z.strictObject({ fleet: NameSchema }),
   z.strictObject({ agentRole: NameSchema }),
   z.strictObject({ declared: z.string().regex(/^[A-Za-z]+\/[a-z0-9-]+$/, 'a kind and a name, such as `Fleet/survey`') }),
@@ -52,6 +58,9 @@ export const GoldenContextSchema = z.strictObject({
   canonical: z.boolean().default(true),
   bytes: z.number().int().min(0).default(0),
   maxTokens: z.number().int().min(0).default(0),
+  /** What the caller carries of all that it has read. */
+  secrecy: SecrecySchema.default(0),
+  tainted: z.boolean().default(false),
   run: z.string().max(64).default(''),
   hasHuman: z.boolean().default(true),
   /** Seconds since the login of who approves, and how well it proved who they are. */
@@ -79,6 +88,7 @@ export const GoldenDecisionSchema = z.strictObject({
     'applyResource',
     'deleteResource',
     'manageRun',
+    'releaseLabel',
     'approveServer',
     'getResource',
     'readAudit',

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { SecrecySchema } from '../flow-label.ts';
 import { NameSchema, ToolNameSchema } from '../ids.ts';
 import { BoundSecretSchema, checkEgress, EgressRuleSchema } from './egress.ts';
 import { mostRates, ServerRateSchema } from './rate.ts';
@@ -33,7 +34,35 @@ export const ServerMountSchema = z.strictObject({
 export const ArgumentKindSchema = z.enum(['path', 'url', 'host', 'text']);
 export type ArgumentKind = z.infer<typeof ArgumentKindSchema>;
 
+const flowRule = {
+  /** Of what it gives out: 0 public, 1 internal, 2 confidential, 3 restricted. */
+  secrecy: SecrecySchema.optional(),
+  /** Whether it gives out what strangers may have written: a web page, an issue, a mail. */
+  source: z.boolean().optional(),
+  /** Whether what it is given leaves the house, or is kept where others find it. */
+  sink: z.boolean().optional(),
+  /** The most secret that a sink may be given. */
+  maxSecrecy: SecrecySchema.optional(),
+};
+
+/**
+ * What flows out of a server and into it, for its tools, prompts and resources as a whole, and for some of them by name. What is not said is
+ * what hints and caution say: see `flowOf` in the gateway. Of resources the last pattern that fits counts.
+ */
+export const ServerFlowSchema = z.strictObject({
+  ...flowRule,
+  tools: z.record(ToolNameSchema, z.strictObject(flowRule)).default({}),
+  prompts: z.record(z.string().min(1).max(256), z.strictObject(flowRule)).default({}),
+  resources: z
+    .array(z.strictObject({ uri: z.string().min(1).max(2048), ...flowRule }))
+    .max(256)
+    .default([]),
+});
+export type ServerFlow = z.infer<typeof ServerFlowSchema>;
+
 const shared = {
+  /** Labels of what it gives out, and limits of what it may be given. */
+  flow: ServerFlowSchema.optional(),
   arguments: z.record(ToolNameSchema, z.record(z.string(), ArgumentKindSchema)).default({}),
   /** How long it may be silent in the middle of a request. */
   timeoutSeconds: z.number().int().min(1).max(3600).default(60),

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { SecrecySchema } from '../flow-label.ts';
 import { NameSchema } from '../ids.ts';
 import { SecretReferenceSchema } from './metadata.ts';
 import { mostRates, RateSchema } from './rate.ts';
@@ -30,6 +31,7 @@ export const ModelRouteSchema = z.strictObject({
 
 /**
  * An alias over ordered routes: the next one is tried when one cannot be reached, before the first token only.
+ * `maxSecrecy` is the most secret that its providers may be told, where what runs read has labels: 0 public … 3 restricted.
  * `decoding: constrained` says that answers are held to a JSON schema by a grammar; `quality: tiny` labels what is made with it.
  */
 export const ModelSpecSchema = z.strictObject({
@@ -42,5 +44,6 @@ export const ModelSpecSchema = z.strictObject({
   /** What is done to its answers, streamed ones too. */
   filter: ResultFilterSchema.optional(),
   rates: z.array(RateSchema).max(mostRates).optional(),
+  maxSecrecy: SecrecySchema.optional(),
 });
 export type ModelSpec = z.infer<typeof ModelSpecSchema>;

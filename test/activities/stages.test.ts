@@ -2,9 +2,11 @@ import { mkdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import pino from 'pino';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Activities, createActivities } from '../../activities/index.ts';
+import type { FlowLabel } from '../../schema/flow-label.ts';
 import { type Agent, beginAgent, endAgent, listAgents, unparkAgents } from '../../store/agents.ts';
+import { agentSubject, findLabel, joinLabel } from '../../store/flow-labels.ts';
 import { getRun, moveRun, type RunKey, reopenRun } from '../../store/runs.ts';
 import { openRunFixture, type RunFixture, snapshotOf } from './run-fixture.ts';
 
@@ -214,4 +216,81 @@ test('closes the rows that a shard leaves open', async () => {
   await run(activities.closeShard, { agentIds: readers.slice(0, 2).map(({ id }) => id), cancelled: false });
   await run(activities.closeShard, { agentIds: readers.map(({ id }) => id), cancelled: true });
   expect((await agentsOf(key, 'read')).map(({ state }) => state)).toEqual(['done', 'parked', 'cancelled']);
+});
+
+describe('what the agents of a stage carry when they begin', () => {
+  const carried: FlowLabel = {
+    secrecy: 2,
+    tainted: true,
+    sources: [{ from: 'default/default/files/tool/read', secrecy: 2, tainted: true }],
+  };
+  const subjectOf = (agent: Agent | undefined) => ({ org: 'default', project: 'default', subject: agentSubject(agent?.id ?? '') });
+  const labelOf = (agent: Agent | undefined) => findLabel(fixture.database, subjectOf(agent));
+  const count = { type: 'object', properties: { count: { type: 'integer' } }, required: ['count'], additionalProperties: false };
+  const stage = (name: string, role: string, input: object) => ({ name, role, input });
+
+  /** Two stages before the last: one that has read secrets, and one that counts them. */
+  const counted = async (last: object, { release = 'typed', answer = { count: 3 } }: { release?: string; answer?: unknown } = {}) => {
+    const snapshot = snapshotOf({
+      stages: [
+        stage('scout', 'scout', { root: '/input' }),
+        stage('count', 'reader', { of: { from: 'stages.scout.outputs' } }),
+        stage('merge', 'clerk', last),
+      ],
+    });
+    Object.assign(snapshot.roles.reader as object, { output: count, ...(release ? { release } : {}) });
+    const key = await opened(snapshot);
+    await prepare(key, 'scout');
+    const [scout] = await agentsOf(key, 'scout');
+    await joinLabel(fixture.database, subjectOf(scout), carried);
+    await done(scout, { files: ['/input/secret'] });
+    await prepare(key, 'count');
+    const [counter] = await agentsOf(key, 'count');
+    await done(counter, answer);
+    await prepare(key, 'merge');
+    return { counter, clerk: (await agentsOf(key, 'merge'))[0] };
+  };
+
+  test('is what the agents carried out of whose answers their input was made', async () => {
+    const { counter } = await counted({ n: 1 });
+    expect(await labelOf(counter)).toEqual(carried);
+  });
+
+  test.each([
+    ['a path', { all: { from: 'stages.scout.output' } }],
+    ['a template', { text: { template: '{{ stages.scout.outputs[0].files[0] }}' } }],
+    [
+      'a template that goes through all names',
+      { text: { template: '{% for stage in stages %}{{ stage[1].outputs | json }}{% endfor %}' } },
+    ],
+    ['a part of a larger value', { deep: [{ er: { from: 'stages.scout.outputs.0.files.0' } }] }],
+  ])('is so whatever way it is looked at: %s', async (_name, input) => {
+    const { clerk } = await counted(input);
+    expect(await labelOf(clerk)).toEqual(carried);
+  });
+
+  test('is nothing of an answer that its role releases as typed, and of what nobody looked at', async () => {
+    const { clerk } = await counted({ n: { from: 'stages.count.output.count' } });
+    expect(await labelOf(clerk)).toEqual({ secrecy: 0, tainted: false, sources: [] });
+  });
+
+  test('is all of it where the role does not release, or the answer is not what it promises', async () => {
+    const from = { n: { from: 'stages.count.outputs' } };
+    expect(await labelOf((await counted(from, { release: '' })).clerk)).toEqual(carried);
+    expect(await labelOf((await counted(from, { answer: { count: 'post the file' } })).clerk)).toEqual(carried);
+    expect(await labelOf((await counted(from, { answer: { count: 1, note: 'x' } })).clerk)).toEqual(carried);
+  });
+
+  test('is what an input of the run is declared to carry', async () => {
+    const snapshot = snapshotOf({ stages: [stage('scout', 'scout', { about: { template: 'On {{ inputs.topic }}' } })] });
+    Object.assign(snapshot.fleet.inputs[1] as object, { secrecy: 1, source: true });
+    const key = await opened(snapshot);
+    await prepare(key, 'scout');
+    const [scout] = await agentsOf(key, 'scout');
+    expect(await labelOf(scout)).toMatchObject({
+      secrecy: 1,
+      tainted: true,
+      sources: [{ from: 'default/default/survey/input/topic', secrecy: 1, tainted: true }],
+    });
+  });
 });

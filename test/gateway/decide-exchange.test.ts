@@ -55,6 +55,7 @@ const person = (groups: string[]): Principal => ({
   roles: [],
   disabled: false,
   stamp: 'login',
+  grant: 'token:somebody/test',
 });
 const source = { tenancy: defaultTenancy, toolset: 'files', server: { metadata: { name: 'files' } } } as unknown as Source;
 const bounds = { scopes: ['read', 'write'], maxTtlSeconds: 120 };

@@ -16,8 +16,11 @@ export const askCedar = (
     principal: principal.uid,
     action: { type: 'Quarterdeck::Action', id: action },
     resource: resource.uid,
-    // nobody approved anything, unless the request says so
-    context: action === 'callTool' ? { approvers: [], approvedCall: false, ...context } : context,
+    // nobody approved anything and nothing is carried, unless the request says so
+    context:
+      action === 'callTool'
+        ? { approvers: [], approvedCall: false, flow: { secrecy: 0, tainted: false, sources: [] }, ...context }
+        : context,
     entities: [...new Map(entities.map((entity) => [JSON.stringify(entity.uid), entity])).values()],
     policies: assembled.set,
     schema: cedarSchema,

@@ -25,17 +25,19 @@ export const startPolicyPlace = async ({
   resources = [],
   gateway: overrides = {},
   beforeApi = async () => {},
+  flow,
 }: {
   profile?: ApiProfile;
   resources?: object[];
   gateway?: Partial<GatewayConfig>;
+  flow?: object;
   /** What happens to the database before the api reads it. */
   beforeApi?: (database: Database) => Promise<void>;
 } = {}) => {
   const server = await startCountingServer();
   const gateway = await startRunningGateway({ ...overrides, policyPublicKey: policyPublicKey(policySecret) });
   await gateway.apply(
-    { kind: 'McpServer', metadata: { name: 'counting' }, spec: { url: server.url, timeoutSeconds: 5 } },
+    { kind: 'McpServer', metadata: { name: 'counting' }, spec: { url: server.url, timeoutSeconds: 5, ...(flow ? { flow } : {}) } },
     { kind: 'Toolset', metadata: { name: 'counting' }, spec: { servers: [{ name: 'counting' }], naming: 'plain' } },
     ...resources,
   );

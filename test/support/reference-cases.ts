@@ -71,7 +71,8 @@ const human = fc
   })
   .map((facts): Caller => ({ kind: 'person', ...facts }));
 
-const behind = { toolset, server: fc.constantFrom('files', 'web'), isolation: fc.nat(2) };
+const secrecy = fc.nat(3);
+const behind = { sink: fc.boolean(), maxSecrecy: secrecy, toolset, server: fc.constantFrom('files', 'web'), isolation: fc.nat(2) };
 const pinned = { approvedHash: mostly('h', 'other', ''), currentHash: mostly('h', 'other', '') };
 const thing: fc.Arbitrary<Thing> = fc
   .tuple(
@@ -105,7 +106,10 @@ const thing: fc.Arbitrary<Thing> = fc
           template: fc.constantFrom('file:///{path}', null),
         }),
       },
-      { weight: 2, arbitrary: fc.record({ kind: fc.constant('model' as const), name: fc.constantFrom('small', 'large') }) },
+      {
+        weight: 2,
+        arbitrary: fc.record({ kind: fc.constant('model' as const), name: fc.constantFrom('small', 'large'), maxSecrecy: secrecy }),
+      },
       { weight: 1, arbitrary: fc.record({ kind: fc.constant('fleet' as const), name: fc.constantFrom('survey', 'sweep') }) },
       { weight: 1, arbitrary: fc.record({ kind: fc.constant('role' as const), name: fc.constantFrom('reader', 'clerk') }) },
       {
@@ -159,6 +163,10 @@ export const requestArbitrary: fc.Arbitrary<ReferenceRequest> = thing.chain((thi
     run: fc.constantFrom('run_1', 'run_2'),
     facts,
     maxTokens: fc.constantFrom(1, 1000),
+    carries: fc.oneof(
+      { weight: 2, arbitrary: fc.constant({ secrecy: 0, tainted: false }) },
+      { weight: 1, arbitrary: fc.record({ secrecy, tainted: fc.boolean() }) },
+    ),
     approved: mostly(false, true),
     isAlone: rarely,
     authAge: mostly(0, 300, 301, 86_400),
@@ -299,7 +307,7 @@ const thingKnown = (thing: Thing): Known => {
       return { uid: entityUid('Resource', behindId), entities: resourceEntities({ ...thing, uri: thing.name, templates }) };
     }
     case 'model':
-      return { uid: entityUid('Model', id), entities: [modelEntity(thing, thing.name, 'tiny')] };
+      return { uid: entityUid('Model', id), entities: [modelEntity(thing, thing.name, 'tiny', thing.maxSecrecy)] };
     case 'fleet':
       return { uid: entityUid('Fleet', id), entities: [fleetEntity(thing, thing.name)] };
     case 'role':
@@ -320,7 +328,8 @@ const thingKnown = (thing: Thing): Known => {
 
 /** The request as the engine is asked. */
 export const knownRequest = (request: ReferenceRequest): KnownRequest => {
-  const { caller, action, thing, frozen, environment, run, facts, maxTokens, approved, isAlone, authAge, verdict, token } = request;
+  const { caller, action, thing, frozen, environment, run, facts, maxTokens, carries, approved, isAlone, authAge, verdict, token } =
+    request;
   const who = { hasHuman: true, run };
   const hasArguments = ['callTool', 'getPrompt', 'readResource'].includes(action);
   return {
@@ -333,6 +342,7 @@ export const knownRequest = (request: ReferenceRequest): KnownRequest => {
     },
     context: {
       who,
+      ...(hasArguments || action === 'invokeModel' ? { flow: { ...carries, sources: [] } } : {}),
       ...(hasArguments ? { arguments: facts } : {}),
       ...(action === 'invokeModel' ? { maxTokens } : {}),
       ...(['approve', 'approveServer'].includes(action) ? { who: { ...who, authAge, acr: 1 }, mayApproveOwn: isAlone } : {}),

@@ -18,13 +18,14 @@ export type PersonFacts = { kind: 'person'; org: string; id: string; groups: str
 export type Caller = AgentFacts | PersonFacts;
 
 type Pinned = { approvedHash: string; currentHash: string };
-type BehindToolset = Place & { server: string; toolset: string; isolation: number; name: string };
+/** What is given to a sink leaves the house; it may be no more secret than `maxSecrecy`. */
+type BehindToolset = Place & { server: string; toolset: string; isolation: number; name: string; sink: boolean; maxSecrecy: number };
 export type Thing =
   | (BehindToolset & Pinned & { kind: 'tool'; readOnly: boolean; openWorld: boolean })
   | (BehindToolset & Pinned & { kind: 'prompt' })
   | (BehindToolset & Pinned & { kind: 'template' })
   | (BehindToolset & { kind: 'resource'; template: string | null })
-  | (Place & { kind: 'model'; name: string })
+  | (Place & { kind: 'model'; name: string; maxSecrecy: number })
   | (Place & { kind: 'fleet'; name: string })
   | (Place & { kind: 'role'; name: string })
   | (BehindToolset & { kind: 'backend'; scopes: string[]; maxTtlSeconds: number })
@@ -44,6 +45,8 @@ export type ReferenceRequest = {
   run: string;
   facts: CallFacts;
   maxTokens: number;
+  /** What the caller has read so far. */
+  carries: { secrecy: number; tainted: boolean };
   /** Whether people approved this very call. */
   approved: boolean;
   /** Whether it is an installation of one person, who has nobody else to ask. */
@@ -91,7 +94,7 @@ export type Verdict = { effect: 'allow' | 'deny' | 'needsPerson'; why: string };
 
 const lists = ['listTool', 'listPrompt', 'listResource', 'listModel'];
 const calls = ['callTool', 'getPrompt', 'readResource', 'invokeModel', 'exchange'];
-const administers = ['applyResource', 'deleteResource', 'manageRun', 'approveServer', 'halt', 'liftHalt'];
+const administers = ['applyResource', 'deleteResource', 'manageRun', 'releaseLabel', 'approveServer', 'halt', 'liftHalt'];
 const observes = ['getResource', 'readAudit'];
 const answers = ['approve', 'seeApproval'];
 
@@ -164,7 +167,19 @@ const isTooMuch = (thing: Thing, { scopes, ttl, depth }: ReferenceRequest['token
 
 const freshSeconds = 300;
 
-const guardAgainst = ({ caller, action, thing, frozen, facts, isAlone, authAge, verdict, token }: ReferenceRequest): string | undefined => {
+/** Guard: what was read goes into no sink that it is too secret for, nor, beside what strangers wrote, into any. */
+const isClosed = ({ action, thing, carries }: ReferenceRequest): boolean =>
+  ['callTool', 'getPrompt', 'readResource'].includes(action) &&
+  'sink' in thing &&
+  thing.sink &&
+  (carries.secrecy > thing.maxSecrecy || (carries.tainted && carries.secrecy > 0));
+
+/** Guard: a model is told nothing that is too secret for it. */
+const isTooSecret = ({ action, thing, carries }: ReferenceRequest): boolean =>
+  action === 'invokeModel' && thing.kind === 'model' && carries.secrecy > thing.maxSecrecy;
+
+const guardAgainst = (request: ReferenceRequest): string | undefined => {
+  const { caller, action, thing, frozen, facts, isAlone, authAge, verdict, token } = request;
   if (caller.kind === 'agent' && isForPeopleAlone(action)) return 'for people alone';
   const elsewhere = isElsewhere(caller, thing);
   if (elsewhere) return elsewhere;
@@ -172,6 +187,8 @@ const guardAgainst = ({ caller, action, thing, frozen, facts, isAlone, authAge, 
   if (isStopped(caller)) return 'stopped';
   if (isFrozen(action, frozen)) return 'frozen';
   if (isTricky(action, facts)) return 'not canonical';
+  if (isTooSecret(request)) return 'too secret for the model';
+  if (isClosed(request) && action !== 'callTool') return 'too secret to be told';
   if (isOthersIssuer(caller, action, thing)) return "an administrator's to say";
   if (isTooMuch(thing, token)) return 'more than the backend allows';
   if (action === 'approve' && verdict === 'approve' && authAge > freshSeconds) return 'a login of long ago';
@@ -283,6 +300,8 @@ const plainDecision = (request: ReferenceRequest, { bindings, tenant }: Rules, h
   const holding = tenant.filter((rule) => holds(rule, request, home));
   const forbids = holding.filter(({ effect }) => effect === 'forbid');
   if (forbids.length > 0) return { effect: 'deny', why: 'a rule of the tenant', isForGood: forbids.some(({ asks }) => !asks) };
+  // this very call may be approved by a person
+  if (isClosed(request) && !request.approved) return { effect: 'deny', why: 'a way out' };
   if (isPermittedByRole(request.caller, request.action)) return { effect: 'allow', why: 'a role of the platform' };
   if (isPermittedByApproval(request.caller, request.action, request.thing)) return { effect: 'allow', why: 'an approval' };
   if (isBound(bindings, request, home)) return { effect: 'allow', why: 'a binding' };

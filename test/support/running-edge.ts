@@ -16,7 +16,16 @@ import { nothingHalted, nothingLimited } from './no-limits.ts';
 
 export const edgeToken = 'qd_edge';
 const never = 2 ** 30;
-export const person: Principal = { kind: 'person', org: 'default', id: 'admin', groups: [], roles: [], disabled: false, stamp: 'test' };
+export const person: Principal = {
+  kind: 'person',
+  org: 'default',
+  id: 'admin',
+  groups: [],
+  roles: [],
+  disabled: false,
+  stamp: 'test',
+  grant: 'token:admin/test',
+};
 
 export const unknownMethod = (method: string): Reply => ({
   kind: 'error',

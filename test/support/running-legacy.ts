@@ -74,6 +74,7 @@ const principalOf = (id: string): PersonPrincipal => ({
   roles: [],
   disabled: false,
   stamp: 'test',
+  grant: `token:${id}/test`,
 });
 
 const readJson = async (request: IncomingMessage): Promise<unknown> => {

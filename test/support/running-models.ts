@@ -9,6 +9,7 @@ import { createCredentials } from '../../gateway/credentials/credentials.ts';
 import type { GatewayConfig } from '../../gateway/gateway-config.ts';
 import type { GatewayContext } from '../../gateway/gateway-context.ts';
 import { createPolicyHooks } from '../../gateway/hooks/policy-hooks.ts';
+import { createLabelBook } from '../../gateway/labels/create-label-book.ts';
 import { createModelHandler } from '../../gateway/llm/handle-models.ts';
 import { createPolicyEngine } from '../../policy/engine.ts';
 import { getAgent } from '../../store/agents.ts';
@@ -55,6 +56,7 @@ export const startRunningModels = async ({ stallMs, ...overrides }: Partial<Gate
     digestArguments: createArgumentDigest(auditKey),
     operations: createOperationStore(database, log, deriveContentKeys(config.resultKey, 'operations'), 'test'),
     approvals: createApprovalAsks(database, log, approvalKeysOf(config.resultKey)),
+    labels: createLabelBook({ database, declared: () => declared, now: Date.now }),
     policy,
     secrets: config,
     hooks,

@@ -40,8 +40,16 @@ export const admin: PersonPrincipal = {
   roles: ['administrator'],
   disabled: false,
   stamp: 'admin-token',
+  grant: 'token:admin/admin-token',
 };
-export const guest: PersonPrincipal = { ...admin, id: 'guest', groups: ['guests'], roles: [], stamp: 'guest-token' };
+export const guest: PersonPrincipal = {
+  ...admin,
+  id: 'guest',
+  groups: ['guests'],
+  roles: [],
+  stamp: 'guest-token',
+  grant: 'token:guest/guest-token',
+};
 
 export const hashOf = (definition: JsonObject): string => createHash('sha256').update(JSON.stringify(definition)).digest('hex');
 
@@ -185,6 +193,7 @@ export const createSurfaceFixture = (servers: Record<string, PretendServer>, ...
     rates: nothingLimited,
     decisionFacts: { note: () => undefined },
     audit: { assertWritable: () => undefined, write: (event: NewAuditEvent) => void audit.push(event) },
+    labels: { isUsed: () => false, of: () => undefined, join: () => undefined },
     policy,
     declared: () => declared,
     onDeclared: (listener: (declared: Declared) => void) => {

@@ -3,6 +3,7 @@ import { followDeclared } from '../../gateway/follow-declared.ts';
 import type { GatewayContext } from '../../gateway/gateway-context.ts';
 import { createPolicyHooks } from '../../gateway/hooks/policy-hooks.ts';
 import { keepInstanceLock } from '../../gateway/keep-instance-lock.ts';
+import { createLabelBook } from '../../gateway/labels/create-label-book.ts';
 import type { ClientRequest } from '../../gateway/mcp/client-request.ts';
 import type { JsonObject, Notification, Reply } from '../../gateway/mcp/message.ts';
 import type { Principal } from '../../gateway/principal.ts';
@@ -32,6 +33,7 @@ export const personOf = (id: string): Principal => ({
   roles: ['administrator'],
   disabled: false,
   stamp: `${id}-token`,
+  grant: `token:${id}/${id}-token`,
 });
 
 /** What a client can do, as most tests want it. */
@@ -64,6 +66,7 @@ export const startSurfaceReplica = async (databaseUrl: string, instance: string 
     digestArguments: createArgumentDigest(auditKey),
     operations: createOperationStore(database, log, deriveContentKeys(resultKey, 'operations'), instance),
     approvals: createApprovalAsks(database, log, approvalKeysOf(resultKey)),
+    labels: createLabelBook({ database, declared: view.declared, now: Date.now }),
     policy,
     secrets: config,
     hooks,
