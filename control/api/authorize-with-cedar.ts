@@ -17,7 +17,7 @@ import { type Declared, projectPolicies } from '../../store/declared.ts';
 import type { Person } from '../../store/people.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import type { ApiAction, ApiDecision, ApiProfile, ApiTarget, Authorize, ValidatePolicies } from './api-dependencies.ts';
-import { loginLevel } from './login-level.ts';
+import { loginOf } from './login-of.ts';
 import { newDecisionId } from './new-decision-id.ts';
 
 /** Stands for a project that is not declared yet: the platform's policies alone decide about it. */
@@ -42,10 +42,7 @@ const resourceOf = (action: ApiAction, tenancy: Tenancy, target: Target): { uid:
 };
 
 /** Of whom no login is known, it is longer ago than any policy asks. */
-const noLogin = { authAge: 1_000_000_000, acr: 0 };
-
-const loginOf = ({ authTime, acr }: Person, now: Date): typeof noLogin =>
-  authTime === undefined ? noLogin : { authAge: Math.max(0, Math.floor(now.getTime() / 1000) - authTime), acr: loginLevel(acr) };
+const noLogin = { ageSeconds: 1_000_000_000, level: 0 };
 
 /** What the context has beside `who` where a person lets something through, which takes a login. */
 const contextOf = (
@@ -55,7 +52,8 @@ const contextOf = (
   { profile, now }: { profile: ApiProfile; now: Date },
 ): Context => {
   const who = { hasHuman: true, run: '' };
-  const loggedIn = { ...who, ...loginOf(person, now) };
+  const { ageSeconds, level } = loginOf(person, now) ?? noLogin;
+  const loggedIn = { ...who, authAge: ageSeconds, acr: level };
   switch (action) {
     case 'approve':
       return { who: loggedIn, verdict, mayApproveOwn: profile === 'solo' };

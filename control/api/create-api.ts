@@ -9,6 +9,7 @@ import { apiResourceOf, authenticate } from './authenticate.ts';
 import { grantRoutes } from './grant-routes.ts';
 import { guardRequests, nameRequest } from './guard-requests.ts';
 import { haltRoutes } from './halt-routes.ts';
+import { loginOf } from './login-of.ts';
 import { peopleRoutes } from './people-routes.ts';
 import { createPermit } from './permit.ts';
 import { pinRoutes } from './pin-routes.ts';
@@ -67,8 +68,9 @@ export const createApi = (config: ApiConfig, dependencies: ApiDependencies): Hon
     }),
   );
   versioned.get('/whoami', (context) => {
-    const { org, id, groups, roles, stamp, login } = context.get('person');
-    return context.json({ org, id, groups, roles, stamp, login });
+    const person = context.get('person');
+    const { org, id, groups, roles, stamp } = person;
+    return context.json({ org, id, groups, roles, stamp, login: loginOf(person, dependencies.clock()) });
   });
   versioned.route('/', auditRoutes({ ...dependencies, permit }));
   versioned.route('/', resourceRoutes({ ...dependencies, permit }));
