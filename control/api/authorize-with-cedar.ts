@@ -9,7 +9,7 @@ import type { Person } from '../../store/people.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import type { ApiAction, ApiDecision, ApiProfile, ApiTarget, Authorize, ValidatePolicies } from './api-dependencies.ts';
 import { createPersonAsk, type PersonAnswer } from './ask-as-person.ts';
-import { loginOf } from './login-level.ts';
+import { loginOf } from './login-of.ts';
 import { newDecisionId } from './new-decision-id.ts';
 import { createPersonRights } from './person-rights.ts';
 

@@ -10,7 +10,7 @@ import { grantRoutes } from './grant-routes.ts';
 import { guardRequests, nameRequest } from './guard-requests.ts';
 import { haltRoutes } from './halt-routes.ts';
 import { keyRoutes } from './key-routes.ts';
-import { loginOf } from './login-level.ts';
+import { loginOf } from './login-of.ts';
 import { peopleRoutes } from './people-routes.ts';
 import { createPermit } from './permit.ts';
 import { pinRoutes } from './pin-routes.ts';

@@ -1,5 +1,3 @@
-import type { Person } from '../../store/people.ts';
-
 /** Names that issuers have for a login by two things or more (OpenID EAP ACR Values, PAPE, Microsoft's). */
 const byTwoThings: ReadonlySet<string> = new Set([
   'phr',
@@ -21,7 +19,3 @@ export const loginLevel = (acr: string | undefined): number => {
   if (/^[0-9]$/.test(acr)) return Number(acr);
   return byTwoThings.has(acr) ? 2 : 1;
 };
-
-/** How long ago somebody has last shown who they are, and how well; undefined where no login is known. */
-export const loginOf = ({ authTime, acr }: Person, now: Date): { ageSeconds: number; level: number } | undefined =>
-  authTime === undefined ? undefined : { ageSeconds: Math.max(0, Math.floor(now.getTime() / 1000) - authTime), level: loginLevel(acr) };
