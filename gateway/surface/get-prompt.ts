@@ -1,5 +1,6 @@
 import { lexicalFacts } from '../../policy/argument-facts.ts';
 import { PlatformError } from '../../schema/errors.ts';
+import { permitExchange } from '../credentials/permit-exchange.ts';
 import { decide } from '../decide.ts';
 import { againIfUnsent } from '../exchange/again-if-unsent.ts';
 import { exchangeWithServer } from '../exchange/exchange-with-server.ts';
@@ -77,6 +78,7 @@ export const createGetPrompt =
           mask: item.mask,
         });
       };
+      permitExchange(context, principal, item);
       const reply = await withinRates(context, request, server, () => againIfUnsent(request, ask));
       use.masked = {};
       return presentResult(request, item, reply, directory, use.masked);

@@ -1,5 +1,6 @@
 import { uriFacts } from '../../policy/uri-facts.ts';
 import { PlatformError } from '../../schema/errors.ts';
+import { permitExchange } from '../credentials/permit-exchange.ts';
 import { decide } from '../decide.ts';
 import { againIfUnsent } from '../exchange/again-if-unsent.ts';
 import { exchangeWithServer } from '../exchange/exchange-with-server.ts';
@@ -112,6 +113,7 @@ export const createReadResource = ({
           mask: source.mask,
         });
       };
+      permitExchange(context, request.principal, source);
       const reply = await withinRates(context, request, source.server, () => againIfUnsent(request, read));
       use.masked = {};
       return withHints(await presentResult(request, source, notFoundIn(reply, request, given), directory, use.masked), request);

@@ -157,16 +157,17 @@ describe('token exchange', () => {
   });
 
   test('an issuer that gives more scopes than were asked for, or another audience, is not taken at its word', async () => {
-    const before = server.seen.length;
+    const apart = await startOther();
     issuer.state.answers = { scope: 'tools.read everything' };
-    await declare('broader', { kind: 'tokenExchange', issuer: issuer.issuer, client, scopes: ['tools.read'] });
+    await declare('broader', { kind: 'tokenExchange', issuer: issuer.issuer, client, scopes: ['tools.read'] }, apart.url);
     const said = await pollUntil(async () => {
       const ready = await conditionOf('broader', 'Ready');
       return ready?.status === 'False' ? ready : undefined;
     }, 'a first look at the server');
     expect(said.message).toContain('more scopes than were asked for');
     issuer.state.answers = {};
-    expect(server.seen.slice(before).some(({ headers }) => headers.authorization !== undefined)).toBe(false);
+    expect(apart.seen.some(({ headers }) => headers.authorization !== undefined)).toBe(false);
+    await apart.close();
   });
 });
 
