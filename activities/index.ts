@@ -17,6 +17,7 @@ import { createTranscriptStore } from './transcript-store.ts';
 
 export { createGatewayClient, type GatewayClient } from './gateway-client.ts';
 export { createRunTokens, type RunTokens } from './run-tokens.ts';
+export { createFileProofs, createJoinedProofs, type WorkerProofs } from './worker-proof.ts';
 
 export type ActivityCollaborators = {
   database: Database;

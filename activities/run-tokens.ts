@@ -1,7 +1,9 @@
 import { type Dispatcher, request } from 'undici';
 import { z } from 'zod';
 import { PlatformError } from '../schema/errors.ts';
+import { workerClientId } from '../schema/worker-proof.ts';
 import { readBody } from './read-body.ts';
+import type { WorkerProofs } from './worker-proof.ts';
 
 /** Gets tokens that speak for one agent at one audience. */
 export type RunTokens = {
@@ -23,6 +25,13 @@ const jsonOf = (text: string): unknown => {
     return undefined;
   }
 };
+/** Whether the issuer does not know who asks (RFC 6749 §5.2). */
+const isUnknownWorker = (text: string): boolean => text.includes('"invalid_client"');
+
+/** What the issuer says where an agent asks for more than its person may use; an answer with a token never holds it. */
+const notOfPerson = '"the person of this run may not use that"';
+
+type Held = { token: string; endsAtMs: number };
 
 /** A token is renewed this long before its end, so that none expires on its way. */
 const marginMs = 30_000;
@@ -32,29 +41,32 @@ const unavailable = (cause?: unknown): PlatformError =>
   new PlatformError('server_unavailable', 'The issuer does not answer; the call is tried again.', { cause });
 
 /**
- * Exchanges the worker's own credentials and an agent's id for a token of that agent. Tokens live for at most five minutes and are
+ * Exchanges a proof of which worker this is and an agent's id for a token of that agent. Tokens live for at most five minutes and are
  * kept in memory until shortly before their end.
  * @param options.issuerUrl - origin of the issuer, without a slash at the end
- * @param options.client - the worker's OAuth client
+ * @param options.proofs - how this worker shows who it is
  * @see https://www.rfc-editor.org/rfc/rfc8693#section-2.1
  */
 export const createRunTokens = ({
   issuerUrl,
-  client,
+  proofs,
   clock = Date.now,
   dispatcher,
 }: {
   issuerUrl: string;
-  client: { id: string; secret: string };
+  proofs: WorkerProofs;
   clock?: () => number;
   dispatcher?: Dispatcher;
 }): RunTokens => {
-  const held = new Map<string, { token: string; endsAtMs: number }>();
-  const basic = Buffer.from(`${encodeURIComponent(client.id)}:${encodeURIComponent(client.secret)}`).toString('base64');
+  const held = new Map<string, Held>();
 
-  const exchange = async (agentId: string, audience: string, signal: AbortSignal): Promise<{ token: string; endsAtMs: number }> => {
+  const exchange = async (agentId: string, audience: string, signal: AbortSignal, isAgain = false): Promise<Held> => {
+    const proof = await proofs.prove(signal);
     const form = new URLSearchParams({
       grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange',
+      client_id: workerClientId,
+      actor_token: proof.token,
+      actor_token_type: proof.type,
       subject_token_type: 'urn:quarterdeck:params:oauth:token-type:agent-run',
       subject_token: agentId,
       resource: audience,
@@ -62,7 +74,7 @@ export const createRunTokens = ({
     const askedAtMs = clock();
     const answer = await request(`${issuerUrl}/token`, {
       method: 'POST',
-      headers: { authorization: `Basic ${basic}`, 'content-type': 'application/x-www-form-urlencoded', accept: 'application/json' },
+      headers: { 'content-type': 'application/x-www-form-urlencoded', accept: 'application/json' },
       body: form.toString(),
       signal,
       headersTimeout: 10_000,
@@ -75,7 +87,13 @@ export const createRunTokens = ({
     if (answer.statusCode >= 500 || answer.statusCode === 429) throw unavailable();
     if (RefusalSchema.safeParse(jsonOf(text)).success)
       throw new PlatformError('halted', `The issuer gives no token to ${agentId}: it is halted, and a person has to lift that.`);
+    if (answer.statusCode >= 400 && isUnknownWorker(text) && !isAgain && proofs.forget()) return exchange(agentId, audience, signal, true);
     const parsed = answer.statusCode === 200 ? AnswerSchema.safeParse(JSON.parse(text)) : undefined;
+    if (text.includes(notOfPerson))
+      throw new PlatformError(
+        'token_refused',
+        `The person who launched the run of ${agentId} may not use ${audience}, so it may not either.`,
+      );
     if (!parsed?.success)
       throw new PlatformError('token_refused', `The issuer gives no token to ${agentId}; its run or the agent itself is not at work.`);
     return { token: parsed.data.access_token, endsAtMs: askedAtMs + parsed.data.expires_in * 1000 };

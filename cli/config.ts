@@ -35,6 +35,10 @@ const EnvironmentSchema = z.object({
   QUARTERDECK_URL: given(z.url({ protocol: /^https?$/, error: 'a URL such as http://127.0.0.1:7420' })),
   /** Token of the person who gives commands; secret. Default: the one of the platform that runs on the data folder. */
   QUARTERDECK_TOKEN: given(z.string()),
+  /** File (YAML or JSON, absolute path) that says which service accounts and SPIFFE ids are workers. Default: the worker of this machine. */
+  QUARTERDECK_WORKER_TRUST: given(z.string().startsWith('/', 'the absolute path of a file')),
+  /** Where this machine's worker has its proof for that: `kubernetes:FILE` or `spiffe:FILE`, absolute. Default: it joins by a one-use token. */
+  QUARTERDECK_WORKER_PROOF: given(z.string().regex(/^(kubernetes|spiffe):\/./, 'kubernetes:FILE or spiffe:FILE, with an absolute path')),
   /** Data folder. Default: `quarterdeck` in XDG_DATA_HOME. `--data` comes before it. */
   QUARTERDECK_DATA: given(z.string()),
   /** Where programs keep data of a user. Default: `~/.local/share`. */
@@ -79,6 +83,10 @@ export type Config = {
   tracing: TracingOptions | undefined;
   /** Vault and Kubernetes, where references to secrets may lead. */
   secretStores: SecretStoreSettings;
+  /** File that says which workers are believed, beside one that joins by a token. */
+  workerTrustFile: string | undefined;
+  /** Where the worker of this machine finds its proof; absent, it joins. */
+  workerProof: { kind: 'kubernetes' | 'spiffe'; file: string } | undefined;
   /** All variables as they are: the gateway looks references such as `env: OPENAI_API_KEY` up in them, and nobody else. */
   environment: Readonly<Record<string, string | undefined>>;
 };
@@ -97,6 +105,7 @@ export const readConfig = (environment: Readonly<Record<string, string | undefin
     );
   }
   const values = parsed.data;
+  const [proofKind, proofFile] = values.QUARTERDECK_WORKER_PROOF?.split(/:(.*)/s) ?? [];
   return {
     databaseUrl: values.DATABASE_URL,
     temporalAddress: values.TEMPORAL_ADDRESS,
@@ -110,6 +119,8 @@ export const readConfig = (environment: Readonly<Record<string, string | undefin
     pipIndexUrl: values.PIP_INDEX_URL,
     tracing: tracingOf(values),
     secretStores: readSecretStores(values),
+    workerTrustFile: values.QUARTERDECK_WORKER_TRUST,
+    workerProof: proofFile ? { kind: proofKind as 'kubernetes' | 'spiffe', file: proofFile } : undefined,
     environment,
   };
 };

@@ -80,6 +80,7 @@ export const createRouter = ({
     }
     // whoever left meanwhile would not be heard leaving any more: a stream of theirs would stand for ever
     if (response.destroyed) return;
+    context.serving(principal, response);
     const isThere =
       endpoint.kind === 'everything' ||
       (endpoint.tenancy.org === principal.org && context.declared().find('Toolset', endpoint.tenancy, endpoint.toolset) !== undefined);

@@ -29,6 +29,8 @@ export type GatewayConfig = {
   secretStores?: SecretStoreSettings;
   /** How often the callers of open streams are authenticated again (10,000 ms). */
   streamCheckMs?: number;
+  /** How often it is looked whether the runs whose agents are being answered have ended, beside what the database tells (1,000 ms). */
+  runCheckMs?: number;
   /** How a stop goes: for how long calls are taken after readiness is off (0 ms), and how long running ones may take to end (5,000 ms). */
   drain?: { noticeMs?: number; longestMs?: number };
 };

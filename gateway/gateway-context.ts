@@ -9,6 +9,7 @@ import type { OperationStore } from '../store/operations.ts';
 import type { SecretSources } from '../store/secrets/references.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Credentials } from './credentials/credentials.ts';
+import type { HttpAnswer } from './front/http-exchange.ts';
 import type { GatewayConfig } from './gateway-config.ts';
 import type { PolicyHooks } from './hooks/policy-hooks.ts';
 import type { Halts } from './limits/follow-halts.ts';
@@ -50,6 +51,8 @@ export type GatewayContext = {
   authenticate: (authorization: string | undefined, audience: string) => Principal | Promise<Principal>;
   /** What protected servers are sent: never what callers came with. */
   credentials: Credentials;
+  /** Remembers who is being answered: an answer to an agent ends with its run. */
+  serving: (principal: Principal, response: HttpAnswer) => void;
   logger: Logger;
   /** Milliseconds since the epoch. */
   now: () => number;

@@ -16,8 +16,10 @@ import { watchRefusedKeys } from '../store/watch-refused-keys.ts';
 import { createLogger } from '../telemetry/logger.ts';
 import type { Metrics } from '../telemetry/process-metrics.ts';
 import type { Tracing } from '../telemetry/tracing.ts';
+import { createAgentFacts } from './auth/agent-facts.ts';
 import { createAuthenticator } from './auth/authenticate.ts';
 import { createStreamGuard } from './auth/create-stream-guard.ts';
+import { cutEndedRuns } from './auth/cut-ended-runs.ts';
 import { createAccessTokenVerifier } from './auth/verify-access-token.ts';
 import { createRouter } from './create-router.ts';
 import { createCredentialClient } from './credentials/credential-client.ts';
@@ -72,6 +74,7 @@ export const startGateway = async (
   const audit = createAuditWriter({ database, log, logger });
   const observe = observeCalls({ metrics, tracing, now });
 
+  const agents = createAgentFacts({ database, now });
   const context: GatewayContext = {
     config,
     instance,
@@ -95,11 +98,13 @@ export const startGateway = async (
       profile: config.profile,
       verifyAccessToken: createAccessTokenVerifier({ issuerUrl: config.issuerUrl, jwksUri: config.jwksUri, refusedKeys }),
       now,
+      agents,
     }),
     credentials: createCredentials({
       ask: createCredentialClient({ issuerUrl: config.issuerUrl, key: credentialKeyOf(config.resultKey) }),
       now,
     }),
+    serving: (principal, response) => runs.serve(principal, response),
     logger,
     now,
   };
@@ -111,6 +116,7 @@ export const startGateway = async (
   await view.begin();
   const surface = createSurface({ context, pool });
   const streams = createStreamGuard({ context, checkMs: config.streamCheckMs });
+  const runs = cutEndedRuns({ database, agents, streams, logger, lookMs: config.runCheckMs });
   const watchStream = streams.watch;
   const legacy = createLegacyEdge({ context, surface, watchStream });
   const edge = createMcpEdge({
@@ -133,6 +139,7 @@ export const startGateway = async (
     close: async () => {
       await listener.close(async () => void (await Promise.all([surface.drain(), legacy.close()])));
       await streams.close();
+      await runs.close();
       await discovery.close();
       await pool.close();
       await hooks.close();

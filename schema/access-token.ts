@@ -28,12 +28,25 @@ type Lifetime = { iat: number; exp: number };
 const livesAtMost = (seconds: number) => (claims: Lifetime) => claims.exp - claims.iat <= seconds;
 const isOfOrg = (claims: { sub: string; org: string }): boolean => claims.sub.startsWith(`${claims.org}/`);
 
+/** How many may have acted for each other: a longer chain is no token of ours. */
+const mostActors = 3;
+const depthOf = (act: unknown): number =>
+  typeof act === 'object' && act !== null && 'sub' in act
+    ? 1 + depthOf((act as { act?: unknown }).act)
+    : act === undefined
+      ? 0
+      : mostActors + 1;
+
 /** Claims of a token of an agent run, in the spelling of RFC 9068 and RFC 8693; `sub` is the person the run is for. */
 export const RunTokenClaimsSchema = z
   .object({
     ...registered,
     /** The agent that acts. An `act` inside it is history and is cut off here, so that nothing can decide on it (RFC 8693 §4.1). */
-    act: z.object({ sub: name }).readonly(),
+    act: z
+      .looseObject({ sub: name })
+      .refine((act) => depthOf(act) <= mostActors)
+      .transform(({ sub }) => ({ sub }))
+      .readonly(),
     project: name,
     fleet: name,
     run: name,

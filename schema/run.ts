@@ -72,6 +72,8 @@ export const RunProgressSchema = z.object({
   startedBy: z.string(),
   createdAt: z.string(),
   endedAt: z.string().nullable(),
+  /** Since when its agents' tokens are refused, whatever its state. */
+  revokedAt: z.string().nullable().default(null),
   quality: z.enum(['tiny', 'standard']),
   /** Absolute path of the result on the host, once there is one. */
   result: z.string().nullable(),

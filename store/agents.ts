@@ -1,8 +1,8 @@
-import { and, asc, eq, inArray, isNotNull, sql } from 'drizzle-orm';
+import { and, asc, eq, inArray, isNotNull, isNull, sql } from 'drizzle-orm';
 import { PlatformError } from '../schema/errors.ts';
 import type { AgentLimits } from '../schema/resources/agent-role.ts';
 import type { AgentState, ParkReason, ResumeRun } from '../schema/run.ts';
-import { agents, runs } from '../schema/tables/tables.ts';
+import { agents, people, runs } from '../schema/tables/tables.ts';
 import { type Database, guarded } from './database.ts';
 import type { RunKey } from './runs.ts';
 
@@ -32,15 +32,43 @@ export const getAgent = (database: Database, id: string): Promise<Agent> =>
     return toAgent(row);
   });
 
+const itsRun = and(eq(runs.org, agents.org), eq(runs.project, agents.project), eq(runs.id, agents.runId));
+/** The person on whose behalf a run's agents act: shut out, they act for nobody. */
+const itsPerson = and(eq(people.org, runs.org), eq(people.id, runs.startedBy));
+
 /** An agent with its run: what the issuer and the gateway need to know before they believe in it. */
-export const findAgentWithRun = (database: Database, id: string): Promise<{ agent: Agent; run: typeof runs.$inferSelect } | undefined> =>
+export const findAgentWithRun = (
+  database: Database,
+  id: string,
+): Promise<{ agent: Agent; run: typeof runs.$inferSelect; isPersonDisabled: boolean } | undefined> =>
   guarded(async () => {
     const [row] = await database
-      .select({ agent: agents, run: runs })
+      .select({ agent: agents, run: runs, isPersonDisabled: people.disabled })
       .from(agents)
-      .innerJoin(runs, and(eq(runs.org, agents.org), eq(runs.project, agents.project), eq(runs.id, agents.runId)))
+      .innerJoin(runs, itsRun)
+      .leftJoin(people, itsPerson)
       .where(eq(agents.id, id));
-    return row && { agent: toAgent(row.agent), run: row.run };
+    return row && { agent: toAgent(row.agent), run: row.run, isPersonDisabled: row.isPersonDisabled === true };
+  });
+
+/** Of these agents, those whose tokens are good: at work, in a run that is and was not revoked, for a person who is not shut out. */
+export const findWorkingAgents = (database: Database, ids: readonly string[]): Promise<Set<string>> =>
+  guarded(async () => {
+    const rows = await database
+      .select({ id: agents.id })
+      .from(agents)
+      .innerJoin(runs, itsRun)
+      .leftJoin(people, itsPerson)
+      .where(
+        and(
+          inArray(agents.id, [...ids]),
+          eq(agents.state, 'running'),
+          inArray(runs.state, ['starting', 'running']),
+          isNull(runs.revokedAt),
+          sql`${people.disabled} is not true`,
+        ),
+      );
+    return new Set(rows.map(({ id }) => id));
   });
 
 export const listAgents = (database: Database, { org, project, id }: RunKey, stage?: string): Promise<Agent[]> =>

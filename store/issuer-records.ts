@@ -91,6 +91,18 @@ export const consumeIssuerRecord = (database: Database, model: string, value: st
     return used.length > 0;
   });
 
+/** Puts down that something was used, for as long as it could be used again. @returns false when it was before: of many at once one comes first */
+export const claimIssuerRecord = (database: Database, model: string, value: string, lifetimeSeconds: number): Promise<boolean> =>
+  guarded(async () => {
+    const expiresAt = sql`now() + ${lifetimeSeconds} * interval '1 second'`;
+    const claimed = await database
+      .insert(issuerRecords)
+      .values({ model, id: keyOf(model, value), payload: {}, expiresAt })
+      .onConflictDoNothing()
+      .returning({ id: issuerRecords.id });
+    return claimed.length > 0;
+  });
+
 export const deleteIssuerRecord = (database: Database, model: string, value: string): Promise<void> =>
   guarded(async () => {
     await database.delete(issuerRecords).where(and(eq(issuerRecords.model, model), eq(issuerRecords.id, keyOf(model, value))));

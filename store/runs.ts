@@ -1,4 +1,4 @@
-import { and, desc, eq, inArray, lt, notInArray, sql } from 'drizzle-orm';
+import { and, desc, eq, inArray, isNull, lt, notInArray, sql } from 'drizzle-orm';
 import { PlatformError } from '../schema/errors.ts';
 import type { Tenancy } from '../schema/ids.ts';
 import type { AgentRoleSpec } from '../schema/resources/agent-role.ts';
@@ -27,6 +27,7 @@ export type Run = Tenancy & {
   attempt: number;
   createdAt: Date;
   endedAt: Date | null;
+  revokedAt: Date | null;
 };
 
 export type RunKey = Tenancy & { id: string };
@@ -43,7 +44,7 @@ const at = ({ org, project, id }: RunKey) => and(eq(runs.org, org), eq(runs.proj
 /** Writes the run's row. It comes before the workflow: a start that is lost is found by the sweep. */
 export const insertRun = (
   database: Database,
-  run: Omit<Run, 'state' | 'reason' | 'attempt' | 'createdAt' | 'endedAt' | 'result'>,
+  run: Omit<Run, 'state' | 'reason' | 'attempt' | 'createdAt' | 'endedAt' | 'revokedAt' | 'result'>,
 ): Promise<void> =>
   guarded(async () => {
     await database.insert(runs).values({ ...run, state: 'starting' });
@@ -98,13 +99,24 @@ export const setRunResult = (database: Database, key: RunKey, result: string): P
     await database.update(runs).set({ result, updatedAt: sql`now()` }).where(at(key));
   });
 
-/** Reopens an ended run for its parked agents: state `starting`, one more attempt. False when it has not ended, or succeeded. */
+/** Takes back the identity of a run's agents, for good. False when somebody did before. */
+export const markRunRevoked = (database: Database, key: RunKey): Promise<boolean> =>
+  guarded(async () => {
+    const rows = await database
+      .update(runs)
+      .set({ revokedAt: sql`now()`, updatedAt: sql`now()` })
+      .where(and(at(key), isNull(runs.revokedAt)))
+      .returning({ id: runs.id });
+    return rows.length > 0;
+  });
+
+/** Reopens an ended run for its parked agents: state `starting`, one more attempt. False when it has not ended, succeeded, or was revoked. */
 export const reopenRun = (database: Database, key: RunKey): Promise<boolean> =>
   guarded(async () => {
     const rows = await database
       .update(runs)
       .set({ state: 'starting', reason: null, endedAt: null, attempt: sql`${runs.attempt} + 1`, updatedAt: sql`now()` })
-      .where(and(at(key), inArray(runs.state, ['partial', 'failed'])))
+      .where(and(at(key), inArray(runs.state, ['partial', 'failed']), isNull(runs.revokedAt)))
       .returning({ id: runs.id });
     return rows.length > 0;
   });

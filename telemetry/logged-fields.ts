@@ -3,7 +3,9 @@ const allowed: ReadonlySet<string> = new Set(
   `name level time pid msg part event err error code causeCode cause detail reason at exit signal
   server tool prompt method provider model route run runId agent agentId workflowId workflowType activity activityType activityId taskQueue
   namespace org project fleet role toolset kind resource action operationId decisionId approval requestId tokenId traceId writer epoch
-  digest instance isolation era task account audience issuer issues state host url clientId person policy key_id keyId`.split(/\s+/),
+  digest instance isolation era task account audience issuer issues state host url clientId person policy key_id keyId worker tier`.split(
+    /\s+/,
+  ),
 );
 
 /**

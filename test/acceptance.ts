@@ -428,6 +428,24 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/full/e2e/survey-stories.test.ts › limits › park an agent that has used up its steps; with more of them it goes on after its fleet has ended',
   },
   {
+    id: 'B3',
+    clause: 'a',
+    text: 'Each agent holds an identity of its own that names its role and its run, for one address and five minutes at most.',
+    test: 'test/control/issuer.test.ts › a token of an agent run › is a JWT of RFC 9068 for the person, acted by the agent, for one audience and five minutes',
+  },
+  {
+    id: 'B3',
+    clause: 'b',
+    text: 'The token of a run that has ended fails on the next call, though it has not expired.',
+    test: 'test/gateway/ended-runs.test.ts › a token that has not expired › whose run has ended is refused at once, and one of another run is not',
+  },
+  {
+    id: 'B3',
+    clause: 'c',
+    text: 'So does that of an agent whose own task is done, while others of the run go on.',
+    test: 'test/gateway/ended-runs.test.ts › a token that has not expired › of an agent whose task is done is refused, while its siblings in the run go on',
+  },
+  {
     id: 'B9',
     clause: 'a',
     text: 'The audit is hash-chained: one altered row is named.',
@@ -1105,6 +1123,24 @@ export const acceptance: readonly AcceptanceEntry[] = [
     clause: 'a',
     text: 'A privileged actor nested in a token decides nothing: only the outermost actor is read.',
     test: 'test/gateway/verify-access-token.test.ts › sees the outermost actor alone: a privileged one nested in it is not in the claims',
+  },
+  {
+    id: 'SEC-9',
+    clause: 'b',
+    text: 'A call with such a token is refused as unknown, reaches no server, and is on record as the outermost actor’s.',
+    test: 'test/gateway/ended-runs.test.ts › a privileged actor nested in a token opens nothing: the outermost one is asked about, and is on record',
+  },
+  {
+    id: 'SEC-10',
+    clause: 'a',
+    text: 'An agent that asks for what the person it acts for may not use gets no token, by the policies that are in force.',
+    test: 'test/cli/agent-directory.test.ts › an agent gets › no tools on behalf of a person who has none, whatever its role has; and the models that they do have',
+  },
+  {
+    id: 'SEC-10',
+    clause: 'b',
+    text: 'Asked for more than there is, the exchange is refused whole: there is no token with the rest.',
+    test: 'test/control/issuer.test.ts › no token is minted › for what the person of the run may not use, nor any part of it',
   },
   {
     id: 'SEC-11',

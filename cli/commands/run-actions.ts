@@ -45,6 +45,13 @@ export const showRun = async (
   print(format === 'json' ? JSON.stringify(shown, undefined, 2) : runReport(shown, new Date()));
 };
 
+export const revokeRun = async (id: string, { format, ...connection }: FormatOptions): Promise<void> => {
+  const { api, path } = openSession(connection);
+  const run = await api.post<RunProgress>(`${path}/runs/${encodeURIComponent(id)}/revoke`);
+  print(format === 'json' ? JSON.stringify(run, undefined, 2) : `${run.id} ${run.state} revoked`);
+  say('Each token of its agents is refused within two seconds, and no more are made.');
+};
+
 export const watchOneRun = async (id: string, { format, ...connection }: FormatOptions): Promise<void> => {
   await followRun(openSession(connection), encodeURIComponent(id), { isShown: true, format });
 };

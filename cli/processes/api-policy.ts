@@ -1,5 +1,6 @@
 import type { ApiDependencies, ApiProfile } from '../../control/api/api-dependencies.ts';
 import { createAuthorizer, createPolicyValidator } from '../../control/api/authorize-with-cedar.ts';
+import { createPersonRights, type PersonRights } from '../../control/api/person-rights.ts';
 import { createPolicyKeeper } from '../../gateway/keep-policies.ts';
 import { createPolicyEngine } from '../../policy/engine.ts';
 import type { Database } from '../../store/database.ts';
@@ -7,6 +8,9 @@ import { type Declared, declaredFrom } from '../../store/declared.ts';
 import type { VerifyPolicies } from '../../store/secrets/policy-signature.ts';
 import { watchDeclared } from '../../store/watch-declared.ts';
 import type { Logger } from '../../telemetry/logger.ts';
+
+/** Whether a person may use a toolset, or a model. */
+export type MayUse = (...asked: Parameters<PersonRights>) => boolean;
 
 /** The policies that decide what people ask of the api, kept up to date as they are declared. */
 export const createApiPolicy = async ({
@@ -19,7 +23,7 @@ export const createApiPolicy = async ({
   profile: ApiProfile;
   verifyPolicies: VerifyPolicies;
   logger: Logger;
-}): Promise<Pick<ApiDependencies, 'authorize' | 'validatePolicies'> & { close(): Promise<void> }> => {
+}): Promise<Pick<ApiDependencies, 'authorize' | 'validatePolicies'> & { mayUse: MayUse; close(): Promise<void> }> => {
   const policy = createPolicyEngine();
   const policies = createPolicyKeeper({ policy, verify: verifyPolicies, logger });
   let current: Declared = declaredFrom([], []);
@@ -32,6 +36,7 @@ export const createApiPolicy = async ({
       policies.take(next);
     },
   });
+  const rights = createPersonRights({ policy, declared });
   const authorize = createAuthorizer({ policy, declared, profile, logger });
   return {
     close: async () => {
@@ -44,5 +49,6 @@ export const createApiPolicy = async ({
       return authorize(person, action, tenancy, target);
     },
     validatePolicies: createPolicyValidator(declared),
+    mayUse: (...asked) => rights(...asked)?.effect === 'allow',
   };
 };

@@ -17,6 +17,7 @@ import { createPolicySigner, createPolicyVerifier, policyPublicKey } from '../..
 import { deriveContentKeys } from '../../store/secrets/seal.ts';
 import { openSecretStores } from '../../store/secrets/secret-stores.ts';
 import { watchRefusedKeys } from '../../store/watch-refused-keys.ts';
+import { createWorkerKeys } from '../../store/worker-keys.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import { createAgentDirectory } from './agent-directory.ts';
 import { createApiPolicy } from './api-policy.ts';
@@ -59,8 +60,9 @@ export const startControlProcess = async (config: ProcessConfigs['control'], log
   });
   const refusedKeys = await watchRefusedKeys({ database, logger });
   const issuer = await startIssuer(issuerConfig, {
-    agents: createAgentDirectory(database),
+    agents: createAgentDirectory({ database, mayUse: policy.mayUse }),
     audit,
+    workerKeys: createWorkerKeys(database),
     database,
     unknownCallers,
     logger: logger.child({ part: 'issuer' }),

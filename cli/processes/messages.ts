@@ -3,7 +3,7 @@ import type { Metrics } from '../../telemetry/process-metrics.ts';
 import type { Tracing, TracingOptions } from '../../telemetry/tracing.ts';
 import type { Config } from '../config.ts';
 
-/** First and only message to a process: keys come this way, so that neither arguments nor the environment hold any. */
+/** First message to a process: keys come this way, so that neither arguments nor the environment hold any. */
 export type ConfigMessage = {
   type: 'config';
   config: unknown;
@@ -23,10 +23,14 @@ export type MeasureMessage = { type: 'measure'; number: number };
 /** A metric and its series, as one process has them. */
 export type MeasuredMetric = MetricObjectWithValues<MetricValue<string>>;
 
-/** What a process answers: that it serves, or one line that says why it cannot. */
+/** What a worker gets when it asks: a token by which it may join the issuer once. */
+export type JoinTokenMessage = { type: 'join-token'; token: string };
+
+/** What a process says: that it serves, or one line that says why it cannot; what it measures; and that it wants a join token. */
 export type ProcessMessage =
   | { type: 'ready' }
   | { type: 'failed'; detail: string }
+  | { type: 'join-token-wanted' }
   | { type: 'measured'; number: number; metrics: MeasuredMetric[] };
 
 /** Where a process counts what it does, and where its spans go. */

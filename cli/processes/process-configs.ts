@@ -39,9 +39,8 @@ export type WorkerConfig = TemporalAddress & {
   contentKey: string;
   gatewayUrl: string;
   issuerUrl: string;
-  /** Shows the issuer that it is the worker who asks (OAuth `client_secret_basic`). */
-  workerClientId: string;
-  workerClientSecret: string;
+  /** Where the proof of who this worker is comes from; without it, it asks its supervisor for a token and joins the issuer. */
+  proof?: WorkerProofFile;
 };
 
 export type EgressConfig = {
@@ -57,6 +56,9 @@ export type EgressConfig = {
   /** Whom the process turns into once it has read its modules; absent: it stays who started it. */
   account?: { uid: number; gid: number };
 };
+
+/** A service-account token or a JWT-SVID that somebody keeps fresh in a file; absolute path. */
+export type WorkerProofFile = { kind: 'kubernetes' | 'spiffe'; file: string };
 
 export type LocalModelConfig = {
   port: number;

@@ -1,12 +1,13 @@
 import { fileURLToPath } from 'node:url';
 import { Client, Connection } from '@temporalio/client';
 import { bundleWorkflowCode, NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker';
-import { createActivities, createGatewayClient, createRunTokens } from '../../activities/index.ts';
+import { createActivities, createFileProofs, createGatewayClient, createJoinedProofs, createRunTokens } from '../../activities/index.ts';
 import { taskQueues } from '../../schema/workflow-contract.ts';
 import { createContentStore } from '../../store/contents.ts';
 import { closeDatabase, openDatabase } from '../../store/database.ts';
 import { deriveContentKeys } from '../../store/secrets/seal.ts';
 import type { Logger } from '../../telemetry/logger.ts';
+import { askForJoinToken } from './ask-join-token.ts';
 import type { RunningProcess } from './messages.ts';
 import type { ProcessConfigs } from './process-configs.ts';
 import { routeTemporalLogs } from './temporal-logs.ts';
@@ -32,7 +33,9 @@ export const startWorkerProcess = async (config: ProcessConfigs['worker'], logge
     Connection.connect({ address }),
   ]);
   const database = openDatabase({ url: config.databaseUrl, max: 20, name: 'worker' });
-  const tokens = createRunTokens({ issuerUrl: config.issuerUrl, client: { id: config.workerClientId, secret: config.workerClientSecret } });
+  const { issuerUrl, proof } = config;
+  const proofs = proof ? createFileProofs(proof) : createJoinedProofs({ issuerUrl, joinToken: askForJoinToken });
+  const tokens = createRunTokens({ issuerUrl, proofs });
   const activities = createActivities({
     database,
     contents: createContentStore(database, deriveContentKeys(config.contentKey, 'content')),

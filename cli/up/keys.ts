@@ -11,7 +11,6 @@ import type { DataFolder } from './data-folder.ts';
 const InternalKeysSchema = z.object({
   gatewayToHost: z.string().min(32),
   gatewayToLocalModel: z.string().min(32),
-  workerClientSecret: z.string().min(32),
   postgresPassword: z.string().min(32),
   personTokens: z.string().min(32),
 });
@@ -59,7 +58,6 @@ const makeKeys = (folder: string): void => {
   const internal: z.infer<typeof InternalKeysSchema> = {
     gatewayToHost: secret(),
     gatewayToLocalModel: secret(),
-    workerClientSecret: secret(),
     postgresPassword: secret(),
     personTokens: secret(),
   };

@@ -1,7 +1,14 @@
 import { closeSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { Config } from '../config.ts';
-import type { ConfigMessage, KeychainQuestion, ProcessMessage, SecretAnswer, SecretRequest } from '../processes/messages.ts';
+import type {
+  ConfigMessage,
+  JoinTokenMessage,
+  KeychainQuestion,
+  ProcessMessage,
+  SecretAnswer,
+  SecretRequest,
+} from '../processes/messages.ts';
 import type { ProcessConfigs, ProcessName } from '../processes/process-configs.ts';
 import { askMeasures } from './ask-measures.ts';
 import { spawnCommand } from './command.ts';
@@ -28,6 +35,8 @@ export type NodePartOptions<Name extends ProcessName> = {
   redactionKey: string;
   environment: Config['environment'];
   tracing?: Config['tracing'];
+  /** Makes the tokens by which this process may join the issuer; it asks for each. */
+  makeJoinToken?: (() => string) | undefined;
   /** Answers what the process asks while it runs. */
   answer?(request: SecretRequest): Promise<SecretAnswer>;
 };
@@ -57,6 +66,11 @@ export const nodePart = <Name extends ProcessName>(name: Name, options: NodePart
           return void options.answer?.(answer).then((reply) => {
             if (child.connected) child.send(reply, () => undefined);
           });
+        if (answer.type === 'join-token-wanted') {
+          const token = options.makeJoinToken?.();
+          if (token !== undefined) child.send({ type: 'join-token', token } satisfies JoinTokenMessage, () => undefined);
+          return;
+        }
         clearTimeout(late);
         if (answer.type === 'ready') resolve();
         else if (answer.type === 'failed') reject(new Error(`${answer.detail.replace(/\.$/, '')}; its log is ${options.logFile}`));

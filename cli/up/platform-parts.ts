@@ -19,10 +19,10 @@ import { issuerUrlOf } from './seed.ts';
 import { serverPart } from './server-part.ts';
 import { keepTemporalFolder, prepareTemporalFolder, temporalCommand, waitForTemporal } from './temporal.ts';
 import type { Account } from './unprivileged-account.ts';
+import { type WorkersOfUp, workersOfUp } from './workers-of-up.ts';
 
 /** Recovery after a kill may have a gigabyte of log to replay. */
 const serverDeadlineMs = 60_000;
-const workerClientId = 'worker';
 
 /** What the parts of one platform are made from. */
 export type PartsContext = {
@@ -65,7 +65,7 @@ export const temporalPart = ({ folder, ports, options }: Pick<PartsContext, 'fol
   });
 
 /** What each of our processes is told; a key goes to those alone that need it. */
-const configsOf = (context: PartsContext): ProcessConfigs => {
+const configsOf = (context: PartsContext, workers: WorkersOfUp): ProcessConfigs => {
   const { folder, ports, keys, options, databaseUrl, temporalAddress } = context;
   const { url, apiUrl } = addressesOf(ports);
   const issuerUrl = issuerUrlOf(ports);
@@ -92,7 +92,7 @@ const configsOf = (context: PartsContext): ProcessConfigs => {
         issuerUrl,
         resourceBase: url,
         signingKeys,
-        workerClient: { id: workerClientId, secret: internal.workerClientSecret },
+        workers: workers.trust,
         people,
         backends: { gatewayKey: credentialKeyOf(gatewayKey), grantKey: deriveKey(contentKey, 'grants'), secrets: people.secrets },
       },
@@ -143,8 +143,7 @@ const configsOf = (context: PartsContext): ProcessConfigs => {
       contentKey,
       gatewayUrl: url,
       issuerUrl,
-      workerClientId,
-      workerClientSecret: internal.workerClientSecret,
+      ...(workers.proof ? { proof: workers.proof } : {}),
     },
     'local-model': { port: ports['local-model'], key: internal.gatewayToLocalModel, cacheDirectory: cacheFolder() },
   };
@@ -162,8 +161,9 @@ const stopGraceMs: Record<ProcessName, number> = {
 
 /** Our own processes, in the order in which they are stopped; they are started together, and wait for each other. */
 export const processParts = (context: PartsContext): Part[] => {
-  const configs = configsOf(context);
   const { folder, ports, keys, options } = context;
+  const workers = workersOfUp(options.config);
+  const configs = configsOf(context, workers);
   const redactionKey = deriveKey(keys.contentKey, 'redaction');
   const part = <Name extends ProcessName>(name: Name, port?: number, more: Pick<NodePartOptions<Name>, 'answer'> = {}): Part =>
     nodePart(name, {
@@ -176,6 +176,7 @@ export const processParts = (context: PartsContext): Part[] => {
       redactionKey,
       environment: options.config.environment,
       tracing: options.config.tracing,
+      makeJoinToken: name === 'worker' ? workers.makeJoinToken : undefined,
     });
   return [
     part('worker'),

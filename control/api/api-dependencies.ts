@@ -34,6 +34,8 @@ export type ApiDecision = Omit<RecordableDecision, 'effect'> & {
   policyVersion?: string | undefined;
   /** The project has no usable policies, so the platform's own rules decided, to let them be mended. */
   stamp?: 'break-glass';
+  /** What the person would need beside what was asked for, where that is why it was denied. */
+  lacking?: string;
 };
 
 /**

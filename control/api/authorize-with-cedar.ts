@@ -1,26 +1,16 @@
 import type { Context, EntityJson, TypeAndId } from '@cedar-policy/cedar-wasm/nodejs';
 import { checkProjectPolicies } from '../../policy/assemble-policies.ts';
-import type { KnownRequest } from '../../policy/decision-cache.ts';
 import type { PolicyEngine } from '../../policy/engine.ts';
-import {
-  approvalEntity,
-  declaredEntity,
-  entityUid,
-  fleetEntity,
-  personEntities,
-  projectEntities,
-  roleEntity,
-} from '../../policy/entities.ts';
+import { approvalEntity, declaredEntity, entityUid, fleetEntity, roleEntity } from '../../policy/entities.ts';
 import type { Verdict } from '../../schema/approval.ts';
 import { qualifiedName, type Tenancy } from '../../schema/ids.ts';
 import { type Declared, projectPolicies } from '../../store/declared.ts';
 import type { Person } from '../../store/people.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import type { ApiAction, ApiDecision, ApiProfile, ApiTarget, Authorize, ValidatePolicies } from './api-dependencies.ts';
+import { createPersonAsk, type PersonAnswer } from './ask-as-person.ts';
 import { newDecisionId } from './new-decision-id.ts';
-
-/** Stands for a project that is not declared yet: the platform's policies alone decide about it. */
-const undeclared: Tenancy = { org: '*', project: '*' };
+import { createPersonRights } from './person-rights.ts';
 
 type Target = ApiTarget | undefined;
 
@@ -72,7 +62,7 @@ const breakGlassActions: ReadonlySet<ApiAction> = new Set(['applyResource', 'app
 const mayBreakGlass = (action: string, target: Target): boolean =>
   breakGlassActions.has(action as ApiAction) && (action !== 'applyResource' || target?.kind === 'PolicySet');
 
-/** Decides with the same policies as the gateway. Launching a fleet needs the fleet and each of its roles. */
+/** Decides with the same policies as the gateway. Launching a fleet needs the fleet, each of its roles, and what these use. */
 export const createAuthorizer = ({
   policy,
   declared,
@@ -84,41 +74,42 @@ export const createAuthorizer = ({
   profile: ApiProfile;
   logger: Logger;
 }): Authorize => {
-  const ask = (person: Person, action: string, tenancy: Tenancy, resource: ReturnType<typeof resourceOf>, target?: Target): ApiDecision => {
-    const project = declared().find('Project', tenancy, tenancy.project);
-    const isBroken = project !== undefined && policy.versionOf(tenancy) === undefined;
-    const isBreakGlass = isBroken && mayBreakGlass(action, target);
-    const policies = project && !isBreakGlass ? tenancy : undeclared;
-    if (policies === undeclared) policy.load(policies, { policySets: [], bindings: [] });
-    const asked: KnownRequest = {
-      principal: { uid: entityUid('User', `${person.org}/${person.id}`), entities: personEntities(person) },
-      action,
-      resource: { uid: resource.uid, entities: resource.entities },
-      surroundings: {
-        uid: entityUid('Project', `${tenancy.org}/${tenancy.project}`),
-        entities: [
-          ...projectEntities({
-            ...tenancy,
-            environment: project?.spec.environment ?? 'development',
-            frozen: project?.spec.frozen ?? false,
-          }),
-          ...(person.org === tenancy.org ? [] : [{ uid: entityUid('Org', person.org), attrs: {}, parents: [] }]),
-        ],
-      },
-      context: contextOf(person, action, resource, profile),
-    };
-    const { effect, policies: policyIds, error, bundle } = policy.decideKnown(policies, asked);
+  const askAsPerson = createPersonAsk({ policy, declared });
+  const rights = createPersonRights({ policy, declared });
+  const decided = (action: string, { effect, policies, error, bundle, asked, policyVersion }: PersonAnswer): ApiDecision => {
     if (error) logger.error({ action, error }, 'a decision could not be made and is a deny');
     return {
       // whether a person is needed is asked of calls alone
       effect: effect === 'allow' ? 'allow' : 'deny',
       decisionId: newDecisionId(),
-      policies: policyIds,
-      policyVersion: policy.versionOf(policies),
+      policies,
+      policyVersion,
       asked,
       ...(bundle ? { bundle } : {}),
-      ...(isBreakGlass ? { stamp: 'break-glass' as const } : {}),
     };
+  };
+  const ask = (person: Person, action: string, tenancy: Tenancy, resource: ReturnType<typeof resourceOf>, target?: Target): ApiDecision => {
+    const isBroken = declared().find('Project', tenancy, tenancy.project) !== undefined && policy.versionOf(tenancy) === undefined;
+    const byPlatformAlone = isBroken && mayBreakGlass(action, target);
+    const context = contextOf(person, action, resource, profile);
+    const answer = askAsPerson(person, action, tenancy, resource, { context, byPlatformAlone });
+    return { ...decided(action, answer), ...(byPlatformAlone ? { stamp: 'break-glass' as const } : {}) };
+  };
+
+  /** Agents get no token for what the person may not use themselves: said at the launch, not by each agent. */
+  const deniedOf = (person: Person, tenancy: Tenancy, role: string): ApiDecision | undefined => {
+    const spec = declared().find('AgentRole', tenancy, role)?.spec;
+    if (!spec) return undefined; // the launch itself says what is missing
+    const things = [
+      ...(spec.toolset === undefined ? [] : [{ kind: 'Toolset' as const, name: spec.toolset }]),
+      { kind: 'Model' as const, name: spec.model },
+    ];
+    for (const thing of things) {
+      const answer = rights(person, tenancy, thing);
+      if (answer && answer.effect !== 'allow')
+        return { ...decided('launchFleet', answer), lacking: `${thing.kind} ${thing.name}, which its role ${role} uses` };
+    }
+    return undefined;
   };
 
   return async (person, action, tenancy, target) => {
@@ -133,6 +124,8 @@ export const createAuthorizer = ({
         entities: [roleEntity(tenancy, role)],
       });
       if (ofRole.effect === 'deny') return ofRole;
+      const denied = deniedOf(person, tenancy, role);
+      if (denied) return denied;
     }
     return decision;
   };

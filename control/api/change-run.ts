@@ -3,9 +3,10 @@ import { endedRunStates, type ResumeRun } from '../../schema/run.ts';
 import { traceIdOfRun } from '../../schema/trace.ts';
 import { listAgents, unparkAgents } from '../../store/agents.ts';
 import type { Person } from '../../store/people.ts';
-import { getRun, moveRun, type Run, type RunKey, reopenRun } from '../../store/runs.ts';
+import { getRun, markRunRevoked, moveRun, type Run, type RunKey, reopenRun } from '../../store/runs.ts';
 import type { ApiDependencies } from './api-dependencies.ts';
 import { describeCause } from './describe-cause.ts';
+import { inTransaction } from './in-transaction.ts';
 import type { Permit } from './permit.ts';
 import { recordChange } from './record-change.ts';
 import { refuseHalted } from './refuse-halted.ts';
@@ -46,6 +47,31 @@ export const cancelRun = async (dependencies: Dependencies, person: Person, key:
 };
 
 /**
+ * Revokes a run: from now on each token of its agents is refused, whatever it says and whoever holds it, and no more are made. A run that is
+ * under way is cancelled; one that has ended is never resumed. Asking again is harmless.
+ * @throws {PlatformError} `not_found`, `not_permitted`
+ */
+export const revokeRun = async (dependencies: Dependencies, person: Person, key: RunKey): Promise<Run> => {
+  const { database, audit, temporal, logger } = dependencies;
+  const { run, decision } = await findForChange(dependencies, person, key);
+  const { org, project, fleet, id: runId } = run;
+  const isCancelled = await inTransaction(database, async (within) => {
+    if (!(await markRunRevoked(within, key))) return false;
+    const hasMoved = await moveRun(within, key, ['starting', 'running'], 'cancelling', `revoked by ${person.id}`);
+    const what = { action: 'revokeRun', fleet, run: runId, traceId: traceIdOfRun(runId), facts: { cancelled: hasMoved } };
+    await recordChange(audit, within, run, person, decision, what);
+    return hasMoved;
+  });
+  if (isCancelled)
+    await temporal
+      .cancelFleet({ org, project, fleet, runId })
+      .catch((error) =>
+        logger.warn({ cause: describeCause(error), run: runId }, 'the cancellation of a revoked run was not taken; the sweep repeats it'),
+      );
+  return getRun(database, key);
+};
+
+/**
  * Reopens an ended run for its parked agents, with more of what they ran out of.
  * @throws {PlatformError} `conflict` when the run is not ended as partial or failed, or has no such agent; `input_invalid`
  */
@@ -56,6 +82,8 @@ export const resumeRun = async (dependencies: Dependencies, person: Person, key:
   const parked = (await listAgents(database, key)).filter(({ state }) => state === 'parked' || state === 'failed').map(({ id }) => id);
   const strangers = resume.agents?.filter((id) => !parked.includes(id)) ?? [];
   if (strangers.length > 0) throw new PlatformError('input_invalid', `${strangers.join(', ')}: no parked agent of the run ${key.id}.`);
+  if (run.revokedAt)
+    throw new PlatformError('conflict', `The run ${key.id} was revoked, so its agents get no tokens; launch the fleet anew.`);
   if (!['partial', 'failed'].includes(run.state))
     throw new PlatformError('conflict', `The run ${key.id} is ${run.state}; only a run that ended as partial or failed is resumed.`);
   if (parked.length === 0) throw new PlatformError('conflict', `The run ${key.id} has no parked agent; launch the fleet anew.`);

@@ -56,7 +56,8 @@ export const createPermit =
         { facts: { decisionId, maxAgeSeconds: freshLoginSeconds } },
       );
     const what = target ? `${target.kind} ${target.name} of ${tenancy.org}/${tenancy.project}` : `${tenancy.org}/${tenancy.project}`;
-    const why = policies.length > 0 ? `forbidden by ${policies.join(', ')}` : 'no policy allows it';
+    const refused = policies.length > 0 ? `forbidden by ${policies.join(', ')}` : 'no policy allows it';
+    const why = decision.lacking === undefined ? refused : `that needs ${decision.lacking}, and ${refused}`;
     throw new PlatformError('not_permitted', `${person.id} may not ${action} on ${what}: ${why} (decision ${decisionId}).`, {
       facts: { decisionId },
     });

@@ -17,6 +17,7 @@ export const summaryOf = (run: Run): RunSummary => ({
   startedBy: run.startedBy,
   createdAt: run.createdAt.toISOString(),
   endedAt: run.endedAt?.toISOString() ?? null,
+  revokedAt: run.revokedAt?.toISOString() ?? null,
   quality: run.quality,
   result: run.result,
   outputDirectory: run.outputDirectory,

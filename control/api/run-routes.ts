@@ -5,7 +5,7 @@ import { ResumeRunSchema, type RunProgress, StartRunSchema } from '../../schema/
 import { listAgents } from '../../store/agents.ts';
 import { getRun, listRuns, type Run, type RunKey } from '../../store/runs.ts';
 import type { ApiConfig, ApiDependencies, ApiEnvironment } from './api-dependencies.ts';
-import { cancelRun, resumeRun } from './change-run.ts';
+import { cancelRun, resumeRun, revokeRun } from './change-run.ts';
 import { launchRun } from './launch-run.ts';
 import type { Permit } from './permit.ts';
 import { parseAs, readBody, readQuery, tenancyOf } from './read-request.ts';
@@ -14,7 +14,7 @@ import { progressOf, summaryOf } from './run-progress.ts';
 
 const ListQuerySchema = z.object({ limit: z.coerce.number().int().min(1).max(1000).default(100) });
 
-/** Runs of fleets: launched, listed, watched, cancelled, resumed; and the transcripts of their agents. */
+/** Runs of fleets: launched, listed, watched, cancelled, revoked, resumed; and the transcripts of their agents. */
 export const runRoutes = (config: ApiConfig, dependencies: ApiDependencies & { permit: Permit }): Hono<ApiEnvironment> => {
   const { database, permit } = dependencies;
   const routes = new Hono<ApiEnvironment>();
@@ -46,6 +46,10 @@ export const runRoutes = (config: ApiConfig, dependencies: ApiDependencies & { p
 
   routes.post('/:org/:project/runs/:id/cancel', async (context) =>
     context.json(await progress(await cancelRun(dependencies, context.get('person'), keyOf(context))), 202),
+  );
+
+  routes.post('/:org/:project/runs/:id/revoke', async (context) =>
+    context.json(await progress(await revokeRun(dependencies, context.get('person'), keyOf(context))), 202),
   );
 
   routes.post('/:org/:project/runs/:id/resume', async (context) => {

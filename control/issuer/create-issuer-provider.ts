@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { type Configuration, errors, Provider } from 'oidc-provider';
 import { runTokenLifetimeSeconds } from '../../schema/access-token.ts';
+import { workerClientId, workerJoinGrant } from '../../schema/worker-proof.ts';
 import { tokenExchangeGrant } from './exchange-run-token.ts';
 import type { IssuerConfig } from './issuer-config.ts';
 import type { peopleFeatures } from './people-features.ts';
@@ -23,7 +24,7 @@ const extraClaims: Configuration['extraTokenClaims'] = (context, token) => {
  * alone is given here, so that it prints no warning.
  */
 export const createIssuerProvider = (
-  { issuerUrl, signingKeys, workerClient }: IssuerConfig,
+  { issuerUrl, signingKeys, workers }: IssuerConfig,
   forPeople?: ReturnType<typeof peopleFeatures>,
 ): Provider => {
   const { features, clients = [], ttl, cookieKeys, ...rest } = forPeople ?? {};
@@ -33,16 +34,16 @@ export const createIssuerProvider = (
     adapter: createStatelessAdapter,
     clients: [
       {
-        client_id: workerClient.id,
-        client_secret: workerClient.secret,
-        grant_types: [tokenExchangeGrant],
+        client_id: workerClientId,
+        grant_types: [tokenExchangeGrant, ...(workers.joinKey === undefined ? [] : [workerJoinGrant])],
         response_types: [],
         redirect_uris: [],
-        token_endpoint_auth_method: 'client_secret_basic',
+        // there is no secret that could be copied: each request proves which worker sends it
+        token_endpoint_auth_method: 'none',
       },
       ...clients,
     ],
-    clientAuthMethods: forPeople ? ['none', 'client_secret_basic', 'client_secret_post'] : ['client_secret_basic'],
+    clientAuthMethods: forPeople ? ['none', 'client_secret_basic', 'client_secret_post'] : ['none'],
     clientBasedCORS: () => false,
     clientDefaults: { id_token_signed_response_alg: 'ES256', ...(forPeople ? { token_endpoint_auth_method: 'none' as const } : {}) },
     // without people no cookie is ever set; the keys are there so that none could be forged

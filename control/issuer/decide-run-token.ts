@@ -1,5 +1,6 @@
 import { runTokenLifetimeSeconds } from '../../schema/access-token.ts';
 import type { AgentForToken } from './issuer-config.ts';
+import type { Worker } from './worker.ts';
 
 /** `mcp` opens the agent's toolset, `models` the model endpoint; a token opens one of them. */
 export type RunTokenScope = 'mcp' | 'models';
@@ -27,11 +28,14 @@ export type RunTokenRefusal =
   | 'halted'
   | 'launch_not_authorised'
   | 'run_not_running'
+  | 'run_revoked'
   | 'agent_not_running'
   | 'run_time_over'
   | 'tier_mismatch'
+  | 'not_of_this_worker'
   | 'audience_not_own'
-  | 'scope_not_own';
+  | 'scope_not_own'
+  | 'scope_not_of_person';
 
 export type RunTokenDecision = { ok: true; grant: RunTokenGrant } | { ok: false; reason: RunTokenRefusal };
 
@@ -49,22 +53,28 @@ export const audiencesOf = (agent: AgentForToken, resourceBase: string): Readonl
   ]);
 };
 
+/** Whether an agent is one that a worker may ask for. */
+const isWithin = (limits: Worker['limits'], agent: AgentForToken): boolean =>
+  (['org', 'project', 'fleet', 'role'] as const).every((part) => limits[part] === undefined || limits[part] === agent[part]);
+
 /**
  * Decides from the agent's row alone whether a token is minted, and what it says.
  * @param agent - the row as it is now, or `undefined` where there is none
- * @param conditions.workerTier - trust tier of the authenticated worker
+ * @param conditions.worker - who asks, as its proof showed it
  */
 export const decideRunToken = (
   request: RunTokenRequest,
   agent: AgentForToken | undefined,
-  conditions: { resourceBase: string; workerTier: string | undefined; now: Date },
+  conditions: { resourceBase: string; worker: Worker; now: Date },
 ): RunTokenDecision => {
   if (agent === undefined || agent.agentId !== request.agentId) return { ok: false, reason: 'agent_unknown' };
   if (agent.isHalted) return { ok: false, reason: 'halted' };
   if (agent.launchAuthorised !== true) return { ok: false, reason: 'launch_not_authorised' };
+  if (agent.revoked) return { ok: false, reason: 'run_revoked' };
   if (agent.runState !== 'running') return { ok: false, reason: 'run_not_running' };
   if (agent.agentState !== 'running') return { ok: false, reason: 'agent_not_running' };
-  if ((agent.taskQueueTier ?? defaultTier) !== (conditions.workerTier ?? defaultTier)) return { ok: false, reason: 'tier_mismatch' };
+  if ((agent.taskQueueTier ?? defaultTier) !== conditions.worker.trustTier) return { ok: false, reason: 'tier_mismatch' };
+  if (!isWithin(conditions.worker.limits, agent)) return { ok: false, reason: 'not_of_this_worker' };
 
   const issuedAtSeconds = Math.floor(conditions.now.getTime() / 1000);
   const endsAtSeconds = agent.endsAt === undefined ? Number.POSITIVE_INFINITY : Math.floor(agent.endsAt.getTime() / 1000);
@@ -74,6 +84,8 @@ export const decideRunToken = (
   const scope = audiencesOf(agent, conditions.resourceBase).get(request.resource);
   if (scope === undefined) return { ok: false, reason: 'audience_not_own' };
   if (request.scope !== undefined && request.scope !== scope) return { ok: false, reason: 'scope_not_own' };
+
+  if (!agent.personScopes.includes(scope)) return { ok: false, reason: 'scope_not_of_person' };
 
   const { org, project, fleet, role, runId: run } = agent;
   const claims = { act: { sub: agent.agentId }, org, project, fleet, run, role };

@@ -1,5 +1,7 @@
 import type { JWK } from 'jose';
 import type { BackendsConfig } from './backends-config.ts';
+import type { WorkersConfig } from './create-worker-check.ts';
+import type { RunTokenScope } from './decide-run-token.ts';
 import type { PeopleConfig } from './people-config.ts';
 
 /** What the issuer needs to start; it arrives over IPC, for it holds keys and a secret. */
@@ -12,20 +14,12 @@ export type IssuerConfig = {
   resourceBase: string;
   /** Private ES256 keys with a `kid` each, where none rotate. The first one signs; the others are published alone, so that older tokens still verify. */
   signingKeys: JWK[];
-  workerClient: WorkerClient;
+  /** Which workers may ask for agents, and how they show that they are these. */
+  workers: WorkersConfig;
   /** Absent where nobody logs in: then the issuer keeps no state. */
   people?: PeopleConfig;
   /** Absent where no MCP server is sent a credential. */
   backends?: BackendsConfig;
-};
-
-/** The client that asks for agents: the worker. It authenticates by `client_secret_basic`. */
-export type WorkerClient = {
-  id: string;
-  /** At least 32 characters, random. */
-  secret: string;
-  /** Trust tier of the task queues this worker serves; `default` when absent. */
-  trustTier?: string;
 };
 
 /** Where the issuer looks an agent up. The row decides; nothing that the worker says about an agent is believed. */
@@ -47,8 +41,12 @@ export type AgentForToken = {
   role: string;
   /** Person who launched the run, e.g. `admin`; the token's `sub` is `org/person`. */
   startedBy: string;
+  /** What that person may use themselves of what the role names: an agent gets no more. */
+  personScopes: readonly RunTokenScope[];
   /** Only `running` gets a token. */
   runState: string;
+  /** Whether the run's identity was taken back: then nobody gets a token, whatever the states say. */
+  revoked?: boolean;
   /** Only `running` gets a token. */
   agentState: string;
   /** Name of the agent's toolset in its own org and project. */

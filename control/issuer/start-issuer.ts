@@ -8,10 +8,12 @@ import type { AuditLog } from '../../store/audit-log.ts';
 import type { RefusalCounter } from '../../store/audit-refusals.ts';
 import type { Database } from '../../store/database.ts';
 import { sweepIssuerRecords } from '../../store/issuer-records.ts';
+import type { WorkerKeys } from '../../store/worker-keys.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import { createAdmission } from './admit-person.ts';
 import { createCompanyKeys } from './company-keys.ts';
 import { createIssuerProvider } from './create-issuer-provider.ts';
+import { createWorkerCheck } from './create-worker-check.ts';
 import { createEntryRecords } from './entry-records.ts';
 import { registerRunTokenExchange } from './exchange-run-token.ts';
 import { guardRequests } from './guard-requests.ts';
@@ -20,6 +22,7 @@ import { createInboundGrants } from './inbound-grants.ts';
 import { interactionRoutes } from './interaction-routes.ts';
 import { createTokenMaker } from './issue-token.ts';
 import type { AgentDirectory, IssuerConfig } from './issuer-config.ts';
+import { registerWorkerJoin } from './join-worker.ts';
 import { peopleFeatures } from './people-features.ts';
 import { jwtBearerGrant } from './read-assertion.ts';
 import { recordLogouts } from './record-logouts.ts';
@@ -32,11 +35,11 @@ const sweepIntervalMs = 10 * 60_000;
 
 const wrong = (what: string) => new PlatformError('input_invalid', `The issuer cannot start: ${what}.`);
 
-const checkConfig = ({ issuerUrl, resourceBase, workerClient, people }: IssuerConfig): void => {
+const checkConfig = ({ issuerUrl, resourceBase, workers, people }: IssuerConfig): void => {
   if (new URL(issuerUrl).origin !== issuerUrl) throw wrong('issuerUrl has to be an origin, without a path or a slash at the end');
   if (new URL(resourceBase).href.replace(/\/$/, '') !== resourceBase)
     throw wrong('resourceBase has to be a plain URL without a slash at the end');
-  if (workerClient.secret.length < 32) throw wrong('the secret of the worker has fewer than 32 characters');
+  if (workers.joinKey !== undefined && workers.joinKey.length < 32) throw wrong('the key of join tokens has fewer than 32 characters');
   if (people && people.cookieKey.length < 32) throw wrong('the key of its cookies has fewer than 32 characters');
 };
 
@@ -52,6 +55,7 @@ export type IssuerDependencies = {
   agents: AgentDirectory;
   /** Where it is put on record who came in; without it, as without a database, nobody is. */
   audit?: AuditLog;
+  workerKeys: WorkerKeys;
   clock?: (() => Date) | undefined;
   database?: Database;
   guardedFetch?: GuardedFetch;
@@ -79,8 +83,10 @@ const logOutcomes = (provider: Provider, logger: Logger): void => {
 
 /**
  * Starts the issuer on 127.0.0.1: token exchange for agent runs at `/token`, keys at `/jwks`, RFC 8414 metadata at the root; and, where
- * the configuration has people, their logins at `/auth`. It is the only holder of signing keys. Without people it stores nothing.
+ * the configuration has people, their logins at `/auth`. It is the only holder of signing keys. Without people it stores nothing but which
+ * workers joined.
  * @param dependencies.agents - looks up the agent that a token is asked for
+ * @param dependencies.workerKeys - which workers joined, and what of them was used up
  * @param dependencies.database - where logins are kept; needed for people
  * @param dependencies.guardedFetch - fetches the documents of clients; one that never leaves the public internet by default
  * @param dependencies.clock - time of `iat` and `exp`; the machine's by default
@@ -89,7 +95,7 @@ const logOutcomes = (provider: Provider, logger: Logger): void => {
  */
 export const startIssuer = async (
   config: IssuerConfig,
-  { agents, audit, clock = () => new Date(), database, guardedFetch, logger, rotatingKeys, unknownCallers }: IssuerDependencies,
+  { agents, audit, clock = () => new Date(), database, guardedFetch, logger, rotatingKeys, unknownCallers, workerKeys }: IssuerDependencies,
 ): Promise<{ port: number; close(): Promise<void> }> => {
   checkConfig(config);
   const { issuerUrl, resourceBase, people, backends } = config;
@@ -109,6 +115,9 @@ export const startIssuer = async (
           people: login && people && { login, cookieKey: people.cookieKey },
         })
       : undefined;
+
+  const { joinKey } = config.workers;
+  const checkWorker = createWorkerCheck(config.workers, { issuerUrl, keys: workerKeys, clock });
 
   /** The library takes its keys once, so other keys are another one of it; what it remembers stands in the database. */
   const answerWith = (signingKeys: readonly JWK[]): ReturnType<Provider['callback']> => {
@@ -147,7 +156,8 @@ export const startIssuer = async (
         logger,
       });
     if (inbound) provider.use(inbound.answerWorkloads);
-    registerRunTokenExchange(provider, { ...config, currentKid }, { agents, clock, logger, otherwise: inbound?.otherwise });
+    registerRunTokenExchange(provider, { ...config, currentKid }, { agents, checkWorker, clock, logger, otherwise: inbound?.otherwise });
+    if (joinKey !== undefined) registerWorkerJoin(provider, { joinKey, keys: workerKeys, clock, logger });
     logOutcomes(provider, logger);
     if (records) recordLogouts(provider, records, logger);
     return provider.callback();
@@ -156,7 +166,7 @@ export const startIssuer = async (
   rotatingKeys?.onChange((keys) => {
     answer = answerWith(keys);
   });
-  const sweep = isForPeople ? setInterval(() => void sweepIssuerRecords(database).catch(() => undefined), sweepIntervalMs) : undefined;
+  const sweep = database ? setInterval(() => void sweepIssuerRecords(database).catch(() => undefined), sweepIntervalMs) : undefined;
 
   const server = createServer({ headersTimeout: 10_000, requestTimeout: 15_000 }, (request, response) => void answer(request, response));
   server.listen(config.port, '127.0.0.1');

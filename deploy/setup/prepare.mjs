@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { ensureBubblewrap } from './bubblewrap.mjs';
 import { ensureChromium } from './chromium.mjs';
 import { ensureDependencies } from './dependencies.mjs';
+import { ensureKubernetes } from './kubernetes.mjs';
 import { ensurePip } from './pip.mjs';
 import { SetupError, say } from './talk.mjs';
 import { ensureTemporal } from './temporal.mjs';
@@ -29,7 +30,7 @@ const temporalIfItCanBeHad = async () => {
 const stepsFor = {
   start: [dependencies, ensureTemporal, ensureBubblewrap, ensurePip],
   test: [dependencies, ensureTemporal],
-  full: [dependencies, ensureTemporal, ensureBubblewrap, ensureChromium, ensurePip],
+  full: [dependencies, ensureTemporal, ensureBubblewrap, ensureChromium, ensurePip, ensureKubernetes],
   qd: [dependencies, temporalIfItCanBeHad],
   check: [dependencies],
 };

@@ -1,44 +1,19 @@
 import { hash } from 'node:crypto';
 import { type AccessScope, hasScope, type PersonTokenClaims, type RunTokenClaims } from '../../schema/access-token.ts';
 import { PlatformError } from '../../schema/errors.ts';
-import { findAgentWithRun } from '../../store/agents.ts';
 import type { Database } from '../../store/database.ts';
 import { findPersonBySession, findPersonByToken } from '../../store/people.ts';
 import type { AgentPrincipal, PersonPrincipal, Principal } from '../principal.ts';
-import { createBelievedFacts } from './believed-facts.ts';
+import { type AgentFacts, createAgentFacts } from './agent-facts.ts';
+import { absentMs, believedMs, createBelievedFacts } from './believed-facts.ts';
 import { type AccessTokenClaims, type AccessTokenVerifier, isRunToken } from './verify-access-token.ts';
 
-/** How long a person's token or login, and what an agent's row says, are believed: a token that is taken back ends within 5 s (case 30). */
-const believedMs = 2000;
-/** Short, because a token may be made right after it was tried. */
-const absentMs = 250;
 const personTokenPrefix = 'qd_';
 
 const bearerOf = (authorization: string | undefined): string => {
   const match = /^Bearer ([A-Za-z0-9._~+/-]+=*)$/i.exec(authorization ?? '');
   if (!match?.[1]) throw new PlatformError('not_authenticated', 'Send a bearer token in the Authorization header (RFC 6750).');
   return match[1];
-};
-
-const lookForAgent = async (database: Database, agentId: string): Promise<{ fact: AgentPrincipal } | undefined> => {
-  const row = await findAgentWithRun(database, agentId);
-  if (!row || !['starting', 'running'].includes(row.run.state) || row.agent.state !== 'running') return undefined;
-  const { agent, run } = row;
-  return {
-    fact: {
-      kind: 'agent',
-      org: agent.org,
-      project: agent.project,
-      agentId,
-      fleet: run.fleet,
-      runId: run.id,
-      role: agent.role,
-      person: run.startedBy,
-      assignedPaths: agent.assignedPaths,
-      volumes: run.volumes,
-      limits: agent.limits,
-    },
-  };
 };
 
 const lookForPerson = async (
@@ -96,19 +71,20 @@ export const createAuthenticator = ({
   profile,
   verifyAccessToken,
   now,
+  agents = createAgentFacts({ database, now }),
 }: {
   database: Database;
   profile: string;
   verifyAccessToken: AccessTokenVerifier;
   now: () => number;
+  agents?: AgentFacts;
 }) => {
-  const agents = createBelievedFacts({ look: (agentId) => lookForAgent(database, agentId), believedMs, absentMs, now });
   const people = createBelievedFacts({ look: (token) => lookForPerson(database, token, now), believedMs, absentMs, now });
 
   const logins = createBelievedFacts({ look: (sessionId) => lookForLogin(database, sessionId, now), believedMs, absentMs, now });
 
   const agentOf = (claims: RunTokenClaims): AgentPrincipal | Promise<AgentPrincipal> => {
-    const agent = agents(claims.act.sub);
+    const agent = agents.find(claims.act.sub);
     return agent instanceof Promise ? agent.then((found) => ofClaims(found, claims)) : ofClaims(agent, claims);
   };
 

@@ -1,3 +1,7 @@
+/** How long a person's token or login, and what an agent's row says, are believed: a token that is taken back ends within 5 s (case 30). */
+export const believedMs = 2000;
+/** Short, because a token may be made right after it was tried. */
+export const absentMs = 250;
 /** Facts kept at most; when there are more, all are looked up again. */
 const mostFacts = 20_000;
 
@@ -28,25 +32,24 @@ export const createBelievedFacts = <Fact extends object>({
   now: () => number;
 }) => {
   const entries = new Map<string, Entry<Fact>>();
+  /** How often something was forgotten. */
+  let forgotten = 0;
 
   const lookUp = async (key: string, hint: string, earlier: Entry<Fact> | undefined): Promise<Fact | undefined> => {
     const askedAt = now();
+    const forgottenBefore = forgotten;
     const found = await look(hint);
     const text = found ? JSON.stringify(found.fact) : '';
     const fact = found && (earlier?.fact && earlier.text === text ? earlier.fact : frozen(found.fact));
     // counted from the question: what the database said may have changed the moment after
-    const until = Math.min(askedAt + (found ? believedMs : absentMs), found?.until ?? Number.POSITIVE_INFINITY);
+    const until =
+      forgottenBefore === forgotten ? Math.min(askedAt + (found ? believedMs : absentMs), found?.until ?? Number.POSITIVE_INFINITY) : 0; // it may be what was forgotten meanwhile, read before it changed
     if (entries.size >= mostFacts) entries.clear();
     entries.set(key, { fact, text, until });
     return fact;
   };
 
-  /**
-   * @param key - under what the fact is remembered
-   * @param hint - what `look` is asked with; the key by default
-   * @returns the fact, undefined where there is none; a promise only where the database has to be asked
-   */
-  return (key: string, hint = key): Fact | undefined | Promise<Fact | undefined> => {
+  const find = (key: string, hint = key): Fact | undefined | Promise<Fact | undefined> => {
     const entry = entries.get(key);
     if (entry && entry.until > now()) return entry.fact;
     if (entry?.looking) return entry.looking;
@@ -57,4 +60,17 @@ export const createBelievedFacts = <Fact extends object>({
     entries.set(key, { fact: entry?.fact, text: entry?.text ?? '', until: 0, looking });
     return looking;
   };
+
+  /** Stops believing the facts that match: the database is asked about them anew. */
+  const forget = (matches: (fact: Fact) => boolean): void => {
+    forgotten += 1;
+    for (const entry of entries.values()) if (entry.fact && matches(entry.fact)) entry.until = 0;
+  };
+
+  /**
+   * @param key - under what the fact is remembered
+   * @param hint - what `look` is asked with; the key by default
+   * @returns the fact, undefined where there is none; a promise only where the database has to be asked
+   */
+  return Object.assign(find, { forget });
 };

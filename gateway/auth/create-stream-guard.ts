@@ -1,7 +1,9 @@
 import { isPlatformError, type PlatformError } from '../../schema/errors.ts';
 import type { EdgeRequest } from '../edge/legacy-edge.ts';
+import type { HttpAnswer } from '../front/http-exchange.ts';
 import type { GatewayContext } from '../gateway-context.ts';
 import { haltableOf } from '../limits/follow-halts.ts';
+import type { Principal } from '../principal.ts';
 import { principalKey } from '../surface/principal-key.ts';
 import { tenancyOf } from '../surface/record-listing.ts';
 
@@ -92,6 +94,15 @@ export const createStreamGuard = ({
 
   return {
     watch,
+    /** Ends the streams of whoever matches. @returns the answers that are ending */
+    endFor: (matches: (principal: Principal) => boolean): Set<HttpAnswer> => {
+      const ending = [...watched].filter(({ from }) => matches(from.principal));
+      for (const each of ending) {
+        watched.delete(each);
+        each.end();
+      }
+      return new Set(ending.map(({ from }) => from.response));
+    },
     /** What the clock does: resolves when every stream was looked at. */
     check,
     get size() {

@@ -4,5 +4,6 @@ import type { ModelCallStep } from './model-call.ts';
 export const authenticate: ModelCallStep = async (call, next) => {
   const { gateway, request } = call;
   call.principal = await gateway.authenticate(request.headers.authorization, `${gateway.config.publicUrl}/v1`);
+  gateway.serving(call.principal, call.response);
   return next();
 };

@@ -28,6 +28,8 @@ export const runs = pgTable(
     createdAt: created(),
     updatedAt: timestamp('updated_at', { withTimezone: true }).notNull().defaultNow(),
     endedAt: timestamp('ended_at', { withTimezone: true }),
+    /** Since when no token of the run is believed, whatever its state; it is never taken back. */
+    revokedAt: timestamp('revoked_at', { withTimezone: true }),
   },
   (table) => [primaryKey({ columns: [table.org, table.project, table.id] })],
 );

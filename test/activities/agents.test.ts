@@ -8,7 +8,7 @@ import { ToolsetSpecSchema } from '../../schema/resources/toolset.ts';
 import { getAgent, unparkAgents } from '../../store/agents.ts';
 import { applyResources, deleteResource, setCondition } from '../../store/resources.ts';
 import { moveRun, type RunKey, type RunSnapshot, reopenRun } from '../../store/runs.ts';
-import { completion, type FakeGateway, sayJson, startFakeGateway, toolText } from './fake-gateway.ts';
+import { completion, type FakeGateway, pretendedProofs, sayJson, startFakeGateway, toolText } from './fake-gateway.ts';
 import { openRunFixture, type RunFixture, snapshotOf } from './run-fixture.ts';
 
 let fixture: RunFixture;
@@ -21,7 +21,7 @@ beforeAll(async () => {
 afterAll(() => fixture.close());
 beforeEach(async () => {
   fake = await startFakeGateway();
-  const tokens = createRunTokens({ issuerUrl: fake.url, client: { id: 'worker', secret: 's' } });
+  const tokens = createRunTokens({ issuerUrl: fake.url, proofs: pretendedProofs });
   const gateway = createGatewayClient({ gatewayUrl: fake.url, tokens });
   activities = createActivities({ ...fixture, gateway, workflows: {} as never, logger: pino({ level: 'silent' }) });
 });

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import type { WorkerProofs } from '../../activities/worker-proof.ts';
 import type { ChatRequest } from '../../agents/chat-request.ts';
 import type { JsonObject } from '../../agents/json.ts';
 import { treeTool } from '../agents/transcripts.ts';
@@ -119,3 +120,6 @@ export const startFakeGateway = async () => {
 };
 
 export type FakeGateway = Awaited<ReturnType<typeof startFakeGateway>>;
+
+/** What a worker shows to an issuer that believes everybody. */
+export const pretendedProofs: WorkerProofs = { prove: async () => ({ type: 'pretended', token: 'proof' }), forget: () => false };

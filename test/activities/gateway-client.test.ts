@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { createGatewayClient } from '../../activities/gateway-client.ts';
 import { createRunTokens } from '../../activities/run-tokens.ts';
-import { type FakeGateway, sayJson, startFakeGateway, toolText } from './fake-gateway.ts';
+import { type FakeGateway, pretendedProofs, sayJson, startFakeGateway, toolText } from './fake-gateway.ts';
 
 const agentId = 'default/default/survey/run_1/scout/scout/0';
 const { signal } = new AbortController();
@@ -12,7 +12,7 @@ let now = 0;
 const clientOf = () =>
   createGatewayClient({
     gatewayUrl: fake.url,
-    tokens: createRunTokens({ issuerUrl: fake.url, client: { id: 'worker', secret: 'a-secret' }, clock: () => now }),
+    tokens: createRunTokens({ issuerUrl: fake.url, proofs: pretendedProofs, clock: () => now }),
   });
 
 beforeEach(async () => {

@@ -31,6 +31,7 @@ const run: RunProgress = {
   startedBy: 'admin',
   createdAt: '2026-03-01T12:00:00Z',
   endedAt: null,
+  revokedAt: null,
   quality: 'tiny',
   result: null,
   outputDirectory: null,

@@ -90,7 +90,7 @@ test('makes keys once, for us alone, and the same are there at the next start', 
   prepareDataFolder(folder);
   const keys = await loadKeys(folder);
   expect(Buffer.from(keys.contentKey, 'base64')).toHaveLength(32);
-  expect(new Set(Object.values(keys.internal)).size).toBe(5);
+  expect(new Set(Object.values(keys.internal)).size).toBe(4);
   expect(modeOf(folder.keys)).toBe('700');
   expect(readdirSync(folder.keys).map((name) => modeOf(join(folder.keys, name)))).toEqual(Array(5).fill('600'));
   expect(await loadKeys(folder)).toEqual(keys);

@@ -22,7 +22,10 @@ const lift = (body: object, token?: string) => api.request('POST', `${halts}/lif
 
 const launchedRun = async () => {
   const key = { org: 'default', project: 'default', id: `run_${Math.random().toString(36).slice(2).padEnd(16, '0').slice(0, 16)}` };
-  const snapshot = { roles: { reader: { toolset: 'read' } } } as unknown as RunSnapshot;
+  const snapshot = {
+    fleet: { stages: [{ name: 'read', role: 'reader' }] },
+    roles: { reader: { toolset: 'read', model: 'small' } },
+  } as unknown as RunSnapshot;
   const common = {
     inputsDigest: 'd',
     volumes: [],
@@ -99,12 +102,12 @@ test('a policy of one project lets nobody halt or lift the org', async () => {
 });
 
 test('what is halted is not launched or resumed, and gets no token from the issuer', async () => {
-  const directory = createAgentDirectory(api.database);
+  const directory = createAgentDirectory({ database: api.database, mayUse: () => true });
   const { key, agent } = await launchedRun();
   const decide = async () =>
     decideRunToken({ agentId: agent, resource: 'http://g/v1' }, await directory.findForToken(agent), {
       resourceBase: 'http://g',
-      workerTier: undefined,
+      worker: { name: 'test', trustTier: 'default', limits: {} },
       now: new Date(),
     });
   expect(await decide()).toMatchObject({ ok: true });

@@ -208,3 +208,33 @@ test('answers ids that are none, and runs that are not there', async () => {
   expect((await api.request('GET', '/default/default/runs/run_0000000000000000')).body.code).toBe('not_found');
   expect((await api.request('POST', '/default/default/runs/run_0000000000000000/cancel')).body.code).toBe('not_found');
 });
+
+test('revokes a run: it is cancelled, its identity is gone for good, and that is on record once', async () => {
+  const { body } = await launch();
+  await beginRun(api, body.id);
+  const place = `/default/default/runs/${body.id}`;
+  const revoked = await api.request('POST', `${place}/revoke`);
+  expect(revoked).toMatchObject({ status: 202, body: { state: 'cancelling', reason: 'revoked by admin', revokedAt: expect.any(String) } });
+  expect(api.temporal.cancellations.at(-1)).toMatchObject({ runId: body.id });
+  const cancellations = api.temporal.cancellations.length;
+  expect((await api.request('POST', `${place}/revoke`)).body.revokedAt).toBe(revoked.body.revokedAt);
+  expect(api.temporal.cancellations).toHaveLength(cancellations);
+  const { body: audit } = await api.request('GET', `/default/default/audit?run=${body.id}&action=revokeRun`);
+  expect(audit.events).toMatchObject([{ kind: 'change', person: 'admin', fleet: 'survey', facts: { cancelled: true } }]);
+});
+
+test('revokes a run that has ended: it is never resumed', async () => {
+  const { body } = await launch();
+  await playRun(body.id);
+  const revoked = await api.request('POST', `/default/default/runs/${body.id}/revoke`);
+  expect(revoked).toMatchObject({ status: 202, body: { state: 'partial', revokedAt: expect.any(String) } });
+  const resumed = await api.request('POST', `/default/default/runs/${body.id}/resume`, { body: {} });
+  expect(resumed).toMatchObject({ status: 409, body: { code: 'conflict', detail: expect.stringContaining('was revoked') } });
+});
+
+test('refuses to revoke a run for whoever may not manage its fleet', async () => {
+  const { body } = await launch();
+  const refused = await api.request('POST', `/default/default/runs/${body.id}/revoke`, { token: guestToken });
+  expect(refused).toMatchObject({ status: 403, body: { code: 'not_permitted' } });
+  expect((await findRun(api.database, { ...tenancy, id: body.id }))?.revokedAt).toBeNull();
+});

@@ -6,9 +6,12 @@ import type { AgentForToken } from '../../control/issuer/issuer-config.ts';
 import { makeSigningKey } from '../../control/issuer/make-signing-key.ts';
 import { startIssuer } from '../../control/issuer/start-issuer.ts';
 import { createStatelessAdapter } from '../../control/issuer/stateless-adapter.ts';
+import { workerJoinGrant } from '../../schema/worker-proof.ts';
 import { createLogger } from '../../telemetry/logger.ts';
+import { createMemoryWorkerKeys } from '../support/memory-worker-keys.ts';
 import {
   agentId,
+  joinKey,
   modelsUrl,
   type RunningIssuer,
   resourceBase,
@@ -123,6 +126,23 @@ describe('no token is minted', () => {
     expect((await issuer.exchange()).body.error).toBe('invalid_grant');
   });
 
+  test('for an agent whose run was revoked, however it is called', async () => {
+    setAgent({ revoked: true });
+    expect((await issuer.exchange()).body.error).toBe('invalid_grant');
+  });
+
+  test('for what the person of the run may not use, nor any part of it', async () => {
+    setAgent({ personScopes: ['models'] });
+    for (const parameters of [{}, { scope: 'mcp' }, { scope: 'mcp models' }]) {
+      const { status, body } = await issuer.exchange(parameters);
+      expect([status, body.error]).toEqual([400, 'invalid_scope']);
+      expect(body).not.toHaveProperty('access_token');
+    }
+    expect((await issuer.exchange({ resource: modelsUrl })).body).toMatchObject({ scope: 'models' });
+    setAgent({ personScopes: [] });
+    expect((await issuer.exchange({ resource: modelsUrl })).body.error).toBe('invalid_scope');
+  });
+
   test('for an agent that nobody launched, with the same words as for one that has ended', async () => {
     const unknown = await issuer.exchange({ subject_token: 'default/default/survey/run_2/read/reader/0' });
     setAgent({ runState: 'completed' });
@@ -164,7 +184,7 @@ describe('no token is minted', () => {
     'sub',
     'subject',
     'act',
-    'actor_token',
+    'actor',
     'may_act',
     'audience',
     'run',
@@ -207,17 +227,19 @@ describe('no token is minted', () => {
     },
   );
 
-  test('to a client with a wrong secret, an unknown client, or one that brings its secret in the body', async () => {
-    for (const authorization of [issuer.basic('worker', 'guess'), issuer.basic('intruder', issuer.workerClient.secret)]) {
-      const { status, body, headers } = await issuer.exchange({}, { authorization });
+  test('to an unknown client, to one with a secret, and to one that proves nothing', async () => {
+    const basic = `Basic ${Buffer.from('worker:a-secret-that-is-guessed').toString('base64')}`;
+    for (const [parameters, headers] of [
+      [{ client_id: 'intruder' }, {}],
+      [{ client_id: undefined }, { authorization: basic }],
+    ] as const) {
+      const { status, body } = await issuer.exchange(parameters, headers);
       expect([status, body.error]).toEqual([401, 'invalid_client']);
-      expect(headers.get('www-authenticate')).toMatch(/^Basic /);
     }
-    const inBody = await issuer.exchange({ client_id: 'worker', client_secret: issuer.workerClient.secret }, { authorization: undefined });
-    expect([inBody.status, inBody.body.error]).toEqual([401, 'invalid_client']);
-    const nobody = await issuer.exchange({}, { authorization: undefined });
-    expect(nobody.status).toBe(400);
-    expect(nobody.body).not.toHaveProperty('access_token');
+    for (const parameters of [{ actor_token: undefined }, { actor_token_type: undefined }, { client_id: undefined }]) {
+      const { status, body } = await issuer.exchange(parameters);
+      expect([status, body.error]).toEqual([400, 'invalid_request']);
+    }
   });
 
   test('when the agents cannot be looked up; the worker sees that it may try again', async () => {
@@ -255,12 +277,12 @@ describe('what the issuer serves', () => {
         issuer: issuer.issuerUrl,
         token_endpoint: `${issuer.issuerUrl}/token`,
         jwks_uri: `${issuer.issuerUrl}/jwks`,
-        grant_types_supported: ['urn:ietf:params:oauth:grant-type:token-exchange'],
+        grant_types_supported: ['urn:ietf:params:oauth:grant-type:token-exchange', workerJoinGrant],
         response_types_supported: [],
         scopes_supported: ['mcp', 'models'],
         subject_types_supported: ['public'],
         id_token_signing_alg_values_supported: ['ES256'],
-        token_endpoint_auth_methods_supported: ['client_secret_basic'],
+        token_endpoint_auth_methods_supported: ['none'],
       });
     }
   });
@@ -334,16 +356,17 @@ test('logs the reason of a refusal and never a token, a secret or what was sent 
   const token = await issuer.mint();
   setAgent({ runState: 'completed' });
   await issuer.exchange();
-  await issuer.exchange({}, { authorization: issuer.basic('worker', 'guessed-secret') });
+  const [proof, joinToken] = [await issuer.prove(), await issuer.joinToken()];
+  await issuer.exchange({ actor_token: `${proof}guessed` });
+  await issuer.exchange({ actor_token: joinToken });
   // a whole JWT is longer than an agent id may be; its parts are not
   const pasted = token.slice(0, 300);
   await issuer.exchange({ subject_token: pasted });
   const log = issuer.logLines.join('\n');
   expect(log).toContain('run_not_running');
-  expect(log).toContain('invalid_client');
+  expect(log).toContain('proof_not_valid');
   expect(log).toContain(agentId);
-  for (const secret of [token, pasted, 'guessed-secret', issuer.workerClient.secret, String(issuer.signingKeys[0]?.d)])
-    expect(log).not.toContain(secret);
+  for (const secret of [token, pasted, proof, joinToken, joinKey, String(issuer.signingKeys[0]?.d)]) expect(log).not.toContain(secret);
 });
 
 test('stores nothing for a token: the adapter takes no write, and minting goes on', async () => {
@@ -355,9 +378,13 @@ test('stores nothing for a token: the adapter takes no write, and minting goes o
 });
 
 test('does not start on a taken port or with keys that cannot sign, and says why', async () => {
-  const { port, issuerUrl, signingKeys, workerClient } = issuer;
-  const config = { port, issuerUrl, resourceBase, signingKeys, workerClient };
-  const dependencies = { agents: { findForToken: async () => undefined }, logger: createLogger({ name: 'test' }) };
+  const { port, issuerUrl, signingKeys, workers } = issuer;
+  const config = { port, issuerUrl, resourceBase, signingKeys, workers };
+  const dependencies = {
+    agents: { findForToken: async () => undefined },
+    workerKeys: createMemoryWorkerKeys(),
+    logger: createLogger({ name: 'test' }),
+  };
   const attempt = (change: object) => startIssuer({ ...config, ...change }, dependencies);
   await expect(attempt({})).rejects.toMatchObject({ code: 'port_taken' });
   const publicOnly = { ...signingKeys[0], d: undefined };
@@ -366,7 +393,7 @@ test('does not start on a taken port or with keys that cannot sign, and says why
     { signingKeys: [publicOnly] },
     { issuerUrl: `${issuerUrl}/` },
     { resourceBase: `${resourceBase}/` },
-    { workerClient: { id: 'worker', secret: 'short' } },
+    { workers: { joinKey: 'short' } },
   ]) {
     await expect(attempt(change)).rejects.toMatchObject({ code: 'input_invalid' });
   }
@@ -392,7 +419,7 @@ test('prints none of the library’s warnings about defaults for development', a
     await quiet.exchange();
     await quiet.exchange({ resource: 'x' }, { accept: 'text/html' });
     await quiet.exchange({}, { origin: 'http://evil.example' });
-    await quiet.exchange({}, { authorization: quiet.basic('intruder', 'x') });
+    await quiet.exchange({ client_id: 'intruder' });
     for (const path of ['jwks', '.well-known/openid-configuration', 'auth', 'me']) await fetch(`${quiet.issuerUrl}/${path}`);
   } finally {
     await quiet.close();

@@ -1,13 +1,16 @@
 import { createHmac } from 'node:crypto';
 import { base64url, decodeJwt, importJWK, type JWK, type JWTPayload, SignJWT } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createJoinedProofs } from '../../activities/worker-proof.ts';
 import { agentRunTokenType, tokenExchangeGrant } from '../../control/issuer/exchange-run-token.ts';
+import { makeJoinToken } from '../../control/issuer/join-token.ts';
 import { makeSigningKey } from '../../control/issuer/make-signing-key.ts';
+import { workerClientId } from '../../schema/worker-proof.ts';
 import { putIssuerRecord } from '../../store/issuer-records.ts';
 import { createBrowser } from '../support/browser.ts';
 import { startCompanyIdp } from '../support/company-idp.ts';
 import { startCountingServer } from '../support/counting-server.ts';
-import { agentId } from '../support/running-issuer.ts';
+import { agentId, joinKey } from '../support/running-issuer.ts';
 import { companyProvider, type RunningPeople, startRunningPeople } from '../support/running-people.ts';
 
 let people: RunningPeople;
@@ -188,8 +191,12 @@ describe('the authorization endpoint', () => {
     };
     expect(await people.token({ ...exchange, client_id: clientId })).toMatchObject({ status: 400, body: { error: 'unauthorized_client' } });
     expect((await people.token({ ...exchange, client_id: 'quarterdeck-cli' })).status).toBe(400);
-    const worker = Buffer.from('worker:test-secret-of-the-worker-0123456789').toString('base64');
-    expect((await people.token(exchange, { authorization: `Basic ${worker}` })).status).toBe(200);
+    const { issuerUrl } = people;
+    const proofs = createJoinedProofs({ issuerUrl, joinToken: async () => makeJoinToken(joinKey) });
+    const { token, type } = await proofs.prove(AbortSignal.timeout(10_000));
+    const proof = { actor_token: token, actor_token_type: type };
+    expect(await people.token({ ...exchange, client_id: clientId, ...proof })).toMatchObject({ status: 400 });
+    expect((await people.token({ ...exchange, client_id: workerClientId, ...proof })).status).toBe(200);
   });
 
   test('gives no token without a code: no implicit, no password, no client credentials', async () => {

@@ -2,9 +2,10 @@ import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { createAuthenticator } from '../../gateway/auth/authenticate.ts';
 import type { Principal } from '../../gateway/principal.ts';
 import type { PersonTokenClaims, RunTokenClaims } from '../../schema/access-token.ts';
-import { endAgent } from '../../store/agents.ts';
+import { endAgent, findWorkingAgents } from '../../store/agents.ts';
 import { deleteIssuerRecord, putIssuerRecord } from '../../store/issuer-records.ts';
 import { replacePersonToken, seedPeople, setPersonDisabled } from '../../store/people.ts';
+import { markRunRevoked } from '../../store/runs.ts';
 import { insertRunningAgent, insertRunningRun, useTestDatabase } from '../support/store-database.ts';
 
 const { database } = useTestDatabase();
@@ -142,6 +143,25 @@ describe('an agent run’s token', () => {
     await endAgent(database(), agentId, { state: 'cancelled' });
     now += 2000;
     await expect(ask(agentId)).rejects.toMatchObject(refused);
+  });
+
+  test('ends when the person on whose behalf it acts is shut out, and when its run was revoked', async () => {
+    await seedPeople(database(), 'default', [{ id: 'admin', groups: [], roles: [] }]);
+    const run = await insertRunningRun(database(), 'run_shut');
+    const agentId = await insertRunningAgent(database(), run);
+    expect(await ask(agentId)).toMatchObject({ kind: 'agent' });
+    expect(await findWorkingAgents(database(), [agentId])).toEqual(new Set([agentId]));
+    await setPersonDisabled(database(), 'default', 'admin', true);
+    now += 2000;
+    await expect(ask(agentId)).rejects.toMatchObject(refused);
+    expect((await findWorkingAgents(database(), [agentId])).size).toBe(0);
+    await setPersonDisabled(database(), 'default', 'admin', false);
+    now += 2000;
+    expect(await ask(agentId)).toMatchObject({ kind: 'agent' });
+    await markRunRevoked(database(), run);
+    now += 2000;
+    await expect(ask(agentId)).rejects.toMatchObject(refused);
+    expect((await findWorkingAgents(database(), [agentId])).size).toBe(0);
   });
 
   test('of another tenant, or for another person than the one who launched the run, is refused', async () => {

@@ -109,20 +109,22 @@ test('streams of the whole gateway end with the token of a person and with the r
   const endpoint = `${gateway.publicUrl}/mcp/echo`;
   const agent = await gateway.addAgent();
   const runToken = await gateway.mint(agent.id, `${gateway.publicUrl}/mcp/default/default/echo`);
-  const listen = async (token: string): Promise<string> => {
+  const listen = async (token: string): Promise<() => Promise<string>> => {
     const answer = await fetch(
       endpoint,
       modernRequest('subscriptions/listen', listenParams, { headers: { authorization: `Bearer ${token}` } }),
     );
     expect(answer.status).toBe(200);
-    return answer.text();
+    return () => answer.text();
   };
-  const get = async (token: string): Promise<string> => {
+  const get = async (token: string): Promise<() => Promise<string>> => {
     const answer = await getFrom({ url: endpoint }, { authorization: `Bearer ${token}`, 'mcp-protocol-version': '2024-11-05' });
     expect(answer.status).toBe(200);
-    return answer.text();
+    return () => answer.text();
   };
-  const open = [listen(guestToken), get(guestToken), listen(runToken), get(runToken)];
+  // all of them stand before anybody's rights end
+  const begun = await Promise.all([listen(guestToken), get(guestToken), listen(runToken), get(runToken)]);
+  const open = begun.map((read) => read());
   await expect(Promise.race([...open, new Promise((resolve) => setTimeout(resolve, 200, 'open'))])).resolves.toBe('open');
   await replacePersonToken(gateway.database, { org: 'default', personId: 'guest', stamp: 'guest-token', token: 'qd_another-token' });
   await endAgent(gateway.database, agent.id, { state: 'cancelled' });

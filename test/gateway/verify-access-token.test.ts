@@ -232,6 +232,18 @@ test('sees the outermost actor alone: a privileged one nested in it is not in th
   await expectRefused(await sign({ jti: 'nested-only', act: { act: { sub: agentId } } }));
 });
 
+test('refuses a chain of more than three actors, and one that is none', async () => {
+  const chain = (length: number): object => ({ sub: agentId, ...(length > 1 ? { act: chain(length - 1) } : {}) });
+  expect((await verify(await sign({ jti: 'three', act: chain(3) }), toolsetUrl)).act).toEqual({ sub: agentId });
+  for (const [jti, act] of Object.entries({
+    four: chain(4),
+    hundred: chain(100),
+    text: { sub: agentId, act: 'x' },
+    none: { sub: agentId, act: {} },
+  }))
+    await expectRefused(await sign({ jti, act }));
+});
+
 describe('the issuer’s keys', () => {
   test('are fetched once for many tokens', async () => {
     const tokens = await Promise.all(Array.from({ length: 20 }, () => issuer.mint()));

@@ -101,6 +101,7 @@ export const startRunningEdge = async ({
     halts: nothingHalted,
     rates: nothingLimited,
     unknownCallers: { count: () => undefined },
+    serving: () => undefined,
     authenticate: async (authorization: string | undefined) => {
       if (authorization !== `Bearer ${edgeToken}`) throw new PlatformError('not_authenticated', 'Send a token.');
       return authenticated();

@@ -111,6 +111,7 @@ export const startLegacyReplica = async ({
     rates: nothingLimited,
     logger: createLogger({ name: 'test', level: 'silent' }),
     now,
+    serving: () => undefined,
     authenticate: (authorization: string | undefined) => {
       if (revoked.has(nameIn(authorization))) throw new PlatformError('token_refused', 'taken back');
       return principalOf(nameIn(authorization));

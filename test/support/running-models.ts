@@ -60,6 +60,7 @@ export const startRunningModels = async ({ stallMs, ...overrides }: Partial<Gate
     hooks,
     declared: () => declared,
     onDeclared: () => () => undefined,
+    serving: () => undefined,
     authenticate: createAuthenticator({
       database,
       profile: config.profile,

@@ -14,13 +14,14 @@ import { createContentStore } from '../../store/contents.ts';
 import { findResource } from '../../store/resources.ts';
 import { credentialKeyOf, deriveContentKeys } from '../../store/secrets/seal.ts';
 import { watchRefusedKeys } from '../../store/watch-refused-keys.ts';
+import { createWorkerKeys } from '../../store/worker-keys.ts';
 import { approvalKeys } from './ask-approval.ts';
 import { openAuditLog } from './audit-log.ts';
 import { type Browser, createBrowser, type Page } from './browser.ts';
 import { companyClient, startCompanyIdp } from './company-idp.ts';
 import { recordingTemporal } from './running-api.ts';
 import { startRunningGateway } from './running-gateway.ts';
-import { agentId, runningAgent } from './running-issuer.ts';
+import { agentId, joinKey, runningAgent } from './running-issuer.ts';
 
 /** 32 bytes that seal the keys of the issuer. */
 export const sealingKey = Buffer.alloc(32, 9).toString('base64');
@@ -97,7 +98,7 @@ export const startRunningPeople = async (
       issuerUrl,
       resourceBase: gateway.publicUrl,
       signingKeys,
-      workerClient: { id: 'worker', secret: 'test-secret-of-the-worker-0123456789' },
+      workers: { joinKey },
       people,
       backends: {
         gatewayKey: credentialKeyOf(gateway.config.resultKey),
@@ -107,9 +108,11 @@ export const startRunningPeople = async (
     },
     {
       agents: {
-        findForToken: async (id) => (await createAgentDirectory(database).findForToken(id)) ?? (id === agentId ? runningAgent : undefined),
+        findForToken: async (id) =>
+          (await createAgentDirectory({ database, mayUse: () => true }).findForToken(id)) ?? (id === agentId ? runningAgent : undefined),
       },
       audit,
+      workerKeys: createWorkerKeys(database),
       database,
       unknownCallers,
       rotatingKeys,

@@ -69,6 +69,7 @@ export const startSurfaceReplica = async (databaseUrl: string, instance: string 
     hooks,
     declared: view.declared,
     onDeclared: view.onDeclared,
+    serving: () => undefined,
     authenticate: () => personOf('admin'),
     credentials: createCredentials({ ask: () => Promise.reject(new Error('no server is protected')), now: Date.now }),
     logger,

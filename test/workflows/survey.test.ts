@@ -7,7 +7,7 @@ import { agentIdOf, fleetWorkflowId, shardWorkflowId } from '../../schema/ids.ts
 import { workflowTypes } from '../../schema/workflow-contract.ts';
 import { listAgents, unparkAgents } from '../../store/agents.ts';
 import { getRun, moveRun, type RunKey, reopenRun } from '../../store/runs.ts';
-import { type FakeGateway, startFakeGateway } from '../activities/fake-gateway.ts';
+import { type FakeGateway, pretendedProofs, startFakeGateway } from '../activities/fake-gateway.ts';
 import { openRunFixture, type RunFixture, snapshotOf } from '../activities/run-fixture.ts';
 import { obedientModel, playSurvey } from '../activities/scripted-survey.ts';
 import { bundleWorkflows, startWorkers, type TestWorkers } from './workers.ts';
@@ -28,7 +28,7 @@ afterAll(() => fixture.close());
 beforeEach(async () => {
   fake = await startFakeGateway();
   playSurvey(fake, { files, planted, outputDirectory: fixture.outputDirectory });
-  const tokens = createRunTokens({ issuerUrl: fake.url, client: { id: 'worker', secret: 's' } });
+  const tokens = createRunTokens({ issuerUrl: fake.url, proofs: pretendedProofs });
   const gateway = createGatewayClient({ gatewayUrl: fake.url, tokens });
   workers = await startWorkers(bundle, (workflows) =>
     createActivities({ ...fixture, gateway, workflows, logger: pino({ level: 'silent' }), recheckMs: 500 }),
