@@ -59,6 +59,9 @@ export type EgressConfig = {
 /** A service-account token or a JWT-SVID that somebody keeps fresh in a file; absolute path. */
 export type WorkerProofFile = { kind: 'kubernetes' | 'spiffe'; file: string };
 
+/** A service-account token or a JWT-SVID that somebody keeps fresh in a file; absolute path. */
+export type WorkerProofFile = { kind: 'kubernetes' | 'spiffe'; file: string };
+
 export type LocalModelConfig = {
   port: number;
   /** Key that every request has to bring as a bearer token. */

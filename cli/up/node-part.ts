@@ -35,6 +35,8 @@ export type NodePartOptions<Name extends ProcessName> = {
   redactionKey: string;
   environment: Config['environment'];
   tracing?: Config['tracing'];
+  /** Makes the tokens by which this process may join the issuer; it asks for each. */
+  makeJoinToken?: (() => string) | undefined;
   /** Answers what the process asks while it runs. */
   answer?(request: SecretRequest): Promise<SecretAnswer>;
   /** Makes the tokens by which this process may join the issuer; it asks for each. */

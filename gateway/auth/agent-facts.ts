@@ -2,7 +2,10 @@ import { findAgentWithRun } from '../../store/agents.ts';
 import type { Database } from '../../store/database.ts';
 import type { EndedIdentity } from '../../store/watch-ended-identities.ts';
 import type { AgentPrincipal } from '../principal.ts';
-import { absentMs, believedMs, createBelievedFacts } from './believed-facts.ts';
+import { absentMs, createBelievedFacts } from './believed-facts.ts';
+
+/** With the time of a query on a busy machine, an agent that has ended is refused within 2 s also when nobody tells. */
+const believedMs = 1500;
 
 const lookForAgent = async (database: Database, agentId: string): Promise<{ fact: AgentPrincipal } | undefined> => {
   const row = await findAgentWithRun(database, agentId);
