@@ -59,9 +59,6 @@ export type EgressConfig = {
 /** A service-account token or a JWT-SVID that somebody keeps fresh in a file; absolute path. */
 export type WorkerProofFile = { kind: 'kubernetes' | 'spiffe'; file: string };
 
-/** A service-account token or a JWT-SVID that somebody keeps fresh in a file; absolute path. */
-export type WorkerProofFile = { kind: 'kubernetes' | 'spiffe'; file: string };
-
 export type LocalModelConfig = {
   port: number;
   /** Key that every request has to bring as a bearer token. */

@@ -39,8 +39,6 @@ export type NodePartOptions<Name extends ProcessName> = {
   makeJoinToken?: (() => string) | undefined;
   /** Answers what the process asks while it runs. */
   answer?(request: SecretRequest): Promise<SecretAnswer>;
-  /** Makes the tokens by which this process may join the issuer; it asks for each. */
-  makeJoinToken?: (() => string) | undefined;
 };
 
 /** One of our own processes as a part of the platform. */
