@@ -1,9 +1,9 @@
 import { preparsePolicySet, statefulIsAuthorized } from '@cedar-policy/cedar-wasm/nodejs';
-import { withApproval } from '../../policy/approval-rules.ts';
 import { assemblePolicies } from '../../policy/assemble-policies.ts';
 import type { Known, KnownRequest } from '../../policy/decision-cache.ts';
 import { createPolicyEngine } from '../../policy/engine.ts';
 import { entityUid, personEntities, projectEntities, toolEntities } from '../../policy/entities.ts';
+import { wholeContext } from '../../policy/whole-context.ts';
 import { defaultTenancy as tenancy } from '../../schema/ids.ts';
 import { benchGroup, benchPolicies } from './bench-resources.ts';
 import { median, rounded } from './statistics.ts';
@@ -68,7 +68,7 @@ export const measureDecisions = ({ seconds }: { seconds: number }): DecisionFigu
       principal: principal.uid,
       action: { type: 'Quarterdeck::Action', id: 'callTool' },
       resource: resource.uid,
-      context: withApproval('callTool', context),
+      context: wholeContext('callTool', context),
       entities,
       preparsedSchemaName: 'quarterdeck',
       preparsedPolicySetId: 'bench',

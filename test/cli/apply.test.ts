@@ -116,8 +116,8 @@ test.each([
   ],
   [
     'a field that is not built yet',
-    server.replace('transport: streamable-http', 'auth: none'),
-    /^bad\.yaml:4:43: spec\.auth: the field `auth` of McpServer is not built yet/m,
+    server.replace('transport: streamable-http', 'replicas: 2'),
+    /^bad\.yaml:4:43: spec\.replicas: the field `replicas` of McpServer is not built yet/m,
   ],
   ['something that is no resource', '- 1\n', /^bad\.yaml:1:3: expected a resource/m],
   ['nothing at all', '# only a comment\n', /^Error: There is no resource in what was given/m],

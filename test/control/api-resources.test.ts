@@ -228,6 +228,7 @@ test('gives the JSON Schema of a kind and says who the caller is', async () => {
     groups: ['engineering'],
     roles: [],
     stamp: 'admin-token',
+    login: { ageSeconds: expect.any(Number), level: 1 },
   });
 });
 

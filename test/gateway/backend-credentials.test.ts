@@ -1,12 +1,15 @@
 import { decodeJwt } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { agentRunTokenType, tokenExchangeGrant } from '../../control/issuer/exchange-run-token.ts';
+import { createRunTokens } from '../../activities/run-tokens.ts';
+import { createJoinedProofs } from '../../activities/worker-proof.ts';
+import { makeJoinToken } from '../../control/issuer/join-token.ts';
 import { endAgent } from '../../store/agents.ts';
 import { findResource } from '../../store/resources.ts';
 import { type BackendIssuer, backendClient, startBackendIssuer } from '../support/backend-issuer.ts';
 import { pollUntil } from '../support/poll-until.ts';
 import { type ProtectedServer, startProtectedServer } from '../support/protected-server.ts';
 import { adminToken } from '../support/running-gateway.ts';
+import { joinKey } from '../support/running-issuer.ts';
 import { type RunningPeople, startRunningPeople } from '../support/running-people.ts';
 
 const staticSecret = 'a-static-secret-0123456789';
@@ -54,18 +57,14 @@ const conditionOf = async (name: string, type: string) => {
 
 /** A running agent of ada's company, with a token of the real issuer for one toolset. */
 const startAgent = async (toolset: string) => {
-  const agent = await people.gateway.addAgent({ snapshot: { roles: { reader: { toolset } } } });
-  const basic = Buffer.from('worker:test-secret-of-the-worker-0123456789').toString('base64');
-  const { body } = await people.token(
-    {
-      grant_type: tokenExchangeGrant,
-      subject_token_type: agentRunTokenType,
-      subject_token: agent.id,
-      resource: `${people.gateway.publicUrl}/mcp/default/default/${toolset}`,
-    },
-    { authorization: `Basic ${basic}` },
-  );
-  return { ...agent, token: String(body.access_token) };
+  const agent = await people.gateway.addAgent({
+    snapshot: { roles: { reader: { toolset, model: 'small' } }, fleet: { stages: [{ name: 'read', role: 'reader' }] } },
+  });
+  const { issuerUrl } = people;
+  const proofs = createJoinedProofs({ issuerUrl, joinToken: async () => makeJoinToken(joinKey, { now: Date.now() }) });
+  const audience = `${people.gateway.publicUrl}/mcp/default/default/${toolset}`;
+  const token = await createRunTokens({ issuerUrl, proofs }).tokenFor(agent.id, audience, AbortSignal.timeout(10_000));
+  return { ...agent, token };
 };
 
 describe('token exchange', () => {
