@@ -3,15 +3,20 @@ import { type Browser, chromium, type Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { findOnPath } from '../../../cli/setup/find-on-path.mjs';
 import type { ReadyFile } from '../../../cli/up/ready-file.ts';
+import { type BackendIssuer, backendClient, startBackendIssuer } from '../../support/backend-issuer.ts';
 import { type CompanyIdp, companyClient, startCompanyIdp } from '../../support/company-idp.ts';
 import { startCountingServer } from '../../support/counting-server.ts';
 import { pollUntil } from '../../support/poll-until.ts';
+import { type ProtectedServer, startProtectedServer } from '../../support/protected-server.ts';
 import { runCli, startCli } from '../../support/run-cli.ts';
 import { createPlatformPlace, type PlatformPlace } from '../../support/running-platform.ts';
 
 let place: PlatformPlace;
 let company: CompanyIdp;
 let server: Awaited<ReturnType<typeof startCountingServer>>;
+/** A server of another company, which takes only what its own authorization server has made for it. */
+let guarded: ProtectedServer;
+let backend: BackendIssuer;
 let ready: ReadyFile;
 let browser: Browser;
 let stop: () => Promise<unknown>;
@@ -32,7 +37,21 @@ const resources = (issuer: string, serverUrl: string): string =>
     { kind: 'McpServer', metadata: { name: 'counting' }, spec: { url: serverUrl, transport: 'streamable-http' } },
     { kind: 'Toolset', metadata: { name: 'all' }, spec: { servers: [{ name: 'counting' }], naming: 'plain' } },
     { kind: 'Toolset', metadata: { name: 'some' }, spec: { servers: [{ name: 'counting', tools: ['look'] }], naming: 'plain' } },
-    { kind: 'AccessBinding', metadata: { name: 'engineers' }, spec: { subjects: [{ group: 'engineering' }], toolsets: ['all'] } },
+    {
+      kind: 'McpServer',
+      metadata: { name: 'guarded' },
+      spec: {
+        url: guarded.url,
+        transport: 'streamable-http',
+        auth: { kind: 'tokenExchange', issuer: backend.issuer, client: { id: backendClient.id, secret: { env: 'BACKEND_SECRET' } } },
+      },
+    },
+    { kind: 'Toolset', metadata: { name: 'guarded' }, spec: { servers: [{ name: 'guarded' }], naming: 'plain' } },
+    {
+      kind: 'AccessBinding',
+      metadata: { name: 'engineers' },
+      spec: { subjects: [{ group: 'engineering' }], toolsets: ['all', 'guarded'] },
+    },
     { kind: 'AccessBinding', metadata: { name: 'sellers' }, spec: { subjects: [{ group: 'sales' }], toolsets: ['some'] } },
   ]
     .map((resource) => JSON.stringify({ apiVersion: 'quarterdeck.dev/v1alpha1', ...resource }))
@@ -45,7 +64,11 @@ beforeAll(async () => {
   place = await createPlatformPlace();
   company = await startCompanyIdp(`http://127.0.0.1:${place.port + 2}/login/callback`);
   server = await startCountingServer();
-  const platform = await place.start(['--profile', 'dev'], { COMPANY_SECRET: companyClient.secret });
+  const issuerUrl = `http://127.0.0.1:${place.port + 2}`;
+  backend = await startBackendIssuer({ trusts: { issuerUrl, jwksUri: `${issuerUrl}/jwks` } });
+  guarded = await startProtectedServer({ issuer: backend.issuer, jwksUri: backend.jwksUri });
+  const secrets = { COMPANY_SECRET: companyClient.secret, BACKEND_SECRET: backendClient.secret };
+  const platform = await place.start(['--profile', 'dev'], secrets);
   ready = platform.ready;
   stop = () => {
     platform.child.kill('SIGTERM');
@@ -59,6 +82,8 @@ afterAll(async () => {
   await stop?.();
   await company?.close();
   await server?.close();
+  await guarded?.close();
+  backend?.close();
   place?.close();
 });
 
@@ -106,6 +131,24 @@ test('a person logs in at the company by a real browser, gets the tools of their
   expect(JSON.stringify(server.headersSeen)).not.toContain(token.slice(0, 40));
   const audit = await runCli(['audit', 'query', '-o', 'json', '--data', place.data]);
   expect(audit.stdout).toMatch(/ada-lovelace-[0-9a-f]{16}/);
+});
+
+test('a person calls a tool whose server demands a token of its own audience; nothing that is the person’s is on that wire', async () => {
+  const ada = await logIn('ada-guarded', `${ready.mcpUrl}/guarded`, atCompany('ada'));
+  const called = await pollUntil(async () => {
+    const answer = await runCli(['mcp', 'call', 'look', '--toolset', 'guarded', 'path=/ok/a'], { env: ada });
+    return answer.code === 0 ? answer : undefined;
+  }, 'the call');
+  expect(called.stdout).toContain('of look');
+  const { claims } = guarded.seen.findLast(({ body }) => body.includes('"tools/call"')) ?? {};
+  expect(claims).toMatchObject({ aud: guarded.url, sub: expect.stringMatching(/^default\/ada-lovelace-/) });
+  const token = (await runCli(['token', '--resource', `${ready.mcpUrl}/guarded`], { env: ada })).stdout.trim();
+  const wire = JSON.stringify([guarded.seen, backend.seen.map(({ form, ...rest }) => ({ ...rest, form: form.toString() }))]);
+  const [, payload = '', signature = ''] = token.split('.');
+  for (const piece of [token, payload, signature, ready.adminToken ?? '']) {
+    expect(piece.length).toBeGreaterThan(20);
+    expect(wire).not.toContain(piece);
+  }
 });
 
 test('a person logs in for a machine without a browser, by a code that they enter in a real one', async () => {
