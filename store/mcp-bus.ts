@@ -1,5 +1,6 @@
 import type { Logger } from '../telemetry/logger.ts';
 import type { Database } from './database.ts';
+import { listenTo } from './listen-to.ts';
 
 const channel = 'quarterdeck_mcp';
 
@@ -32,7 +33,7 @@ export const createMcpBus = ({
   logger,
   onMessage,
   onListening,
-  retryDelayMs = 500,
+  retryDelayMs,
 }: {
   database: Database;
   instance: string;
@@ -42,45 +43,17 @@ export const createMcpBus = ({
   retryDelayMs?: number;
 }) => {
   let closed = false;
-  let release: (() => void) | undefined;
-  let timer: NodeJS.Timeout | undefined;
-
-  const listen = async (): Promise<void> => {
-    const client = await database.$client.connect();
-    let isHeld = true;
-    const lose = () => {
-      if (!isHeld) return;
-      isHeld = false;
-      release = undefined;
-      client.release(true);
-      listenSoon();
-    };
-    if (closed) return client.release();
-    release = lose;
-    client.on('error', lose);
-    client.on('end', lose);
-    client.on('notification', ({ payload = '' }) => {
+  const listener = listenTo(channel, {
+    database,
+    logger,
+    onMessage: (payload) => {
       const { from, ...message } = JSON.parse(payload) as McpBusMessage & { from: string };
       if (from !== instance) onMessage(message as McpBusMessage);
-    });
-    await client.query(`listen ${channel}`);
-    if (isHeld) onListening();
-  };
-  const begin = (): void => {
-    timer = undefined;
-    listen().catch((error) => {
-      logger.warn({ err: error }, 'the database does not take a listener; trying again');
-      if (release) release();
-      else listenSoon();
-    });
-  };
-  const listenSoon = (): void => {
-    if (closed || timer) return;
-    timer = setTimeout(begin, retryDelayMs);
-    timer.unref();
-  };
+    },
+    onListening,
+    retryDelayMs,
+  });
 
-  begin();
   return {
     /** Tells the other replicas; does not wait, and does not fail. */
     tell: (message: McpBusMessage): void => {
@@ -91,8 +64,7 @@ export const createMcpBus = ({
     },
     close: (): void => {
       closed = true;
-      clearTimeout(timer);
-      release?.();
+      listener.close();
     },
   };
 };

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Database } from './database.ts';
+import { listenTo } from './listen-to.ts';
 
 const channel = 'quarterdeck_identity_ended';
 
@@ -18,7 +19,7 @@ export const watchEndedIdentities = ({
   logger,
   onEnded,
   onListening,
-  retryDelayMs = 500,
+  retryDelayMs,
 }: {
   database: Database;
   logger: Logger;
@@ -26,11 +27,7 @@ export const watchEndedIdentities = ({
   onListening: () => void;
   retryDelayMs?: number;
 }): { close(): void } => {
-  let closed = false;
-  let release: (() => void) | undefined;
-  let timer: NodeJS.Timeout | undefined;
-
-  const take = (payload: string): void => {
+  const onMessage = (payload: string): void => {
     try {
       onEnded(EndedIdentitySchema.parse(JSON.parse(payload)));
     } catch (error) {
@@ -38,44 +35,5 @@ export const watchEndedIdentities = ({
       onListening();
     }
   };
-  const listen = async (): Promise<void> => {
-    const client = await database.$client.connect();
-    let isHeld = true;
-    const lose = (): void => {
-      if (!isHeld) return;
-      isHeld = false;
-      release = undefined;
-      client.release(true);
-      listenSoon();
-    };
-    if (closed) return client.release();
-    release = lose;
-    client.on('error', lose);
-    client.on('end', lose);
-    client.on('notification', ({ payload = '' }) => take(payload));
-    await client.query(`listen ${channel}`);
-    if (isHeld) onListening();
-  };
-  const begin = (): void => {
-    timer = undefined;
-    listen().catch((error) => {
-      logger.warn({ err: error }, 'the database does not take a listener; trying again');
-      if (release) release();
-      else listenSoon();
-    });
-  };
-  const listenSoon = (): void => {
-    if (closed || timer) return;
-    timer = setTimeout(begin, retryDelayMs);
-    timer.unref();
-  };
-
-  begin();
-  return {
-    close: () => {
-      closed = true;
-      clearTimeout(timer);
-      release?.();
-    },
-  };
+  return listenTo(channel, { database, logger, onMessage, onListening, retryDelayMs });
 };
