@@ -9,5 +9,7 @@ import { calculateJwkThumbprint, exportJWK, generateKeyPair, type JWK } from 'jo
 export const makeSigningKey = async (): Promise<JWK> => {
   const { privateKey } = await generateKeyPair('ES256', { extractable: true });
   const key = await exportJWK(privateKey);
-  return { ...key, kid: await calculateJwkThumbprint(key), alg: 'ES256', use: 'sig' };
+  const kid = await calculateJwkThumbprint(key);
+  // people name keys on the command line, where this would be an option; one in 64 begins so
+  return kid.startsWith('-') ? makeSigningKey() : { ...key, kid, alg: 'ES256', use: 'sig' };
 };

@@ -3,6 +3,7 @@ import type { Database } from '../../store/database.ts';
 import { type EndedIdentity, watchEndedIdentities } from '../../store/watch-ended-identities.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import type { HttpAnswer } from '../front/http-exchange.ts';
+import { PassingMap } from '../passing-map.ts';
 import type { AgentPrincipal, Principal } from '../principal.ts';
 import { type AgentFacts, isEnded } from './agent-facts.ts';
 import type { createStreamGuard } from './create-stream-guard.ts';
@@ -30,19 +31,16 @@ export const cutEndedRuns = ({
   logger: Logger;
   lookMs?: number | undefined;
 }) => {
-  const served = new Map<HttpAnswer, AgentPrincipal>();
+  const served = new PassingMap<number, { response: HttpAnswer; principal: AgentPrincipal }>();
+  let lastNumber = 0;
   let looking: Promise<void> | undefined;
 
   const cut = (hasEnded: (principal: AgentPrincipal) => boolean): void => {
     const ending = streams.endFor((principal: Principal) => principal.kind === 'agent' && hasEnded(principal));
-    for (const [response, principal] of [...served])
-      if (!ending.has(response) && hasEnded(principal)) {
-        served.delete(response);
-        response.destroy();
-      }
+    for (const { response, principal } of served.values()) if (!ending.has(response) && hasEnded(principal)) response.destroy();
   };
   const look = async (): Promise<void> => {
-    const ids = new Set([...served.values()].map(({ agentId }) => agentId));
+    const ids = new Set(served.values().map(({ principal: { agentId } }) => agentId));
     if (ids.size === 0) return;
     const working = await findWorkingAgents(database, [...ids]);
     // whoever came meanwhile was not asked about
@@ -75,8 +73,10 @@ export const cutEndedRuns = ({
     /** Remembers who is being answered, until that is over. */
     serve: (principal: Principal, response: HttpAnswer): void => {
       if (principal.kind !== 'agent' || response.destroyed) return;
-      served.set(response, principal);
-      response.once('close', () => served.delete(response));
+      lastNumber += 1;
+      const number = lastNumber;
+      served.set(number, { response, principal });
+      response.once('close', () => served.delete(number));
     },
     close: async (): Promise<void> => {
       clearInterval(timer);

@@ -6,6 +6,7 @@ import type { Tenancy } from '../../schema/ids.ts';
 import type { Database } from '../../store/database.ts';
 import { type HaltWatch, watchHalts } from '../../store/watch-halts.ts';
 import type { Logger } from '../../telemetry/logger.ts';
+import { PassingMap } from '../passing-map.ts';
 import type { Principal } from '../principal.ts';
 import type { UnderWay } from './under-way.ts';
 
@@ -71,7 +72,8 @@ const tooOld = (cause?: unknown): PlatformError =>
 export const followHalts = ({ database, logger }: { database: Database; logger: Logger }) => {
   let index: HaltIndex = indexHalts([]);
   let watch: HaltWatch | undefined;
-  const underWay = new Set<UnderWay>();
+  const underWay = new PassingMap<number, UnderWay>();
+  let lastNumber = 0;
   const listeners = new Set<(index: HaltIndex, halts: readonly Halt[]) => void>();
 
   const onChange = (halts: readonly Halt[]): void => {
@@ -79,7 +81,7 @@ export const followHalts = ({ database, logger }: { database: Database; logger: 
     index = indexHalts(halts);
     if (!wasEmpty || !index.isEmpty)
       logger.info({ halts: halts.map((halt) => `${halt.org}/${halt.project} ${haltName(halt)}`) }, 'what is halted has changed');
-    for (const each of [...underWay]) {
+    for (const each of underWay.values()) {
       const halt = each.halted ? undefined : index.find(each.what);
       if (!halt) continue;
       each.halted = haltedBy(halt);
@@ -120,11 +122,15 @@ export const followHalts = ({ database, logger }: { database: Database; logger: 
       return halt && haltedBy(halt);
     },
     begin: (what) => {
-      const each: UnderWay = { what, halted: undefined, cut: undefined };
-      underWay.add(each);
+      lastNumber += 1;
+      const each: UnderWay = { what, number: lastNumber, halted: undefined, cut: undefined };
+      underWay.set(each.number, each);
       return each;
     },
-    end: (each) => void underWay.delete(each),
+    end: (each) => {
+      each.cut = undefined;
+      underWay.delete(each.number);
+    },
     onChange: (listener) => {
       listeners.add(listener);
       return () => void listeners.delete(listener);

@@ -12,7 +12,7 @@ export const nothingHalted: GatewayContext['halts'] = {
   isClear: true,
   check: () => undefined,
   find: () => undefined,
-  begin: (what) => ({ what, halted: undefined, cut: undefined }),
+  begin: (what) => ({ what, number: 0, halted: undefined, cut: undefined }),
   end: () => undefined,
   onChange: () => () => undefined,
 };
