@@ -68,6 +68,7 @@ export const beginFlight = ({ id, request, capabilities, answer, abandon, onOthe
     signal.removeEventListener('abort', onAbort);
     for (const question of questions.values()) question.abort();
     onOver();
+    if (underWay) underWay.cut = undefined; // an object that has grown old would keep all of this request with it
     return true;
   };
   const fail = (error: UpstreamLost | ResultTooLarge): void => {
@@ -79,6 +80,7 @@ export const beginFlight = ({ id, request, capabilities, answer, abandon, onOthe
   const giveUp = (cause: unknown, reason: 'caller' | 'deadline'): void => {
     if (!flight.isOver) fail(new UpstreamLost(abandon(), cause, reason));
   };
+  const onCut = (halted: unknown): void => giveUp(halted, 'caller');
   const onAbort = (): void => giveUp(signal.reason, 'caller');
   const check = (): void => {
     const now = performance.now();
@@ -90,9 +92,9 @@ export const beginFlight = ({ id, request, capabilities, answer, abandon, onOthe
   let timer = setTimeout(check, Math.min(idleTimeoutMs, totalTimeoutMs));
   signal.addEventListener('abort', onAbort, { once: true });
   if (underWay) {
-    underWay.cut = (halted) => giveUp(halted, 'caller');
+    underWay.cut = onCut;
     // halted while it waited for a connection: whoever began this has not sent anything yet, and is to be able to take it back
-    if (underWay.halted) queueMicrotask(() => giveUp(underWay.halted, 'caller'));
+    if (underWay.halted) queueMicrotask(onCut.bind(undefined, underWay.halted));
   }
 
   /** Waits for something on our side; whatever becomes of it, the request goes on. */
