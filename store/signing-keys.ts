@@ -13,6 +13,12 @@ export type SigningKeyRow = SigningKeyTimes & { madeAt: Date; sealed: Buffer | n
 
 const seconds = (count: number) => sql`${count} * interval '1 second'`;
 
+/**
+ * From when a key signs that signs at once. The clock of a statement stands still before its view of the rows is taken: whoever asked a moment
+ * ago and sees this key already would take it for one whose turn is to come, and make another, if it began at this very moment.
+ */
+const atOnce = sql`now() - interval '1 minute'`;
+
 /** Reads all signing keys, and what each is by the clock of the database, which everybody shares. */
 export const listSigningKeys = (database: Database): Promise<JudgedKey<SigningKeyRow>[]> =>
   guarded(async () => {
@@ -37,7 +43,7 @@ export const addSigningKey = (
   { number, kid, sealed, signs }: { number: number; kid: string; sealed: Buffer; signs: 'at-once' | 'in-turn' },
 ): Promise<boolean> =>
   guarded(async () => {
-    const signsFrom = signs === 'at-once' ? sql`now()` : sql`now() + ${seconds(keySignsForDays * 86_400)}`;
+    const signsFrom = signs === 'at-once' ? atOnce : sql`now() + ${seconds(keySignsForDays * 86_400)}`;
     const made = await database
       .insert(signingKeys)
       .values({ number, kid, sealed, signsFrom })
@@ -82,7 +88,7 @@ export const denySigningKey = (database: Database, kid: string): Promise<boolean
     if (next && found.state === 'signing')
       await database
         .update(signingKeys)
-        .set({ signsFrom: sql`least(${signingKeys.signsFrom}, now())` })
+        .set({ signsFrom: sql`least(${signingKeys.signsFrom}, ${atOnce})` })
         .where(eq(signingKeys.number, next.number));
     return true;
   });
