@@ -464,6 +464,30 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/full/gateway/audit-outage.test.ts › Postgres killed and away for a minute under load: calls are refused with a retry hint, and afterwards the chain verifies, no row is missing and every reservation is settled',
   },
   {
+    id: 'B5',
+    clause: 'a',
+    text: 'A call that needs a person waits for days, also while every worker is dead, and then runs once.',
+    test: 'test/workflows/approval-run.test.ts › an agent waits for a person for days with its workers dead, a lost signal is told again, and its call runs once',
+  },
+  {
+    id: 'B5',
+    clause: 'b',
+    text: 'The second person sees exactly what would be run.',
+    test: 'test/control/api-approvals.test.ts › looking › shows what would be run, with every character to be seen, and puts on record who looked',
+  },
+  {
+    id: 'B5',
+    clause: 'c',
+    text: 'Arguments that differ in one character need an approval of their own.',
+    test: 'test/gateway/approvals.test.ts › a call that needs a person › a call that differs in one character needs an approval of its own',
+  },
+  {
+    id: 'B5',
+    clause: 'd',
+    text: 'Nobody approves their own call.',
+    test: 'test/control/api-approvals.test.ts › answering › never by the owner of the run or the call, nor by somebody whom the policy does not name',
+  },
+  {
     id: 'B6',
     clause: 'a',
     text: 'After a run has read what is declared secret its ways out are refused, with the rule and the source.',
@@ -1076,6 +1100,18 @@ export const acceptance: readonly AcceptanceEntry[] = [
     clause: 'd',
     text: 'A hook that is asked about calls and results and does not answer follows its stated fail mode.',
     test: 'test/gateway/policy-hooks.test.ts › a hook › that does not answer in time: fails closed by default, and open where that is said',
+  },
+  {
+    id: 'GW-26',
+    clause: 'e',
+    text: 'Secrets and personal data in results are masked before the client has them, where a filter asks for it, and the audit says how much.',
+    test: 'test/gateway/mask-results.test.ts › what an MCP server answers › is masked as its server says, and as the toolset says beside that; the audit says how much',
+  },
+  {
+    id: 'GW-26',
+    clause: 'f',
+    text: 'They are masked across the pieces of a stream as if it had come in one.',
+    test: 'test/gateway/mask-text.test.ts › a text that comes in pieces › is masked as if it had come in one, wherever it is cut',
   },
   {
     id: 'A11',
