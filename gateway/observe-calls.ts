@@ -9,9 +9,7 @@ import { isSampled, spanIdOf, type Trace } from './mcp/trace-context.ts';
 /** Told of each call that has ended, as it is put on record, and of the trace that it is a part of. */
 export type ObserveCall = (event: NewAuditEvent, trace: Trace) => void;
 
-const mcpMethods: Readonly<Record<string, string>> = Object.fromEntries(
-  Object.entries(methodActions).map(([method, action]) => [action, method]),
-);
+const mcpMethods: Readonly<Record<string, string>> = Object.fromEntries([...methodActions].map(([method, action]) => [action, method]));
 
 /** What there is of these. */
 const known = (attributes: Record<string, string | number | null | undefined>): Record<string, string | number> =>

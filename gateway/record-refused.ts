@@ -16,7 +16,7 @@ export type RefusedRequest = Pick<ClientRequest, 'principal' | 'endpoint' | 'met
 /** One row for a request that a known caller made and that came to nothing before any step of its method was taken. */
 export const recordRefused = (gateway: GatewayContext, request: RefusedRequest, errorCode: string): void => {
   const { endpoint, method, params } = request;
-  const action = methodActions[method];
+  const action = methodActions.get(method);
   if (action === undefined) return; // nothing is on record of such a method when it is served, either
   const trace = traceOf(request);
   putOnRecord(

@@ -67,7 +67,11 @@ export const createAuditWriter = ({
         const { kind, org, project, action, decision, decisionId, outcome } = entry.event;
         logger.error({ err: error, decisionId, action }, 'an audit row was refused; what it is about is written without its details');
         const event: NewAuditEvent = { kind, org, project, action, decision, decisionId, outcome, errorCode: 'row_refused' };
-        await untilWritten([{ event, atMs: entry.atMs }]);
+        await untilWritten([{ event, atMs: entry.atMs }]).catch((second: unknown) => {
+          if (isInDoubt(second)) throw second;
+          // not even that can be written; whoever waits behind it has an audit to write, too
+          logger.error({ err: second, decisionId, action }, 'an audit row was refused twice, and is not written');
+        });
       }
     }
   };

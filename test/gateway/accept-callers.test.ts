@@ -112,6 +112,14 @@ test('a header that names a safe tool does not get another one of the body past 
   expect(allowed).toEqual([]);
 });
 
+test('a method named like what every object has is refused, and holds no row of the audit up', async () => {
+  for (const method of ['constructor', 'toString', '__proto__', 'hasOwnProperty'])
+    expect((await modern(method, {}, { headers: { 'mcp-method': 'other' } })).status).toBe(400);
+  const trace = 'e'.repeat(32);
+  await modern('tools/call', { name: 'act', arguments: {} }, { headers: { traceparent: `00-${trace}-00000000000000ab-01` } });
+  expect(await gateway.auditRow(({ traceId }) => traceId === trace)).toBeDefined();
+});
+
 describe('what one caller was given', () => {
   test('as a session is unknown to another, and still good for the first', async () => {
     const initialize = {
