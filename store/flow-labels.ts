@@ -12,7 +12,13 @@ export const agentSubject = (agentId: string): string => `agent:${agentId}`;
 const at = ({ org, project, subject }: LabelKey) =>
   and(eq(flowLabels.org, org), eq(flowLabels.project, project), eq(flowLabels.subject, subject));
 
+const among = ({ org, project }: Tenancy, subjects: readonly string[]) =>
+  and(eq(flowLabels.org, org), eq(flowLabels.project, project), inArray(flowLabels.subject, [...subjects]));
+
 const label = { secrecy: flowLabels.secrecy, tainted: flowLabels.tainted, sources: flowLabels.sources };
+
+const bySubject = (rows: readonly (FlowLabel & { subject: string })[]): ReadonlyMap<string, FlowLabel> =>
+  new Map(rows.map(({ subject, ...rest }) => [subject, rest]));
 
 /** All that was read so far; nothing where there is no row. */
 export const findLabel = (executor: Executor, key: LabelKey): Promise<FlowLabel> =>
@@ -22,18 +28,14 @@ export const findLabel = (executor: Executor, key: LabelKey): Promise<FlowLabel>
   });
 
 /** Labels of several subjects, by subject; those that carry nothing are left out. */
-export const findLabels = (
-  executor: Executor,
-  { org, project }: Tenancy,
-  subjects: readonly string[],
-): Promise<ReadonlyMap<string, FlowLabel>> =>
+export const findLabels = (executor: Executor, tenancy: Tenancy, subjects: readonly string[]): Promise<ReadonlyMap<string, FlowLabel>> =>
   guarded(async () => {
     if (subjects.length === 0) return new Map();
     const rows = await executor
       .select({ subject: flowLabels.subject, ...label })
       .from(flowLabels)
-      .where(and(eq(flowLabels.org, org), eq(flowLabels.project, project), inArray(flowLabels.subject, [...subjects])));
-    return new Map(rows.map(({ subject, ...rest }) => [subject, rest]));
+      .where(among(tenancy, subjects));
+    return bySubject(rows);
   });
 
 /** Sources of both, each once; as many as are kept by name. */
@@ -85,16 +87,12 @@ export const beginLabels = (
   });
 
 /** Lets all fall that subjects carry. @returns what each of them carried */
-export const releaseLabels = (
-  executor: Executor,
-  { org, project }: Tenancy,
-  subjects: readonly string[],
-): Promise<ReadonlyMap<string, FlowLabel>> =>
+export const releaseLabels = (executor: Executor, tenancy: Tenancy, subjects: readonly string[]): Promise<ReadonlyMap<string, FlowLabel>> =>
   guarded(async () => {
     if (subjects.length === 0) return new Map();
     const rows = await executor
       .delete(flowLabels)
-      .where(and(eq(flowLabels.org, org), eq(flowLabels.project, project), inArray(flowLabels.subject, [...subjects])))
+      .where(among(tenancy, subjects))
       .returning({ subject: flowLabels.subject, ...label });
-    return new Map(rows.map(({ subject, ...rest }) => [subject, rest]));
+    return bySubject(rows);
   });

@@ -1,5 +1,6 @@
 import type { Logger } from '../telemetry/logger.ts';
 import type { Database } from './database.ts';
+import { readAgain } from './read-again.ts';
 import { listSigningKeys } from './signing-keys.ts';
 
 /** A key that is denied is refused within five seconds; the rest is what a question to the database may take. */
@@ -40,24 +41,15 @@ export const watchRefusedKeys = async ({
     if (fresh.size > 0) for (const listener of listeners) listener(fresh);
   };
 
-  let reading: Promise<void> | undefined;
-  const readQuietly = (): void => {
-    reading ??= read()
-      .catch((error: unknown) => logger.warn({ err: error }, 'refused keys could not be read; the last view stays'))
-      .finally(() => {
-        reading = undefined;
-      });
-  };
-  await read();
-  const timer = setInterval(readQuietly, pollMs);
-  timer.unref();
+  const reader = await readAgain({
+    read,
+    pollMs,
+    onFailure: (error) => logger.warn({ err: error }, 'refused keys could not be read; the last view stays'),
+  });
 
   return {
     isRefused: (kid, now) => kid !== undefined && (refusedFrom.get(kid) ?? Number.POSITIVE_INFINITY) <= now.getTime(),
     onRefused: (listener) => void listeners.add(listener),
-    close: async () => {
-      clearInterval(timer);
-      await reading;
-    },
+    close: reader.close,
   };
 };

@@ -1,5 +1,6 @@
 import type { JWK } from 'jose';
 import type { Database } from '../../store/database.ts';
+import { readAgain } from '../../store/read-again.ts';
 import { deriveContentKeys, seal, unseal } from '../../store/secrets/seal.ts';
 import { addSigningKey, forgetPrivateKey, listSigningKeys, type SigningKeyRow } from '../../store/signing-keys.ts';
 import type { Logger } from '../../telemetry/logger.ts';
@@ -86,24 +87,15 @@ export const rotateSigningKeys = async ({
     for (const listener of listeners) listener(next);
   };
 
-  let reading: Promise<void> | undefined;
-  const readQuietly = (): void => {
-    reading ??= read()
-      .catch((error: unknown) => logger.warn({ err: error }, 'the signing keys could not be read; the last ones stay'))
-      .finally(() => {
-        reading = undefined;
-      });
-  };
-  await read();
-  const timer = setInterval(readQuietly, pollMs);
-  timer.unref();
+  const reader = await readAgain({
+    read,
+    pollMs,
+    onFailure: (error) => logger.warn({ err: error }, 'the signing keys could not be read; the last ones stay'),
+  });
 
   return {
     current: () => current,
     onChange: (listener) => void listeners.add(listener),
-    close: async () => {
-      clearInterval(timer);
-      await reading;
-    },
+    close: reader.close,
   };
 };
