@@ -2,7 +2,6 @@ import { z } from 'zod';
 
 /** How secret something is: 0 public, 1 internal, 2 confidential, 3 restricted. */
 export const SecrecySchema = z.number().int().min(0).max(3);
-export type Secrecy = z.infer<typeof SecrecySchema>;
 export const secrecyNames = ['public', 'internal', 'confidential', 'restricted'] as const;
 
 /** Where something of a label came from: `org/project/server/tool/NAME`, `…/resource/URI`, `…/prompt/NAME`, and what was read there. */

@@ -50,4 +50,3 @@ export const createPersonAsk =
     };
     return { ...policy.decideKnown(policies, asked), asked, policyVersion: policy.versionOf(policies) };
   };
-export type AskAsPerson = ReturnType<typeof createPersonAsk>;

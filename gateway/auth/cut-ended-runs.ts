@@ -85,4 +85,3 @@ export const cutEndedRuns = ({
     },
   };
 };
-export type ServedAgents = Pick<ReturnType<typeof cutEndedRuns>, 'serve'>;
