@@ -54,17 +54,18 @@ export const addSigningKey = (
 
 /**
  * Lets the next key sign before its turn: as soon as everybody who verifies has read it, so that no call fails.
- * @returns the key and when it begins; undefined where there is none, or others did so at the same moment
+ * @returns the key and when it begins; undefined where none could sign sooner: there is none, or it was asked for already
  */
 export const rotateSigningKey = (database: Database): Promise<{ kid: string; signsFrom: Date } | undefined> =>
   guarded(async () => {
     const next = (await listSigningKeys(database)).find(({ state }) => state === 'next');
     if (next === undefined) return undefined;
-    const readBy = sql`greatest(now(), ${signingKeys.madeAt} + ${seconds(keyPublishedBeforeSeconds)})`;
+    // the clock that runs: whoever waited for another's change would judge it by the moment before the wait, and change it again
+    const readBy = sql`greatest(clock_timestamp(), ${signingKeys.madeAt} + ${seconds(keyPublishedBeforeSeconds)})`;
     const [changed] = await database
       .update(signingKeys)
-      .set({ signsFrom: sql`least(${signingKeys.signsFrom}, ${readBy})` })
-      .where(and(eq(signingKeys.number, next.number), isNull(signingKeys.deniedAt), gt(signingKeys.signsFrom, sql`now()`)))
+      .set({ signsFrom: readBy })
+      .where(and(eq(signingKeys.number, next.number), isNull(signingKeys.deniedAt), gt(signingKeys.signsFrom, readBy)))
       .returning({ kid: signingKeys.kid, signsFrom: signingKeys.signsFrom });
     return changed;
   });

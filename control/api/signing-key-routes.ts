@@ -35,7 +35,10 @@ export const signingKeyRoutes = ({
     const rotated = await inTransaction(database, async (within) => {
       const next = await rotateSigningKey(within);
       if (next === undefined)
-        throw new PlatformError('conflict', 'There is no next key to rotate to; the issuer makes one within a second, so try again.');
+        throw new PlatformError(
+          'conflict',
+          'No key could sign sooner: the last rotation has just begun, or the issuer makes the next key within a second. Look with `quarterdeck token keys ls`, and try again.',
+        );
       const what = { action: 'applyResource', resource: `${kind}/${next.kid}`, facts: { change: 'rotated' } };
       await recordChange(audit, within, defaultTenancy, context.get('person'), decision, what);
       return next;

@@ -34,7 +34,12 @@ describe('keys of several issuers on one database', () => {
   test('of many who rotate at the same moment one does, and the key after it is made once', async () => {
     // read by everybody long ago
     await database().$client.query(`update signing_keys set made_at = made_at - interval '1 day'`);
-    const rotated = await Promise.all(Array.from({ length: 6 }, () => rotateSigningKey(database())));
+    const rotateAtOnce = () => Promise.all(Array.from({ length: 6 }, () => rotateSigningKey(database())));
+    for (let round = 0; round < 25; round += 1) {
+      expect((await rotateAtOnce()).filter((each) => each !== undefined)).toHaveLength(1);
+      await database().$client.query(`update signing_keys set signs_from = now() + interval '30 days' where number = 2`);
+    }
+    const rotated = await rotateAtOnce();
     expect(rotated.filter((each) => each !== undefined)).toHaveLength(1);
     const issuers = await Promise.all(Array.from({ length: 6 }, start));
     expect((await listSigningKeys(database())).map(({ state }) => state)).toEqual(['retired', 'signing', 'next']);
