@@ -2,7 +2,21 @@ import { type Command, Option } from 'commander';
 import { AuditKindSchema } from '../../schema/audit-event.ts';
 import { readSince } from '../client/read-since.ts';
 
-const filterNames = ['run', 'step', 'agent', 'role', 'fleet', 'person', 'tool', 'trace', 'action', 'kind', 'decision', 'since', 'limit'] as const;
+const filterNames = [
+  'run',
+  'step',
+  'agent',
+  'role',
+  'fleet',
+  'person',
+  'tool',
+  'trace',
+  'action',
+  'kind',
+  'decision',
+  'since',
+  'limit',
+] as const;
 /** Which rows a command is about. */
 export type Filters = Partial<Record<(typeof filterNames)[number], string>>;
 

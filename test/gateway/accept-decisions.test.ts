@@ -58,7 +58,12 @@ test('a policy that meets an error in a real call denies it, and its row says wh
   expect(error.data.decisionId).toMatch(/^dec_/);
   expect(place.server.calls.length).toBe(before);
   const row = await place.gateway.auditRow(({ decisionId }) => decisionId === error.data.decisionId);
-  expect(row).toMatchObject({ kind: 'refusal', decision: 'deny', outcome: 'refused', facts: { decisionError: expect.stringContaining('overflow') } });
+  expect(row).toMatchObject({
+    kind: 'refusal',
+    decision: 'deny',
+    outcome: 'refused',
+    facts: { decisionError: expect.stringContaining('overflow') },
+  });
   await place.gateway.apply({ kind: 'PolicySet', metadata: { name: 'overflow' }, spec: { cedar: '// none' } });
   await pollUntil(async () => ((await place.call(token, 'look', { path: '/y' })).result ? true : undefined), 'the policies without it');
 });

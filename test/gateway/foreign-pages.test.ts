@@ -77,8 +77,8 @@ test('a page of another site, or one behind a rebound name, is answered 403 at e
       { host: `localhost.evil.example:${port}` },
       { host: 'evil.example', origin: 'http://evil.example' },
     ];
+    // pages always say where they are from; whoever does not is judged when the few bytes are there, and still before they are parsed
     for (const headers of foreign)
-      // pages always say where they are from; whoever does not is judged when the few bytes are there, and still before they are parsed
       for (const isWhole of headers.origin === undefined ? [true] : [false, true])
         expect(await send(origin, path, headers, isWhole), `${path} ${JSON.stringify(headers)}`).toContain(' 403 ');
   }
