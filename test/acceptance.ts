@@ -263,6 +263,13 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/store/audit.test.ts › filters by what is asked, within one project',
   },
   {
+    id: 'P19',
+    clause: 'e',
+    text: 'A call with megabytes of arguments leaves rows of some kilobytes, which say that they do not have all.',
+    threshold: '≤ 32 KiB',
+    test: 'test/gateway/audit-rows.test.ts › a call with megabytes of arguments leaves a small row, which says that it does not have all',
+  },
+  {
     id: 'P20',
     clause: 'a',
     text: 'One trace joins client, gateway and backend, by headers and by `_meta`: the span of the gateway is the parent of the backend’s.',
@@ -1504,6 +1511,19 @@ export const acceptance: readonly AcceptanceEntry[] = [
     clause: 'b',
     text: 'A schema of so many parts that compiling it would hold the gateway up is not compiled.',
     test: 'test/gateway/fault-in.test.ts › a schema of so many parts that compiling it would hold the gateway up is left to the server',
+  },
+  {
+    id: 'SEC-28',
+    clause: 'c',
+    text: 'Such a pattern is found when the tool is looked at: it is hidden until a person accepts it knowing that.',
+    test: 'test/gateway/slow-patterns.test.ts › a tool with such a pattern › is not accepted by itself: it is hidden, and its issue says why',
+  },
+  {
+    id: 'SEC-28',
+    clause: 'd',
+    text: 'Accepted all the same it holds nobody up: the gateway evaluates no pattern, so there is no worker to kill.',
+    threshold: '< 100 ms',
+    test: 'test/gateway/slow-patterns.test.ts › a tool with such a pattern › that a person accepted all the same holds nobody up: its calls and those of others are answered at once',
   },
   {
     id: 'SEC-29',
