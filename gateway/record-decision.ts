@@ -7,9 +7,11 @@ import type { GatewayContext } from './gateway-context.ts';
 
 const nothing: { basis: null; facts: NonNullable<NewAuditEvent['facts']> } = { basis: null, facts: {} };
 
+const longestError = 300;
+
 /**
  * What a row of the audit says of its decision, so that it can be explained and made again later; what many rows would repeat is written
- * once apart from them.
+ * once apart from them. A deny that stands for an error, because a policy could not be evaluated, says so (`decisionError`).
  * @param tenancy - of the row
  * @param run - of the row
  */
@@ -23,5 +25,9 @@ export const recordDecision = (
   if (!decision?.asked || basis === null) return nothing;
   decisionFacts.note(tenancy, basis, () => partsOf(decision));
   const { context, forAnyArguments } = decision.asked;
-  return { basis, facts: recordContext(context, run ?? null, forAnyArguments) as NonNullable<NewAuditEvent['facts']> };
+  const facts = {
+    ...recordContext(context, run ?? null, forAnyArguments),
+    ...(decision.error ? { decisionError: decision.error.slice(0, longestError) } : {}),
+  };
+  return { basis, facts: facts as NonNullable<NewAuditEvent['facts']> };
 };

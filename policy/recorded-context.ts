@@ -15,13 +15,36 @@ const cutUrl = (url: string): string => {
   return end < 0 ? url : `${url.slice(0, end)}?…`;
 };
 
+/** A row is no place to keep what a caller sends: so many characters of each kind of argument stand in it. */
+const mostCharacters = 8192;
+
+const isShort = (texts: readonly string[]): boolean => {
+  let characters = 0;
+  for (const { length } of texts) characters += length;
+  return characters <= mostCharacters && texts.length <= mostCharacters / 8;
+};
+
+/** Texts of arguments as a row has them; where they are more than it takes, the first of them, and the beginning of the next. */
+export const recordedTexts = (texts: string[]): string[] => {
+  if (isShort(texts)) return texts;
+  const kept: string[] = [];
+  let left = mostCharacters;
+  for (const text of texts.slice(0, mostCharacters / 8)) {
+    if (left <= 0) break;
+    kept.push(text.length > left ? `${text.slice(0, left)}…` : text);
+    left -= text.length;
+  }
+  return kept;
+};
+
 const recordedArguments = ({ paths, roots, urls, hosts, canonical, bytes }: ArgumentFacts) => ({
-  paths,
-  hosts,
+  paths: recordedTexts(paths),
+  hosts: recordedTexts(hosts),
   bytes,
   ...(roots.length > 0 ? { roots } : {}),
-  ...(urls.length > 0 ? { urls: urls.map(cutUrl) } : {}),
+  ...(urls.length > 0 ? { urls: recordedTexts(urls.map(cutUrl)) } : {}),
   ...(canonical ? {} : { canonical }),
+  ...([paths, hosts, urls].every(isShort) ? {} : { isShortened: true }),
 });
 
 const usualWho = (run: string | null) => ({ hasHuman: true, run: run ?? '' });
@@ -51,8 +74,11 @@ export const recordContext = (context: Context, run: string | null, forAnyArgume
 
 const texts = (value: unknown): string[] => (Array.isArray(value) ? value.filter((each) => typeof each === 'string') : []);
 
+/** Whether there were more arguments than a row takes. */
+export const isShortened = (facts: RecordedFacts): boolean => facts.isShortened === true;
+
 /** Whether a part of the arguments was left out of the record, so that it is not known what a policy found in it. */
-export const isCut = ({ urls }: RecordedFacts): boolean => texts(urls).some((url) => url.endsWith('?…'));
+export const isCut = ({ urls, ...facts }: RecordedFacts): boolean => isShortened(facts) || texts(urls).some((url) => url.endsWith('?…'));
 
 const argumentsIn = ({ paths, roots, urls, hosts, canonical, bytes }: RecordedFacts): ArgumentFacts => ({
   paths: texts(paths),

@@ -3,10 +3,10 @@ import { z } from 'zod';
 export const ApprovalIdSchema = z.string().regex(/^apr_[0-9a-z]{16}$/, 'an approval id such as `apr_` and 16 characters');
 
 /**
- * What is approved. `call`: one call of a tool, which its caller makes afterwards. `publication`: policies of a project, and `definitions`:
- * what a server offers; both come into force with the last approval.
+ * What is approved. `call`: one call of a tool, which its caller makes afterwards. `publication`: policies of a project, `definitions`: what
+ * a server offers, and `release`: what was read and may be told to anybody; these come into force with the last approval.
  */
-export const ApprovalKindSchema = z.enum(['call', 'publication', 'definitions']);
+export const ApprovalKindSchema = z.enum(['call', 'publication', 'definitions', 'release']);
 export type ApprovalKind = z.infer<typeof ApprovalKindSchema>;
 
 /**

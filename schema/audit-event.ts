@@ -61,6 +61,8 @@ export type NewAuditEvent = Pick<AuditEvent, 'kind' | 'org' | 'project' | 'actio
 /** What `audit query` asks. */
 export const AuditQuerySchema = z.object({
   run: z.string().optional(),
+  /** Calls of an agent's step of this number: to its model, and of the tools that the answer asked for. */
+  step: z.coerce.number().int().min(1).max(1_000_000).optional(),
   agent: z.string().optional(),
   role: z.string().optional(),
   fleet: z.string().optional(),

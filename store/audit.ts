@@ -1,4 +1,4 @@
-import { and, asc, desc, eq, getTableColumns, gt, gte, inArray, type SQL } from 'drizzle-orm';
+import { and, asc, desc, eq, getTableColumns, gt, gte, inArray, like, type SQL } from 'drizzle-orm';
 import type { AuditEvent, AuditQuery } from '../schema/audit-event.ts';
 import type { Tenancy } from '../schema/ids.ts';
 import { auditEvents } from '../schema/tables/tables.ts';
@@ -31,6 +31,7 @@ export const queryAudit = (database: Database, { org, project }: Tenancy, query:
   guarded(async () => {
     const columns = ['run', 'agent', 'role', 'fleet', 'tool', 'action', 'kind', 'decision', 'decisionId'] as const;
     const filters = columns.flatMap((column) => (query[column] === undefined ? [] : [eq(auditEvents[column], query[column])]));
+    if (query.step !== undefined) filters.push(like(auditEvents.operationId, `%/step-${query.step}/%`));
     if (query.trace !== undefined) filters.push(eq(auditEvents.traceId, query.trace));
     if (query.person !== undefined) filters.push(await ofPerson(people, org, query.person));
     const rows = await database

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { DefinitionKindSchema } from '../schema/definition.ts';
 import { parseExactly } from '../schema/exact-json.ts';
+import { FlowLabelSchema } from '../schema/flow-label.ts';
 import { digestOfText } from './exact-call.ts';
 import { canonicalJson } from './resources.ts';
 
@@ -37,11 +38,21 @@ const DefinitionsSchema = z.object({
   ),
 });
 
+/** What a run, or a client of a person, has read and is to be free of: exactly what each carried when it was asked, and why it may be told. */
+const ReleaseSchema = z.object({
+  kind: z.literal('release'),
+  ...place,
+  reason: z.string(),
+  run: z.object({ id: z.string(), fleet: z.string() }).nullable(),
+  carried: z.array(z.object({ subject: z.string(), label: FlowLabelSchema })),
+});
+
 /** A change that takes more than one person: all that makes it another one. A kind of approvals that is no call has its own here. */
-export const ExactChangeSchema = z.discriminatedUnion('kind', [PublicationSchema, DefinitionsSchema]);
+export const ExactChangeSchema = z.discriminatedUnion('kind', [PublicationSchema, DefinitionsSchema, ReleaseSchema]);
 export type ExactChange = z.infer<typeof ExactChangeSchema>;
 export type ExactPublication = z.infer<typeof PublicationSchema>;
 export type ExactDefinitions = z.infer<typeof DefinitionsSchema>;
+export type ExactRelease = z.infer<typeof ReleaseSchema>;
 
 /** A change as the one text that approvers are shown, that the digest is of, and that is put into force. */
 export const writeExactChange = (change: ExactChange): { text: string; digest: string } => {

@@ -136,6 +136,12 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/gateway/mcp-tools.test.ts › who may do what › a foreign page is refused before anything is read',
   },
   {
+    id: 'P10',
+    clause: 'b',
+    text: 'So is one from a name that looks like loopback, another port, no site at all (`null`) or behind a rebound name, at each address of gateway and api; no tool runs.',
+    test: 'test/gateway/foreign-pages.test.ts › a page of another site, or one behind a rebound name, is answered 403 at every address before its body is there; no tool runs',
+  },
+  {
     id: 'P11',
     clause: 'a',
     text: 'A client that registers itself (RFC 7591) lets a person sign in at a company’s identity provider.',
@@ -161,6 +167,12 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/control/people-login.test.ts › the end of a login › a login that is revoked is refused everywhere within five seconds',
   },
   {
+    id: 'P11',
+    clause: 'e',
+    text: 'The server behind is sent the token that its own authorization server gave for the person; the client never has it.',
+    test: 'test/control/user-grants.test.ts › a grant › a call without one says where to go; with one the server sees the person’s token of its own issuer, and no other',
+  },
+  {
     id: 'P15',
     clause: 'a',
     text: 'Without a policy that permits it the list of tools is empty, and a call is answered as an unknown name is (the case has 403; design §5 stands).',
@@ -177,6 +189,12 @@ export const acceptance: readonly AcceptanceEntry[] = [
     clause: 'c',
     text: 'A policy that cannot be evaluated denies.',
     test: 'test/policy/engine.test.ts › decisions › denies when a policy cannot be evaluated, although Cedar itself would skip it',
+  },
+  {
+    id: 'P15',
+    clause: 'd',
+    text: 'So it is for a real call: it is refused, and reaches no server.',
+    test: 'test/gateway/accept-decisions.test.ts › a policy that meets an error in a real call denies it, and its row says what the error was; Cedar alone would have allowed it',
   },
   {
     id: 'P16',
@@ -237,6 +255,19 @@ export const acceptance: readonly AcceptanceEntry[] = [
     clause: 'c',
     text: 'The row of a call says by which kind of credential the server knew who called; a static secret is flagged there.',
     test: 'test/gateway/backend-credentials.test.ts › other kinds › a static secret is shown as one, in the declaration’s condition and in each row, and does not go to open-world tools',
+  },
+  {
+    id: 'P19',
+    clause: 'd',
+    text: 'Filters of the audit show what is asked for and nothing else, of one project.',
+    test: 'test/store/audit.test.ts › filters by what is asked, within one project',
+  },
+  {
+    id: 'P19',
+    clause: 'e',
+    text: 'A call with megabytes of arguments leaves rows of some kilobytes, which say that they do not have all.',
+    threshold: '≤ 32 KiB',
+    test: 'test/gateway/audit-rows.test.ts › a call with megabytes of arguments leaves a small row, which says that it does not have all',
   },
   {
     id: 'P20',
@@ -464,6 +495,12 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/full/gateway/audit-outage.test.ts › Postgres killed and away for a minute under load: calls are refused with a retry hint, and afterwards the chain verifies, no row is missing and every reservation is settled',
   },
   {
+    id: 'B9',
+    clause: 'd',
+    text: 'The audit is found by run and by step: the model call of a step, and the calls that it led to.',
+    test: 'test/store/audit.test.ts › finds what an agent did in one of its steps, the model call and the tools that it asked for, and no other step',
+  },
+  {
     id: 'B5',
     clause: 'a',
     text: 'A call that needs a person waits for days, also while every worker is dead, and then runs once.',
@@ -498,6 +535,12 @@ export const acceptance: readonly AcceptanceEntry[] = [
     clause: 'b',
     text: 'Agents of later stages begin with what those carried whose answers they are given, unless these are released as typed.',
     test: 'test/activities/stages.test.ts › what the agents of a stage carry when they begin › is nothing of an answer that its role releases as typed, and of what nobody looked at',
+  },
+  {
+    id: 'B6',
+    clause: 'c',
+    text: 'Conditions reach fields of arguments however deep they are nested, in objects and lists: nothing is called.',
+    test: 'test/gateway/accept-decisions.test.ts › a condition on arguments › reaches fields that are nested in a list of objects: nothing is called',
   },
   {
     id: 'B8',
@@ -1036,6 +1079,19 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/gateway/backend-credentials.test.ts › token exchange › the server behind sees a token for itself alone, with the same person, and nothing of the inbound one',
   },
   {
+    id: 'GW-24',
+    clause: 'e',
+    text: 'A thousand people who call at the same moment, twice each: each is known to the server by a token of their own, gets their own answers, and none is ever swapped.',
+    threshold: '1,000 users, 1,000 tokens',
+    test: 'test/full/gateway/accept-thousand-users.test.ts › a thousand people who call at the same moment are each known to the server by a token of their own, and get their own answers',
+  },
+  {
+    id: 'GW-24',
+    clause: 'f',
+    text: 'A token that was exchanged for an agent’s call names the person and the agent that acts for them.',
+    test: 'test/gateway/backend-credentials.test.ts › token exchange › what is stated names the person and the agent that acts for them, for that issuer alone and for a minute',
+  },
+  {
     id: 'GW-25',
     clause: 'a',
     text: 'A tool whose description changed after its approval is hidden and denied until a person approves it again.',
@@ -1114,6 +1170,12 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/gateway/mask-text.test.ts › a text that comes in pieces › is masked as if it had come in one, wherever it is cut',
   },
   {
+    id: 'GW-26',
+    clause: 'g',
+    text: 'What was masked for the client is in no row of the audit either.',
+    test: 'test/gateway/mask-results.test.ts › what an MCP server answers › is masked as its server says, and as the toolset says beside that; the audit says how much',
+  },
+  {
     id: 'A11',
     clause: 'a',
     text: 'An agent whose approver does not answer in time is refused: time alone approves nothing.',
@@ -1158,8 +1220,14 @@ export const acceptance: readonly AcceptanceEntry[] = [
   {
     id: 'SEC-5',
     clause: 'a',
-    text: 'A page of another site that posts to the gateway is answered 403 before its body is read.',
+    text: 'A page of another site that posts to the gateway is answered 403.',
     test: 'test/gateway/mcp-tools.test.ts › who may do what › a foreign page is refused before anything is read',
+  },
+  {
+    id: 'SEC-5',
+    clause: 'b',
+    text: 'So it is at each address of gateway and api, also for a look-alike of loopback, another port, `null` and a rebound name, while the body has not come; no tool runs.',
+    test: 'test/gateway/foreign-pages.test.ts › a page of another site, or one behind a rebound name, is answered 403 at every address before its body is there; no tool runs',
   },
   {
     id: 'SEC-7',
@@ -1261,6 +1329,12 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/policy/engine.test.ts › decisions › denies when a policy cannot be evaluated, although Cedar itself would skip it',
   },
   {
+    id: 'SEC-13',
+    clause: 'b',
+    text: 'So it is for a real call, and its row says what the error was.',
+    test: 'test/gateway/accept-decisions.test.ts › a policy that meets an error in a real call denies it, and its row says what the error was; Cedar alone would have allowed it',
+  },
+  {
     id: 'SEC-14',
     clause: 'a',
     text: 'Published policies that are deleted while the gateway runs change nothing: the last good ones stay in force.',
@@ -1341,6 +1415,18 @@ export const acceptance: readonly AcceptanceEntry[] = [
   },
   {
     id: 'SEC-21',
+    clause: 'd',
+    text: 'A release that takes another person is an approval of exactly what is carried, shown with its reason and its end; it is in force once, with a row that names who asked and who approved.',
+    test: 'test/control/release-approvals.test.ts › a release waits for another person, who sees what is carried and why, and approves exactly that, once',
+  },
+  {
+    id: 'SEC-21',
+    clause: 'e',
+    text: 'What is read after a release was asked for is not released by it.',
+    test: 'test/control/release-approvals.test.ts › what is read after it was asked for is not released by it: the approval is void, and it is asked for again',
+  },
+  {
+    id: 'SEC-21',
     clause: 'a',
     text: 'A call that a person approved is made once; the same call again is refused until a person approves it anew.',
     test: 'test/gateway/approvals.test.ts › a client that knows nothing of operation ids calls again after the approval: one post, and a second one is refused',
@@ -1396,7 +1482,7 @@ export const acceptance: readonly AcceptanceEntry[] = [
   {
     id: 'SEC-27',
     clause: 'a',
-    text: 'A result of 200 MB is cut at the limit and its server cut off; the gateway holds at most twice the limit meanwhile.',
+    text: 'A result of 1 GiB is cut at the limit and its server cut off; the gateway holds at most twice the limit meanwhile, which is half of what the case has.',
     threshold: '64 MiB',
     test: 'test/full/gateway/accept-sizes.test.ts › a result over 16 MiB is a tool error that names the limit, its server is cut off, and the gateway holds at most twice the limit',
   },
@@ -1425,6 +1511,19 @@ export const acceptance: readonly AcceptanceEntry[] = [
     clause: 'b',
     text: 'A schema of so many parts that compiling it would hold the gateway up is not compiled.',
     test: 'test/gateway/fault-in.test.ts › a schema of so many parts that compiling it would hold the gateway up is left to the server',
+  },
+  {
+    id: 'SEC-28',
+    clause: 'c',
+    text: 'Such a pattern is found when the tool is looked at: it is hidden until a person accepts it knowing that.',
+    test: 'test/gateway/slow-patterns.test.ts › a tool with such a pattern › is not accepted by itself: it is hidden, and its issue says why',
+  },
+  {
+    id: 'SEC-28',
+    clause: 'd',
+    text: 'Accepted all the same it holds nobody up: the gateway evaluates no pattern, so there is no worker to kill.',
+    threshold: '< 100 ms',
+    test: 'test/gateway/slow-patterns.test.ts › a tool with such a pattern › that a person accepted all the same holds nobody up: its calls and those of others are answered at once',
   },
   {
     id: 'SEC-29',
@@ -1521,6 +1620,12 @@ export const acceptance: readonly AcceptanceEntry[] = [
     clause: 'b',
     text: 'Audit rows that are written while the gateway hears of a failure are there once, and their chain verifies.',
     test: 'test/store/audit-verify.test.ts › a commit of calls whose answer was lost is tried again, and takes effect once',
+  },
+  {
+    id: 'SEC-36',
+    clause: 'c',
+    text: 'A reservation and a settlement of the ledger that take effect while the gateway hears of a failure are there once, and none stays open.',
+    test: 'test/store/ledger.test.ts › a reservation and a settlement that took effect while the gateway heard of a failure are there once, whoever tries again',
   },
   {
     id: 'SEC-37',
@@ -1642,9 +1747,21 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/gateway/backend-credentials.test.ts › token exchange › what is stated names the person and the agent that acts for them, for that issuer alone and for a minute',
   },
   {
+    id: 'P13',
+    clause: 'b',
+    text: 'A chain of more than three actors is no token of ours and refused whole, as a malformed one is; each is counted on record (the case cuts hop 11; design §5 stands: only the outermost actor decides).',
+    test: 'test/gateway/ended-runs.test.ts › a chain of actors that is longer than any of ours, or no chain at all, is no token: it is refused, and counted on record',
+  },
+  {
     id: 'P14',
     clause: 'a',
     text: 'A token for a server with more scopes than were asked for is not taken.',
     test: 'test/gateway/backend-credentials.test.ts › token exchange › an issuer that gives more scopes than were asked for, or another audience, is not taken at its word',
+  },
+  {
+    id: 'P14',
+    clause: 'b',
+    text: 'An assertion that is exchanged at our issuer gives what assertion, request and resource have in common, for one resource, and nothing in part.',
+    test: 'test/control/inbound-tokens.test.ts › a company’s assertion for a client (ID-JAG) › gives what assertion, request and resource have in common, and nothing in part',
   },
 ];

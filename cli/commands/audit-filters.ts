@@ -2,7 +2,21 @@ import { type Command, Option } from 'commander';
 import { AuditKindSchema } from '../../schema/audit-event.ts';
 import { readSince } from '../client/read-since.ts';
 
-const filterNames = ['run', 'agent', 'role', 'fleet', 'person', 'tool', 'trace', 'action', 'kind', 'decision', 'since', 'limit'] as const;
+const filterNames = [
+  'run',
+  'step',
+  'agent',
+  'role',
+  'fleet',
+  'person',
+  'tool',
+  'trace',
+  'action',
+  'kind',
+  'decision',
+  'since',
+  'limit',
+] as const;
 /** Which rows a command is about. */
 export type Filters = Partial<Record<(typeof filterNames)[number], string>>;
 
@@ -20,6 +34,7 @@ export const queryOf = (options: Filters, more: Record<string, string> = {}): st
 export const withFilters = (command: Command, limit?: string): Command => {
   command
     .option('--run <id>', 'of one run')
+    .option('--step <number>', 'of one step of an agent: its model call, and the tool calls that followed')
     .option('--agent <id>', 'of one agent')
     .option('--role <name>', 'of agents of a role')
     .option('--fleet <name>', 'of runs of a fleet')

@@ -6,7 +6,7 @@ import { formatCount } from './units.ts';
 const reasons: Readonly<Record<UndecidedReason, string>> = {
   'facts-missing': 'what they were decided on is not stored',
   'other-project': 'policies of another project decided them',
-  'url-cut': 'the queries of their URLs are not kept, and a policy that is tried looks at whole URLs',
+  'url-cut': 'queries of their URLs, or arguments beyond some kilobytes, are not kept, and a policy that is tried may look at them',
   'vocabulary-changed': 'they are recorded in the vocabulary of another release',
 };
 

@@ -8,10 +8,11 @@ const usual: ChangeApproval = { approvers: ['role:administrator', 'role:reviewer
 const reasons: Readonly<Record<ExactChange['kind'], string>> = {
   publication: 'It changes what is allowed.',
   definitions: 'Agents would be shown this, and call it.',
+  release: 'What was read could be told to anybody.',
 };
 
 /**
- * Who else has to approve a change of policies or definitions: what the project says, and in the profile production one other person at
+ * Who else has to approve a change of policies, definitions or labels: what the project says, and in the profile production one other person at
  * least. Undefined where its proposer alone may make it.
  */
 export const changeNeed = (

@@ -8,6 +8,7 @@ import { findPerson, type Person } from '../../store/people.ts';
 import { acceptApproved } from './accept-pins.ts';
 import type { ApiDecision, ApiDependencies } from './api-dependencies.ts';
 import { publishApproved } from './publish-policies.ts';
+import { releaseApproved } from './release-approved.ts';
 
 /** The change, by whom, and who let it through last. */
 export type Enacting = { approval: Approval; proposer: Person; approver: Person; decision: ApiDecision };
@@ -51,6 +52,9 @@ export const enactChange = async (
       break;
     case 'definitions':
       await acceptApproved(dependencies, within, change, enacting);
+      break;
+    case 'release':
+      await releaseApproved(dependencies, within, change, enacting);
       break;
   }
   return getApproval(within, approval);

@@ -13,7 +13,7 @@ import { entitiesOf, type ReadDecision, type RecordedDecision, readDecisions } f
 const mostRows = 100;
 
 const cutNote =
-  'Queries and fragments of URLs are not kept, so a policy that looks at whole URLs may have seen more than is shown, and may decide otherwise here.';
+  'Queries and fragments of URLs, and arguments beyond some kilobytes, are not kept, so a policy that looks at them whole may have seen more than is shown, and may decide otherwise here.';
 
 const bare = (row: AuditEvent, rows: readonly AuditEvent[]): DecisionExplanation => ({
   decisionId: row.decisionId,

@@ -9,12 +9,17 @@ import type { ApiConfig, ApiDependencies, ApiEnvironment } from './api-dependenc
 import { cancelRun, resumeRun, revokeRun } from './change-run.ts';
 import { launchRun } from './launch-run.ts';
 import type { Permit } from './permit.ts';
+import { waitingAnswer } from './propose-change.ts';
 import { parseAs, readBody, readQuery, tenancyOf } from './read-request.ts';
 import { readTranscript } from './read-transcript.ts';
-import { releaseClient, releaseRun } from './release-labels.ts';
+import { type ReleaseOutcome, releaseClient, releaseRun } from './release-labels.ts';
 import { progressOf, summaryOf } from './run-progress.ts';
 
 const ListQuerySchema = z.object({ limit: z.coerce.number().int().min(1).max(1000).default(100) });
+
+/** What is released, or that it waits for others. */
+const releaseAnswer = (context: Context<ApiEnvironment>, outcome: ReleaseOutcome): Response =>
+  'waiting' in outcome ? context.json(waitingAnswer(outcome.waiting), 202) : context.json(outcome.released);
 
 /** Runs of fleets: launched, listed, watched, cancelled, revoked, resumed; and the transcripts of their agents. */
 export const runRoutes = (config: ApiConfig, dependencies: ApiDependencies & { permit: Permit }): Hono<ApiEnvironment> => {
@@ -73,12 +78,14 @@ export const runRoutes = (config: ApiConfig, dependencies: ApiDependencies & { p
 
   routes.post('/:org/:project/runs/:id/release', async (context) => {
     const key = keyOf(context);
-    return context.json(await releaseRun(dependencies, context.get('person'), key, await readBody(context, ReleaseRunSchema)));
+    const wanted = await readBody(context, ReleaseRunSchema);
+    return releaseAnswer(context, await releaseRun({ ...dependencies, ...config }, context.get('person'), key, wanted));
   });
 
   routes.post('/:org/:project/clients/release', async (context) => {
     const tenancy = tenancyOf(context);
-    return context.json(await releaseClient(dependencies, context.get('person'), tenancy, await readBody(context, ReleaseClientSchema)));
+    const wanted = await readBody(context, ReleaseClientSchema);
+    return releaseAnswer(context, await releaseClient({ ...dependencies, ...config }, context.get('person'), tenancy, wanted));
   });
 
   routes.get('/:org/:project/runs/:id/agents/:agent{.+}/transcript', async (context) => {

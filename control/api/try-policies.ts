@@ -3,7 +3,7 @@ import type { ProjectPolicies } from '../../policy/assemble-policies.ts';
 import { fitsVocabulary, looksAtUrls, type Retried, reportBacktest } from '../../policy/backtest.ts';
 import type { KnownRequest } from '../../policy/decision-cache.ts';
 import { createPolicyEngine, type PolicyDecision, type PolicyEngine } from '../../policy/engine.ts';
-import { isCut } from '../../policy/recorded-context.ts';
+import { isCut, isShortened } from '../../policy/recorded-context.ts';
 import { PlatformError } from '../../schema/errors.ts';
 import type { Tenancy } from '../../schema/ids.ts';
 import type { BacktestReport, RecordedWindow, UndecidedReason } from '../../schema/policy-backtest.ts';
@@ -53,7 +53,7 @@ export const retry = (
       const { row, basis, bundle, asked } = one;
       const ask = (engine: PolicyEngine): PolicyDecision => engine.decideKnown(tenancy, asked);
       if (bundle.org !== tenancy.org || bundle.project !== tenancy.project) undecided.push('other-project');
-      else if (seesUrls && isCut(row.facts)) undecided.push('url-cut');
+      else if (isShortened(row.facts) || (seesUrls && isCut(row.facts))) undecided.push('url-cut');
       else {
         const decision = ask(engines.tried);
         if (!fitsVocabulary(decision)) undecided.push('vocabulary-changed');

@@ -102,6 +102,8 @@ export class ShortConnection {
     const given = head ? bytes.length - head.bodyAt : 0;
     if (head === undefined || given > head.bodyBytes) this.#leave(bytes);
     else if (given === head.bodyBytes) this.#serve(head, bytes.subarray(head.bodyAt));
+    // a page's request is judged by where it comes from before its body is waited for, which Node's own server can
+    else if (head.headers.origin !== undefined) this.#leave(bytes);
     else {
       this.#since = performance.now();
       this.#begun = { head, pieces: given === 0 ? [] : [bytes.subarray(head.bodyAt)], bytes: given };

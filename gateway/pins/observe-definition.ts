@@ -5,6 +5,7 @@ import { canonicalJson } from '../../store/resources.ts';
 import { isObject } from '../mcp/message.ts';
 import { findHiddenText } from './find-hidden-text.ts';
 import { findInstructions } from './find-instructions.ts';
+import { findSlowPatterns } from './find-slow-patterns.ts';
 import { textsOf } from './texts-of.ts';
 
 /** What the database can hold as a name, and its index too. */
@@ -27,7 +28,7 @@ export const observeDefinition = (kind: DefinitionKind, definition: unknown): Ob
     definition,
     hash: createHash('sha256').update(canonicalJson(definition)).digest('hex'),
     ...hintsOf(kind, definition),
-    issues: findHiddenText(texts),
+    issues: [...findHiddenText(texts), ...findSlowPatterns(definition)],
     warnings: findInstructions(texts),
   };
 };

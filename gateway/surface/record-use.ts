@@ -1,4 +1,5 @@
 import type { ArgumentFacts } from '../../policy/argument-facts.ts';
+import { recordedTexts } from '../../policy/recorded-context.ts';
 import type { NewAuditEvent } from '../../schema/audit-event.ts';
 import { isPlatformError, toPlatformError } from '../../schema/errors.ts';
 import { countRefusal } from '../../store/ledger.ts';
@@ -57,7 +58,7 @@ const eventOf = (
     durationMs: gateway.now() - startedAt,
     basis: recorded.basis,
     facts: {
-      ...(facts ? { paths: facts.paths, hosts: facts.hosts, bytes: facts.bytes } : {}),
+      ...(facts ? { paths: recordedTexts(facts.paths), hosts: recordedTexts(facts.hosts), bytes: facts.bytes } : {}),
       ...recorded.facts,
       ...(isolation === undefined ? {} : { isolation }),
       ...maskFacts(masked),

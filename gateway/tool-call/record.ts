@@ -1,3 +1,4 @@
+import { recordedTexts } from '../../policy/recorded-context.ts';
 import type { NewAuditEvent } from '../../schema/audit-event.ts';
 import { isPlatformError, PlatformError, toPlatformError } from '../../schema/errors.ts';
 import { countRefusal } from '../../store/ledger.ts';
@@ -42,12 +43,12 @@ export const outcomeOf = (reply: Reply): NewAuditEvent['outcome'] => {
 
 /** Facts in the order of their names. Where there is no more to say, nothing more is made. */
 const factsOfArguments = ({ facts, credential, hooked }: ToolCall): NewAuditEvent['facts'] => {
-  if (credential === undefined && hooked === undefined) return facts ? { bytes: facts.bytes, hosts: facts.hosts } : {};
+  if (credential === undefined && hooked === undefined) return facts ? { bytes: facts.bytes, hosts: recordedTexts(facts.hosts) } : {};
   return {
     ...(facts ? { bytes: facts.bytes } : {}),
     ...(credential === undefined ? {} : { credential }),
     ...(hooked === undefined ? {} : { hooks: hooked }),
-    ...(facts ? { hosts: facts.hosts } : {}),
+    ...(facts ? { hosts: recordedTexts(facts.hosts) } : {}),
   };
 };
 
@@ -81,7 +82,7 @@ export const auditEventOf = (call: ToolCall, rest: Pick<NewAuditEvent, 'kind' | 
       ...factsOfArguments(call),
       ...(call.connection ? { isolation: call.connection.isolation } : {}),
       ...(call.masked ? maskFacts(call.masked) : {}),
-      ...(facts ? { paths: facts.paths } : {}),
+      ...(facts ? { paths: recordedTexts(facts.paths) } : {}),
       ...(call.isReplay ? { replay: true } : {}),
       ...recorded.facts,
     },

@@ -19,7 +19,13 @@ export const ProjectSpecSchema = z.strictObject({
   environment: z.enum(['development', 'staging', 'production']).default('development'),
   frozen: z.boolean().default(false),
   rates: z.array(ProjectRateSchema).max(mostRates).optional(),
-  /** Changes that take more than one person: publishing policies, and accepting what a server offers. */
-  approvals: z.strictObject({ publication: ChangeApprovalSchema.optional(), definitions: ChangeApprovalSchema.optional() }).optional(),
+  /** Changes that take more than one person: publishing policies, accepting what a server offers, and releasing what was read. */
+  approvals: z
+    .strictObject({
+      publication: ChangeApprovalSchema.optional(),
+      definitions: ChangeApprovalSchema.optional(),
+      release: ChangeApprovalSchema.optional(),
+    })
+    .optional(),
 });
 export type ProjectSpec = z.infer<typeof ProjectSpecSchema>;

@@ -131,8 +131,12 @@ describe('a grant', () => {
     await declare('first');
     const token = await tokenFor('ada', 'first');
     expect((await connect('ada', consentUrl('first'))).html).toContain('first is connected');
-    await called('first', token);
+    const answer = await called('first', token);
     expect(callsAt().at(-1)?.claims).toMatchObject({ sub: 'ada', aud: server.url, iss: issuer.issuer });
+    // the client has neither that token nor any piece of it
+    const [, granted = ''] = String(callsAt().at(-1)?.headers.authorization).split(' ');
+    for (const piece of granted.split('.')) expect(`${answer}${token}`).not.toContain(piece);
+    expect(people.logLines.join('')).not.toContain(granted.split('.')[2]);
     const bob = await tokenFor('bob', 'first');
     const { text } = await callTool('first', bob);
     expect(text).toContain('grant_needed');

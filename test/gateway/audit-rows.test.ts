@@ -84,6 +84,22 @@ test('equal arguments have one digest, whatever the order of their keys, and oth
   expect(await digestOf('3'.repeat(32), { value: 'y', path: '/a' })).not.toBe(first);
 });
 
+test('a call with megabytes of arguments leaves a small row, which says that it does not have all', async () => {
+  const operationId = 'op-large-row';
+  const paths = Array.from({ length: 20_000 }, (_, index) => `/folder/${index}-${'x'.repeat(60)}`);
+  const { text } = await call(
+    'act',
+    { paths, file: `/${'y'.repeat(1_000_000)}`, url: `https://host.example.com/${'z'.repeat(500_000)}` },
+    { headers: { 'idempotency-key': operationId } },
+  );
+  expect(text).toContain('of act');
+  await gateway.auditRow((row) => row.operationId === operationId && row.kind === 'outcome');
+  const rows = (await gateway.audit({ limit: 1000 })).filter((row) => row.operationId === operationId);
+  expect(rows.map(({ kind }) => kind).sort()).toEqual(['intent', 'outcome']);
+  for (const row of rows) expect(Buffer.byteLength(JSON.stringify(row))).toBeLessThan(32 * 1024);
+  expect(rows.find(({ kind }) => kind === 'intent')?.facts).toMatchObject({ isShortened: true, bytes: expect.any(Number) });
+});
+
 test('policies that change have another version in the rows that follow', async () => {
   const versionOf = async (trace: string) => {
     await call('look', { path: '/v' }, { headers: { traceparent: `00-${trace}-00000000000000ab-01` } });

@@ -186,3 +186,25 @@ test('a privileged actor nested in a token opens nothing: the outermost one is a
   await gateway.auditRow(({ agent, kind, toolset }) => kind === 'refusal' && agent === reader.id && toolset !== 'echo');
   expect((await gateway.audit()).filter(({ agent, kind }) => kind === 'refusal' && agent === keeper.id)).toEqual([]);
 });
+
+test('a chain of actors that is longer than any of ours, or no chain at all, is no token: it is refused, and counted on record', async () => {
+  const { id } = await gateway.addAgent();
+  const chainOf = (length: number): object => (length === 1 ? { sub: id } : { sub: id, act: chainOf(length - 1) });
+  const calls = server.countOf('look');
+  expect((await look(await gateway.mint(id, endpoint(), { act: chainOf(3) }))).status).toBe(200);
+  const spoiled = [
+    chainOf(4),
+    chainOf(11),
+    { sub: id, act: 'somebody' },
+    { sub: id, act: {} },
+    { sub: id, act: null },
+    { act: { sub: id } },
+    'x',
+  ];
+  for (const act of spoiled) expect((await look(await gateway.mint(id, endpoint(), { act }))).status, JSON.stringify(act)).toBe(401);
+  expect(server.countOf('look')).toBe(calls + 1);
+  await gateway.restart();
+  const rows = (await gateway.audit({ action: 'authenticate' })).filter(({ errorCode }) => errorCode === 'token_refused');
+  const counted = rows.reduce((sum, { facts }) => sum + Number(facts.count), 0);
+  expect(counted).toBeGreaterThanOrEqual(spoiled.length);
+});

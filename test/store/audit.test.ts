@@ -40,6 +40,15 @@ test('filters by what is asked, within one project', async () => {
   expect(await toolsOf({ run: 'run_f', since: new Date(Date.now() + 60_000).toISOString() })).toEqual([]);
 });
 
+test('finds what an agent did in one of its steps, the model call and the tools that it asked for, and no other step', async () => {
+  const agent = 'default/default/survey/run_s/read/reader/0';
+  const steps = ['step-1/model', 'step-1/call-0', 'step-2/model', 'step-12/model', 'attempt-2/step-2/call-1'];
+  await append(steps.map((step) => event({ run: 'run_s', agent, tool: step, operationId: `${agent}/${step}` })));
+  expect(await toolsOf({ run: 'run_s', step: 1 })).toEqual(['step-1/model', 'step-1/call-0']);
+  expect(await toolsOf({ run: 'run_s', step: 2 })).toEqual(['step-2/model', 'attempt-2/step-2/call-1']);
+  expect(await toolsOf({ run: 'run_other', step: 1 })).toEqual([]);
+});
+
 test('lets no row be changed or taken away', async () => {
   await append([event({ tool: 'fixed' })]);
   for (const statement of ["update audit_events set tool = 'x'", 'delete from audit_events', 'truncate audit_events'])

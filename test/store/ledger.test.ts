@@ -1,6 +1,8 @@
 import { sql } from 'drizzle-orm';
+import { drizzle } from 'drizzle-orm/node-postgres';
 import { expect, test } from 'vitest';
 import { endAgent, getAgent } from '../../store/agents.ts';
+import type { Database } from '../../store/database.ts';
 import { countRefusal, reserve, settle, settleAbandoned } from '../../store/ledger.ts';
 import { moveRun } from '../../store/runs.ts';
 import { insertRunningAgent, insertRunningRun, plentiful, useTestDatabase } from '../support/store-database.ts';
@@ -139,4 +141,59 @@ test('what a tool call costs is settled as it is reserved; a model call of an ag
   expect(await settleAbandoned(database(), soon)).toBe(1);
   expect(await open()).toEqual([]);
   expect(await usage(agentId)).toMatchObject({ tokens: 500 });
+});
+
+/** A database whose statements take effect and whose answers are lost, so many times from when it is told on. */
+const losing = (real: Database) => {
+  const state = { left: 0 };
+  const lose = (target: object): never =>
+    new Proxy(target, {
+      get: (inner, name) => {
+        const found = Reflect.get(inner, name);
+        if (typeof found !== 'function') return found;
+        return (...given: unknown[]) => {
+          const answer = found.apply(inner, given);
+          // statements of a transaction go over a connection of its own; its commit is the one whose answer is lost
+          if (name === 'connect') return Promise.resolve(answer).then((client: object) => lose(client));
+          if (name !== 'query') return answer;
+          const text = String((given[0] as { text?: string })?.text ?? given[0]);
+          const counts = inner === real.$client || /^commit/i.test(text);
+          return Promise.resolve(answer).then((value) => {
+            if (!counts || state.left === 0) return value;
+            state.left -= 1;
+            throw Object.assign(new Error('Connection terminated unexpectedly'), { code: 'ECONNRESET' });
+          });
+        };
+      },
+    }) as never;
+  const $client = lose(real.$client);
+  const database = Object.assign(drizzle({ client: $client }), { $client }) as unknown as Database;
+  return { database, lose: (count: number) => Object.assign(state, { left: count }) };
+};
+
+test('a reservation and a settlement that took effect while the gateway heard of a failure are there once, whoever tries again', async () => {
+  const { agentId } = await newAgent();
+  const lossy = losing(database());
+  const request = { agentId, operationId: 'op_1', kind: 'model' as const, tokens: 5000, callDigest: 'same' };
+  lossy.lose(1);
+  await expect(reserve(lossy.database, request)).rejects.toMatchObject({ code: 'store_unavailable' });
+  expect(await usage(agentId)).toMatchObject({ steps: 1, tokens: 5000 });
+  expect(await reserve(lossy.database, request)).toEqual({ ok: true });
+  expect(await usage(agentId)).toMatchObject({ steps: 1, tokens: 5000 });
+
+  const spent = { inputTokens: 30, outputTokens: 12, costMicroUsd: 7 };
+  const settleOnce = () => settle(lossy.database, { agentId, operationId: 'op_1' }, spent);
+  lossy.lose(1);
+  await expect(settleOnce()).rejects.toMatchObject({ code: 'store_unavailable' });
+  await settleOnce();
+  expect(await usage(agentId)).toEqual({ steps: 1, calls: 0, tokens: 42, inputTokens: 30, outputTokens: 12, costMicroUsd: 7 });
+
+  // the same for a tool, whose call is settled as it is reserved
+  const call = { ...request, operationId: 'op_2', kind: 'tool' as const, tokens: 0 };
+  lossy.lose(1);
+  await expect(reserve(lossy.database, call)).rejects.toMatchObject({ code: 'store_unavailable' });
+  expect(await reserve(lossy.database, call)).toEqual({ ok: true });
+  expect(await usage(agentId)).toMatchObject({ calls: 1, tokens: 42 });
+  const open = await database().$client.query('select 1 from reservations where agent_id = $1 and settled_at is null', [agentId]);
+  expect(open.rows).toEqual([]);
 });

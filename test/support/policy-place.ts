@@ -80,6 +80,7 @@ export const startPolicyPlace = async ({
 
   return {
     gateway,
+    server,
     database: gateway.database,
     /** One call of a tool by HTTP. */
     call: async (token: string, name: string, argumentsOfCall: object = {}) => {

@@ -98,7 +98,7 @@ test.runIf(process.platform === 'linux')(
     for (let warm = 0; warm < 3; warm += 1) await call(1);
     const before = memory('VmRSS');
     writeFileSync(`/proc/${child.pid}/clear_refs`, '5'); // the highest mark starts anew
-    const answer = JSON.parse(await call(200)) as { result: { isError: boolean; content: { text: string }[] } };
+    const answer = JSON.parse(await call(1024)) as { result: { isError: boolean; content: { text: string }[] } };
     expect(answer.result.isError).toBe(true);
     expect(answer.result.content[0]?.text).toContain(`limit of ${limit} bytes`);
     expect(sent.isAborted).toBe(true);

@@ -1,0 +1,131 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { findSlowPatterns, isSlowPattern } from '../../gateway/pins/find-slow-patterns.ts';
+import { acceptDefinitions } from '../../store/accept-definitions.ts';
+import { listDefinitions } from '../../store/definitions.ts';
+import { pollUntil } from '../support/poll-until.ts';
+import { type RawMcpServer, startRawMcpServer } from '../support/raw-mcp-server.ts';
+import { adminToken, type RunningGateway, startRunningGateway } from '../support/running-gateway.ts';
+
+describe('a pattern', () => {
+  test.each([
+    '^(a+)+$',
+    '^(a*)*$',
+    '(x+x+)+y',
+    '^([a-z]+\\s?)*$',
+    '^(\\w+|\\d+)*$',
+    '^(?:a|a)*$',
+    '^(?:.|\\s)*$',
+    '^((ab)*)*$',
+    '^(?:(?:[a-z]+)?[a-z]*)+!$',
+    '(.*,)*x',
+    '^(a+){2,}$',
+    '^(a{1,40}){1,40}$',
+    '^(?<name>[^x]+)+$',
+  ])('%s can take for ever', (pattern) => {
+    expect(isSlowPattern(pattern)).toBe(true);
+  });
+
+  test.each([
+    '^[a-z0-9]+(-[a-z0-9]+)*$',
+    '^[^@\\s]+@[^@\\s]+\\.[a-z]{2,}$',
+    '^\\d{4}-\\d{2}-\\d{2}$',
+    '^(?:[a-z]+/)*[a-z]+$',
+    '^(\\w+\\.)+com$',
+    '^(foo|bar)*$',
+    '^(\\.|\\w)+$',
+    '^(?:\\(\\)|\\[\\])+$',
+    '^/?(?:[^/]+/)*[^/]*$',
+    '^[A-Za-z0-9_.-]{1,64}$',
+    '^(https?)://[^\\s]+$',
+    '^#(?:[0-9a-f]{3}){1,2}$',
+    '',
+  ])('%s is let be', (pattern) => {
+    expect(isSlowPattern(pattern)).toBe(false);
+  });
+
+  test('of any form is judged at once', () => {
+    for (const pattern of ['('.repeat(1_000), '[', '(?', '\\', '{,}', '('.repeat(900) + 'a+'.repeat(100) + ')+'.repeat(400)]) {
+      const began = performance.now();
+      isSlowPattern(pattern);
+      expect(performance.now() - began, pattern.slice(0, 20)).toBeLessThan(1_000);
+    }
+  });
+
+  test('is found wherever in a schema it stands', () => {
+    const deep = { properties: { a: { items: { anyOf: [{ pattern: '^(a+)+$' }, { patternProperties: { '^(b+)+$': {} } }] } } } };
+    expect(findSlowPatterns({ inputSchema: deep })).toHaveLength(2);
+    expect(findSlowPatterns({ inputSchema: { type: 'object' }, outputSchema: { propertyNames: { pattern: '^(a*)*$' } } })).toHaveLength(1);
+    expect(findSlowPatterns({ inputSchema: { pattern: 'a'.repeat(3_000) } })).toEqual([expect.stringContaining('too long to be judged')]);
+    expect(findSlowPatterns({ name: 'x', description: 'the pattern ^(a+)+$' })).toEqual([]);
+  });
+});
+
+describe('a tool with such a pattern', () => {
+  const evil = { type: 'object', properties: { text: { type: 'string', pattern: '^(a+)+$' } } };
+  const text = `${'a'.repeat(40)}!`;
+  const key = { org: 'default', project: 'default', server: 'evil' };
+  let gateway: RunningGateway;
+  let server: RawMcpServer;
+  let calls = 0;
+  beforeAll(async () => {
+    server = await startRawMcpServer({
+      'tools/list': () => ({
+        result: {
+          tools: [
+            { name: 'slow', inputSchema: evil, annotations: { readOnlyHint: true } },
+            { name: 'quick', inputSchema: { type: 'object' }, annotations: { readOnlyHint: true } },
+          ],
+        },
+      }),
+      'tools/call': () => {
+        calls += 1;
+        return { result: { content: [{ type: 'text', text: 'done' }] } };
+      },
+    });
+    gateway = await startRunningGateway();
+    await gateway.apply(
+      { kind: 'McpServer', metadata: { name: 'evil' }, spec: { url: server.url } },
+      { kind: 'Toolset', metadata: { name: 'evil' }, spec: { servers: [{ name: 'evil' }], naming: 'plain' } },
+    );
+    await gateway.ready('evil');
+  });
+  afterAll(async () => {
+    await gateway.close();
+    await server.close();
+  });
+  const call = async (name: string, given: object) => {
+    const began = performance.now();
+    const response = await fetch(`${gateway.publicUrl}/mcp/evil`, {
+      method: 'POST',
+      headers: {
+        authorization: `Bearer ${adminToken}`,
+        'content-type': 'application/json',
+        accept: 'application/json, text/event-stream',
+      },
+      body: JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name, arguments: given } }),
+    });
+    return { body: await response.text(), tookMs: performance.now() - began };
+  };
+
+  test('is not accepted by itself: it is hidden, and its issue says why', async () => {
+    expect((await call('slow', { text })).body).toContain('-32602');
+    expect(calls).toBe(0);
+    expect((await call('quick', {})).body).toContain('done');
+    const slow = (await listDefinitions(gateway.database, key)).find(({ name }) => name === 'slow');
+    expect(slow).toMatchObject({ approvedHash: '', issues: ['the pattern "^(a+)+$" can take for ever'] });
+  });
+
+  test('that a person accepted all the same holds nobody up: its calls and those of others are answered at once', async () => {
+    const slowest = (await listDefinitions(gateway.database, key)).filter((row) => row.name === 'slow');
+    const definitions = slowest.map(({ kind, name, currentHash }) => ({ kind, name, currentHash }));
+    await acceptDefinitions(gateway.database, key, { definitions, acceptIssues: true }, 'admin');
+    await pollUntil(async () => (await call('slow', { text: 'x' })).body.includes('done') || undefined, 'the tool to be in force');
+    const [slow, other] = await Promise.all([call('slow', { text }), call('quick', {})]);
+    expect([slow.body, other.body]).toEqual([expect.stringContaining('done'), expect.stringContaining('done')]);
+    // JavaScript would take hours for this text
+    expect(Math.max(slow.tookMs, other.tookMs)).toBeLessThan(1_000);
+    const quick: number[] = [];
+    for (let count = 0; count < 5; count += 1) quick.push((await call('slow', { text })).tookMs);
+    expect(Math.min(...quick)).toBeLessThan(100);
+  });
+});
