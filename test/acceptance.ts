@@ -1255,6 +1255,25 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/control/signing-keys.test.ts › while calls run › the key rotates and no call fails; the old one verifies for its window, and then is refused',
   },
   {
+    id: 'SEC-12',
+    clause: 'c',
+    text: 'The keys that the gateway seals its rows and its clients’ sessions with rotate twice under load over two processes: no call fails, and every outcome and session is found afterwards.',
+    threshold: '0 failed calls',
+    test: 'test/gateway/key-rotation.test.ts › keys of the gateway and of approvals rotate under load over two processes: no call fails, and each outcome is found afterwards',
+  },
+  {
+    id: 'SEC-12',
+    clause: 'd',
+    text: 'Rows are sealed anew in the background: a process killed in the middle leaves every row readable, and whoever comes next ends it.',
+    test: 'test/store/seal-keys.test.ts › killed at any moment, every row opens, and whoever comes next ends it',
+  },
+  {
+    id: 'SEC-12',
+    clause: 'e',
+    text: 'A key is not retired while it seals, while a row stands on it, or while a client may hold a text of it; a retired one opens nothing.',
+    test: 'test/store/seal-keys.test.ts › a key that a row stands on, that seals, or that a client may hold a text of, is not retired; a retired one is gone for good',
+  },
+  {
     id: 'SEC-13',
     clause: 'a',
     text: 'A guard that meets an error is a deny, where Cedar alone would allow.',
