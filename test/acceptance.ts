@@ -1585,6 +1585,24 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/store/audit-verify.test.ts › checkpoints are made again only with the key: a forged, a changed and a lost one are named',
   },
   {
+    id: 'SEC-38',
+    clause: 'e',
+    text: 'An export verifies without the database or the platform: a changed row and an edited pseudonym are named, digest made anew or not.',
+    test: 'test/store/audit-verify-export.test.ts › a changed row and an edited pseudonym are named, digest made anew or not',
+  },
+  {
+    id: 'SEC-38',
+    clause: 'f',
+    text: 'Of an export, rows and commits that are gone, moved or put in are named, and an end that is cut off.',
+    test: 'test/store/audit-verify-export.test.ts › an end that is cut off is named: by the checkpoint before it, else by the end that is not there',
+  },
+  {
+    id: 'SEC-38',
+    clause: 'g',
+    text: 'An export made anew with a forger’s own key is refused by the key that is trusted.',
+    test: 'test/store/audit-verify-export.test.ts › a chain that was made anew with a key of the forger’s own is refused by the key that is trusted',
+  },
+  {
     id: 'SEC-39',
     clause: 'a',
     text: 'An answer that would make a thousand agents starts none of them when they are more than the run may have.',

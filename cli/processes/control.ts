@@ -88,6 +88,7 @@ export const startControlProcess = async (config: ProcessConfigs['control'], log
     database,
     audit,
     unknownCallers,
+    auditPublicKey: signer.publicKey,
     verifyAudit: () => verifyAudit({ database, verifier: signer, sink }),
     contentStore,
     approvalKeys: approvals.keys('approvals'),
