@@ -7,6 +7,7 @@ import type { DecisionFactsWriter } from '../store/decision-facts.ts';
 import type { Declared } from '../store/declared.ts';
 import type { OperationStore } from '../store/operations.ts';
 import type { SecretSources } from '../store/secrets/references.ts';
+import type { ContentKeys } from '../store/secrets/seal.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { Credentials } from './credentials/credentials.ts';
 import type { HttpAnswer } from './front/http-exchange.ts';
@@ -33,6 +34,8 @@ export type GatewayContext = {
   digestArguments: (value: unknown) => string;
   /** What decisions were made on, written once for all rows of the audit that refer to it. */
   decisionFacts: Pick<DecisionFactsWriter, 'note'>;
+  /** Keys for one purpose: what the gateway seals, in rows and for clients. They rotate by themselves. */
+  keysFor: (purpose: string) => ContentKeys;
   operations: OperationStore;
   approvals: ApprovalAsks;
   /** How often what may be called. */

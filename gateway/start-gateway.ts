@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { createPolicyEngine } from '../policy/engine.ts';
+import type { SealedName } from '../schema/seal-key.ts';
 import { createArgumentDigest } from '../store/argument-digest.ts';
 import { createApprovalAsks } from '../store/ask-approval.ts';
 import { createAuditLog } from '../store/audit-log.ts';
@@ -7,10 +8,12 @@ import { createRefusalCounter } from '../store/audit-refusals.ts';
 import { createAuditWriter } from '../store/audit-writer.ts';
 import { closeDatabase, openDatabase } from '../store/database.ts';
 import { createDecisionFactsWriter } from '../store/decision-facts.ts';
+import { keepSealed } from '../store/keep-sealed.ts';
 import { createOperationStore } from '../store/operations.ts';
 import { createRateWindows } from '../store/rate-windows.ts';
+import { openSealRing } from '../store/seal-ring.ts';
 import { createPolicyVerifier } from '../store/secrets/policy-signature.ts';
-import { approvalKeysOf, credentialKeyOf, deriveContentKeys } from '../store/secrets/seal.ts';
+import { approvalKeyOf, credentialKeyOf } from '../store/secrets/seal.ts';
 import { type KeychainLookup, openSecretStores } from '../store/secrets/secret-stores.ts';
 import { watchRefusedKeys } from '../store/watch-refused-keys.ts';
 import { createLogger } from '../telemetry/logger.ts';
@@ -72,7 +75,13 @@ export const startGateway = async (
   const releaseLock = await keepInstanceLock(database, instance);
   const refusedKeys = await watchRefusedKeys({ database, logger });
 
-  const log = createAuditLog({ database, process: 'gateway', key: config.auditKey });
+  const ringOf = (name: SealedName, master: string) => openSealRing({ database, name, master, logger, ...config.sealing });
+  const own = await ringOf('gateway', config.resultKey);
+  const shared = await ringOf('approvals', approvalKeyOf(config.resultKey));
+  const people = await ringOf('people', config.auditKey);
+  const rings = [own, shared, people];
+  const rewraps = [own, shared].map((ring) => keepSealed({ database, ring, logger, ...config.sealing }));
+  const log = createAuditLog({ database, process: 'gateway', key: config.auditKey, peopleKeys: people.keys('audit-people') });
   const audit = createAuditWriter({ database, log, logger });
   const observe = observeCalls({ metrics, tracing, now });
 
@@ -86,10 +95,11 @@ export const startGateway = async (
     unknownCallers: createRefusalCounter({ write: (events) => events.forEach(audit.write), newDecisionId }),
     digestArguments: createArgumentDigest(config.auditKey),
     decisionFacts,
-    operations: createOperationStore(database, log, deriveContentKeys(config.resultKey, 'operations'), instance),
+    keysFor: own.keys,
+    operations: createOperationStore(database, log, own.keys('operations'), instance),
     halts: brake.halts,
     rates,
-    approvals: createApprovalAsks(database, log, approvalKeysOf(config.resultKey)),
+    approvals: createApprovalAsks(database, log, shared.keys('approvals')),
     labels: createLabelBook({ database, declared: view.declared, now }),
     policy,
     secrets,
@@ -154,6 +164,7 @@ export const startGateway = async (
       await Promise.all([context.audit.close(), decisionFacts.drained()]);
       await log.close().catch(() => undefined);
       await stores.close();
+      await Promise.all([...rewraps, ...rings].map((each) => each.close()));
       releaseLock();
       await closeDatabase(database);
     },

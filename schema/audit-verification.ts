@@ -22,6 +22,8 @@ export const AuditBreachKindSchema = z.enum([
   'checkpoint-forged',
   /** A checkpoint is in one of its two places only, or in neither. */
   'checkpoint-missing',
+  /** An export is not whole: it was cut off, or lines of it are no lines of an export. */
+  'export-damaged',
 ]);
 
 export const AuditBreachSchema = z.object({

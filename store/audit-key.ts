@@ -10,7 +10,9 @@ export const makeAuditKey = (): AuditKeyJwk => {
 };
 
 /** Checks what was signed; all that is needed for it is public. */
-export type AuditVerifier = { keyId: string; verifies(statement: string, signature: string): boolean };
+/** The public half of the key, as JWK (RFC 8037). */
+export type AuditPublicKey = Omit<AuditKeyJwk, 'd'>;
+export type AuditVerifier = { keyId: string; publicKey: AuditPublicKey; verifies(statement: string, signature: string): boolean };
 export type AuditSigner = AuditVerifier & { sign(statement: string): string };
 
 /** The thumbprint of RFC 7638, short. */
@@ -19,8 +21,18 @@ const keyIdOf = (x: string): string =>
 
 const verifierOf = (key: KeyObject, x: string): AuditVerifier => ({
   keyId: keyIdOf(x),
+  publicKey: { kty: 'OKP', crv: 'Ed25519', x },
   verifies: (statement, signature) => verify(null, Buffer.from(statement), key, Buffer.from(signature, 'base64url')),
 });
+
+/** @throws {PlatformError} `input_invalid` for what is no such key */
+export const createAuditVerifier = ({ kty, crv, x }: AuditPublicKey): AuditVerifier => {
+  try {
+    return verifierOf(createPublicKey({ key: { kty, crv, x }, format: 'jwk' }), x);
+  } catch (cause) {
+    throw new PlatformError('input_invalid', 'The public key of the checkpoints is no Ed25519 key in JWK form.', { cause });
+  }
+};
 
 /** @throws {PlatformError} `secret_unavailable` for what is no such key */
 export const createAuditSigner = (jwk: AuditKeyJwk): AuditSigner => {

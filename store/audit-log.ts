@@ -6,7 +6,7 @@ import { createEpoch } from './audit-epoch.ts';
 import { createAuditPeople } from './audit-people.ts';
 import type { AuditEntry } from './audit-rows.ts';
 import { type Database, type Executor, guarded } from './database.ts';
-import { deriveContentKeys } from './secrets/seal.ts';
+import { type ContentKeys, deriveContentKeys } from './secrets/seal.ts';
 
 /** Chains for transactions that run at the same time; more of them wait for each other. */
 const transactionChains = 8;
@@ -38,10 +38,21 @@ const holdChain = async (transaction: Executor, writer: string): Promise<ChainNa
  * The audit as one process writes it: a writer with a name of its own, its chains, and the pseudonyms of people.
  * @param options.process - what kind of process this is, e.g. `gateway`
  * @param options.key - 32 bytes in base64, the same for all processes of an installation: seals who stands behind pseudonyms
+ * @param options.peopleKeys - in its place, where keys rotate (`openSealRing`)
  */
-export const createAuditLog = ({ database, process, key }: { database: Database; process: string; key: string }) => {
+export const createAuditLog = ({
+  database,
+  process,
+  key,
+  peopleKeys = deriveContentKeys(key, 'audit-people'),
+}: {
+  database: Database;
+  process: string;
+  key: string;
+  peopleKeys?: ContentKeys;
+}) => {
   const writer = `${process}-${randomBytes(6).toString('hex')}`;
-  const people = createAuditPeople({ database, keys: deriveContentKeys(key, 'audit-people') });
+  const people = createAuditPeople({ database, keys: peopleKeys });
   let lastEpoch = transactionChains;
 
   /** Finds the pseudonyms of people; asks the database only for those who were not seen lately, and is a promise only then. */

@@ -9,6 +9,7 @@ const believedMs = 60_000;
 const mostKnown = 20_000;
 
 export const pseudonymPrefix = 'psn_';
+export const pseudonymContext = (org: string, pseudonym: string): string => `${org}/audit-person/${pseudonym}`;
 type Person = { org: string; id: string };
 type Sealed = { id: string; key: string };
 
@@ -19,7 +20,6 @@ type Sealed = { id: string; key: string };
 export const createAuditPeople = ({ database, keys, now = Date.now }: { database: Database; keys: ContentKeys; now?: () => number }) => {
   const known = new Map<string, { pseudonym: string; until: number }>();
   const digestOf = ({ org, id }: Person): string => keyedDigest(keys, Buffer.from(`${org}/${id}`));
-  const contextOf = (org: string, pseudonym: string): string => `${org}/audit-person/${pseudonym}`;
 
   const findPseudonym = async (person: Person): Promise<string | undefined> => {
     const [row] = await database
@@ -33,7 +33,7 @@ export const createAuditPeople = ({ database, keys, now = Date.now }: { database
     const { org, id } = person;
     const key = randomBytes(32).toString('base64');
     const pseudonym = pseudonymPrefix + createHmac('sha256', key).update(`${org}/${id}`).digest('base64url').slice(0, 22);
-    const sealed = seal(keys, Buffer.from(JSON.stringify({ id, key } satisfies Sealed)), contextOf(org, pseudonym));
+    const sealed = seal(keys, Buffer.from(JSON.stringify({ id, key } satisfies Sealed)), pseudonymContext(org, pseudonym));
     await database
       .insert(auditPeople)
       .values({ org, digest: digestOf(person), pseudonym, sealed })
@@ -69,7 +69,7 @@ export const createAuditPeople = ({ database, keys, now = Date.now }: { database
           .where(and(eq(auditPeople.org, org), inArray(auditPeople.pseudonym, [...pseudonyms])));
         return new Map(
           rows.map(({ pseudonym, sealed }) => {
-            const { id } = JSON.parse(unseal(keys, sealed, contextOf(org, pseudonym)).toString()) as Sealed;
+            const { id } = JSON.parse(unseal(keys, sealed, pseudonymContext(org, pseudonym)).toString()) as Sealed;
             return [pseudonym, id];
           }),
         );

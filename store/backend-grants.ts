@@ -17,8 +17,10 @@ export type ListedGrant = Omit<Row, 'sealed'>;
 export type BackendGrant = ListedGrant & { tokens: GrantTokens };
 export type NewGrant = GrantKey & Pick<Row, 'serverUid' | 'url' | 'issuer' | 'resource' | 'scopes' | 'expiresAt'> & { tokens: GrantTokens };
 
-const contextOf = ({ org, project, server, personId, issuer }: GrantKey & { issuer: string }): string =>
+export const grantContext = ({ org, project, server, personId, issuer }: GrantKey & { issuer: string }): string =>
   JSON.stringify(['grant', org, project, server, personId, issuer]);
+export const clientContext = ({ org, project, server }: ServerOfGrant, issuer: string): string =>
+  JSON.stringify(['client', org, project, server, issuer]);
 const ofServer = ({ org, project, server }: ServerOfGrant) =>
   and(eq(backendGrants.org, org), eq(backendGrants.project, project), eq(backendGrants.server, server));
 const at = (key: GrantKey) => and(ofServer(key), eq(backendGrants.personId, key.personId));
@@ -26,10 +28,10 @@ const at = (key: GrantKey) => and(ofServer(key), eq(backendGrants.personId, key.
 /** Grants of people at MCP servers; tokens are sealed with a key that this table does not hold. */
 export const createGrantStore = (database: Database, keys: ContentKeys) => {
   const sealTokens = (grant: GrantKey & { issuer: string }, tokens: GrantTokens): Buffer =>
-    seal(keys, Buffer.from(JSON.stringify(tokens)), contextOf(grant));
+    seal(keys, Buffer.from(JSON.stringify(tokens)), grantContext(grant));
   const opened = ({ sealed, ...grant }: Row): BackendGrant => ({
     ...grant,
-    tokens: TokensSchema.parse(JSON.parse(unseal(keys, sealed, contextOf(grant)).toString('utf8'))),
+    tokens: TokensSchema.parse(JSON.parse(unseal(keys, sealed, grantContext(grant)).toString('utf8'))),
   });
 
   const find = async (executor: Executor, key: GrantKey, isToChange: boolean): Promise<BackendGrant | undefined> => {
@@ -129,11 +131,11 @@ export const createGrantStore = (database: Database, keys: ContentKeys) => {
             ),
           );
         if (!row) return undefined;
-        return JSON.parse(unseal(keys, row.sealed, JSON.stringify(['client', org, project, name, issuer])).toString('utf8'));
+        return JSON.parse(unseal(keys, row.sealed, clientContext(server, issuer)).toString('utf8'));
       }),
     putClient: ({ org, project, server }: ServerOfGrant, issuer: string, client: object): Promise<void> =>
       guarded(async () => {
-        const sealed = seal(keys, Buffer.from(JSON.stringify(client)), JSON.stringify(['client', org, project, server, issuer]));
+        const sealed = seal(keys, Buffer.from(JSON.stringify(client)), clientContext({ org, project, server }, issuer));
         await database
           .insert(backendClients)
           .values({ org, project, server, issuer, sealed })

@@ -13,7 +13,7 @@ export type IdentityAssertion = ProviderKey & { personId: string; issuer: string
 
 type Row = typeof identityAssertions.$inferSelect;
 type Named = ProviderKey & { personId: string; issuer: string };
-const contextOf = ({ org, project, provider, personId, issuer }: Named): string =>
+export const assertionContext = ({ org, project, provider, personId, issuer }: Named): string =>
   JSON.stringify(['identity', org, project, provider, personId, issuer]);
 const ofProvider = ({ org, project, provider }: ProviderKey) =>
   and(eq(identityAssertions.org, org), eq(identityAssertions.project, project), eq(identityAssertions.provider, provider));
@@ -22,13 +22,13 @@ const ofProvider = ({ org, project, provider }: ProviderKey) =>
 export const createAssertionStore = (database: Database, keys: ContentKeys) => {
   const opened = (row: Row): IdentityAssertion => ({
     ...row,
-    tokens: TokensSchema.parse(JSON.parse(unseal(keys, row.sealed, contextOf(row)).toString('utf8'))),
+    tokens: TokensSchema.parse(JSON.parse(unseal(keys, row.sealed, assertionContext(row)).toString('utf8'))),
   });
   return {
     put: ({ tokens, ...assertion }: IdentityAssertion): Promise<void> =>
       guarded(async () => {
         const { org, project, provider, personId, issuer, expiresAt } = assertion;
-        const sealed = seal(keys, Buffer.from(JSON.stringify(tokens)), contextOf(assertion));
+        const sealed = seal(keys, Buffer.from(JSON.stringify(tokens)), assertionContext(assertion));
         const values = { org, project, provider, personId, issuer, expiresAt, sealed, createdAt: sql`now()` };
         await database
           .insert(identityAssertions)

@@ -3,7 +3,7 @@ import { mcpAnswers } from '../schema/tables/tables.ts';
 import { type Database, guarded } from './database.ts';
 import { type ContentKeys, seal, unseal } from './secrets/seal.ts';
 
-const contextOf = (id: string): string => `mcp-answer/${id}`;
+export const answerContext = (id: string): string => `mcp-answer/${id}`;
 
 /** Answers of clients to questions that another replica asked: left by the one that received them, taken once by the one that asked. */
 export const createMcpAnswerStore = (database: Database, keys: ContentKeys) => ({
@@ -12,7 +12,7 @@ export const createMcpAnswerStore = (database: Database, keys: ContentKeys) => (
     guarded(async () => {
       await database
         .insert(mcpAnswers)
-        .values({ id, answer: seal(keys, Buffer.from(answer), contextOf(id)) })
+        .values({ id, answer: seal(keys, Buffer.from(answer), answerContext(id)) })
         .onConflictDoNothing();
     }),
 
@@ -20,7 +20,7 @@ export const createMcpAnswerStore = (database: Database, keys: ContentKeys) => (
   take: (ids: string[]): Promise<Map<string, string>> =>
     guarded(async () => {
       const rows = await database.delete(mcpAnswers).where(inArray(mcpAnswers.id, ids)).returning();
-      return new Map(rows.map(({ id, answer }) => [id, unseal(keys, answer, contextOf(id)).toString()]));
+      return new Map(rows.map(({ id, answer }) => [id, unseal(keys, answer, answerContext(id)).toString()]));
     }),
 
   /** Deletes answers that nobody took. */

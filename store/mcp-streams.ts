@@ -14,13 +14,13 @@ export type McpStreamWrites = {
   ended: string[];
 };
 
-const contextOf = (stream: string, sequence: number): string => `mcp-stream/${stream}/${sequence}`;
+export const eventContext = (stream: string, sequence: number): string => `mcp-stream/${stream}/${sequence}`;
 
 /** A row of a sealed event: it opens at this place of this stream only. */
 export const sealEvent = (keys: ContentKeys, stream: string, sequence: number, data: string) => ({
   stream,
   sequence,
-  message: seal(keys, Buffer.from(data), contextOf(stream, sequence)),
+  message: seal(keys, Buffer.from(data), eventContext(stream, sequence)),
 });
 
 /** Says whether a replica of the gateway is gone, for as long as the transaction lasts: Postgres has freed its lock. */
@@ -40,7 +40,7 @@ export const createMcpStreamStore = ({ database, keys, instance }: { database: D
       .where(and(eq(mcpStreamEvents.stream, stream), gt(mcpStreamEvents.sequence, after)))
       .orderBy(asc(mcpStreamEvents.sequence))
       .limit(limit);
-    return rows.map(({ sequence, message }) => ({ sequence, data: unseal(keys, message, contextOf(stream, sequence)).toString() }));
+    return rows.map(({ sequence, message }) => ({ sequence, data: unseal(keys, message, eventContext(stream, sequence)).toString() }));
   };
 
   return {

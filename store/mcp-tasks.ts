@@ -33,6 +33,8 @@ const open: readonly McpTaskStatus[] = ['working', 'input_required'];
 
 export const hasEnded = ({ status }: Pick<McpTask, 'status'>): boolean => isOver.includes(status);
 
+export const taskContext = (id: string): string => `mcp-task/${id}`;
+
 /**
  * Tasks and parked calls. The replica `instance` runs the ones that it inserts and alone writes to them, until it is gone.
  * Instants come from the gateway's clock.
@@ -48,12 +50,11 @@ export const createMcpTaskStore = ({
   instance: string;
   maxPerPrincipal: number;
 }) => {
-  const contextOf = (id: string): string => `mcp-task/${id}`;
-  const sealed = (id: string, content: McpTaskContent): Buffer => seal(keys, Buffer.from(JSON.stringify(content)), contextOf(id));
+  const sealed = (id: string, content: McpTaskContent): Buffer => seal(keys, Buffer.from(JSON.stringify(content)), taskContext(id));
   const taskOf = (row: typeof mcpTasks.$inferSelect): McpTask => ({
     ...row,
     status: row.status as McpTaskStatus,
-    content: row.content ? (parseExactly(unseal(keys, row.content, contextOf(row.id)).toString()) as McpTaskContent) : {},
+    content: row.content ? (parseExactly(unseal(keys, row.content, taskContext(row.id)).toString()) as McpTaskContent) : {},
   });
   const expiryOf = ({ createdAt, ttlMs }: Pick<McpTask, 'createdAt' | 'ttlMs'>): Date => new Date(createdAt.getTime() + ttlMs);
   const owned = (executor: Executor, id: string, { principal, endpoint }: McpTaskOwner, now: Date) =>

@@ -44,16 +44,17 @@ const { org, project, server, sessionKey: key, usedAt } = mcpUpstreamSessions;
 const at = (of: UpstreamSessionKey) => and(eq(org, of.org), eq(project, of.project), eq(server, of.server), eq(key, columnOf(of)));
 const before = (ms: number) => sql`now() - ${ms / 1000} * interval '1 second'`;
 
+export const upstreamSessionContext = (row: Tenancy & { server: string; sessionKey: string }): string =>
+  `${row.org}/${row.project}/${row.server}/upstream-session/${row.sessionKey}`;
+
 /** Sessions at servers, sealed with the gateway's key: whoever knows the id of one may use it. */
 export const createUpstreamSessionStore = (database: Database, keys: ContentKeys): UpstreamSessionStore => {
   type Row = Pick<
     typeof mcpUpstreamSessions.$inferSelect,
     'org' | 'project' | 'server' | 'sessionKey' | 'upstreamSession' | 'protocolVersion'
   >;
-  const contextOf = (row: Omit<Row, 'upstreamSession' | 'protocolVersion'>): string =>
-    `${row.org}/${row.project}/${row.server}/upstream-session/${row.sessionKey}`;
   const sessionOf = (row: Row): UpstreamSession => ({
-    ...JSON.parse(unseal(keys, row.upstreamSession, contextOf(row)).toString()),
+    ...JSON.parse(unseal(keys, row.upstreamSession, upstreamSessionContext(row)).toString()),
     protocolVersion: row.protocolVersion,
   });
 
@@ -68,7 +69,7 @@ export const createUpstreamSessionStore = (database: Database, keys: ContentKeys
     keep: (of, { protocolVersion, ...place }) =>
       guarded(async () => {
         const row = { org: of.org, project: of.project, server: of.server, sessionKey: columnOf(of) };
-        const upstreamSession = seal(keys, Buffer.from(JSON.stringify(place)), contextOf(row));
+        const upstreamSession = seal(keys, Buffer.from(JSON.stringify(place)), upstreamSessionContext(row));
         const inserted = await database
           .insert(mcpUpstreamSessions)
           .values({ ...row, upstreamSession, protocolVersion })

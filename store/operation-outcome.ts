@@ -17,9 +17,12 @@ export const operationText = ({ org, project, principal, id }: OperationKey): st
 export const sealOutcome = (keys: ContentKeys, key: OperationKey, outcome: unknown): Buffer =>
   seal(keys, Buffer.from(JSON.stringify(outcome)), operationText(key));
 
+/** What outcomes were bound to when ids were a project's. */
+export const oldOperationText = ({ org, project, id }: OperationKey): string => `${org}/${project}/operation/${id}`;
+
 /** Reads a sealed outcome, also one that was sealed when ids were a project's. */
 export const openOutcome = (keys: ContentKeys, key: OperationKey, sealed: Buffer): unknown => {
-  const contexts = [operationText(key), `${key.org}/${key.project}/operation/${key.id}`];
+  const contexts = [operationText(key), oldOperationText(key)];
   let refusal: unknown;
   for (const context of contexts)
     try {

@@ -1323,6 +1323,25 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/control/signing-keys.test.ts › while calls run › the key rotates and no call fails; the old one verifies for its window, and then is refused',
   },
   {
+    id: 'SEC-12',
+    clause: 'c',
+    text: 'The keys that the gateway seals its rows and its clients’ sessions with rotate twice under load over two processes: no call fails, and every outcome and session is found afterwards.',
+    threshold: '0 failed calls',
+    test: 'test/gateway/key-rotation.test.ts › keys of the gateway and of approvals rotate under load over two processes: no call fails, and each outcome is found afterwards',
+  },
+  {
+    id: 'SEC-12',
+    clause: 'd',
+    text: 'Rows are sealed anew in the background: a process killed in the middle leaves every row readable, and whoever comes next ends it.',
+    test: 'test/store/seal-keys.test.ts › killed at any moment, every row opens, and whoever comes next ends it',
+  },
+  {
+    id: 'SEC-12',
+    clause: 'e',
+    text: 'A key is not retired while it seals, while a row stands on it, or while a client may hold a text of it; a retired one opens nothing.',
+    test: 'test/store/seal-keys.test.ts › a key that a row stands on, that seals, or that a client may hold a text of, is not retired; a retired one is gone for good',
+  },
+  {
     id: 'SEC-13',
     clause: 'a',
     text: 'A guard that meets an error is a deny, where Cedar alone would allow.',
@@ -1669,6 +1688,24 @@ export const acceptance: readonly AcceptanceEntry[] = [
     clause: 'd',
     text: 'Checkpoints cannot be made without the key: a forged, a changed and a lost one are named.',
     test: 'test/store/audit-verify.test.ts › checkpoints are made again only with the key: a forged, a changed and a lost one are named',
+  },
+  {
+    id: 'SEC-38',
+    clause: 'e',
+    text: 'An export verifies without the database or the platform: a changed row and an edited pseudonym are named, digest made anew or not.',
+    test: 'test/store/audit-verify-export.test.ts › a changed row and an edited pseudonym are named, digest made anew or not',
+  },
+  {
+    id: 'SEC-38',
+    clause: 'f',
+    text: 'Of an export, rows and commits that are gone, moved or put in are named, and an end that is cut off.',
+    test: 'test/store/audit-verify-export.test.ts › an end that is cut off is named: by the checkpoint before it, else by the end that is not there',
+  },
+  {
+    id: 'SEC-38',
+    clause: 'g',
+    text: 'An export made anew with a forger’s own key is refused by the key that is trusted.',
+    test: 'test/store/audit-verify-export.test.ts › a chain that was made anew with a key of the forger’s own is refused by the key that is trusted',
   },
   {
     id: 'SEC-39',

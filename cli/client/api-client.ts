@@ -102,6 +102,16 @@ export const createApiClient = ({
     /** @param withinMs - for an answer that takes longer than a minute */
     get: <T>(path: string, withinMs?: number): Promise<T> => request<T>('GET', path, undefined, withinMs),
     post: <T>(path: string, body: unknown = {}): Promise<T> => request<T>('POST', path, body),
+    /** The answer as it comes, in pieces of text. */
+    stream: async (path: string, withinMs: number): Promise<AsyncIterable<string>> => {
+      const response = await send(await token(), 'GET', path, undefined, withinMs).catch((error) => {
+        throw isConnectionLost(error) ? noPlatform(place) : error;
+      });
+      if (response.ok && response.body) return response.body.pipeThrough(new TextDecoderStream());
+      const problem = parseJson(await response.text()) as Partial<Problem> | undefined;
+      if (typeof problem?.code === 'string' && typeof problem.detail === 'string') throw new ApiRefusal(problem as Problem);
+      throw new CliError(`What answers at ${apiUrl} is no Quarterdeck (HTTP ${response.status})`, { next: 'check QUARTERDECK_URL' });
+    },
     delete: <T>(path: string): Promise<T> => request<T>('DELETE', path),
   };
 };

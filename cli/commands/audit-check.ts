@@ -9,12 +9,19 @@ import { ocsfEvent } from '../output/ocsf-event.ts';
 import { print, say } from '../output/talk.ts';
 import { verificationLines } from '../output/verification-text.ts';
 import { type Filters, queryOf, withFilters } from './audit-filters.ts';
+import { verifyFile } from './audit-verify-file.ts';
 
 /** A check reads every row there is; five minutes is as long as the client waits for the first byte of an answer. */
 const verifyWithinMs = 5 * 60_000;
+/** A chain is exported as fast as it is taken, all of it. */
+const exportWithinMs = 60 * 60_000;
 const pageRows = 2000;
 
-const verify = async ({ format, ...options }: ConnectionOptions & { format: Format }): Promise<void> => {
+type VerifyOptions = ConnectionOptions & { format: Format; file?: string; key?: string };
+
+const verify = async ({ format, file, key, ...options }: VerifyOptions): Promise<void> => {
+  if (file !== undefined) return verifyFile(file, key, format);
+  if (key !== undefined) throw usageError('--key is for a file', 'name the export with --file');
   const { api, path } = openSession(options);
   const found = await api.get<AuditVerification>(`${path}/audit/verification`, verifyWithinMs);
   if (format === 'json') print(JSON.stringify(found, undefined, 2));
@@ -24,6 +31,11 @@ const verify = async ({ format, ...options }: ConnectionOptions & { format: Form
 
 const exportRows = async ({ format, ...options }: ConnectionOptions & Filters & { format: Format }): Promise<void> => {
   const { api, path } = openSession(options);
+  if (format === 'chain') {
+    if (queryOf(options) !== '') throw usageError('a chain is exported whole', 'leave the filters out');
+    for await (const text of await api.stream(`${path}/audit/chain`, exportWithinMs)) process.stdout.write(text);
+    return;
+  }
   const lineOf = (event: AuditEvent): string => JSON.stringify(format === 'ocsf' ? ocsfEvent(event) : event);
   let after = 0;
   for (;;) {
@@ -51,11 +63,15 @@ const erasePerson = async (person: string, { yes = false, ...options }: Connecti
 export const auditCheckCommands = (): Command[] => [
   connectedCommand('verify')
     .description('Check that no row was changed, added, moved or taken away: exit code 0, or 1 with what is wrong')
+    .option('--file <export>', 'check an export (`audit export -o chain`) instead, without the platform')
+    .option('--key <file>', 'public key of the checkpoints (JWK), or an earlier export that is trusted')
     .addOption(formatOption(['table', 'json']))
     .action(verify),
   withFilters(connectedCommand('export'))
-    .description('Write out all rows, one JSON object a line, oldest first; as they are, or as OCSF 1.6.0 API Activity')
-    .addOption(formatOption(['jsonl', 'ocsf']))
+    .description(
+      'Write out all rows, one JSON object a line, oldest first; as they are, as OCSF 1.6.0 API Activity, or as a chain that verifies',
+    )
+    .addOption(formatOption(['jsonl', 'ocsf', 'chain']))
     .action(exportRows),
   connectedCommand('erase-person')
     .argument('<id>', 'the person')

@@ -77,6 +77,7 @@ export const auditCommand = (): Command => {
       ['quarterdeck audit query -o jsonl | jq .tool', 'for programs'],
       ['quarterdeck audit tail --fleet survey', 'as it happens'],
       ['quarterdeck audit verify', 'whether anything was changed since'],
+      ['quarterdeck audit export -o chain > audit.jsonl', 'for a check elsewhere: `audit verify --file audit.jsonl`'],
       ['quarterdeck audit export --since 24h -o ocsf > audit.jsonl', 'for a SIEM'],
     ],
   );

@@ -1,15 +1,41 @@
 import { Command } from 'commander';
 import type { OrgKey } from '../../schema/org-key.ts';
+import { RetireSealKeySchema, SealedNameSchema, type SealKey } from '../../schema/seal-key.ts';
 import { confirm } from '../client/confirm.ts';
 import { type ConnectionOptions, connectedCommand, openSession } from '../client/session.ts';
+import { usageError } from '../output/cli-error.ts';
 import { withExamples } from '../output/command-help.ts';
 import { type Format, formatOption } from '../output/format-option.ts';
 import { renderTable } from '../output/table.ts';
 import { print, say } from '../output/talk.ts';
 import { formatAge } from '../output/units.ts';
 
-const list = async ({ format, ...connection }: ConnectionOptions & { format: Format }): Promise<void> => {
+const nothing = '-';
+/** Keys of the installation: a name and an id, as `keys retire` takes them. */
+const listSealKeys = (keys: readonly SealKey[], now: Date): string =>
+  renderTable(
+    ['KEY', 'STATE', 'AGE', 'REPLACED', 'ROWS'],
+    keys.map(({ name, id, state, madeAt, replacedAt, rows }) => [
+      `${name}/${id}`,
+      state,
+      madeAt === null ? nothing : formatAge(madeAt, now),
+      replacedAt === null ? nothing : formatAge(replacedAt, now),
+      String(rows),
+    ]),
+  );
+
+const list = async ({
+  format,
+  installation,
+  ...connection
+}: ConnectionOptions & { format: Format; installation?: boolean }): Promise<void> => {
   const { api, path } = openSession(connection);
+  if (installation) {
+    const { keys } = await api.get<{ keys: SealKey[] }>(`${path}/seal-keys`);
+    if (format === 'json') return print(JSON.stringify({ keys }, undefined, 2));
+    if (format === 'name') return print(keys.map(({ name, id }) => `${name}/${id}`).join('\n'));
+    return print(listSealKeys(keys, new Date()));
+  }
   const { keys } = await api.get<{ keys: OrgKey[] }>(`${path}/keys`);
   if (format === 'json') return print(JSON.stringify({ keys }, undefined, 2));
   if (format === 'name') return print(keys.map(({ id }) => id).join('\n'));
@@ -19,11 +45,33 @@ const list = async ({ format, ...connection }: ConnectionOptions & { format: For
   print(renderTable(['KEY', 'STATE', 'AGE', 'DOCUMENTS'], rows));
 };
 
-const rotate = async (connection: ConnectionOptions): Promise<void> => {
+const rotate = async (name: string | undefined, { all = false, ...connection }: ConnectionOptions & { all?: boolean }): Promise<void> => {
   const { api, path } = openSession(connection);
+  if (name !== undefined && !SealedNameSchema.safeParse(name).success)
+    throw usageError(
+      `there are no keys called ${name}`,
+      `name one of ${SealedNameSchema.options.join(', ')}, or none for those of the org`,
+    );
+  if (name !== undefined || all) {
+    const names = all ? SealedNameSchema.options : [name];
+    const { keys } = await api.post<{ keys: { name: string; id: string }[] }>(`${path}/seal-keys/rotate`, { names });
+    print(keys.map((key) => `${key.name}/${key.id}`).join('\n'));
+    say('They seal what comes in a few seconds; the rest is sealed anew in the background (`quarterdeck keys ls --installation`).');
+    if (!all) return;
+  }
   const { id } = await api.post<{ id: string }>(`${path}/keys/rotate`);
   print(id);
   say('What is kept from now on is sealed with it; the rest is sealed anew in the background (`quarterdeck keys ls`).');
+};
+
+const retire = async (key: string, connection: ConnectionOptions): Promise<void> => {
+  const { api, path } = openSession(connection);
+  const [name, id] = key.split('/');
+  const asked = RetireSealKeySchema.safeParse({ name, id });
+  if (!asked.success)
+    throw usageError(`${key} is no key`, 'give a name and an id as `quarterdeck keys ls --installation -o name` lists them');
+  await api.post(`${path}/seal-keys/retire`, asked.data);
+  print(`${key} retired`);
 };
 
 const shred = async (org: string, { yes, ...connection }: ConnectionOptions & { yes?: boolean }): Promise<void> => {
@@ -44,15 +92,35 @@ export const keysCommand = (): Command =>
       withExamples(
         connectedCommand('ls')
           .description('List the keys of the org, and how much each seals')
+          .option('--installation', 'the keys that everything else is sealed with, and how many rows stand on each')
           .addOption(formatOption(['table', 'json', 'name']))
           .action(list),
-        [['quarterdeck keys ls', 'the active one is the newest']],
+        [
+          ['quarterdeck keys ls', 'the active one is the newest'],
+          ['quarterdeck keys ls --installation', 'of the gateway, of approvals, of pseudonyms, of grants'],
+        ],
       ),
     )
     .addCommand(
       withExamples(
-        connectedCommand('rotate').description('Make a new key; what was sealed before is sealed anew in the background').action(rotate),
-        [['quarterdeck keys rotate', 'nothing stops meanwhile, and everything can be read']],
+        connectedCommand('rotate')
+          .description('Make a new key; what was sealed before is sealed anew in the background')
+          .argument('[name]', `whose: ${SealedNameSchema.options.join(', ')}; without it the org's`)
+          .option('--all', "the org's and all of the installation")
+          .action(rotate),
+        [
+          ['quarterdeck keys rotate', 'nothing stops meanwhile, and everything can be read'],
+          ['quarterdeck keys rotate grants', 'what people granted at MCP servers'],
+        ],
+      ),
+    )
+    .addCommand(
+      withExamples(
+        connectedCommand('retire')
+          .description('Destroy a key of the installation on which nothing stands any more')
+          .argument('<key>', 'its name and id')
+          .action(retire),
+        [['quarterdeck keys retire grants/0123456789abcdef', 'refused as long as a row needs it']],
       ),
     )
     .addCommand(

@@ -1,6 +1,6 @@
 import { Option } from 'commander';
 
-export type Format = 'table' | 'json' | 'jsonl' | 'yaml' | 'name' | 'ocsf';
+export type Format = 'table' | 'json' | 'jsonl' | 'yaml' | 'name' | 'ocsf' | 'chain';
 
 /** `-o`: how data is printed; with `json` errors are JSON too, on stderr. */
 export const formatOption = (choices: Format[]): Option =>

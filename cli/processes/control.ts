@@ -13,6 +13,8 @@ import { createRefusalCounter } from '../../store/audit-refusals.ts';
 import { verifyAudit } from '../../store/audit-verify.ts';
 import { createContentStore } from '../../store/contents.ts';
 import { closeDatabase, openDatabase } from '../../store/database.ts';
+import { keepSealed } from '../../store/keep-sealed.ts';
+import { openSealRing } from '../../store/seal-ring.ts';
 import { createPolicySigner, createPolicyVerifier, policyPublicKey } from '../../store/secrets/policy-signature.ts';
 import { deriveContentKeys } from '../../store/secrets/seal.ts';
 import { openSecretStores } from '../../store/secrets/secret-stores.ts';
@@ -35,7 +37,14 @@ export const startControlProcess = async (config: ProcessConfigs['control'], log
   const clock = (): Date => new Date();
   const database = openDatabase({ url: config.databaseUrl, max: 12, name: 'control' });
   const temporal = createTemporalPort({ address: config.temporalAddress, namespace: config.temporalNamespace });
-  const audit = createAuditLog({ database, process: 'control', key: config.auditKey });
+  const people = await openSealRing({ database, name: 'people', master: config.auditKey, logger });
+  const approvals = await openSealRing({ database, name: 'approvals', master: config.approvalKey, logger });
+  const rings = [people, approvals];
+  const grantKey = config.issuer.backends?.grantKey;
+  const grants = grantKey === undefined ? undefined : await openSealRing({ database, name: 'grants', master: grantKey, logger });
+  if (grants) rings.push(grants);
+  const rewraps = [people, ...(grants ? [grants] : [])].map((ring) => keepSealed({ database, ring, logger }));
+  const audit = createAuditLog({ database, process: 'control', key: config.auditKey, peopleKeys: people.keys('audit-people') });
   const signer = createAuditSigner(config.auditSigningKey);
   const sink = checkpointFile(config.checkpointFile);
   const unknownCallers = createRefusalCounter({ write: (events) => audit.append(database, events), newDecisionId });
@@ -47,11 +56,13 @@ export const startControlProcess = async (config: ProcessConfigs['control'], log
     verifyPolicies: createPolicyVerifier(policyPublicKey(config.policySecret)),
     logger,
   });
-  const { people, backends } = config.issuer;
+  const { people: logins, backends } = config.issuer;
   const issuerConfig = {
     ...config.issuer,
-    ...(people ? { people: { ...people, secrets: { ...people.secrets, stores } } } : {}),
-    ...(backends ? { backends: { ...backends, secrets: { ...backends.secrets, stores } } } : {}),
+    ...(logins ? { people: { ...logins, secrets: { ...logins.secrets, stores } } } : {}),
+    ...(backends
+      ? { backends: { ...backends, ...(grants ? { keysFor: grants.keys } : {}), secrets: { ...backends.secrets, stores } } }
+      : {}),
   };
   const rotatingKeys = await rotateSigningKeys({
     database,
@@ -77,9 +88,10 @@ export const startControlProcess = async (config: ProcessConfigs['control'], log
     database,
     audit,
     unknownCallers,
+    auditPublicKey: signer.publicKey,
     verifyAudit: () => verifyAudit({ database, verifier: signer, sink }),
     contentStore,
-    approvalKeys: deriveContentKeys(config.approvalKey, 'approvals'),
+    approvalKeys: approvals.keys('approvals'),
     temporal,
     authorize: policy.authorize,
     validatePolicies: policy.validatePolicies,
@@ -112,6 +124,7 @@ export const startControlProcess = async (config: ProcessConfigs['control'], log
       await audit.close().catch(() => undefined);
       await checkpoints.close();
       await policy.close();
+      await Promise.all([...rewraps, ...rings].map((each) => each.close()));
       await temporal.close();
       await closeDatabase(database);
     },

@@ -6,6 +6,7 @@ import { startEgress } from '../../runtime/egress/start-egress.ts';
 import { createAuditLog } from '../../store/audit-log.ts';
 import { closeDatabase, openDatabase } from '../../store/database.ts';
 import type { Declared } from '../../store/declared.ts';
+import { openSealRing } from '../../store/seal-ring.ts';
 import { watchDeclared } from '../../store/watch-declared.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import { createSecretAsker } from './ask-for-secrets.ts';
@@ -42,7 +43,8 @@ export const startEgressProcess = async (config: EgressConfig, logger: Logger): 
   if (config.account) becomeAccount(config.account);
   logger.info({ event: 'egress-account', uid: process.getuid?.(), isOwn: config.account !== undefined }, 'runs as');
   const database = openDatabase({ url: config.databaseUrl, max: 6, name: 'egress' });
-  const audit = createAuditLog({ database, process: 'egress', key: config.auditKey });
+  const people = await openSealRing({ database, name: 'people', master: config.auditKey, logger });
+  const audit = createAuditLog({ database, process: 'egress', key: config.auditKey, peopleKeys: people.keys('audit-people') });
   const recorder = createEgressRecorder({ append: (events) => audit.append(database, events), logger });
   const egress = await startEgress('.', {
     authority: config.authority,
@@ -62,6 +64,7 @@ export const startEgressProcess = async (config: EgressConfig, logger: Logger): 
       await egress.close();
       await recorder.close();
       await audit.close().catch(() => undefined);
+      await people.close();
       await closeDatabase(database);
     },
   };

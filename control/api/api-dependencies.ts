@@ -3,6 +3,7 @@ import type { Verdict } from '../../schema/approval.ts';
 import type { AuditVerification } from '../../schema/audit-verification.ts';
 import type { Tenancy } from '../../schema/ids.ts';
 import type { FleetWorkflowInput } from '../../schema/workflow-contract.ts';
+import type { AuditPublicKey } from '../../store/audit-key.ts';
 import type { AuditLog } from '../../store/audit-log.ts';
 import type { RefusalCounter } from '../../store/audit-refusals.ts';
 import type { ContentStore } from '../../store/contents.ts';
@@ -94,6 +95,8 @@ export type ApiDependencies = {
   /** Refusals of callers that nobody knows. */
   unknownCallers: RefusalCounter;
   verifyAudit: () => Promise<AuditVerification>;
+  /** What checkpoints of the audit are verified with; exports tell it. */
+  auditPublicKey: AuditPublicKey;
   contentStore: ContentStore;
   /** Shared with the gateway: opens calls that wait for an approval. */
   approvalKeys: ContentKeys;

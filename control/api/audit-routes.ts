@@ -4,6 +4,7 @@ import { AuditQuerySchema } from '../../schema/audit-event.ts';
 import type { AuditVerification } from '../../schema/audit-verification.ts';
 import { PlatformError } from '../../schema/errors.ts';
 import { queryAudit } from '../../store/audit.ts';
+import { exportAudit } from '../../store/audit-export.ts';
 import type { ApiDependencies, ApiEnvironment } from './api-dependencies.ts';
 import { inTransaction } from './in-transaction.ts';
 import type { Permit } from './permit.ts';
@@ -17,8 +18,10 @@ export const auditRoutes = ({
   database,
   audit,
   verifyAudit,
+  auditPublicKey,
+  clock,
   permit,
-}: Pick<ApiDependencies, 'database' | 'audit' | 'verifyAudit'> & { permit: Permit }): Hono<ApiEnvironment> => {
+}: Pick<ApiDependencies, 'database' | 'audit' | 'verifyAudit' | 'auditPublicKey' | 'clock'> & { permit: Permit }): Hono<ApiEnvironment> => {
   const routes = new Hono<ApiEnvironment>();
   let verifying: Promise<AuditVerification> | undefined;
   /** A check reads everything, so those who ask while one is under way get the answer of that one. */
@@ -41,6 +44,14 @@ export const auditRoutes = ({
     const tenancy = tenancyOf(context);
     await permit(context.get('person'), 'readAudit', tenancy);
     return context.json(await verifyOnce());
+  });
+
+  routes.get('/:org/:project/audit/chain', async (context) => {
+    const tenancy = tenancyOf(context);
+    await permit(context.get('person'), 'readAudit', tenancy);
+    const lines = exportAudit(database, tenancy, auditPublicKey, clock());
+    // what breaks in the middle cuts the answer off, and its end is not there
+    return context.body(ReadableStream.from(lines).pipeThrough(new TextEncoderStream()), 200, { 'content-type': 'application/jsonl' });
   });
 
   routes.post('/:org/:project/audit/erasures', async (context) => {

@@ -4,7 +4,7 @@ import type { AuditLog } from '../../store/audit-log.ts';
 import { createGrantStore } from '../../store/backend-grants.ts';
 import type { Database } from '../../store/database.ts';
 import { createAssertionStore } from '../../store/identity-assertions.ts';
-import { deriveContentKeys } from '../../store/secrets/seal.ts';
+import { type ContentKeys, deriveContentKeys } from '../../store/secrets/seal.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import { createIdentityAsserter } from './assert-identity.ts';
 import type { BackendsConfig } from './backends-config.ts';
@@ -24,6 +24,9 @@ import type { UpstreamLogin } from './upstream-login.ts';
 import { createGrantUse } from './use-grant.ts';
 
 const shortestKey = 32;
+
+const keysOf = ({ keysFor, grantKey }: BackendsConfig): ((purpose: string) => ContentKeys) =>
+  keysFor ?? ((purpose) => deriveContentKeys(grantKey, purpose));
 
 /**
  * Starts the part of the issuer that gets credentials for MCP servers: the gateway's requests, and the pages on which people connect
@@ -48,12 +51,12 @@ export const startBackends = (
   const { database, guardedFetch, issuerUrl, people, clock, logger } = parts;
   if (config.gatewayKey.length < shortestKey)
     throw new PlatformError('input_invalid', 'The issuer cannot start: the key of the gateway is too short.');
-  const store = createGrantStore(database, deriveContentKeys(config.grantKey, 'grants'));
+  const store = createGrantStore(database, keysOf(config)('grants'));
   const findAuthorization = createAuthorizationFinder({ guardedFetch, clock });
   const clients = createGrantClients({ store, secrets: config.secrets, issuerUrl });
   const use = createGrantUse({ store, findAuthorization, clients, issuerUrl, clock, logger });
   const tell = createCredentialTeller(database, clock);
-  const assertions = createAssertionStore(database, deriveContentKeys(config.grantKey, 'assertions'));
+  const assertions = createAssertionStore(database, keysOf(config)('assertions'));
   const assertIdentity = createIdentityAsserter({ database, store: assertions, secrets: config.secrets, clock });
   const issue = createCredentialIssuer({
     ...parts,
@@ -73,5 +76,5 @@ export const startBackends = (
 };
 
 /** Keeps of logins what servers want assertions made of. */
-export const assertionKeeper = (database: Database, { grantKey }: BackendsConfig): KeepAssertion =>
-  createAssertionKeeper(database, createAssertionStore(database, deriveContentKeys(grantKey, 'assertions')));
+export const assertionKeeper = (database: Database, config: BackendsConfig): KeepAssertion =>
+  createAssertionKeeper(database, createAssertionStore(database, keysOf(config)('assertions')));

@@ -3,7 +3,6 @@ import { createMcpBus, type McpBus } from '../../store/mcp-bus.ts';
 import { createMcpTaskStore, type McpTask, type McpTaskOwner } from '../../store/mcp-tasks.ts';
 import { createUsedRoundStore } from '../../store/mcp-used-rounds.ts';
 import { readOperationOutcome } from '../../store/operation-outcome.ts';
-import { deriveContentKeys } from '../../store/secrets/seal.ts';
 import type { GatewayContext } from '../gateway-context.ts';
 import type { ClientRequest } from '../mcp/client-request.ts';
 import type { Reply } from '../mcp/message.ts';
@@ -49,11 +48,11 @@ export const createExchange = ({
   timing?: Partial<StandingTiming>;
   limits?: Partial<typeof standingLimits>;
 }): Exchange => {
-  const { config, database, instance, logger, now } = context;
+  const { database, instance, logger, now } = context;
   const timing = { ...standingTiming, ...changed };
   const limits = { ...standingLimits, ...changedLimits };
-  const keys = deriveContentKeys(config.resultKey, 'mcp-state');
-  const operationKeys = deriveContentKeys(config.resultKey, 'operations');
+  const keys = context.keysFor('mcp-state');
+  const operationKeys = context.keysFor('operations');
   const store = createMcpTaskStore({ database, keys, instance, maxPerPrincipal: limits.kept });
   const rounds = createUsedRoundStore(database);
   const drains = new Set<() => void>();

@@ -42,7 +42,7 @@ export const createLegacyEdge = ({
   watchStream,
   limits: changed = {},
 }: {
-  context: Pick<GatewayContext, 'config' | 'database' | 'instance' | 'logger' | 'now'>;
+  context: Pick<GatewayContext, 'config' | 'database' | 'instance' | 'keysFor' | 'logger' | 'now'>;
   surface: Surface;
   /** For streams that clients open with GET. */
   watchStream: WatchStream;
@@ -52,7 +52,7 @@ export const createLegacyEdge = ({
   // requests are ended a little before their connections are cut, so that their clients still hear of it
   const drainMs = 0.9 * (context.config.drain?.longestMs ?? legacyLimits.drainMs);
   const limits = { ...legacyLimits, drainMs, ...changed };
-  const texts = createSessionTexts(context.config.resultKey);
+  const texts = createSessionTexts(context.keysFor('mcp-session'));
   const { keys } = texts;
   const stores = {
     sessions: createMcpSessionStore(database),

@@ -1,4 +1,4 @@
-import { type ContentKeys, deriveContentKeys, seal, unseal } from '../../store/secrets/seal.ts';
+import { type ContentKeys, seal, unseal } from '../../store/secrets/seal.ts';
 
 /** What the client's session id says, to us alone. */
 export type SessionClaims = {
@@ -19,8 +19,7 @@ const longest = 2048;
  * Session ids as clients hold them: sealed, so that nobody can make one up, and any replica can read them. Visible ASCII only.
  * @see https://modelcontextprotocol.io/specification/2025-11-25/basic/transports#session-management
  */
-export const createSessionTexts = (resultKey: string) => {
-  const keys: ContentKeys = deriveContentKeys(resultKey, 'mcp-session');
+export const createSessionTexts = (keys: ContentKeys) => {
   return {
     keys,
     write: ({ id, principal, endpoint, expiresAt }: SessionClaims): string =>

@@ -1,6 +1,5 @@
 import { PlatformError } from '../../schema/errors.ts';
 import { createUpstreamSessionStore, type UpstreamSession } from '../../store/mcp-upstream-sessions.ts';
-import { deriveContentKeys } from '../../store/secrets/seal.ts';
 import { authOf, isPerCaller } from '../credentials/auth-of.ts';
 import type { GatewayContext } from '../gateway-context.ts';
 import { createUpkeep } from './create-upkeep.ts';
@@ -40,7 +39,7 @@ export const createUpstreamPool = ({
   sweep(): Promise<void>;
 } => {
   const { logger } = context;
-  const store = createUpstreamSessionStore(context.database, deriveContentKeys(context.config.resultKey, 'upstream-sessions'));
+  const store = createUpstreamSessionStore(context.database, context.keysFor('upstream-sessions'));
   const health = createServerHealth(context);
   let isClosed = false;
 

@@ -3,7 +3,7 @@ export { auditCheckpoints, auditEvents, auditLinks, auditPeople } from './audit.
 export { flowLabels } from './flow.ts';
 export { backendClients, backendGrants, identityAssertions } from './grants.ts';
 export { issuerRecords, orgs, people, personTokens, signingKeys } from './identity.ts';
-export { orgKeys } from './keys.ts';
+export { orgKeys, sealKeys } from './keys.ts';
 export { halts, rateWindows } from './limits.ts';
 export { mcpAnswers, mcpSessions, mcpStreamEvents, mcpStreams, mcpTasks, mcpUpstreamSessions, mcpUsedRounds } from './mcp.ts';
 export { contents, decisionFacts, operations } from './records.ts';

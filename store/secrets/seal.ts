@@ -1,12 +1,23 @@
 import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes } from 'node:crypto';
 import { PlatformError } from '../../schema/errors.ts';
 
-const version = 1;
+/** What is sealed names no key (1), or begins with the id of the one that it was sealed with (2). */
+const withoutId = 1;
+const withId = 2;
+const idBytes = 8;
 const nonceBytes = 12;
 const tagBytes = 16;
 
-/** Keys made from one master key: one to encrypt, one to name contents by a digest that nobody else can compute. */
-export type ContentKeys = { encryption: Buffer; digest: Buffer };
+/** A key that others come after; `id` is 16 hexadecimal digits. */
+export type SealingKey = { id: string; bytes: Buffer };
+/** The keys that seal in turn: the one of now, none as long as there was no rotation, and those that still open what they sealed. */
+export type SealingRing = { current(): SealingKey | undefined; find(id: string): Buffer | undefined; opensOriginal(): boolean };
+
+/**
+ * Keys made from one master key: one to encrypt, one to name contents by a digest that nobody else can compute. Where they rotate, `ring`
+ * seals in the place of the first, which then opens what is from before; names by digest stay as they are.
+ */
+export type ContentKeys = { encryption: Buffer; digest: Buffer; ring?: SealingRing };
 
 const derive = (master: Buffer, purpose: string): Buffer =>
   Buffer.from(hkdfSync('sha256', master, Buffer.alloc(0), `quarterdeck/${purpose}`, 32));
@@ -43,24 +54,43 @@ export const credentialKeyOf = (gatewayKey: string): string => deriveKey(gateway
 /** The key that private keys of the issuer are sealed with, made from a secret that the control plane alone has. @returns 32 bytes in base64 */
 export const signingKeysSealOf = (secret: string): string => derive(Buffer.from(secret), 'signing-keys/seal').toString('base64');
 
+/** The same for one purpose out of a key that serves several. */
+export const deriveSealingKey = (bytes: Buffer, purpose: string): Buffer => derive(bytes, `${purpose}/encryption`);
+
+/** The id of the key that a text was sealed with; undefined for the original key, which has none. */
+export const sealedWith = (sealed: Buffer): string | undefined =>
+  sealed[0] === withId ? sealed.subarray(1, 1 + idBytes).toString('hex') : undefined;
+
 /** Encrypts with AES-256-GCM; `context` (tenant and place) is authenticated, so a row moved elsewhere does not open. */
 export const seal = (keys: ContentKeys, plain: Buffer, context: string): Buffer => {
+  const current = keys.ring?.current();
   const nonce = randomBytes(nonceBytes);
-  const cipher = createCipheriv('aes-256-gcm', keys.encryption, nonce).setAAD(Buffer.from(context));
+  const cipher = createCipheriv('aes-256-gcm', current?.bytes ?? keys.encryption, nonce).setAAD(Buffer.from(context));
   const body = Buffer.concat([cipher.update(plain), cipher.final()]);
-  return Buffer.concat([Buffer.from([version]), nonce, cipher.getAuthTag(), body]);
+  const head = current ? Buffer.concat([Buffer.from([withId]), Buffer.from(current.id, 'hex')]) : Buffer.from([withoutId]);
+  return Buffer.concat([head, nonce, cipher.getAuthTag(), body]);
+};
+
+const openingKey = (keys: ContentKeys, sealed: Buffer): { key: Buffer; rest: Buffer } => {
+  const id = sealedWith(sealed);
+  if (id !== undefined) {
+    const key = keys.ring?.find(id);
+    if (!key) throw new Error(`no key ${id}`);
+    return { key, rest: sealed.subarray(1 + idBytes) };
+  }
+  if (sealed[0] !== withoutId) throw new Error('unknown version');
+  if (keys.ring?.opensOriginal() === false) throw new Error('the original key is retired');
+  return { key: keys.encryption, rest: sealed.subarray(1) };
 };
 
 /** Opens what `seal` made; anything altered, moved or made with another key is refused. */
 export const unseal = (keys: ContentKeys, sealed: Buffer, context: string): Buffer => {
   try {
-    if (sealed[0] !== version) throw new Error('unknown version');
-    const nonce = sealed.subarray(1, 1 + nonceBytes);
-    const tag = sealed.subarray(1 + nonceBytes, 1 + nonceBytes + tagBytes);
-    const decipher = createDecipheriv('aes-256-gcm', keys.encryption, nonce, { authTagLength: tagBytes })
-      .setAAD(Buffer.from(context))
-      .setAuthTag(tag);
-    return Buffer.concat([decipher.update(sealed.subarray(1 + nonceBytes + tagBytes)), decipher.final()]);
+    const { key, rest } = openingKey(keys, sealed);
+    const nonce = rest.subarray(0, nonceBytes);
+    const tag = rest.subarray(nonceBytes, nonceBytes + tagBytes);
+    const decipher = createDecipheriv('aes-256-gcm', key, nonce, { authTagLength: tagBytes }).setAAD(Buffer.from(context)).setAuthTag(tag);
+    return Buffer.concat([decipher.update(rest.subarray(nonceBytes + tagBytes)), decipher.final()]);
   } catch (cause) {
     throw new PlatformError('secret_unavailable', 'A stored document does not open with the content key of this installation.', { cause });
   }

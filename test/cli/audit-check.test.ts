@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { NewAuditEvent } from '../../schema/audit-event.ts';
 import { type CliOptions, runCli } from '../support/run-cli.ts';
@@ -139,6 +142,41 @@ test('callers that nobody knows are counted by source and minute', async () => {
   expect(counted.reduce((sum, { facts }) => sum + facts.count, 0)).toBe(20);
   expect(counted.length).toBeLessThan(3);
   expect(counted[0]).toMatchObject({ errorCode: 'token_refused', facts: { door: 'api', source: '127.0.0.1' } });
+});
+
+test('an exported chain verifies offline, with the key of an earlier export; a changed row is said with exit code 1, no export with 2', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'quarterdeck-export-'));
+  const file = join(folder, 'audit.jsonl');
+  const offline = (...args: string[]) => runCli(['audit', 'verify', '--file', ...args]);
+  try {
+    await api.takeCheckpoints();
+    const { code, stdout } = await qd(['audit', 'export', '-o', 'chain']);
+    expect(code).toBe(0);
+    writeFileSync(file, stdout);
+    const checked = await offline(file);
+    expect(checked).toMatchObject({ code: 0, stdout: expect.stringContaining('The audit is as it was written: ') });
+    expect(checked.stdout).toContain("is the export's own: compare it with one that you trust");
+    expect((await offline(file, '--key', file)).stdout).toContain('is the one you trust.');
+    const changed = join(folder, 'changed.jsonl');
+    writeFileSync(changed, stdout.replace('"tool":"read_text_file"', '"tool":"write_file"'));
+    expect(await offline(changed)).toMatchObject({
+      code: 1,
+      stdout: expect.stringMatching(/^row-changed {2}row \d+, writer .* does not say what was written at/m),
+    });
+    writeFileSync(changed, stdout.split('\n').slice(0, -3).join('\n'));
+    expect(await offline(changed)).toMatchObject({
+      code: 1,
+      stdout: expect.stringContaining('the export has no end: it was cut off after line'),
+    });
+    writeFileSync(changed, '{"sequence":1}\n');
+    expect(await offline(changed)).toMatchObject({ code: 2, stderr: expect.stringContaining('does not begin like an export') });
+    expect(await offline(join(folder, 'nothing'))).toMatchObject({ code: 2 });
+    expect(await offline(file, '--key', changed)).toMatchObject({ code: 2, stderr: expect.stringContaining('is no public key') });
+    expect((await qd(['audit', 'export', '-o', 'chain'], { env: { QUARTERDECK_TOKEN: guestToken } })).code).toBe(4);
+    expect((await qd(['audit', 'export', '-o', 'chain', '--person', 'lee'])).code).toBe(2);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 });
 
 test('verify ends with 1 and names the first bad row, its writer and why', async () => {

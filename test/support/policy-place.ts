@@ -65,6 +65,7 @@ export const startPolicyPlace = async ({
         write: (events) => audit.append(gateway.database, events),
         newDecisionId: () => 'dec_unknown',
       }),
+      auditPublicKey: { kty: 'OKP', crv: 'Ed25519', x: '' },
       verifyAudit: () => Promise.reject(new Error('no test of policies verifies the audit')),
       contentStore: createContentStore(gateway.database, deriveContentKeys(Buffer.alloc(32, 7).toString('base64'), 'content')),
       approvalKeys: approvalKeysOf(gateway.config.resultKey),

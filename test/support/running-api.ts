@@ -107,6 +107,7 @@ export const startRunningApi = async ({
     database,
     audit,
     unknownCallers: createRefusalCounter({ write: (events) => audit.append(database, events), newDecisionId: () => 'dec_unknown' }),
+    auditPublicKey: signer.publicKey,
     verifyAudit: () => verifyAudit({ database, verifier: signer, sink: checkpoints }),
     contentStore,
     approvalKeys,

@@ -16,6 +16,7 @@ import { PlatformError } from '../../schema/errors.ts';
 import { parseEndpoint } from '../../schema/mcp-endpoint.ts';
 import { closeDatabase, openDatabase } from '../../store/database.ts';
 import { holdInstanceLock } from '../../store/operations.ts';
+import { deriveContentKeys } from '../../store/secrets/seal.ts';
 import { createLogger } from '../../telemetry/logger.ts';
 import { nothingHalted, nothingLimited } from './no-limits.ts';
 import { pollUntil } from './poll-until.ts';
@@ -105,7 +106,8 @@ export const startLegacyReplica = async ({
   const revoked = new Set<string>();
   const nameIn = (authorization: string | undefined): string => authorization?.split(' ')[1] ?? 'admin';
   const context = {
-    config: { resultKey: Buffer.alloc(32, 7).toString('base64') } as never,
+    config: {} as never,
+    keysFor: (purpose: string) => deriveContentKeys(Buffer.alloc(32, 7).toString('base64'), purpose),
     database,
     instance,
     halts: nothingHalted,

@@ -54,6 +54,7 @@ export const startRunningModels = async ({ stallMs, ...overrides }: Partial<Gate
     decisionFacts: createDecisionFactsWriter({ database, logger }),
     unknownCallers: createRefusalCounter({ write: () => undefined, newDecisionId: () => 'dec_unknown' }),
     digestArguments: createArgumentDigest(auditKey),
+    keysFor: (purpose) => deriveContentKeys(config.resultKey, purpose),
     operations: createOperationStore(database, log, deriveContentKeys(config.resultKey, 'operations'), 'test'),
     approvals: createApprovalAsks(database, log, approvalKeysOf(config.resultKey)),
     labels: createLabelBook({ database, declared: () => declared, now: Date.now }),

@@ -64,6 +64,7 @@ export const startSurfaceReplica = async (databaseUrl: string, instance: string 
     decisionFacts: createDecisionFactsWriter({ database, logger }),
     unknownCallers: createRefusalCounter({ write: () => undefined, newDecisionId: () => 'dec_unknown' }),
     digestArguments: createArgumentDigest(auditKey),
+    keysFor: (purpose) => deriveContentKeys(resultKey, purpose),
     operations: createOperationStore(database, log, deriveContentKeys(resultKey, 'operations'), instance),
     approvals: createApprovalAsks(database, log, approvalKeysOf(resultKey)),
     labels: createLabelBook({ database, declared: view.declared, now: Date.now }),
