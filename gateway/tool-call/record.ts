@@ -82,6 +82,7 @@ export const auditEventOf = (call: ToolCall, rest: Pick<NewAuditEvent, 'kind' | 
       ...(call.connection ? { isolation: call.connection.isolation } : {}),
       ...(call.masked ? maskFacts(call.masked) : {}),
       ...(facts ? { paths: facts.paths } : {}),
+      ...(call.rego ? { rego: call.rego } : {}),
       ...(call.isReplay ? { replay: true } : {}),
       ...recorded.facts,
     },
