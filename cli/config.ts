@@ -35,6 +35,8 @@ const EnvironmentSchema = z.object({
   QUARTERDECK_URL: given(z.url({ protocol: /^https?$/, error: 'a URL such as http://127.0.0.1:7420' })),
   /** Token of the person who gives commands; secret. Default: the one of the platform that runs on the data folder. */
   QUARTERDECK_TOKEN: given(z.string()),
+  /** The program `opa`, which compiles the Rego of policies; absolute path. Default: the one on the path, else the one that the set-up built. */
+  QUARTERDECK_OPA: given(z.string().startsWith('/', 'the absolute path of a program')),
   /** File (YAML or JSON, absolute path) that says which service accounts and SPIFFE ids are workers. Default: the worker of this machine. */
   QUARTERDECK_WORKER_TRUST: given(z.string().startsWith('/', 'the absolute path of a file')),
   /** Where this machine's worker has its proof for that: `kubernetes:FILE` or `spiffe:FILE`, absolute. Default: it joins by a one-use token. */
@@ -83,6 +85,8 @@ export type Config = {
   tracing: TracingOptions | undefined;
   /** Vault and Kubernetes, where references to secrets may lead. */
   secretStores: SecretStoreSettings;
+  /** Program that compiles Rego; undefined: it is looked for. */
+  opaProgram: string | undefined;
   /** File that says which workers are believed, beside one that joins by a token. */
   workerTrustFile: string | undefined;
   /** Where the worker of this machine finds its proof; absent, it joins. */
@@ -119,6 +123,7 @@ export const readConfig = (environment: Readonly<Record<string, string | undefin
     pipIndexUrl: values.PIP_INDEX_URL,
     tracing: tracingOf(values),
     secretStores: readSecretStores(values),
+    opaProgram: values.QUARTERDECK_OPA,
     workerTrustFile: values.QUARTERDECK_WORKER_TRUST,
     workerProof: proofFile ? { kind: proofKind as 'kubernetes' | 'spiffe', file: proofFile } : undefined,
     environment,

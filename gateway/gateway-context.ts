@@ -1,4 +1,5 @@
 import type { PolicyEngine } from '../policy/engine.ts';
+import type { RegoPolicies } from '../policy/rego/rego-policies.ts';
 import type { ApprovalAsks } from '../store/ask-approval.ts';
 import type { RefusalCounter } from '../store/audit-refusals.ts';
 import type { AuditWriter } from '../store/audit-writer.ts';
@@ -47,6 +48,8 @@ export type GatewayContext = {
   policy: PolicyEngine;
   /** Where references to secrets lead. */
   secrets: SecretSources;
+  /** Rego of tenants that is asked about calls that policies allow. */
+  rego: RegoPolicies;
   /** Services of tenants that are asked about calls that policies allow. */
   hooks: PolicyHooks;
   /** The newest view of what is declared. */

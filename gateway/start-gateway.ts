@@ -1,5 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { createPolicyEngine } from '../policy/engine.ts';
+import { createRegoPool } from '../policy/rego/create-rego-pool.ts';
+import { createRegoPolicies } from '../policy/rego/rego-policies.ts';
 import type { SealedName } from '../schema/seal-key.ts';
 import { createArgumentDigest } from '../store/argument-digest.ts';
 import { createApprovalAsks } from '../store/ask-approval.ts';
@@ -66,8 +68,19 @@ export const startGateway = async (
   const stores = openSecretStores(config.secretStores ?? {}, lookupKeychain);
   const secrets = { environment: config.environment, privateDirectory: config.privateDirectory, stores };
   const hooks = createPolicyHooks({ config, secrets, logger, now });
+  const regoPool = createRegoPool();
+  const rego = createRegoPolicies({ pool: regoPool, now: () => performance.now() });
   const verifyPolicies = createPolicyVerifier(config.policyPublicKey);
-  const view = followDeclared({ database, policy, verifyPolicies, onPolicies: hooks.take, logger });
+  const view = followDeclared({
+    database,
+    policy,
+    verifyPolicies,
+    onPolicies: (tenancy, policies) => {
+      rego.take(tenancy, policies);
+      hooks.take(tenancy, policies);
+    },
+    logger,
+  });
   const decisionFacts = createDecisionFactsWriter({ database, logger });
   const brake = followHalts({ database, logger });
   const rates = keepRates({ take: createRateWindows(database) });
@@ -103,6 +116,7 @@ export const startGateway = async (
     labels: createLabelBook({ database, declared: view.declared, now }),
     policy,
     secrets,
+    rego,
     hooks,
     declared: view.declared,
     onDeclared: view.onDeclared,
@@ -156,6 +170,7 @@ export const startGateway = async (
       await discovery.close();
       await pool.close();
       await hooks.close();
+      await regoPool.close();
       await view.close();
       await brake.close();
       await refusedKeys.close();

@@ -9,14 +9,15 @@ import {
 import { qualifiedName, type Tenancy } from '../schema/ids.ts';
 import type { AccessBindingSpec } from '../schema/resources/access.ts';
 import type { PolicyHook } from '../schema/resources/policy-hook.ts';
+import type { DeclaredRego } from '../schema/resources/rego.ts';
 import { type AnnotatedRule, approvalRules, readApprovalRule } from './approval-rules.ts';
 import { cedarSchema } from './cedar-schema.ts';
 import { entityUid } from './entities.ts';
 import { bindingTargets, bindingTemplates, platformPolicies } from './platform-policies.ts';
 
 export type PolicyIssue = { name: string; message: string; line?: number; column?: number };
-/** What a PolicySet says beside its golden decisions; its hooks are asked after its policies, by the gateway. */
-export type DeclaredPolicies = { name: string; cedar: string; hooks?: PolicyHook[] };
+/** What a PolicySet says beside its golden decisions; its Rego and its hooks are asked after its policies. */
+export type DeclaredPolicies = { name: string; cedar: string; hooks?: PolicyHook[]; rego?: DeclaredRego };
 /** What a project declares: Cedar texts and bindings, each with its resource's name. */
 export type ProjectPolicies = { policySets: DeclaredPolicies[]; bindings: { name: string; spec: AccessBindingSpec }[] };
 

@@ -1,7 +1,7 @@
 import type { Context, EntityJson, TypeAndId } from '@cedar-policy/cedar-wasm/nodejs';
 import { type DecisionBasis, formatBasis } from '../schema/decision-basis.ts';
 import type { Tenancy } from '../schema/ids.ts';
-import { currentPlatform, type PlatformPolicies, type ProjectPolicies } from './assemble-policies.ts';
+import { currentPlatform, type DeclaredPolicies, type PlatformPolicies, type ProjectPolicies } from './assemble-policies.ts';
 import { digestOf, digestOfText, type Known } from './decision-cache.ts';
 
 /** One thing that decisions were made on, as it is stored: content, and the digest of it. */
@@ -16,8 +16,14 @@ const partOf = <Value>(value: Value): FactsPart & { value: Value } => ({ digest:
 
 const platformPart: FactsPart & { value: PlatformPolicies } = partOf(currentPlatform);
 
+/** Compiled code is no part of the record: its digest says which it was. */
+const withoutCode = ({ rego, ...rest }: DeclaredPolicies): DeclaredPolicies => ({
+  ...rest,
+  ...(rego ? { rego: { ...rego, ...(rego.compiled ? { compiled: { ...rego.compiled, wasm: '' } } : {}) } } : {}),
+});
+
 export const bundleOf = ({ org, project }: Tenancy, { policySets, bindings }: ProjectPolicies): PolicyBundle =>
-  partOf({ org, project, platform: platformPart.digest, policySets, bindings });
+  partOf({ org, project, platform: platformPart.digest, policySets: policySets.map(withoutCode), bindings });
 
 /** A decision with what it was made on, as long as both are at hand. */
 export type RecordableDecision = {

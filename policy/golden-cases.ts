@@ -71,7 +71,19 @@ const resourceOf = (tenancy: Tenancy, resource: GoldenDecision['resource']): Kno
 /** The golden decisions of a PolicySet as requests. */
 export const goldenCases = (tenancy: Tenancy, decisions: readonly GoldenDecision[]): GoldenCase[] =>
   decisions.map(({ name, principal, action, resource, context, environment, frozen, expect }) => {
-    const { maxTokens, run, hasHuman, secrecy, tainted, approvedBy: approvers, authAge, acr, ...facts } = context;
+    const {
+      maxTokens,
+      run,
+      hasHuman,
+      secrecy,
+      tainted,
+      approvedBy: approvers,
+      authAge,
+      acr,
+      arguments: _given,
+      manifest: _manifest,
+      ...facts
+    } = context;
     return {
       name,
       expect,

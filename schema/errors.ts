@@ -11,6 +11,7 @@ export const errorKinds = {
   calls_exhausted: { status: 429, retryable: true, title: 'The caller has too many calls under way' },
   capacity_reached: { status: 503, retryable: true, title: 'There is no room for more' },
   client_unreachable: { status: 409, retryable: false, title: 'The client cannot be asked' },
+  compiler_missing: { status: 503, retryable: false, title: 'The compiler of Rego cannot be run' },
   conflict: { status: 409, retryable: false, title: 'The thing changed or is in use' },
   content_missing: { status: 500, retryable: false, title: 'A stored document is gone' },
   credential_refused: { status: 502, retryable: false, title: 'There is no credential for the server' },

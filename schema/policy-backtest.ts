@@ -42,7 +42,7 @@ export type Flip = {
 };
 
 /** Why a recorded call could not be decided again. */
-export type UndecidedReason = 'facts-missing' | 'other-project' | 'url-cut' | 'vocabulary-changed';
+export type UndecidedReason = 'arguments-not-kept' | 'facts-missing' | 'other-project' | 'url-cut' | 'vocabulary-changed';
 
 export type BacktestReport = {
   /** Recorded calls that were decided again. */

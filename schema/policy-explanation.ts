@@ -1,4 +1,5 @@
 import type { PolicyEffect } from './decision-basis.ts';
+import type { RegoOutcome } from './resources/rego.ts';
 
 /** A place where a policy looks, such as `context.arguments.roots` or `principal in`, and what was there at the decision. */
 export type ReadFact = { place: string; value: unknown };
@@ -36,6 +37,8 @@ export type DecisionExplanation = {
   rows: DecisionRow[];
   policyIds: string[];
   policies: ExplainedPolicy[];
+  /** What Rego said of what Cedar did not deny, in the order in which it was asked. */
+  rego: RegoOutcome[];
   /** All that a policy could have read. */
   facts: ReadFact[];
   /** The same decision made again from the record; null where the record does not suffice. */

@@ -24,6 +24,8 @@ export const isRed = ({ expect, found, error }: Pick<GoldenResult, 'expect' | 'f
 /** What is found of policies that parse and fit the schema. */
 export type ValidationReport = {
   policies: number;
+  /** The Rego of the project's PolicySets as it was compiled; `bundle` is the digest of its WebAssembly. */
+  rego: { policySet: string; compiler: string; bundle: string }[];
   golden: GoldenResult[];
   /** Golden decisions of the platform that these policies would break; none, unless the platform itself is broken. */
   platform: { name: string; policies: string[] }[];

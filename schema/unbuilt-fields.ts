@@ -10,7 +10,7 @@ export const unbuiltFields: Readonly<Partial<Record<Kind, readonly string[]>>> =
   AgentRole: ['approvals', 'money', 'costMicroUsd', 'depth', 'memory'],
   Fleet: ['budget', 'schedule', 'gates', 'success'],
   AccessBinding: ['when', 'expiresAt', 'resources', 'prompts'],
-  PolicySet: ['rego', 'shadow'],
+  PolicySet: ['shadow'],
 };
 
 /** Kinds that the design names and this release does not have. */

@@ -87,7 +87,12 @@ export const loadDeclared = async (database: Database, known?: Declared): Promis
 };
 
 /** What is published of a PolicySet. */
-export const policiesIn = (name: string, { cedar, hooks }: PolicySetSpec) => ({ name, cedar, ...(hooks ? { hooks } : {}) });
+export const policiesIn = (name: string, { cedar, hooks, rego }: PolicySetSpec) => ({
+  name,
+  cedar,
+  ...(hooks ? { hooks } : {}),
+  ...(rego ? { rego } : {}),
+});
 
 /** What a project declares of policy, as the engine takes it. */
 export const projectPolicies = (declared: Declared, tenancy: Tenancy) => ({

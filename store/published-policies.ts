@@ -1,12 +1,16 @@
 import { and, desc, eq, max, sql } from 'drizzle-orm';
 import type { Tenancy } from '../schema/ids.ts';
 import type { PolicyHook } from '../schema/resources/policy-hook.ts';
+import type { DeclaredRego } from '../schema/resources/rego.ts';
 import { auditEvents, policyBundles } from '../schema/tables/tables.ts';
 import { type Database, type Executor, guarded } from './database.ts';
 
 /** A publication of a project's PolicySets. `content` is a `PublishedContent` as text, exactly as it was signed. */
 export type PublishedPolicies = Tenancy & { version: number; content: string; signature: string; publishedBy: string; publishedAt: string };
-export type PublishedContent = Tenancy & { version: number; policySets: { name: string; cedar: string; hooks?: PolicyHook[] }[] };
+export type PublishedContent = Tenancy & {
+  version: number;
+  policySets: { name: string; cedar: string; hooks?: PolicyHook[]; rego?: DeclaredRego }[];
+};
 
 type Row = typeof policyBundles.$inferSelect;
 const toPublished = ({ publishedAt, ...row }: Row): PublishedPolicies => ({ ...row, publishedAt: publishedAt.toISOString() });

@@ -7,6 +7,7 @@ const reasons: Readonly<Record<UndecidedReason, string>> = {
   'facts-missing': 'what they were decided on is not stored',
   'other-project': 'policies of another project decided them',
   'url-cut': 'queries of their URLs, or arguments beyond some kilobytes, are not kept, and a policy that is tried may look at them',
+  'arguments-not-kept': 'other Rego would be asked, and their arguments are not kept',
   'vocabulary-changed': 'they are recorded in the vocabulary of another release',
 };
 

@@ -1,4 +1,5 @@
 import type { DecisionExplanation, ExplainedPolicy, ReadFact } from '../../schema/policy-explanation.ts';
+import type { RegoOutcome } from '../../schema/resources/rego.ts';
 import { effectText } from './effect-text.ts';
 import { plainText } from './plain-text.ts';
 
@@ -25,6 +26,17 @@ const policyLines = ({ id, effect, source, text, annotations, reads }: Explained
   ...(reads && reads.length > 0 ? ['  read', ...reads.map((fact) => `    ${factLine(fact)}`)] : []),
 ];
 
+const regoLines = ({ policySet, bundle, outcome, rules, messages, durationMs }: RegoOutcome): string[] => [
+  '',
+  outcome === 'pass'
+    ? `let pass by the Rego of PolicySet ${policySet}`
+    : `refused by the Rego of PolicySet ${policySet}${outcome === 'deny' ? '' : `, which could not decide: ${outcome}`}`,
+  ...(bundle === null ? [] : [`  bundle   ${bundle}`]),
+  ...rules.map((rule) => `  rule     ${rule}`),
+  ...messages.map((message) => `  says     ${message}`),
+  `  took     ${durationMs} ms`,
+];
+
 const verdict = ({ effect, forAnyArguments, action }: DecisionExplanation): string => {
   if (effect === null) return 'no policy was asked';
   const asked = forAnyArguments ? `${action}, whatever the arguments` : action;
@@ -33,8 +45,9 @@ const verdict = ({ effect, forAnyArguments, action }: DecisionExplanation): stri
 
 /** An explanation for people: the verdict, then each policy that determined it, then all facts. */
 export const explanationText = (explanation: DecisionExplanation): string => {
-  const { decisionId, at, person, agent, role, target, effect, rows, policyIds, policies, facts, again, notes } = explanation;
-  const untold = policyIds.filter((id) => !policies.some((policy) => policy.id === id));
+  const { decisionId, at, person, agent, role, target, effect, rows, policyIds, policies, rego, facts, again, notes } = explanation;
+  const byRego = new Set(rego.flatMap(({ rules }) => rules));
+  const untold = policyIds.filter((id) => !byRego.has(id) && !policies.some((policy) => policy.id === id));
   return [
     `decision   ${decisionId}`,
     `at         ${at}`,
@@ -47,6 +60,7 @@ export const explanationText = (explanation: DecisionExplanation): string => {
           `again      ${effectText(again.effect)}${again.effect === effect ? ', the same' : ', NOT the same: the record and the policies differ'}`,
         ]
       : []),
+    ...rego.flatMap(regoLines),
     ...(effect === 'deny' && policyIds.length === 0 ? ['', 'No policy permits it: what no permit covers is denied.'] : []),
     ...policies.flatMap(policyLines),
     ...untold.map((id) => `\nby ${id}`),

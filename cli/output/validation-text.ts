@@ -24,7 +24,7 @@ export const remarkLines = ({ platform, warnings }: ValidationReport): string[] 
 
 export const isGood = ({ golden, platform }: ValidationReport): boolean => platform.length === 0 && !golden.some(isRed);
 
-export const validationSummary = ({ policies, golden }: ValidationReport): string => {
+export const validationSummary = ({ policies, golden, rego }: ValidationReport): string => {
   const red = golden.filter(isRed).length;
-  return `${policies} ${policies === 1 ? 'policy' : 'policies'}, valid; ${golden.length} golden ${golden.length === 1 ? 'decision' : 'decisions'}, ${red === 0 ? 'none' : red} red.`;
+  return `${policies} ${policies === 1 ? 'policy' : 'policies'}, valid; ${golden.length} golden ${golden.length === 1 ? 'decision' : 'decisions'}, ${red === 0 ? 'none' : red} red.${rego.map(({ policySet, compiler, bundle }) => ` Rego of ${policySet}: ${compiler}, bundle ${bundle.slice(0, 12)}.`).join('')}`;
 };

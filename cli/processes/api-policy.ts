@@ -1,8 +1,11 @@
 import type { ApiDependencies, ApiProfile } from '../../control/api/api-dependencies.ts';
 import { createAuthorizer, createPolicyValidator } from '../../control/api/authorize-with-cedar.ts';
+import type { CompileRego } from '../../control/api/compile-rego.ts';
 import { createPersonRights, type PersonRights } from '../../control/api/person-rights.ts';
 import { createPolicyKeeper } from '../../gateway/keep-policies.ts';
 import { createPolicyEngine } from '../../policy/engine.ts';
+import { createRegoPool } from '../../policy/rego/create-rego-pool.ts';
+import { createRegoPolicies } from '../../policy/rego/rego-policies.ts';
 import type { Database } from '../../store/database.ts';
 import { type Declared, declaredFrom } from '../../store/declared.ts';
 import type { VerifyPolicies } from '../../store/secrets/policy-signature.ts';
@@ -18,16 +21,20 @@ export const createApiPolicy = async ({
   verifyPolicies,
   profile,
   clock,
+  compileRego,
   logger,
 }: {
   database: Database;
   profile: ApiProfile;
   clock: () => Date;
   verifyPolicies: VerifyPolicies;
+  compileRego: CompileRego;
   logger: Logger;
-}): Promise<Pick<ApiDependencies, 'authorize' | 'validatePolicies'> & { mayUse: MayUse; close(): Promise<void> }> => {
+}): Promise<Pick<ApiDependencies, 'authorize' | 'validatePolicies' | 'rego'> & { mayUse: MayUse; close(): Promise<void> }> => {
   const policy = createPolicyEngine();
-  const policies = createPolicyKeeper({ policy, verify: verifyPolicies, logger });
+  const pool = createRegoPool();
+  const inForce = createRegoPolicies({ pool, now: () => performance.now() });
+  const policies = createPolicyKeeper({ policy, verify: verifyPolicies, onPolicies: inForce.take, logger });
   let current: Declared = declaredFrom([], []);
   const declared = (): Declared => current;
   const watch = await watchDeclared({
@@ -44,6 +51,7 @@ export const createApiPolicy = async ({
     close: async () => {
       policies.close();
       await watch.close();
+      await pool.close();
     },
     authorize: async (person, action, tenancy, target) => {
       // a launch reads which roles the fleet has, so it waits for what was applied a moment ago
@@ -51,6 +59,7 @@ export const createApiPolicy = async ({
       return authorize(person, action, tenancy, target);
     },
     validatePolicies: createPolicyValidator(declared),
+    rego: { compile: compileRego, pool, inForce },
     mayUse: (...asked) => rights(...asked)?.effect === 'allow',
   };
 };

@@ -1,3 +1,4 @@
+import { createRegoCompiler } from '../../control/api/compile-rego.ts';
 import { newDecisionId } from '../../control/api/new-decision-id.ts';
 import { startApi } from '../../control/api/start-api.ts';
 import { createTemporalPort } from '../../control/api/temporal-port.ts';
@@ -21,6 +22,7 @@ import { openSecretStores } from '../../store/secrets/secret-stores.ts';
 import { watchRefusedKeys } from '../../store/watch-refused-keys.ts';
 import { createWorkerKeys } from '../../store/worker-keys.ts';
 import type { Logger } from '../../telemetry/logger.ts';
+import { findOpa } from '../setup/find-opa.mjs';
 import { createAgentDirectory } from './agent-directory.ts';
 import { createApiPolicy } from './api-policy.ts';
 import { lookupKeychain } from './ask-keychain.ts';
@@ -54,6 +56,7 @@ export const startControlProcess = async (config: ProcessConfigs['control'], log
     profile: config.api.profile,
     clock: () => new Date(),
     verifyPolicies: createPolicyVerifier(policyPublicKey(config.policySecret)),
+    compileRego: createRegoCompiler({ findProgram: () => config.opaProgram ?? findOpa() }),
     logger,
   });
   const { people: logins, backends } = config.issuer;
@@ -95,6 +98,7 @@ export const startControlProcess = async (config: ProcessConfigs['control'], log
     temporal,
     authorize: policy.authorize,
     validatePolicies: policy.validatePolicies,
+    rego: policy.rego,
     signPolicies: createPolicySigner(config.policySecret),
     logger: logger.child({ part: 'api' }),
     clock,

@@ -23,6 +23,8 @@ export type ControlConfig = TemporalAddress & {
   checkpointFile: string;
   /** What published policies are signed with is made from this. */
   policySecret: string;
+  /** The program `opa`; absent: it is looked for on the path and in our cache. */
+  opaProgram?: string;
   /** Vault and Kubernetes, where references of client secrets may lead to them. */
   secretStores: SecretStoreSettings;
   /** 32 bytes in base64: seals the private keys of the issuer. No other process is told. */

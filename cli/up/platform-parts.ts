@@ -85,6 +85,7 @@ const configsOf = (context: PartsContext, workers: WorkersOfUp): ProcessConfigs 
       auditSigningKey,
       checkpointFile: folder.checkpoints,
       policySecret: internal.personTokens,
+      ...(config.opaProgram === undefined ? {} : { opaProgram: config.opaProgram }),
       secretStores: config.secretStores,
       signingKeysSeal: signingKeysSealOf(internal.personTokens),
       issuer: {

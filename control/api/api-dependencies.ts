@@ -1,4 +1,5 @@
 import type { RecordableDecision } from '../../policy/decision-record.ts';
+import type { RegoPolicies } from '../../policy/rego/rego-policies.ts';
 import type { Verdict } from '../../schema/approval.ts';
 import type { AuditVerification } from '../../schema/audit-verification.ts';
 import type { Tenancy } from '../../schema/ids.ts';
@@ -12,6 +13,7 @@ import type { Person } from '../../store/people.ts';
 import type { ContentKeys } from '../../store/secrets/seal.ts';
 import type { RefusedKeys } from '../../store/watch-refused-keys.ts';
 import type { Logger } from '../../telemetry/logger.ts';
+import type { RegoWorkshop } from './compile-policies.ts';
 
 export type ApiAction =
   | 'applyResource'
@@ -103,6 +105,8 @@ export type ApiDependencies = {
   temporal: TemporalPort;
   authorize: Authorize;
   validatePolicies: ValidatePolicies;
+  /** What compiles Rego and evaluates it, and the Rego in force. */
+  rego: RegoWorkshop & { inForce: RegoPolicies };
   /** Signs the exact text of a publication; gateways take over none without. */
   signPolicies: (content: string) => string;
   logger: Logger;

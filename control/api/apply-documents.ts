@@ -1,4 +1,5 @@
 import type { Kind, Resource, StoredResource } from '../../schema/resource.ts';
+import type { RegoOutcome } from '../../schema/resources/rego.ts';
 import type { Database } from '../../store/database.ts';
 import type { Person } from '../../store/people.ts';
 import { type ApplyAction, applyResources, compareResource, listResources, setCondition } from '../../store/resources.ts';
@@ -6,6 +7,7 @@ import type { ApiDecision, ApiDependencies } from './api-dependencies.ts';
 import { checkPolicies, checkReferences, checkShapes, checkTogether, keyOf } from './check-documents.ts';
 import { checkUnpublished } from './check-unpublished.ts';
 import { inTransaction } from './in-transaction.ts';
+import { createManifestNarrowing } from './narrow-manifests.ts';
 import type { Permit } from './permit.ts';
 import { recordChange } from './record-change.ts';
 import type { DocumentIssue } from './render-error.ts';
@@ -57,8 +59,10 @@ export const createDocuments = ({
   audit,
   validatePolicies,
   clock,
+  rego,
   permit,
-}: Pick<ApiDependencies, 'database' | 'audit' | 'validatePolicies' | 'clock'> & { permit: Permit }) => {
+}: Pick<ApiDependencies, 'database' | 'audit' | 'validatePolicies' | 'clock' | 'rego'> & { permit: Permit }) => {
+  const narrowManifest = createManifestNarrowing({ rego: rego.inForce, database, audit, clock });
   /** Shapes first, then whether the person may, then whatever would tell about other resources. */
   const check = async (
     person: Person,
@@ -91,6 +95,13 @@ export const createDocuments = ({
     const checked = await check(person, 'applyResource', documents);
     if (!checked.ok) return checked;
     const { wanted, decisions, stored } = checked;
+    const narrowed: RegoOutcome[][] = [];
+    for (const [index, resource] of wanted.entries()) {
+      const decision = decisions[index];
+      const before = stored.get(keyOf(resource.kind, resource.metadata));
+      const isChanged = compareResource(before, resource) !== 'unchanged';
+      narrowed.push(decision && isChanged ? await narrowManifest(person, resource, decision) : []);
+    }
     if (dryRun) {
       const results = wanted.map((resource) => {
         const before = stored.get(keyOf(resource.kind, resource.metadata));
@@ -109,7 +120,9 @@ export const createDocuments = ({
         results.push({ ...changeOf(resource, action), generation });
         const decision = decisions[index];
         if (action === 'unchanged' || !decision) continue;
-        const what = { action: 'applyResource', resource: `${kind}/${metadata.name}`, facts: { change: action, generation } };
+        const asked = narrowed[index] ?? [];
+        const facts = { change: action, generation, ...(asked.length > 0 ? { rego: asked } : {}) };
+        const what = { action: 'applyResource', resource: `${kind}/${metadata.name}`, facts };
         await recordChange(audit, within, metadata, person, decision, what);
       }
       return { ok: true, results };

@@ -13,6 +13,8 @@ export type CandidatePolicies = {
   tried: ProjectPolicies;
   today: ProjectPolicies;
   policySets: ResourceOf<'PolicySet'>[];
+  /** Number of the document that a PolicySet of this name is in; that of the first one for what is stored. */
+  documentOf: (policySet: string) => number;
   /** All that is declared in the project. */
   declared: readonly Resource[];
 };
@@ -61,6 +63,11 @@ export const candidatePolicies = async (
       isWhole,
     ),
   };
+  const documentOf = (name: string): number =>
+    Math.max(
+      0,
+      resources.findIndex((resource) => resource?.kind === 'PolicySet' && resource.metadata.name === name),
+    );
   const invalid = checkPolicies(resources, (of) => checkProjectPolicies(of, tried));
-  return invalid.length > 0 ? { ok: false, issues: invalid } : { ok: true, tried, today, policySets, declared };
+  return invalid.length > 0 ? { ok: false, issues: invalid } : { ok: true, tried, today, policySets, documentOf, declared };
 };

@@ -1,5 +1,6 @@
 import { Ajv2020 } from 'ajv/dist/2020.js';
-import type { Resource } from '../../schema/resource.ts';
+import { type Kind, kinds, type Resource } from '../../schema/resource.ts';
+import type { PolicySetSpec } from '../../schema/resources/access.ts';
 import type { FleetSpec } from '../../schema/resources/fleet.ts';
 import type { ResourceIssue } from '../../schema/validate-resource.ts';
 
@@ -55,9 +56,18 @@ const fleetIssues = ({ inputs, stages, output }: FleetSpec): ResourceIssue[] => 
   return issues;
 };
 
+/** Rego that refused every PolicySet could never be replaced. */
+const regoIssues = (rego: PolicySetSpec['rego']): ResourceIssue[] =>
+  (rego?.manifests ?? []).flatMap((kind, index): ResourceIssue[] => {
+    const path = ['spec', 'rego', 'manifests', index];
+    if (kind === 'PolicySet') return [{ path, message: 'expected another kind: PolicySets are judged by golden decisions' }];
+    return kinds.includes(kind as Kind) ? [] : [{ path, message: `expected a kind; there is no \`${kind}\`` }];
+  });
+
 /** What a schema of shapes cannot say about one resource: whether it makes sense in itself. */
 export const checkMeaning = (resource: Resource): ResourceIssue[] => {
   if (resource.kind === 'AgentRole') return outputIssues(resource.spec.output);
   if (resource.kind === 'Fleet') return fleetIssues(resource.spec);
+  if (resource.kind === 'PolicySet') return regoIssues(resource.spec.rego);
   return [];
 };

@@ -20,7 +20,13 @@ export const checkUnpublished = async (
   for (const [document, resource] of wanted.entries()) {
     const { kind, metadata } = resource;
     if (kind !== 'PolicySet' || compareResource(stored.get(keyOf(kind, metadata)), resource) === 'unchanged') continue;
-    if (await findPublishedPolicies(database, metadata))
+    if (resource.spec.rego)
+      issues.push({
+        document,
+        path: ['spec', 'rego'],
+        message: 'expected none: Rego is compiled and signed when it is published; use `quarterdeck policy publish`',
+      });
+    else if (await findPublishedPolicies(database, metadata))
       issues.push({ document, path: ['kind'], message: `expected none: ${publishedHint(metadata)}` });
   }
   return issues;

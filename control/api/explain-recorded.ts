@@ -1,6 +1,7 @@
 import { contextFor, decideAgain } from '../../policy/decide-again.ts';
 import { allFacts, explainDecision } from '../../policy/explain-decision.ts';
 import { isCut } from '../../policy/recorded-context.ts';
+import { recordedRego } from '../../policy/rego/rego-again.ts';
 import { entityMap } from '../../policy/slice-entities.ts';
 import type { AuditEvent } from '../../schema/audit-event.ts';
 import { PlatformError } from '../../schema/errors.ts';
@@ -15,6 +16,9 @@ const mostRows = 100;
 const cutNote =
   'Queries and fragments of URLs, and arguments beyond some kilobytes, are not kept, so a policy that looks at them whole may have seen more than is shown, and may decide otherwise here.';
 
+const regoNote =
+  'Rego was given the arguments or the manifest, which are not kept: what it said is shown as it was, and is not decided again.';
+
 const bare = (row: AuditEvent, rows: readonly AuditEvent[]): DecisionExplanation => ({
   decisionId: row.decisionId,
   at: row.at,
@@ -28,6 +32,7 @@ const bare = (row: AuditEvent, rows: readonly AuditEvent[]): DecisionExplanation
   rows: rows.map(({ sequence, at, kind, outcome, errorCode }) => ({ sequence, at, kind, outcome, errorCode })),
   policyIds: row.policies,
   policies: [],
+  rego: recordedRego(row),
   facts: [],
   again: null,
   notes: [],
@@ -48,7 +53,7 @@ const withRecord = (explanation: DecisionExplanation, tenancy: Tenancy, recorded
     forAnyArguments: basis.forAnyArguments,
     effect: basis.effect,
     facts: allFacts(request, map),
-    notes: [...explanation.notes, ...(isCut(row.facts) ? [cutNote] : [])],
+    notes: [...explanation.notes, ...(isCut(row.facts) ? [cutNote] : []), ...(explanation.rego.length > 0 ? [regoNote] : [])],
   };
   if (bundle.org !== tenancy.org || bundle.project !== tenancy.project)
     return {

@@ -7,6 +7,7 @@ import { PublishRequestSchema, ValidateRequestSchema } from '../../schema/policy
 import { SuggestQuerySchema } from '../../schema/policy-suggestion.ts';
 import type { ApiConfig, ApiDependencies, ApiEnvironment } from './api-dependencies.ts';
 import { candidatePolicies } from './candidate-policies.ts';
+import { compilePolicies } from './compile-policies.ts';
 import { explainRecorded } from './explain-recorded.ts';
 import type { Permit } from './permit.ts';
 import { waitingAnswer } from './propose-change.ts';
@@ -25,7 +26,7 @@ const invalid = (issues: readonly DocumentIssue[]): PlatformError =>
 /** What the record tells of policies: decisions explained, and policies tried on recorded calls before they are in force. */
 export const policyRoutes = (
   { profile }: Pick<ApiConfig, 'profile'>,
-  dependencies: Pick<ApiDependencies, 'database' | 'audit' | 'signPolicies' | 'clock' | 'approvalKeys'> & { permit: Permit },
+  dependencies: Pick<ApiDependencies, 'database' | 'audit' | 'signPolicies' | 'clock' | 'approvalKeys' | 'rego'> & { permit: Permit },
 ): Hono<ApiEnvironment> => {
   const { database, permit } = dependencies;
   const routes = new Hono<ApiEnvironment>();
@@ -53,7 +54,9 @@ export const policyRoutes = (
     await permit(context.get('person'), 'getResource', tenancy);
     const candidate = await candidatePolicies(database, tenancy, documents, false);
     if (!candidate.ok) return renderProblem(context, invalid(candidate.issues), candidate.issues);
-    return context.json(validatePolicies(tenancy, candidate));
+    const compiled = await compilePolicies(dependencies.rego, tenancy, candidate);
+    if (!compiled.ok) return renderProblem(context, invalid(compiled.issues), compiled.issues);
+    return context.json(await validatePolicies(dependencies.rego.pool, tenancy, candidate, compiled.policySets));
   });
 
   routes.post('/:org/:project/policy/publish', async (context) => {

@@ -1,3 +1,4 @@
+import type { DeclaredPolicies } from '../../policy/assemble-policies.ts';
 import type { Approval } from '../../schema/approval.ts';
 import { PlatformError } from '../../schema/errors.ts';
 import type { Tenancy } from '../../schema/ids.ts';
@@ -17,6 +18,7 @@ import type { ApiDecision, ApiDependencies, ApiProfile } from './api-dependencie
 import { setFirstConditions } from './apply-documents.ts';
 import { type CandidatePolicies, candidatePolicies } from './candidate-policies.ts';
 import { changeNeed } from './change-need.ts';
+import { compilePolicies } from './compile-policies.ts';
 import type { Enacting } from './enact-change.ts';
 import { inTransaction } from './in-transaction.ts';
 import { proposeChange } from './propose-change.ts';
@@ -59,19 +61,25 @@ const bundleDigest = (policies: CandidatePolicies['tried']): string => digestOfT
 const nextVersion = async (within: Database, tenancy: Tenancy): Promise<number> =>
   Math.max((await findPublishedPolicies(within, tenancy))?.version ?? 0, await lastPublishedVersion(within, tenancy)) + 1;
 
-type InForce = { publishedBy: string; flipped: number; approval?: string };
+/** `compiled`: the PolicySets with their Rego as it is signed. */
+type InForce = { publishedBy: string; flipped: number; compiled: DeclaredPolicies[]; approval?: string };
+
+const regoFacts = ({ policySets }: PublishedContent, policySet: string): { rego?: string } => {
+  const digest = policySets.find(({ name }) => name === policySet)?.rego?.compiled?.digest;
+  return digest === undefined ? {} : { rego: digest };
+};
 
 /** Signs the policies of a project as one text, and stores them with their resources and the audit rows. */
 const putInForce = async (
   { audit, signPolicies, clock }: Pick<ApiDependencies, 'audit' | 'signPolicies' | 'clock'>,
   within: Database,
   { org, project }: Tenancy,
-  { policySets, tried }: CandidatePolicies,
-  { publishedBy, flipped, approval }: InForce,
+  { policySets }: CandidatePolicies,
+  { publishedBy, flipped, compiled, approval }: InForce,
   by: { person: Person; decisionOn: (policySet: string) => ApiDecision | undefined },
 ): Promise<Publication> => {
   const version = await nextVersion(within, { org, project });
-  const signed: PublishedContent = { org, project, version, policySets: tried.policySets };
+  const signed: PublishedContent = { org, project, version, policySets: compiled };
   const content = JSON.stringify(signed);
   await insertPublishedPolicies(within, { org, project, version, content, signature: signPolicies(content), publishedBy });
   for (const { resource, action } of await applyResources(within, policySets, publishedBy)) {
@@ -82,7 +90,14 @@ const putInForce = async (
       await recordChange(audit, within, { org, project }, by.person, decision, {
         action: 'applyResource',
         resource: `PolicySet/${name}`,
-        facts: { change: 'published', version, flipped, was: action, ...(approval === undefined ? {} : { approval }) },
+        facts: {
+          change: 'published',
+          version,
+          flipped,
+          was: action,
+          ...(approval === undefined ? {} : { approval }),
+          ...regoFacts(signed, name),
+        },
       });
   }
   return { version, policySets: signed.policySets.map(({ name }) => name), flipped, publishedBy };
@@ -96,7 +111,7 @@ const putInForce = async (
  * @throws {PlatformError} `policy_red`, `policy_flips`, `approval_denied`, `conflict` when the policies changed while they were tried
  */
 export const publishPolicies = async (
-  dependencies: Pick<ApiDependencies, 'database' | 'audit' | 'signPolicies' | 'clock' | 'approvalKeys'>,
+  dependencies: Pick<ApiDependencies, 'database' | 'audit' | 'signPolicies' | 'clock' | 'approvalKeys' | 'rego'>,
   profile: ApiProfile,
   person: Person,
   tenancy: Tenancy,
@@ -109,7 +124,9 @@ export const publishPolicies = async (
   onlyPolicySets(candidate);
   const decisions = new Map<string, ApiDecision>();
   for (const { metadata } of candidate.policySets) decisions.set(metadata.name, await permitChange(metadata.name));
-  refuseRed(validatePolicies(tenancy, candidate));
+  const compiled = await compilePolicies(dependencies.rego, tenancy, candidate);
+  if (!compiled.ok) return compiled;
+  refuseRed(await validatePolicies(dependencies.rego.pool, tenancy, candidate, compiled.policySets));
   const { flipped } = await backtest(dependencies, tenancy, candidate, window);
   if (flipped > 0 && !acceptFlips)
     throw new PlatformError(
@@ -134,7 +151,8 @@ export const publishPolicies = async (
     if (canonicalJson(now.today) !== canonicalJson(candidate.today))
       throw new PlatformError('conflict', 'The policies changed while these were tried, so nothing was published; publish again.');
     const by = { person, decisionOn: (name: string) => decisions.get(name) };
-    return { ok: true, publication: await putInForce(dependencies, within, tenancy, now, { publishedBy: person.id, flipped }, by) };
+    const inForce = { publishedBy: person.id, flipped, compiled: compiled.policySets };
+    return { ok: true, publication: await putInForce(dependencies, within, tenancy, now, inForce, by) };
   };
   return inTransaction(database, write, { lockOrg: tenancy.org });
 };
@@ -144,7 +162,7 @@ export const publishPolicies = async (
  * @throws {PlatformError} `conflict`, `not_permitted`, `policy_red`
  */
 export const publishApproved = async (
-  dependencies: Pick<ApiDependencies, 'audit' | 'signPolicies' | 'clock' | 'authorize'>,
+  dependencies: Pick<ApiDependencies, 'audit' | 'signPolicies' | 'clock' | 'authorize' | 'rego'>,
   within: Database,
   { org, project, base, bundle, flipped, documents }: ExactPublication,
   { approval, proposer, approver, decision }: Enacting,
@@ -164,7 +182,9 @@ export const publishApproved = async (
         `${proposer.id}, who proposed this, may not change PolicySet ${metadata.name} any more; nothing was published and approval ${approval.id} is void.`,
       );
   }
-  refuseRed(validatePolicies(tenancy, now));
-  const inForce = { publishedBy: proposer.id, flipped, approval: approval.id };
+  const compiled = await compilePolicies(dependencies.rego, tenancy, now);
+  if (!compiled.ok) throw new PlatformError('resource_invalid', `The Rego is not valid: ${compiled.issues[0]?.message}.`);
+  refuseRed(await validatePolicies(dependencies.rego.pool, tenancy, now, compiled.policySets));
+  const inForce = { publishedBy: proposer.id, flipped, compiled: compiled.policySets, approval: approval.id };
   return putInForce(dependencies, within, tenancy, now, inForce, { person: approver, decisionOn: () => decision });
 };

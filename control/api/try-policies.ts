@@ -4,6 +4,8 @@ import { fitsVocabulary, looksAtUrls, type Retried, reportBacktest } from '../..
 import type { KnownRequest } from '../../policy/decision-cache.ts';
 import { createPolicyEngine, type PolicyDecision, type PolicyEngine } from '../../policy/engine.ts';
 import { isCut, isShortened } from '../../policy/recorded-context.ts';
+import { recordedRego, regoAgain } from '../../policy/rego/rego-again.ts';
+import { refusalIn } from '../../policy/rego/rego-policies.ts';
 import { PlatformError } from '../../schema/errors.ts';
 import type { Tenancy } from '../../schema/ids.ts';
 import type { BacktestReport, RecordedWindow, UndecidedReason } from '../../schema/policy-backtest.ts';
@@ -33,6 +35,22 @@ const load = (engine: PolicyEngine, tenancy: Tenancy, policies: ProjectPolicies)
   throw new PlatformError('resource_invalid', `The policies are not valid: ${first?.name}: ${first?.message}.`);
 };
 
+/** A decision as Rego would narrow it; undefined where that cannot be told. */
+const narrowed = (
+  decision: PolicyDecision,
+  { row, bundle }: RecordedDecision,
+  { policySets }: ProjectPolicies,
+): PolicyDecision | undefined => {
+  if (decision.effect === 'deny') return decision;
+  const said = regoAgain(row, bundle.policySets, policySets);
+  return said === undefined || said === 'pass'
+    ? said && decision
+    : { ...decision, effect: 'deny', policies: said.rules, advice: said.messages };
+};
+
+/** What was decided then, all in all. */
+const effectThen = ({ row, basis }: RecordedDecision): PolicyDecision['effect'] => (refusalIn(recordedRego(row)) ? 'deny' : basis.effect);
+
 /**
  * Decides recorded decisions again, with policies that are not in force and with those that are.
  * @throws {PlatformError} `resource_invalid` where the policies that are tried are not valid
@@ -56,8 +74,18 @@ export const retry = (
       else if (isShortened(row.facts) || (seesUrls && isCut(row.facts))) undecided.push('url-cut');
       else {
         const decision = ask(engines.tried);
+        const triedWhole = narrowed(decision, one, tried);
+        const byToday = ask(engines.today);
         if (!fitsVocabulary(decision)) undecided.push('vocabulary-changed');
-        else retried.push({ row, action: basis.action, effect: basis.effect, tried: decision, today: ask(engines.today) });
+        else if (!triedWhole) undecided.push('arguments-not-kept');
+        else
+          retried.push({
+            row,
+            action: basis.action,
+            effect: effectThen(one),
+            tried: triedWhole,
+            today: narrowed(byToday, one, today) ?? byToday,
+          });
       }
     }
     return { retried, undecided };

@@ -8,6 +8,7 @@ import { ensureBubblewrap } from './bubblewrap.mjs';
 import { ensureChromium } from './chromium.mjs';
 import { ensureDependencies } from './dependencies.mjs';
 import { ensureKubernetes } from './kubernetes.mjs';
+import { ensureOpa } from './opa.mjs';
 import { ensurePip } from './pip.mjs';
 import { SetupError, say } from './talk.mjs';
 import { ensureTemporal } from './temporal.mjs';
@@ -30,7 +31,7 @@ const temporalIfItCanBeHad = async () => {
 const stepsFor = {
   start: [dependencies, ensureTemporal, ensureBubblewrap, ensurePip],
   test: [dependencies, ensureTemporal],
-  full: [dependencies, ensureTemporal, ensureBubblewrap, ensureChromium, ensurePip, ensureKubernetes],
+  full: [dependencies, ensureTemporal, ensureBubblewrap, ensureChromium, ensurePip, ensureKubernetes, ensureOpa],
   qd: [dependencies, temporalIfItCanBeHad],
   check: [dependencies],
 };

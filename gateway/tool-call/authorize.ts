@@ -4,10 +4,14 @@ import { flowFacts, flowReason } from '../labels/flow-facts.ts';
 import type { Reply } from '../mcp/message.ts';
 import { targetOf } from '../surface/decide-listing.ts';
 import { argumentRefused } from '../surface/refuse.ts';
+import { narrow } from './narrow.ts';
 import { needPerson } from './need-person.ts';
 import { required, type ToolCallStep } from './tool-call.ts';
 
-/** The policy decision on principal, tool as pinned, and arguments: allow, deny, or a person is needed. A refusal names its rule and what to do. */
+/**
+ * The policy decision on principal, tool as pinned, and arguments: allow, deny, or a person is needed. What is not denied, Rego of the
+ * project may still refuse. A refusal names its rule and what to do.
+ */
 export const authorize: ToolCallStep = (call, next) => {
   const tool = required(call.tool, 'the tool');
   const facts = required(call.facts, 'the facts');
@@ -26,7 +30,12 @@ export const authorize: ToolCallStep = (call, next) => {
       standing.asked = { tool: call.name, server: serverKeyOf(tool.server), isolation, facts, ...(approvers ? { approvers } : {}) };
     return next();
   };
-  if (decision.effect === 'allow') return allowed();
-  if (decision.need) return needPerson(call, decision.need, allowed);
-  throw argumentRefused(tool.name, decision, flowReason(decision, call.carried));
+  const { effect, need } = decision;
+  if (effect !== 'allow' && !need) throw argumentRefused(tool.name, decision, flowReason(decision, call.carried));
+  const goOn = (): Promise<Reply> => (need ? needPerson(call, need, allowed) : allowed());
+  const { rego } = call.gateway;
+  if (rego.isIdle()) return goOn();
+  // what Rego refuses nobody is asked to approve
+  const narrowing = narrow(call);
+  return narrowing ? narrowing.then(goOn) : goOn();
 };

@@ -83,6 +83,7 @@ export const auditEventOf = (call: ToolCall, rest: Pick<NewAuditEvent, 'kind' | 
       ...(call.connection ? { isolation: call.connection.isolation } : {}),
       ...(call.masked ? maskFacts(call.masked) : {}),
       ...(facts ? { paths: recordedTexts(facts.paths) } : {}),
+      ...(call.rego ? { rego: call.rego } : {}),
       ...(call.isReplay ? { replay: true } : {}),
       ...recorded.facts,
     },

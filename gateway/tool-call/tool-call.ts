@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { ArgumentFacts } from '../../policy/argument-facts.ts';
 import { PlatformError } from '../../schema/errors.ts';
+import type { RegoOutcome } from '../../schema/resources/rego.ts';
 import type { ServerAuthKind } from '../../schema/resources/server-auth.ts';
 import { canonicalJson } from '../../store/resources.ts';
 import type { Decision } from '../decide.ts';
@@ -47,6 +48,8 @@ export type ToolCall = {
   masked?: MaskCounts;
   /** Who approved it. */
   approvers?: string[];
+  /** What the Rego of the project said of it; missing where none was asked. */
+  rego?: RegoOutcome[];
   /** Of the project, about this tool; missing where there are none. */
   hooks?: readonly AskableHook[];
   /** What became of asking them. */

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { NameSchema } from '../ids.ts';
 import { GoldenDecisionSchema } from './golden.ts';
 import { PolicyHookSchema } from './policy-hook.ts';
+import { RegoPolicySchema } from './rego.ts';
 
 export const SubjectSchema = z.union([
   z.strictObject({ group: NameSchema }),
@@ -36,5 +37,7 @@ export const PolicySetSpecSchema = z.strictObject({
     .max(16)
     .refine((hooks) => new Set(hooks.map(({ name }) => name)).size === hooks.length, 'another name for each hook')
     .optional(),
+  /** Asked about documents that are allowed; published only, because it is compiled and signed then. */
+  rego: RegoPolicySchema.optional(),
 });
 export type PolicySetSpec = z.infer<typeof PolicySetSpecSchema>;

@@ -66,6 +66,10 @@ export const GoldenContextSchema = z.strictObject({
   /** Seconds since the login of who approves, and how well it proved who they are. */
   authAge: z.number().int().min(0).default(0),
   acr: z.number().int().min(0).max(9).default(2),
+  /** Of a call, for the Rego of the PolicySets: what the server would get. */
+  arguments: z.record(z.string(), z.json()).default({}),
+  /** Of a resource that is applied, for the same. */
+  manifest: z.record(z.string(), z.json()).optional(),
   /** People of the project's organisation who approved this very call; whoever they are, the call counts as approved. */
   approvedBy: z.array(NameSchema).max(16).default([]),
 });

@@ -11,6 +11,7 @@ import { applyResources } from '../../store/resources.ts';
 import { insertRun, markRunRevoked, moveRun } from '../../store/runs.ts';
 import { offerTools } from '../support/offer-tools.ts';
 import { pollUntil } from '../support/poll-until.ts';
+import { precompiledRego } from '../support/precompiled-rego.ts';
 import { parsed } from '../support/running-gateway.ts';
 import { type RunningIssuer, resourceBase, startRunningIssuer } from '../support/running-issuer.ts';
 import { plentiful, useTestDatabase } from '../support/store-database.ts';
@@ -73,6 +74,7 @@ beforeAll(async () => {
     profile: 'dev',
     clock: () => new Date(),
     verifyPolicies: () => false,
+    compileRego: precompiledRego,
     logger: pino({ level: 'silent' }),
   });
   issuer = await startRunningIssuer({ agents: createAgentDirectory({ database: database(), mayUse: policy.mayUse }) });

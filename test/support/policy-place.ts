@@ -2,6 +2,7 @@ import pino from 'pino';
 import { freePort } from '../../bench/gateway/free-port.ts';
 import { createApiPolicy } from '../../cli/processes/api-policy.ts';
 import type { ApiProfile } from '../../control/api/api-dependencies.ts';
+import type { CompileRego } from '../../control/api/compile-rego.ts';
 import { startApi } from '../../control/api/start-api.ts';
 import type { GatewayConfig } from '../../gateway/gateway-config.ts';
 import { createRefusalCounter } from '../../store/audit-refusals.ts';
@@ -13,6 +14,7 @@ import { openAuditLog } from './audit-log.ts';
 
 import { startCountingServer } from './counting-server.ts';
 import { startPersonTokens } from './person-tokens.ts';
+import { precompiledRego } from './precompiled-rego.ts';
 import { runCli } from './run-cli.ts';
 import { recordingTemporal } from './running-api.ts';
 import { adminToken, guestToken, startRunningGateway } from './running-gateway.ts';
@@ -26,11 +28,13 @@ export const startPolicyPlace = async ({
   gateway: overrides = {},
   beforeApi = async () => {},
   flow,
+  compileRego = precompiledRego,
 }: {
   profile?: ApiProfile;
   resources?: object[];
   gateway?: Partial<GatewayConfig>;
   flow?: object;
+  compileRego?: CompileRego;
   /** What happens to the database before the api reads it. */
   beforeApi?: (database: Database) => Promise<void>;
 } = {}) => {
@@ -48,6 +52,7 @@ export const startPolicyPlace = async ({
   const policy = await createApiPolicy({
     database: gateway.database,
     profile,
+    compileRego,
     clock: () => new Date(),
     verifyPolicies: createPolicyVerifier(policyPublicKey(policySecret)),
     logger,
@@ -72,6 +77,7 @@ export const startPolicyPlace = async ({
       temporal: recordingTemporal().port,
       authorize: policy.authorize,
       validatePolicies: policy.validatePolicies,
+      rego: policy.rego,
       signPolicies: createPolicySigner(policySecret),
       logger,
       clock: () => new Date(),

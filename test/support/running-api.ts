@@ -7,6 +7,8 @@ import { freePort } from '../../bench/gateway/free-port.ts';
 import { createApiPolicy } from '../../cli/processes/api-policy.ts';
 import type { ApiAction, ApiDependencies, ApiProfile, FleetKey, TemporalPort } from '../../control/api/api-dependencies.ts';
 import { startApi } from '../../control/api/start-api.ts';
+import { createRegoPool } from '../../policy/rego/create-rego-pool.ts';
+import { createRegoPolicies } from '../../policy/rego/rego-policies.ts';
 import { PlatformError } from '../../schema/errors.ts';
 import type { FleetWorkflowInput } from '../../schema/workflow-contract.ts';
 import { checkpointFile } from '../../store/audit-checkpoint-file.ts';
@@ -22,6 +24,7 @@ import { approvalKeys } from './ask-approval.ts';
 import { openAuditLog } from './audit-log.ts';
 import { startPersonTokens } from './person-tokens.ts';
 import { startTestDatabase } from './postgres.ts';
+import { precompiledRego } from './precompiled-rego.ts';
 
 export const adminToken = 'test-admin-token-0123456789';
 export const reviewerToken = 'test-reviewer-token-0123456789';
@@ -103,6 +106,7 @@ export const startRunningApi = async ({
   const gatewayUrl = `http://127.0.0.1:${port - 1}`;
   const tokensOfLogins = await startPersonTokens(database);
   const config = { port, publicUrl: url, gatewayUrl, dataDirectory: folder, profile, issuer: tokensOfLogins.issuer };
+  const regoPool = createRegoPool();
   const dependencies: ApiDependencies = {
     database,
     audit,
@@ -121,12 +125,20 @@ export const startRunningApi = async ({
       const issues = broken.map(({ name }) => ({ name, message: 'unexpected end of input', line: 1, column: 7 }));
       return issues.length > 0 ? { ok: false as const, issues } : { ok: true as const };
     },
+    rego: { compile: precompiledRego, pool: regoPool, inForce: createRegoPolicies({ pool: regoPool, now: () => performance.now() }) },
     signPolicies: () => 'signed',
     logger: pino({ level: 'debug' }, sink),
     clock: () => clock.now,
   };
   const policy = cedar
-    ? await createApiPolicy({ database, profile, clock: () => clock.now, verifyPolicies: () => false, logger: dependencies.logger })
+    ? await createApiPolicy({
+        database,
+        compileRego: precompiledRego,
+        profile,
+        clock: () => clock.now,
+        verifyPolicies: () => false,
+        logger: dependencies.logger,
+      })
     : undefined;
   if (policy) dependencies.authorize = policy.authorize;
   let api = await startApi(config, dependencies);
@@ -179,6 +191,7 @@ export const startRunningApi = async ({
       await api.close();
       await tokensOfLogins.close();
       await policy?.close();
+      await regoPool.close();
       await closeDatabase(database);
       await dropDatabase();
       rmSync(folder, { recursive: true, force: true });

@@ -12,6 +12,8 @@ import { createPolicyHooks } from '../../gateway/hooks/policy-hooks.ts';
 import { createLabelBook } from '../../gateway/labels/create-label-book.ts';
 import { createModelHandler } from '../../gateway/llm/handle-models.ts';
 import { createPolicyEngine } from '../../policy/engine.ts';
+import { createRegoPool } from '../../policy/rego/create-rego-pool.ts';
+import { createRegoPolicies } from '../../policy/rego/rego-policies.ts';
 import { getAgent } from '../../store/agents.ts';
 import { createArgumentDigest } from '../../store/argument-digest.ts';
 import { createApprovalAsks } from '../../store/ask-approval.ts';
@@ -59,6 +61,7 @@ export const startRunningModels = async ({ stallMs, ...overrides }: Partial<Gate
     approvals: createApprovalAsks(database, log, approvalKeysOf(config.resultKey)),
     labels: createLabelBook({ database, declared: () => declared, now: Date.now }),
     policy,
+    rego: createRegoPolicies({ pool: createRegoPool(), now: Date.now }),
     secrets: config,
     hooks,
     declared: () => declared,

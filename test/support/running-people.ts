@@ -9,6 +9,8 @@ import { makeSigningKey } from '../../control/issuer/make-signing-key.ts';
 import { commandLineClientId, type PeopleConfig } from '../../control/issuer/people-config.ts';
 import { rotateSigningKeys } from '../../control/issuer/rotate-signing-keys.ts';
 import { startIssuer } from '../../control/issuer/start-issuer.ts';
+import { createRegoPool } from '../../policy/rego/create-rego-pool.ts';
+import { createRegoPolicies } from '../../policy/rego/rego-policies.ts';
 import { createRefusalCounter } from '../../store/audit-refusals.ts';
 import { createContentStore } from '../../store/contents.ts';
 import { findResource } from '../../store/resources.ts';
@@ -19,6 +21,7 @@ import { approvalKeys } from './ask-approval.ts';
 import { openAuditLog } from './audit-log.ts';
 import { type Browser, createBrowser, type Page } from './browser.ts';
 import { companyClient, startCompanyIdp } from './company-idp.ts';
+import { precompiledRego } from './precompiled-rego.ts';
 import { recordingTemporal } from './running-api.ts';
 import { startRunningGateway } from './running-gateway.ts';
 import { agentId, joinKey, runningAgent } from './running-issuer.ts';
@@ -120,6 +123,8 @@ export const startRunningPeople = async (
       logger,
     },
   );
+  // no thread runs before Rego is asked
+  const regoPool = createRegoPool();
   const api = await startApi(
     {
       port: apiPort,
@@ -140,6 +145,7 @@ export const startRunningPeople = async (
       temporal: recordingTemporal().port,
       authorize: async () => ({ effect: 'allow', decisionId: 'dec_yes', policies: [] }),
       validatePolicies: () => ({ ok: true }),
+      rego: { compile: precompiledRego, pool: regoPool, inForce: createRegoPolicies({ pool: regoPool, now: () => performance.now() }) },
       signPolicies: () => 'signed',
       logger,
       clock: () => new Date(),

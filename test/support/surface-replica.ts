@@ -11,6 +11,8 @@ import { createSurface } from '../../gateway/surface/create-surface.ts';
 import { createUpstreamPool } from '../../gateway/upstream/create-upstream-pool.ts';
 import { createHostClient } from '../../gateway/upstream/host-client.ts';
 import { createPolicyEngine } from '../../policy/engine.ts';
+import { createRegoPool } from '../../policy/rego/create-rego-pool.ts';
+import { createRegoPolicies } from '../../policy/rego/rego-policies.ts';
 import { parseEndpoint } from '../../schema/mcp-endpoint.ts';
 import { createArgumentDigest } from '../../store/argument-digest.ts';
 import { createApprovalAsks } from '../../store/ask-approval.ts';
@@ -69,6 +71,7 @@ export const startSurfaceReplica = async (databaseUrl: string, instance: string 
     approvals: createApprovalAsks(database, log, approvalKeysOf(resultKey)),
     labels: createLabelBook({ database, declared: view.declared, now: Date.now }),
     policy,
+    rego: createRegoPolicies({ pool: createRegoPool(), now: Date.now }),
     secrets: config,
     hooks,
     declared: view.declared,
