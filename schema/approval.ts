@@ -4,9 +4,9 @@ export const ApprovalIdSchema = z.string().regex(/^apr_[0-9a-z]{16}$/, 'an appro
 
 /**
  * What is approved. `call`: one call of a tool, which its caller makes afterwards. `publication`: policies of a project, and `definitions`:
- * what a server offers; both come into force with the last approval.
+ * what a server offers; both come into force with the last approval. `fix`: a plan of the reconciler, which its workflow applies afterwards.
  */
-export const ApprovalKindSchema = z.enum(['call', 'publication', 'definitions']);
+export const ApprovalKindSchema = z.enum(['call', 'publication', 'definitions', 'fix']);
 export type ApprovalKind = z.infer<typeof ApprovalKindSchema>;
 
 /**
