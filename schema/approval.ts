@@ -4,9 +4,10 @@ export const ApprovalIdSchema = z.string().regex(/^apr_[0-9a-z]{16}$/, 'an appro
 
 /**
  * What is approved. `call`: one call of a tool, which its caller makes afterwards. `publication`: policies of a project, `definitions`: what
- * a server offers, and `release`: what was read and may be told to anybody; these come into force with the last approval.
+ * a server offers, and `release`: what was read and may be told to anybody; these come into force with the last approval. `fix`:
+ * a plan of the reconciler, which its workflow applies afterwards.
  */
-export const ApprovalKindSchema = z.enum(['call', 'publication', 'definitions', 'release']);
+export const ApprovalKindSchema = z.enum(['call', 'publication', 'definitions', 'release', 'fix']);
 export type ApprovalKind = z.infer<typeof ApprovalKindSchema>;
 
 /**

@@ -53,6 +53,13 @@ export const fleetWorkflowId = ({ org, project, fleet, runId }: Tenancy & { flee
 /** The workflow id of one shard: at most 100 agents of a stage. */
 export const shardWorkflowId = (fleetId: string, stage: string, shard: number): string => `${fleetId}/${stage}/shard-${shard}`;
 
+/** The workflow id of what keeps one target. */
+export const reconcileWorkflowId = ({ org, project, target }: Tenancy & { target: string }): string =>
+  `reconcile/${org}/${project}/${target}`;
+
+/** @param random - 10 random bytes */
+export const fixIdFrom = (random: Uint8Array): string => `fix_${encoded(random)}`;
+
 /** Reads an agent id back; undefined where it is none. */
 export const parseAgentId = (agentId: string): AgentAddress | undefined => {
   const [org, project, fleet, runId, stage, role, ordinal, ...rest] = agentId.split('/');

@@ -1,12 +1,15 @@
 import { z } from 'zod';
 import { AccessBindingSpecSchema, PolicySetSpecSchema } from './resources/access.ts';
 import { AgentRoleSpecSchema } from './resources/agent-role.ts';
+import { ChannelSpecSchema } from './resources/channel.ts';
 import { FleetSpecSchema } from './resources/fleet.ts';
 import { IdentityProviderSpecSchema, OAuthClientSpecSchema } from './resources/identity-provider.ts';
 import { McpServerSpecSchema } from './resources/mcp-server.ts';
 import { apiVersion, MetadataSchema, type Status, StatusSchema } from './resources/metadata.ts';
 import { ModelSpecSchema, ProviderSpecSchema } from './resources/model.ts';
 import { ProjectSpecSchema } from './resources/project.ts';
+import { ReconcileRuleSpecSchema } from './resources/reconcile-rule.ts';
+import { ReconcileTargetSpecSchema } from './resources/reconcile-target.ts';
 import { ToolsetSpecSchema } from './resources/toolset.ts';
 
 const declare = <Kind extends string, Spec extends z.ZodType>(kind: Kind, spec: Spec) =>
@@ -25,6 +28,9 @@ export const resourceSchemas = {
   PolicySet: declare('PolicySet', PolicySetSpecSchema),
   IdentityProvider: declare('IdentityProvider', IdentityProviderSpecSchema),
   OAuthClient: declare('OAuthClient', OAuthClientSpecSchema),
+  Channel: declare('Channel', ChannelSpecSchema),
+  ReconcileTarget: declare('ReconcileTarget', ReconcileTargetSpecSchema),
+  ReconcileRule: declare('ReconcileRule', ReconcileRuleSpecSchema),
 } as const;
 
 export type Kind = keyof typeof resourceSchemas;

@@ -1,10 +1,10 @@
 import type { AgentState, ParkReason } from './run.ts';
 
 /** Task queues, one a kind of work, so that each can be scaled and limited alone. */
-export const taskQueues = { control: 'control', model: 'model', tool: 'tool' } as const;
+export const taskQueues = { control: 'control', model: 'model', tool: 'tool', apply: 'apply' } as const;
 
 /** Names under which workflows are started; they are API of the running system. */
-export const workflowTypes = { fleet: 'fleet', shard: 'shard', agent: 'agent' } as const;
+export const workflowTypes = { fleet: 'fleet', shard: 'shard', agent: 'agent', reconcile: 'reconcile' } as const;
 
 /** The input of a fleet's workflow; its id is `fleetWorkflowId` of the same names. `attempt` counts resumes. */
 export type FleetWorkflowInput = { org: string; project: string; fleet: string; runId: string; attempt: number };
@@ -41,3 +41,9 @@ export const haltLifted = 'halt';
 
 /** Carries the operation id in a tool call's `_meta`; the same id is in the `Idempotency-Key` header. */
 export const operationIdMeta = 'quarterdeck.dev/operationId';
+
+/** The input of a target's reconcile workflow; its id is `reconcileWorkflowId` of the same names. It exists only while there is something to do. */
+export type ReconcileWorkflowInput = { org: string; project: string; target: string };
+
+/** Something of the target may have changed, or its time has come; sent with the start (signal-with-start), so that many are one. */
+export const targetChangedSignal = 'targetChanged';

@@ -57,6 +57,15 @@ export const columnsOf = (resource: StoredResource): [head: string, cell: string
     }
     case 'PolicySet':
       return [['DESCRIPTION', resource.spec.description ?? '']];
+    case 'ReconcileTarget':
+      return [
+        ['TYPE', resource.spec.type],
+        ['PAUSED', String(resource.spec.paused)],
+      ];
+    case 'ReconcileRule':
+      return [['STATE', resource.spec.state]];
+    case 'Channel':
+      return [['TYPE', resource.spec.type]];
     case 'IdentityProvider':
       return [['ISSUER', resource.spec.issuer]];
     case 'OAuthClient':

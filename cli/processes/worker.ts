@@ -43,7 +43,7 @@ export const startWorkerProcess = async (config: ProcessConfigs['worker'], logge
     workflows: new Client({ connection: clientConnection, namespace }).workflow,
     logger,
   });
-  const create = (kind: keyof typeof taskQueues, more: Partial<WorkerOptions> = {}): Promise<Worker> =>
+  const create = (kind: keyof typeof concurrency, more: Partial<WorkerOptions> = {}): Promise<Worker> =>
     Worker.create({
       connection,
       namespace,

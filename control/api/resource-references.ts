@@ -36,6 +36,22 @@ export const referencesOf = (resource: Resource): ResourceReference[] => {
         ...named('Fleet', fleets, ['spec', 'fleets']),
       ];
     }
+    case 'ReconcileTarget': {
+      const { spec } = resource;
+      const escalates = spec.escalation.role;
+      return [
+        ...(escalates ? [{ kind: 'AgentRole' as const, name: escalates, path: ['spec', 'escalation', 'role'] }] : []),
+        ...named('Channel', spec.channels, ['spec', 'channels']),
+        ...(spec.type === 'mcp'
+          ? [
+              { kind: 'Toolset' as const, name: spec.toolset, path: ['spec', 'toolset'] },
+              { kind: 'AgentRole' as const, name: spec.role, path: ['spec', 'role'] },
+            ]
+          : []),
+      ];
+    }
+    case 'Channel':
+    case 'ReconcileRule':
     case 'Project':
     case 'McpServer':
     case 'Provider':

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { cacheFolder } from '../../cli/setup/cache-folder.mjs';
 import { findOnPath } from '../../cli/setup/find-on-path.mjs';
-import { etcdVersion, kubernetesPrograms, kubernetesVersion } from './kubernetes-programs.mjs';
+import { etcdVersion, kubernetesPrograms, kubernetesVersion, kwokVersion } from './kubernetes-programs.mjs';
 import { withLock } from './lock.mjs';
 import { runCommand } from './run-command.mjs';
 import { say, secondsSince } from './talk.mjs';
@@ -36,40 +36,69 @@ const build = async (scratch, package_, target) => {
   return true;
 };
 
+const moduleFor = (name, module, version) => `module quarterdeck.test/${name}\ngo 1.26\nrequire ${module} v${version}\n`;
+
+/** What is built, out of which package, and how a module is written from which it can be. */
+const parts = () => {
+  const { apiServer, controllerManager, scheduler, etcd, kwok } = kubernetesPrograms();
+  const kubernetes = (program) => ({ package_: `k8s.io/kubernetes/cmd/${program}`, writeModule: writeKubernetesModule });
+  const module = (name, module_, version) => (folder) => writeFileSync(join(folder, 'go.mod'), moduleFor(name, module_, version));
+  return [
+    { name: `kube-apiserver ${kubernetesVersion}`, target: apiServer, lasts: '5 min on two cores', ...kubernetes('kube-apiserver') },
+    {
+      name: `kube-controller-manager ${kubernetesVersion}`,
+      target: controllerManager,
+      lasts: '3 min',
+      ...kubernetes('kube-controller-manager'),
+    },
+    { name: `kube-scheduler ${kubernetesVersion}`, target: scheduler, lasts: '1 min', ...kubernetes('kube-scheduler') },
+    {
+      name: `etcd ${etcdVersion}`,
+      target: etcd,
+      lasts: '3 min',
+      package_: 'go.etcd.io/etcd/server/v3',
+      writeModule: module('etcd', 'go.etcd.io/etcd/server/v3', etcdVersion),
+    },
+    {
+      name: `kwok ${kwokVersion}`,
+      target: kwok,
+      lasts: '1 min',
+      package_: 'sigs.k8s.io/kwok/cmd/kwok',
+      writeModule: module('kwok', 'sigs.k8s.io/kwok', kwokVersion),
+    },
+  ];
+};
+
 const buildAll = async (scratch) => {
-  const { apiServer, etcd } = kubernetesPrograms();
-  if (!existsSync(apiServer)) {
-    say(`go build of kube-apiserver ${kubernetesVersion}: about 5 min on two cores, once; 105 MB, kept in ${apiServer}`);
-    await writeKubernetesModule(scratch);
-    if (!(await build(scratch, 'k8s.io/kubernetes/cmd/kube-apiserver', apiServer))) return false;
+  for (const { name, target, lasts, package_, writeModule } of parts()) {
+    if (existsSync(target)) continue;
+    say(`go build of ${name}: about ${lasts}, once; kept in ${target}`);
+    rmSync(join(scratch, 'go.sum'), { force: true });
+    await writeModule(scratch);
+    if (!(await build(scratch, package_, target))) return false;
   }
-  if (existsSync(etcd)) return true;
-  say(`go build of etcd ${etcdVersion}: about 3 min, once; 27 MB, kept in ${etcd}`);
-  const module = 'go.etcd.io/etcd/server/v3';
-  writeFileSync(join(scratch, 'go.mod'), `module quarterdeck.test/etcd\ngo 1.26\nrequire ${module} v${etcdVersion}\n`);
-  return build(scratch, module, etcd);
+  return true;
 };
 
 /**
- * Builds, where it can, the API server of Kubernetes and its store, which the tests of service-account tokens ask. Where it cannot, it
- * says in one line what helps and goes on: those tests then fail by name, and nothing else does.
+ * Builds, where it can, the parts of a Kubernetes cluster, which the tests of service-account tokens and of the reconciler ask. Where it
+ * cannot, it says in one line what helps and goes on: those tests then fail by name, and nothing else does.
  */
 export const ensureKubernetes = async () => {
   const isThere = () => Object.values(kubernetesPrograms()).every((path) => existsSync(path));
   if (isThere()) return;
-  if (findOnPath('go') === undefined)
-    return say('Go is missing, so no API server of Kubernetes can be built for the tests; install Go 1.26');
-  await withLock(join(cacheFolder(), 'locks', 'kubernetes'), 'building the API server of Kubernetes', async () => {
+  if (findOnPath('go') === undefined) return say('Go is missing, so no cluster of Kubernetes can be built for the tests; install Go 1.26');
+  await withLock(join(cacheFolder(), 'locks', 'kubernetes'), 'building a cluster of Kubernetes', async () => {
     if (isThere()) return;
     const scratch = join(cacheFolder(), 'kubernetes.new'); // ours while we hold the lock; what a killed run left goes
     rmSync(scratch, { recursive: true, force: true });
     mkdirSync(scratch);
     const startedAt = performance.now();
     try {
-      if (await buildAll(scratch)) say(`the API server of Kubernetes: done in ${secondsSince(startedAt)}`);
-      else say('the API server of Kubernetes could not be built (its words stand above), so tests that ask one fail');
+      if (await buildAll(scratch)) say(`the cluster of Kubernetes: done in ${secondsSince(startedAt)}`);
+      else say('the cluster of Kubernetes could not be built (its words stand above), so tests that ask one fail');
     } catch (error) {
-      say(`the API server of Kubernetes could not be built (${error.message.split('\n')[0]}), so tests that ask one fail`);
+      say(`the cluster of Kubernetes could not be built (${error.message.split('\n')[0]}), so tests that ask one fail`);
     } finally {
       rmSync(scratch, { recursive: true, force: true });
     }

@@ -9,15 +9,22 @@ import { freePort } from '../../bench/gateway/free-port.ts';
 import { kubernetesPrograms } from '../../deploy/setup/kubernetes-programs.mjs';
 import { pollUntil } from './poll-until.ts';
 
-const adminToken = 'token-of-the-administrator';
+export const adminToken = 'token-of-the-administrator';
 /** Of the issuer: it may have tokens reviewed, and nothing else. */
 export const reviewerToken = 'token-of-the-issuer-for-reviews';
+
+export type KubeApiServerOptions = {
+  /** Lines `token,user,uid` of those who may log in besides. */
+  tokens?: readonly string[];
+  /** More of its arguments; `file` writes one that they name. */
+  apiServerArgs?: (file: (name: string, text: string) => string, folder: string) => string[];
+};
 
 /**
  * A real API server with its store, and nothing that would run a pod: what tokens of service accounts are asked of. `create` and `remove`
  * are of an administrator; `tokenFor` asks for a projected token as the kubelet does, bound to a pod where one is named.
  */
-export const startKubeApiServer = async () => {
+export const startKubeApiServer = async ({ tokens = [], apiServerArgs = () => [] }: KubeApiServerOptions = {}) => {
   const folder = mkdtempSync(join(tmpdir(), 'quarterdeck-kube-'));
   const file = (name: string, text: string): string => {
     writeFileSync(join(folder, name), text, { mode: 0o600 });
@@ -52,16 +59,25 @@ export const startKubeApiServer = async () => {
       ...['--cert-dir', folder, '--service-cluster-ip-range', '10.0.0.0/24', '--authorization-mode', 'RBAC'],
       ...['--service-account-key-file', file('sa.pub', publicKey), '--service-account-signing-key-file', file('sa.key', privateKey)],
       ...['--service-account-issuer', 'https://kubernetes.default.svc', '--disable-admission-plugins', 'ServiceAccount'],
-      ...['--token-auth-file', file('tokens.csv', `${adminToken},admin,admin,"system:masters"\n${reviewerToken},issuer,issuer\n`)],
+      ...[
+        '--token-auth-file',
+        file('tokens.csv', `${adminToken},admin,admin,"system:masters"\n${reviewerToken},issuer,issuer\n${tokens.join('\n')}\n`),
+      ],
+      ...apiServerArgs(file, folder),
     ]);
   let running = startApiServer();
 
   const apiUrl = `https://127.0.0.1:${port}`;
   const dispatcher = new Agent({ connect: { rejectUnauthorized: false } });
-  const send = async (method: 'GET' | 'POST' | 'DELETE', path: string, body?: object) => {
+  const send = async (
+    method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE',
+    path: string,
+    body?: object,
+    contentType = 'application/json',
+  ) => {
     const answer = await request(`${apiUrl}${path}`, {
       method,
-      headers: { authorization: `Bearer ${adminToken}`, 'content-type': 'application/json' },
+      headers: { authorization: `Bearer ${adminToken}`, 'content-type': contentType },
       ...(body ? { body: JSON.stringify(body) } : {}),
       dispatcher,
     });
@@ -98,6 +114,14 @@ export const startKubeApiServer = async () => {
   const inNamespace = (namespace: string, kind: string) => `/api/v1/namespaces/${namespace}/${kind}`;
   return {
     apiUrl,
+    folder,
+    /** As the administrator. */
+    send,
+    /** Starts another program of the cluster; it ends with the API server. */
+    run,
+    /** What all programs said last. */
+    output: () => output.join('').slice(-4000),
+    file,
     caFile: join(folder, 'apiserver.crt'),
     tokenFile: file('reviewer-token', `${reviewerToken}\n`),
     ca: () => readFileSync(join(folder, 'apiserver.crt'), 'utf8'),

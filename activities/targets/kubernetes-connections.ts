@@ -1,0 +1,72 @@
+import { createHash } from 'node:crypto';
+import type { TargetOf } from '../../reconcile/target-port.ts';
+import { isPlatformError } from '../../schema/errors.ts';
+import type { TargetSpecOf } from '../../schema/resources/reconcile-target.ts';
+import { resolveSecret, type SecretSources } from '../../store/secrets/references.ts';
+import { createKubernetesClient, KubernetesFailure } from './kubernetes-client.ts';
+import { KubeconfigError, type OwnCluster, ownKubeconfig, readKubeconfig } from './kubernetes-kubeconfig.ts';
+import { createKubernetesResources } from './kubernetes-resources.ts';
+
+export type KubernetesTarget = TargetOf<TargetSpecOf<'kubernetes'>>;
+
+const connect = async (key: string, load: () => ReturnType<typeof readKubeconfig>) => {
+  const client = createKubernetesClient(await load());
+  return { key, client, resources: createKubernetesResources(client) };
+};
+export type KubernetesConnection = Awaited<ReturnType<typeof connect>>;
+
+const mostConnections = 256;
+
+/**
+ * Connections to clusters, one for each credential however many targets use it. A kubeconfig is resolved anew each time (its store keeps
+ * it for a while), so that a rotated one is taken at once.
+ * @throws {KubernetesFailure} with status 0 where the secret cannot be had, and 401 where it is no use
+ */
+export const createKubernetesConnections = ({ secrets, ownCluster }: { secrets: SecretSources; ownCluster?: OwnCluster | undefined }) => {
+  const connections = new Map<string, Promise<KubernetesConnection>>();
+
+  const kept = (key: string, load: () => ReturnType<typeof readKubeconfig>): Promise<KubernetesConnection> => {
+    const known = connections.get(key);
+    if (known) {
+      connections.delete(key); // the map's order is that of use
+      connections.set(key, known);
+      return known;
+    }
+    const made = connect(key, load);
+    connections.set(key, made);
+    made.catch(() => connections.delete(key));
+    for (const [oldest, connection] of connections) {
+      if (connections.size <= mostConnections) break;
+      connections.delete(oldest);
+      void connection.then(({ client }) => client.close());
+    }
+    return made;
+  };
+
+  return {
+    of: async ({ org, project, name, spec: { cluster } }: KubernetesTarget): Promise<KubernetesConnection> => {
+      try {
+        if (!cluster) {
+          if (!ownCluster) throw new KubeconfigError('Quarterdeck does not run in a cluster here; give `spec.cluster.kubeconfig`');
+          return await kept(`own ${ownCluster.server}`, () => ownKubeconfig(ownCluster));
+        }
+        const owner = { org, project, kind: 'ReconcileTarget', name, field: 'spec.cluster.kubeconfig' };
+        const text = await resolveSecret(cluster.kubeconfig, secrets, owner);
+        const digest = createHash('sha256')
+          .update(`${cluster.context ?? ''}\n${text}`)
+          .digest('hex');
+        return await kept(`${org}/${project} ${digest}`, () => readKubeconfig(text, cluster.context));
+      } catch (error) {
+        if (error instanceof KubeconfigError) throw new KubernetesFailure(401, 'Kubeconfig', error.message);
+        if (isPlatformError(error)) throw new KubernetesFailure(0, 'Kubeconfig', error.detail);
+        throw error;
+      }
+    },
+    close: async (): Promise<void> => {
+      const open = [...connections.values()];
+      connections.clear();
+      for (const connection of open) await connection.then(({ client }) => client.close()).catch(() => undefined);
+    },
+  };
+};
+export type KubernetesConnections = ReturnType<typeof createKubernetesConnections>;

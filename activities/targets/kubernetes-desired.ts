@@ -1,0 +1,93 @@
+import { writeObjectRef } from '../../schema/reconcile/object-ref.ts';
+import type { Desired } from '../../schema/reconcile/observation.ts';
+import { KubernetesFailure, type KubernetesObject } from './kubernetes-client.ts';
+import type { KubernetesConnection, KubernetesConnections, KubernetesTarget } from './kubernetes-connections.ts';
+import { appliedBy, projectOnto } from './kubernetes-fields.ts';
+import { type Declared, declaredOf, secretSourceOf } from './kubernetes-manifests.ts';
+import { digestOf, fieldManager, stateOf } from './kubernetes-state.ts';
+
+const mostKept = 5000;
+
+/** Refused as it stands, as against refused for now or by somebody's policy. */
+const isInvalid = (error: unknown): error is KubernetesFailure =>
+  error instanceof KubernetesFailure && (error.status === 422 || error.status === 400);
+/** A quota, a webhook or a namespace that is missing says nothing about what was declared. */
+const isForNow = (error: unknown): boolean => error instanceof KubernetesFailure && [403, 404, 409].includes(error.status);
+
+/**
+ * What was declared, in the form in which the cluster would keep it: the API server is asked what it would make of the manifest
+ * (server-side apply, dry run), and of its answer only the declared fields are kept, so that defaults are no drift and `1000m` is `1`.
+ * It is asked under another name, or the answer would be mixed with what is there. Nothing is asked twice for one manifest.
+ */
+export const createKubernetesDesired = (connections: KubernetesConnections) => {
+  const kept = new Map<string, KubernetesObject>();
+
+  const ask = async ({ client, resources }: KubernetesConnection, { ref, manifest }: Declared, name: string, signal: AbortSignal) => {
+    const answer = await client.send({
+      method: 'PATCH',
+      path: await resources.path({ ...ref, name }, signal),
+      query: { dryRun: 'All', fieldManager },
+      contentType: 'application/apply-patch+yaml',
+      body: { ...manifest, metadata: { ...manifest.metadata, name } },
+      signal,
+    });
+    const { apiVersion, kind } = manifest;
+    const { metadata, ...rest } = projectOnto(appliedBy(answer, fieldManager), answer);
+    return { apiVersion, kind, ...rest, metadata: { ...metadata, name: ref.name, namespace: ref.namespace } };
+  };
+
+  const askBothWays = async (connection: KubernetesConnection, one: Declared, digest: string, signal: AbortSignal) => {
+    try {
+      return await ask(connection, one, `qd-normal-${digest.slice(0, 12)}`, signal);
+    } catch (error) {
+      if (!isInvalid(error)) throw error;
+      return ask(connection, one, one.ref.name, signal); // an address or a port that is given out already is refused under any other name
+    }
+  };
+
+  /** @throws {KubernetesFailure} the API server refuses it, or does not answer */
+  const normalise = async (connection: KubernetesConnection, one: Declared, signal: AbortSignal): Promise<KubernetesObject> => {
+    if (one.ref.kind === 'Secret') return one.manifest; // its values go nowhere but into it
+    const digest = digestOf(one.manifest);
+    const key = `${connection.key} ${digest}`;
+    const known = kept.get(key);
+    if (known) return known;
+    try {
+      const normal = await askBothWays(connection, one, digest, signal);
+      kept.set(key, normal);
+      if (kept.size > mostKept) kept.delete(kept.keys().next().value as string);
+      return normal;
+    } catch (error) {
+      if (isForNow(error)) return one.manifest;
+      throw error;
+    }
+  };
+
+  const shown = ({ ref, manifest }: Declared, normal: KubernetesObject): KubernetesObject => {
+    if (ref.kind !== 'Secret') return stateOf(normal);
+    const fromElsewhere = Object.fromEntries(Object.keys(secretSourceOf(manifest)).map((key) => [key, '']));
+    return stateOf({ ...normal, data: { ...normal.data, ...fromElsewhere } });
+  };
+
+  return {
+    normalise,
+    desired: async (target: KubernetesTarget, signal: AbortSignal): Promise<Desired> => {
+      const set = declaredOf(target);
+      if (!set.ok) return { status: 'unreadable', message: set.message };
+      let current = set.declared[0];
+      try {
+        const connection = await connections.of(target);
+        const objects: { ref: Declared['ref']; state: KubernetesObject; wave: number }[] = [];
+        for (const one of set.declared) {
+          current = one;
+          objects.push({ ref: one.ref, state: shown(one, await normalise(connection, one, signal)), wave: one.wave });
+        }
+        return { status: 'read', objects, digest: digestOf(objects) };
+      } catch (error) {
+        signal.throwIfAborted();
+        return { status: 'unreadable', message: `${current ? `${writeObjectRef(current.ref)}: ` : ''}${(error as Error).message}` };
+      }
+    },
+  };
+};
+export type KubernetesDesired = ReturnType<typeof createKubernetesDesired>;

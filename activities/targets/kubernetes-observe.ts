@@ -1,0 +1,129 @@
+import { objectKey } from '../../schema/reconcile/object-ref.ts';
+import type { Observation, ObservedObject } from '../../schema/reconcile/observation.ts';
+import { KubernetesFailure, type KubernetesObject } from './kubernetes-client.ts';
+import type { KubernetesConnection, KubernetesConnections, KubernetesTarget } from './kubernetes-connections.ts';
+import { ownersOf } from './kubernetes-fields.ts';
+import { listAll } from './kubernetes-lists.ts';
+import { declaredOf, namespacesOf } from './kubernetes-manifests.ts';
+import { judgeHealth, type Neighbourhood } from './kubernetes-neighbourhood.ts';
+import { digestOf, refOf, stateOf, targetLabel, targetLabelOf } from './kubernetes-state.ts';
+import { isMadeBy } from './kubernetes-writing.ts';
+
+type Kind = { apiVersion: string; kind: string };
+
+/** What shows how the declared things are doing, whatever they are. */
+const pods: Kind = { apiVersion: 'v1', kind: 'Pod' };
+const events: Kind = { apiVersion: 'v1', kind: 'Event' };
+const slices: Kind = { apiVersion: 'discovery.k8s.io/v1', kind: 'EndpointSlice' };
+const autoscalers: Kind = { apiVersion: 'autoscaling/v2', kind: 'HorizontalPodAutoscaler' };
+
+/** Kinds of which something may be left that is declared no more; asked for only what carries our label. */
+const prunable: readonly Kind[] = [
+  ...['ConfigMap', 'Secret', 'Service', 'ServiceAccount', 'PersistentVolumeClaim'].map((kind) => ({ apiVersion: 'v1', kind })),
+  ...['Deployment', 'StatefulSet', 'DaemonSet'].map((kind) => ({ apiVersion: 'apps/v1', kind })),
+  ...['Job', 'CronJob'].map((kind) => ({ apiVersion: 'batch/v1', kind })),
+  ...['NetworkPolicy', 'Ingress'].map((kind) => ({ apiVersion: 'networking.k8s.io/v1', kind })),
+  ...['Role', 'RoleBinding'].map((kind) => ({ apiVersion: 'rbac.authorization.k8s.io/v1', kind })),
+];
+
+const mostNeighbours = 200;
+const mostStateBytes = 256 * 1024;
+
+const kindText = ({ apiVersion, kind }: Kind): string =>
+  `${apiVersion.includes('/') ? apiVersion.slice(0, apiVersion.indexOf('/')) : ''}/${kind}`;
+const uniqueKinds = (kinds: readonly Kind[]): Kind[] => [...new Map(kinds.map((kind) => [kindText(kind), kind])).values()];
+
+const reasonOf = ({ status }: KubernetesFailure): Extract<Observation, { status: 'unknown' }>['reason'] => {
+  if (status === 401 || status === 403) return 'refused';
+  if (status === 429) return 'throttled';
+  return status === 0 || status >= 500 ? 'unreachable' : 'incomplete';
+};
+
+/** One answer of all that is there, or `unknown`: a part that cannot be read makes the whole unknown, so that nothing of it looks missing. */
+export const createKubernetesObserve = ({ connections, now }: { connections: KubernetesConnections; now: () => Date }) => {
+  const list = async (
+    connection: KubernetesConnection,
+    target: KubernetesTarget,
+    { apiVersion, kind }: Kind,
+    query: Record<string, string>,
+    signal: AbortSignal,
+  ) => {
+    const lists = await Promise.all(
+      namespacesOf(target).map(async (namespace) => {
+        const path = await connection.resources.listPath(apiVersion, kind, namespace, signal);
+        return listAll(connection.client, path, signal, query);
+      }),
+    );
+    return lists.flatMap(({ items }) => items);
+  };
+
+  const show =
+    (target: KubernetesTarget, around: Neighbourhood, nowMs: number) =>
+    (object: KubernetesObject): ObservedObject => {
+      const state = stateOf(object);
+      if (JSON.stringify(state).length > mostStateBytes)
+        throw new KubernetesFailure(413, 'TooLarge', `${object.kind}/${object.metadata.name} is larger than ${mostStateBytes} bytes`);
+      return {
+        ref: refOf(object),
+        uid: String(object.metadata.uid),
+        version: String(object.metadata.resourceVersion),
+        hash: digestOf(state),
+        state,
+        ...judgeHealth(object, around, nowMs),
+        owners: ownersOf(object, state),
+        isOurs: isMadeBy(target, object),
+        deletingSince: object.metadata.deletionTimestamp ?? '',
+      };
+    };
+
+  const observe = async (target: KubernetesTarget, signal: AbortSignal): Promise<Observation> => {
+    const set = declaredOf(target);
+    const refs = set.ok ? set.declared.map(({ ref }) => ref) : [];
+    const connection = await connections.of(target);
+    const isOfKind = (kind: string) => refs.some((ref) => ref.kind === kind);
+    const declaredKinds = uniqueKinds(refs);
+    const besides = uniqueKinds([...declaredKinds, pods, autoscalers, ...(isOfKind('Service') ? [slices] : [])]);
+    const withLabel = { labelSelector: `${targetLabel}=${targetLabelOf(target)}` };
+    const leftovers = uniqueKinds([...besides, ...prunable]).slice(besides.length);
+
+    const [whole, warnings, labelled] = await Promise.all([
+      Promise.all(besides.map((kind) => list(connection, target, kind, {}, signal))),
+      list(connection, target, events, { fieldSelector: 'type=Warning' }, signal),
+      Promise.all(
+        leftovers.map((kind) =>
+          list(connection, target, kind, withLabel, signal).catch((error) => {
+            // a kind that we may not read and that nobody declares: of it nothing is said, and nothing is deleted
+            if (error instanceof KubernetesFailure && [403, 404].includes(error.status)) return [];
+            throw error;
+          }),
+        ),
+      ),
+    ]);
+    const everything = [...whole.flat(), ...labelled.flat()];
+    const ofKind = (wanted: Kind) => whole[besides.findIndex((kind) => kindText(kind) === kindText(wanted))] ?? [];
+    const around: Neighbourhood = { pods: ofKind(pods), events: warnings, slices: ofKind(slices) };
+    const nowMs = now().getTime();
+    const shown = show(target, around, nowMs);
+
+    const declared = new Set(refs.map(objectKey));
+    const isSubject = (object: KubernetesObject) => declared.has(objectKey(refOf(object))) || isMadeBy(target, object);
+    const others = everything.filter((object) => !isSubject(object) && object.kind !== slices.kind).map(shown);
+    const illFirst = others.toSorted((one, other) => Number(one.health === 'healthy') - Number(other.health === 'healthy'));
+    return {
+      status: 'read',
+      at: new Date(nowMs).toISOString(),
+      objects: everything.filter(isSubject).map(shown),
+      neighbours: illFirst.slice(0, mostNeighbours),
+    };
+  };
+
+  return async (target: KubernetesTarget, signal: AbortSignal): Promise<Observation> => {
+    try {
+      return await observe(target, signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      if (!(error instanceof KubernetesFailure)) throw error;
+      return { status: 'unknown', at: now().toISOString(), reason: reasonOf(error), message: error.message.slice(0, 2000) };
+    }
+  };
+};

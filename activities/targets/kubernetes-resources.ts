@@ -1,0 +1,50 @@
+import type { ObjectRef } from '../../schema/reconcile/object-ref.ts';
+import { type KubernetesClient, KubernetesFailure } from './kubernetes-client.ts';
+
+export type KubernetesResource = { plural: string; isNamespaced: boolean };
+
+const keptMs = 600_000;
+
+const rootOf = (apiVersion: string): string => (apiVersion.includes('/') ? `/apis/${apiVersion}` : `/api/${apiVersion}`);
+
+/** Where objects of a kind are found, as the cluster itself says; kept for ten minutes, and asked anew for a kind that is not known. */
+export const createKubernetesResources = (client: KubernetesClient, now: () => number = Date.now) => {
+  const known = new Map<string, { kinds: Map<string, KubernetesResource>; readAt: number }>();
+
+  const load = async (apiVersion: string, signal: AbortSignal) => {
+    const { resources = [] } = await client.send({ path: rootOf(apiVersion), signal });
+    const kinds = new Map<string, KubernetesResource>();
+    for (const { kind, name, namespaced } of resources) {
+      if (!String(name).includes('/')) kinds.set(String(kind), { plural: String(name), isNamespaced: namespaced === true });
+    }
+    known.set(apiVersion, { kinds, readAt: now() });
+    return kinds;
+  };
+
+  /** @throws {KubernetesFailure} `NoSuchKind` where the cluster does not serve it */
+  const find = async (apiVersion: string, kind: string, signal: AbortSignal): Promise<KubernetesResource> => {
+    const last = known.get(apiVersion);
+    const fresh = last && now() - last.readAt < keptMs ? last.kinds.get(kind) : undefined;
+    if (fresh) return fresh;
+    const missing = `the cluster does not serve ${kind} of ${apiVersion}; install its definition, or take it out of the manifests`;
+    try {
+      const found = (await load(apiVersion, signal)).get(kind);
+      if (found) return found;
+    } catch (error) {
+      if (!(error instanceof KubernetesFailure) || error.status !== 404) throw error;
+    }
+    throw new KubernetesFailure(404, 'NoSuchKind', missing);
+  };
+
+  const listPath = (apiVersion: string, { plural, isNamespaced }: KubernetesResource, namespace: string): string =>
+    `${rootOf(apiVersion)}/${isNamespaced ? `namespaces/${encodeURIComponent(namespace)}/` : ''}${plural}`;
+
+  return {
+    find,
+    listPath: async (apiVersion: string, kind: string, namespace: string, signal: AbortSignal): Promise<string> =>
+      listPath(apiVersion, await find(apiVersion, kind, signal), namespace),
+    path: async ({ apiVersion, kind, namespace, name }: ObjectRef, signal: AbortSignal): Promise<string> =>
+      `${listPath(apiVersion, await find(apiVersion, kind, signal), namespace)}/${encodeURIComponent(name)}`,
+  };
+};
+export type KubernetesResources = ReturnType<typeof createKubernetesResources>;

@@ -1,0 +1,42 @@
+import type { TargetPort } from '../../reconcile/target-port.ts';
+import type { SecretSources } from '../../store/secrets/references.ts';
+import { createKubernetesApply } from './kubernetes-apply.ts';
+import { createKubernetesConnections } from './kubernetes-connections.ts';
+import { createKubernetesDesired } from './kubernetes-desired.ts';
+import type { OwnCluster } from './kubernetes-kubeconfig.ts';
+import { createKubernetesObserve } from './kubernetes-observe.ts';
+import { createKubernetesWatch, realTiming, type WatchTiming } from './kubernetes-watch.ts';
+import { createWritings } from './kubernetes-writing.ts';
+
+export type KubernetesTargetOptions = {
+  secrets: SecretSources;
+  /** The cluster that this process runs in, for targets that name none. */
+  ownCluster?: OwnCluster | undefined;
+  now?: () => Date;
+  watchTiming?: WatchTiming;
+};
+
+/**
+ * Manifests in a cluster: what was declared, what is there, and changes of it under the field manager `quarterdeck`. Force is never sent.
+ * @see https://kubernetes.io/docs/reference/using-api/server-side-apply/
+ */
+export const createKubernetesTarget = ({
+  secrets,
+  ownCluster,
+  now = () => new Date(),
+  watchTiming = realTiming,
+}: KubernetesTargetOptions) => {
+  const connections = createKubernetesConnections({ secrets, ownCluster });
+  const desired = createKubernetesDesired(connections);
+  const { apply, dryRun } = createKubernetesApply({ connections, writings: createWritings({ desired, secrets }), now });
+  const port: TargetPort<'kubernetes'> = {
+    type: 'kubernetes',
+    desired: desired.desired,
+    observe: createKubernetesObserve({ connections, now }),
+    watch: createKubernetesWatch(connections, watchTiming),
+    dryRun,
+    apply,
+  };
+  return { ...port, close: connections.close };
+};
+export type KubernetesTargetPort = ReturnType<typeof createKubernetesTarget>;

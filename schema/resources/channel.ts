@@ -1,0 +1,54 @@
+import { z } from 'zod';
+import { SecretReferenceSchema } from './metadata.ts';
+
+/** What people are told by a channel. `page`: something that cannot wait, such as an undo that failed. */
+export const ChannelEventSchema = z.enum(['approval', 'decided', 'page']);
+export type ChannelEvent = z.infer<typeof ChannelEventSchema>;
+
+const common = {
+  description: z.string().max(500).optional(),
+  events: z.array(ChannelEventSchema).min(1).default(['approval', 'decided', 'page']),
+};
+
+/** A signed POST (HMAC-SHA-256, `quarterdeck-signature: t=SECONDS,v1=HEX` over `SECONDS.BODY`). */
+export const WebhookChannelSchema = z.strictObject({
+  type: z.literal('webhook'),
+  ...common,
+  url: z.url({ protocol: /^https?$/ }).max(2048),
+  secret: SecretReferenceSchema,
+});
+
+/** Messages with buttons in one Slack channel, by a bot token; answers come back signed with the signing secret, from people that are mapped. */
+export const SlackChannelSchema = z.strictObject({
+  type: z.literal('slack'),
+  ...common,
+  /** `https://slack.com/api` unless another is given. */
+  apiUrl: z
+    .url({ protocol: /^https?$/ })
+    .max(2048)
+    .default('https://slack.com/api'),
+  channel: z.string().min(1).max(128),
+  token: SecretReferenceSchema,
+  signingSecret: SecretReferenceSchema,
+  /** Slack's user id -> person. Who is not named here cannot answer. */
+  people: z.record(z.string().max(64), z.string().max(128)).default({}),
+});
+
+/** Mail with a link to the approval; nobody answers by mail. */
+export const EmailChannelSchema = z.strictObject({
+  type: z.literal('email'),
+  ...common,
+  smtp: z.strictObject({
+    host: z.string().min(1).max(253),
+    port: z.number().int().min(1).max(65_535).default(587),
+    tls: z.enum(['required', 'starttls', 'none']).default('starttls'),
+    user: z.string().max(256).optional(),
+    password: SecretReferenceSchema.optional(),
+  }),
+  from: z.email(),
+  to: z.array(z.email()).min(1).max(64),
+});
+
+/** A way to people. */
+export const ChannelSpecSchema = z.discriminatedUnion('type', [WebhookChannelSchema, SlackChannelSchema, EmailChannelSchema]);
+export type ChannelSpec = z.infer<typeof ChannelSpecSchema>;

@@ -1,0 +1,56 @@
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { type IncomingMessage, request, type ServerResponse } from 'node:http';
+import { createServer, request as requestTls } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+
+/** What becomes of one request. `lose`: it is done, and its answer is lost; `hang`: nothing comes. */
+export type Fault = 'pass' | 'lose' | 'hang' | 'cut' | { status: number; retryAfterSeconds?: number };
+
+/** Stands in front of an API server, with its certificate, and spoils what it is told to. */
+export const startKubeFaultProxy = async ({ apiUrl, folder }: { apiUrl: string; folder: string }) => {
+  const [cert, key] = ['apiserver.crt', 'apiserver.key'].map((name) => readFileSync(join(folder, name), 'utf8'));
+  let decide: (asked: IncomingMessage) => Fault = () => 'pass';
+  let asked = 0;
+  const forward = (incoming: IncomingMessage, outgoing: ServerResponse, isLost: boolean) => {
+    const { method, url, headers } = incoming;
+    const send = apiUrl.startsWith('https') ? requestTls : request;
+    const upstream = send(`${apiUrl}${url}`, { method, headers, rejectUnauthorized: false }, (answer) => {
+      if (isLost) {
+        answer.resume().on('end', () => incoming.destroy());
+        return;
+      }
+      outgoing.writeHead(answer.statusCode ?? 502, answer.headers);
+      answer.pipe(outgoing);
+    });
+    upstream.on('error', () => incoming.destroy());
+    outgoing.on('close', () => upstream.destroy());
+    incoming.pipe(upstream);
+  };
+  const server = createServer({ cert, key }, (incoming, outgoing) => {
+    asked += 1;
+    const fault = decide(incoming);
+    if (fault === 'hang') return;
+    if (fault === 'cut') return void incoming.destroy();
+    if (fault === 'pass' || fault === 'lose') return forward(incoming, outgoing, fault === 'lose');
+    const { status, retryAfterSeconds } = fault;
+    outgoing.writeHead(status, retryAfterSeconds ? { 'retry-after': String(retryAfterSeconds) } : {}).end('no');
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return {
+    url: `https://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    /** From now on this becomes of requests. */
+    set: (next: (asked: IncomingMessage) => Fault) => {
+      decide = next;
+    },
+    requests: () => asked,
+    /** Breaks what is open, such as watches. */
+    cutAll: () => server.closeAllConnections(),
+    close: async () => {
+      server.closeAllConnections();
+      server.close();
+      await once(server, 'close');
+    },
+  };
+};
