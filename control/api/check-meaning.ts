@@ -1,4 +1,5 @@
 import { Ajv2020 } from 'ajv/dist/2020.js';
+import { reconcileFleet } from '../../schema/ids.ts';
 import type { Resource } from '../../schema/resource.ts';
 import type { FleetSpec } from '../../schema/resources/fleet.ts';
 import type { ResourceIssue } from '../../schema/validate-resource.ts';
@@ -58,6 +59,9 @@ const fleetIssues = ({ inputs, stages, output }: FleetSpec): ResourceIssue[] => 
 /** What a schema of shapes cannot say about one resource: whether it makes sense in itself. */
 export const checkMeaning = (resource: Resource): ResourceIssue[] => {
   if (resource.kind === 'AgentRole') return outputIssues(resource.spec.output);
+  // policies know the agents of diagnoses by the fleet that they belong to
+  if (resource.kind === 'Fleet' && resource.metadata.name === reconcileFleet)
+    return [{ path: ['metadata', 'name'], message: `expected another name; \`${reconcileFleet}\` is the reconciler's own` }];
   if (resource.kind === 'Fleet') return fleetIssues(resource.spec);
   return [];
 };
