@@ -164,17 +164,24 @@ const cutTo = (text: string, most: number): string => {
 const framing = (draft: Draft): number => bytesOf(JSON.stringify({ ...draft, text: '', id: 'e0000', cutBytes: 1_000_000_000 })) + 1;
 
 /**
+ * What takes secrets out of any text about these things: of the bundle, and of what a diagnosis reads later. Characters that nobody sees
+ * are spelled out.
+ */
+export const evidenceMask = ({ desired, observation, redact }: Pick<EvidenceInput, 'desired' | 'observation' | 'redact'>) => {
+  const states = [...observation.objects, ...observation.neighbours].map(({ state }) => state);
+  const declared = desired.status === 'read' ? desired.objects.map(({ state }) => state) : [];
+  const mask = createMask([...secretValues(states), ...secretValues(declared)], redact);
+  return (text: string): string => withHiddenShown(mask(text));
+};
+
+/**
  * Puts together what a diagnosis is shown of one drift: bounded, without secrets, and with all that was observed marked as what it is.
  * The most telling comes first, and of what is too much it says how much is left out. The same input gives the same bytes.
  * @param input.mostBytes - for the whole, at most `mostEvidenceBytes`
  */
 export const buildEvidence = (input: EvidenceInput): BuiltEvidence => {
-  const { target, drift, why, observation, desired, redact, digest, mostBytes = mostEvidenceBytes } = input;
-  const states = [...observation.objects, ...observation.neighbours].map(({ state }) => state);
-  const declared = desired.status === 'read' ? desired.objects.map(({ state }) => state) : [];
-  const secrets = [...secretValues(states), ...secretValues(declared)];
-  const maskText = createMask(secrets, redact);
-  const mask = (text: string): string => withHiddenShown(maskText(text));
+  const { target, drift, why, digest, mostBytes = mostEvidenceBytes } = input;
+  const mask = evidenceMask(input);
   const bundle: EvidenceBundle = {
     version: 1,
     target: { name: target.name, type: target.spec.type, critical: target.spec.critical },
