@@ -20,6 +20,9 @@ export type ModelStep =
   | AgentWaits
   | AgentEnded;
 
+/** Says what is wrong with a final answer beyond its schema, in words that the model can mend. */
+export type JudgeAnswer = (value: unknown) => string[];
+
 const textOf = ({ text, toolCalls }: ModelReply): string => (text !== '' || toolCalls.length === 0 ? text : JSON.stringify(toolCalls));
 
 /**
@@ -27,7 +30,7 @@ const textOf = ({ text, toolCalls }: ModelReply): string => (text !== '' || tool
  * third unusable answer in a row parks it. Tried again after a kill it asks under the same operation id.
  */
 export const createCallModel =
-  ({ database, contents, transcripts, gateway }: AgentCollaborators) =>
+  ({ database, contents, transcripts, gateway }: AgentCollaborators, judgeAnswer: JudgeAnswer = () => []) =>
   async ({ agentId, transcriptDigest }: { agentId: string; transcriptDigest: string }): Promise<ModelStep> => {
     const agent = await getAgent(database, agentId);
     const ended = endOf(agent);
@@ -49,7 +52,9 @@ export const createCallModel =
       return parkOnRefusal(database, agentId, error, 'model_failed');
     }
 
-    const meaning = interpretReply(transcript, reply, validatorsFor(transcript.head));
+    const { answer, ...others } = validatorsFor(transcript.head);
+    const validators = { ...others, answer: (value: unknown) => [...answer(value), ...judgeAnswer(value)] };
+    const meaning = interpretReply(transcript, reply, validators);
     const said: TranscriptEntry = { kind: 'answer', text: textOf(reply), calls: meaning.kind === 'calls' ? meaning.calls : [] };
     const entries: TranscriptEntry[] = meaning.kind === 'unusable' ? [said, { kind: 'repair', message: meaning.problem }] : [said];
     const next = await extend({ database, transcripts }, agent, { transcript, transcriptDigest }, entries);

@@ -4,6 +4,8 @@ import { isJsonObject, type Json, type JsonObject } from './json.ts';
 import { charactersPerToken, fairLength, shorten } from './shorten.ts';
 
 const shortestResult = 200;
+/** Of an answer that was of no use so much is shown again: enough to mend it, and not what made it too large. */
+const longestUnusable = 4000;
 
 /** Takes our own `x-` keywords out of a schema: some providers refuse what they do not know. */
 export const withoutExtensions = (schema: Json): Json => {
@@ -28,7 +30,7 @@ const callId = (answer: number, call: number): string => `call_${answer}_${call}
 const messagesOf = ({ entries }: Transcript, longestResult: number): ChatMessage[] => {
   let answers = 0;
   let results = 0;
-  return entries.flatMap((entry): ChatMessage[] => {
+  return entries.flatMap((entry, index): ChatMessage[] => {
     if (entry.kind === 'resumed') return [];
     if (entry.kind === 'repair') return [{ role: 'user', content: entry.message }];
     if (entry.kind === 'result') {
@@ -43,7 +45,8 @@ const messagesOf = ({ entries }: Transcript, longestResult: number): ChatMessage
       function: { name: call.tool, arguments: JSON.stringify(call.arguments) },
     }));
     if (calls.length > 0) return [{ role: 'assistant', content: entry.text || null, tool_calls: calls }];
-    return [{ role: 'assistant', content: entry.text }];
+    const isUnusable = entries[index + 1]?.kind === 'repair';
+    return [{ role: 'assistant', content: isUnusable ? shorten(entry.text, longestUnusable) : entry.text }];
   });
 };
 

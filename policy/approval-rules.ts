@@ -5,17 +5,17 @@ import type { PolicyDecision } from './engine.ts';
 /** A policy that lets a call through only after people approved it, as its annotations say. */
 export type AnnotatedRule = ApprovalRule & { expiresInSeconds: number; reason: string };
 
-/** The action that can be approved, and what its context says where nobody approved anything. */
-const approvableAction = 'callTool';
+/** The actions that can be approved, and what their context says where nobody approved anything. */
+const approvableActions: ReadonlySet<string> = new Set(['callTool', 'applyFix']);
 const notApproved: Context = { approvers: [], approvedCall: false };
 
 /** A context with what it says of approvals, for an action that can be approved. */
 export const withApproval = (action: string, context: Context): Context =>
-  action === approvableAction ? { ...notApproved, ...context } : context;
+  approvableActions.has(action) ? { ...notApproved, ...context } : context;
 
 export const asApproved = (context: Context): Context => ({ ...context, approvedCall: true });
 
-/** Whether a refusal of a request can mean that a person is needed: it is of one call, which nobody approved. */
+/** Whether a refusal of a request can mean that a person is needed: it is of one call or one fix, which nobody approved. */
 export const canNeedPerson = ({
   action,
   context,
@@ -24,7 +24,7 @@ export const canNeedPerson = ({
   action: string;
   context: Context;
   forAnyArguments?: boolean;
-}): boolean => action === approvableAction && !context.approvedCall && !forAnyArguments;
+}): boolean => approvableActions.has(action) && !context.approvedCall && !forAnyArguments;
 
 const usualExpirySeconds = 15 * 60;
 const longestExpirySeconds = 30 * 86_400;

@@ -6,6 +6,10 @@
  * `approvedCall` says that people approved this very call, and `approvers` who they were. The `owner` of an approval is the person who would
  * call, or on whose behalf an agent would; `mayApproveOwn` is true where an installation has one person. `authAge` are the seconds since
  * the login of whoever decides, and `acr` how well it proved who they are: 0 not at all, 1 by one thing, 2 by two or more.
+ * A fix is what the reconciler would change: `kind` is the kind of its fault, `source` who proposed it (`rule`, `model`, `person`), `confidence`
+ * how sure a model was, from 0 to 100 (100 of a rule and a person), `operations` the names of its operations, `traits` what stands out in
+ * them (see `fix-traits.ts`), `blast` how far it reaches, from 0 to 5; `objects`, `percent`, `namespaces` and `kinds` are what it changes.
+ * An agent that diagnoses is in `Role::"diagnoser"`, and what applies fixes in `Role::"reconciler"`.
  * A backend is what tokens are exchanged for: the server's own, behind one toolset. The `submitters` of a declared server are who wrote what
  * it is now.
  * `flow` is what the caller carries of all that it has read: `secrecy` 0 public … 3 restricted, `tainted` by what strangers wrote, and from
@@ -40,7 +44,7 @@ namespace Quarterdeck {
   entity Declared in [Project] { org: Org, project: Project, kind: String, submitters: Set<User> };
   entity Approval in [Project] { org: Org, project: Project, owner: User, people: Set<User>, groups: Set<Group>, roles: Set<Role> };
   entity Target in [Project] { org: Org, project: Project, critical: Bool, labels: Set<String> };
-  entity Fix in [Target] { org: Org, project: Project, target: Target, kind: String, blast: Long, reversible: Bool, planHash: String, proposer: Agent };
+  entity Fix in [Target] { org: Org, project: Project, target: Target, kind: String, source: String, confidence: Long, operations: Set<String>, traits: Set<String>, objects: Long, percent: Long, namespaces: Set<String>, kinds: Set<String>, blast: Long, reversible: Bool, planHash: String, proposer: Agent };
 
   action use, administer, observe;
   action listTool in [use] appliesTo { principal: [Agent, User], resource: [Tool], context: { who: Who } };
@@ -59,7 +63,7 @@ namespace Quarterdeck {
   action approve in [administer] appliesTo { principal: [User], resource: [Approval], context: { who: LoggedIn, verdict: String, mayApproveOwn: Bool } };
   action approveFix in [administer] appliesTo { principal: [User], resource: [Fix], context: { who: LoggedIn, planHash: String, mayApproveOwn: Bool } };
   action proposeFix appliesTo { principal: [Agent], resource: [Fix], context: { who: Who } };
-  action applyFix appliesTo { principal: [Agent], resource: [Fix], context: { who: Who, planHash: String, stateHashFresh: Bool, dryRunOk: Bool, inWindow: Bool, recentFixes: Long, approvers: Set<User>, mayApproveOwn: Bool } };
+  action applyFix appliesTo { principal: [Agent], resource: [Fix], context: { who: Who, planHash: String, stateHashFresh: Bool, dryRunOk: Bool, inWindow: Bool, recentFixes: Long, approvers: Set<User>, approvedCall: Bool, mayApproveOwn: Bool } };
   action seeApproval in [observe] appliesTo { principal: [User], resource: [Approval], context: { who: Who } };
   action getResource, readAudit in [observe] appliesTo { principal: [User], resource: [Declared, Project], context: { who: Who } };
 }

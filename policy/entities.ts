@@ -1,6 +1,6 @@
 import type { EntityJson, TypeAndId } from '@cedar-policy/cedar-wasm/nodejs';
 import type { DefinitionKind } from '../schema/definition.ts';
-import { qualifiedName, type Tenancy } from '../schema/ids.ts';
+import { qualifiedName, reconcileFleet, type Tenancy } from '../schema/ids.ts';
 
 const uid = (type: string, id: string): TypeAndId => ({ type: `Quarterdeck::${type}`, id });
 const ref = (type: string, id: string) => ({ __entity: uid(type, id) });
@@ -61,11 +61,43 @@ export const agentEntities = ({ org, project, agentId, fleet, role, owner, quara
       quarantined,
       assignedPaths,
     },
-    parents: [uid('Fleet', qualifiedName({ org, project }, fleet)), uid('AgentRole', qualifiedName({ org, project }, role))],
+    parents: [
+      uid('Fleet', qualifiedName({ org, project }, fleet)),
+      uid('AgentRole', qualifiedName({ org, project }, role)),
+      ...(fleet === reconcileFleet ? [uid('Role', 'diagnoser')] : []),
+    ],
   },
   fleetEntity({ org, project }, fleet),
   roleEntity({ org, project }, role),
+  ...(fleet === reconcileFleet ? [roleOfPlatform('diagnoser')] : []),
 ];
+
+const roleOfPlatform = (name: string): EntityJson => ({ uid: uid('Role', name), attrs: {}, parents: [] });
+
+/**
+ * What applies fixes of one target: no agent of a run, and never the one that proposed them.
+ * @param owner - the person who declared the target
+ */
+export const reconcilerEntities = (place: Tenancy, target: string, owner: string): EntityJson[] => {
+  const fleet = uid('Fleet', qualifiedName(place, reconcileFleet));
+  return [
+    {
+      uid: uid('Agent', reconcilerId(place, target)),
+      attrs: {
+        org: ref('Org', place.org),
+        project: ref('Project', `${place.org}/${place.project}`),
+        fleet: { __entity: fleet },
+        owner: ref('User', `${place.org}/${owner}`),
+        quarantined: false,
+        assignedPaths: [],
+      },
+      parents: [fleet, uid('Role', 'reconciler')],
+    },
+    fleetEntity(place, reconcileFleet),
+    roleOfPlatform('reconciler'),
+  ];
+};
+export const reconcilerId = ({ org, project }: Tenancy, target: string): string => `reconcile/${org}/${project}/${target}`;
 
 export const fleetEntity = (tenancy: Tenancy, name: string): EntityJson => inProject('Fleet', tenancy, name, { paused: false });
 export const roleEntity = (tenancy: Tenancy, name: string): EntityJson => inProject('AgentRole', tenancy, name);
@@ -168,7 +200,16 @@ export type FixFacts = Tenancy & {
   id: string;
   target: { name: string; critical: boolean; labels: readonly string[] };
   kind: string;
-  /** How many things it changes, at most. */
+  source: 'rule' | 'model' | 'person';
+  /** 0 to 100. */
+  confidence: number;
+  operations: readonly string[];
+  traits: readonly string[];
+  objects: number;
+  percent: number;
+  namespaces: readonly string[];
+  kinds: readonly string[];
+  /** How far it reaches, 0 to 5. */
   blast: number;
   reversible: boolean;
   planHash: string;
@@ -177,14 +218,22 @@ export type FixFacts = Tenancy & {
 };
 
 /** A fix that was proposed, with what it is a fix of. */
-export const fixEntities = ({ org, project, id, target, kind, blast, reversible, planHash, proposer }: FixFacts): EntityJson[] => {
+export const fixEntities = ({ org, project, id, target, proposer, ...facts }: FixFacts): EntityJson[] => {
   const place = { org, project };
   const { name, critical, labels } = target;
-  const facts = { target: ref('Target', qualifiedName(place, name)), kind, blast, reversible, planHash, proposer: ref('Agent', proposer) };
+  const attrs = {
+    ...facts,
+    operations: [...facts.operations],
+    traits: [...facts.traits],
+    namespaces: [...facts.namespaces],
+    kinds: [...facts.kinds],
+    target: ref('Target', qualifiedName(place, name)),
+    proposer: ref('Agent', proposer),
+  };
   return [
     inProject('Target', place, name, { critical, labels: [...labels] }),
     {
-      ...inProject('Fix', place, id, facts),
+      ...inProject('Fix', place, id, attrs),
       parents: [uid('Target', qualifiedName(place, name))],
     },
   ];

@@ -1,5 +1,5 @@
 import type { Context } from '@cedar-policy/cedar-wasm/nodejs';
-import { qualifiedName, type Tenancy } from '../schema/ids.ts';
+import { qualifiedName, reconcileFleet, type Tenancy } from '../schema/ids.ts';
 import { assemblePolicies, currentPlatform, type PlatformPolicies, type ProjectPolicies } from './assemble-policies.ts';
 import type { Known, KnownRequest } from './decision-cache.ts';
 import {
@@ -10,14 +10,18 @@ import {
   declaredEntity,
   definitionTarget,
   entityUid,
+  type FixFacts,
   fixEntities,
   fleetEntity,
   modelEntity,
   personEntities,
   projectEntities,
+  reconcilerEntities,
+  reconcilerId,
   resourceEntities,
   roleEntity,
 } from './entities.ts';
+import { neverTraits } from './fix-traits.ts';
 import { failedGolden, type GoldenCase, type GoldenFailure } from './golden.ts';
 import { noArguments } from './recorded-context.ts';
 
@@ -31,14 +35,14 @@ const person = ({ org = home.org, id = 'ada', roles = [] as string[], groups = [
   entities: personEntities({ org, id, groups, roles, disabled }),
 });
 
-const agent = ({ project = home.project, quarantined = false, paused = false, id = 'golden-agent' } = {}): Known => ({
+const agent = ({ project = home.project, quarantined = false, paused = false, id = 'golden-agent', fleet = 'f' } = {}): Known => ({
   uid: entityUid('Agent', id),
   entities: [
     ...agentEntities({
       ...home,
       project,
       agentId: id,
-      fleet: 'f',
+      fleet,
       role: 'reader',
       owner: 'ada',
       quarantined,
@@ -49,13 +53,12 @@ const agent = ({ project = home.project, quarantined = false, paused = false, id
 });
 
 /** The agent that applies fixes; what it is, the platform says. */
-const reconciler = (id = 'golden-reconciler'): Known => {
-  const role = entityUid('Role', 'reconciler');
-  const { uid, entities } = agent({ id });
-  const [first, ...others] = entities;
-  if (!first) throw new Error('an agent is at least one entity');
-  return { uid, entities: [{ ...first, parents: [...first.parents, role] }, ...others, { uid: role, attrs: {}, parents: [] }] };
-};
+const reconciler = (): Known => ({
+  uid: entityUid('Agent', reconcilerId(home, 'web')),
+  entities: reconcilerEntities(home, 'web', 'ada'),
+});
+/** An agent that diagnoses. */
+const diagnoser = agent({ id: 'golden-diagnoser', fleet: reconcileFleet });
 
 const place = { ...home, server: 's', toolset: 't', isolation: 1 };
 const hints = { readOnly: true, destructive: false, idempotent: true, openWorld: false };
@@ -69,17 +72,26 @@ const named = (type: string, entities: Known['entities'], name = 'n'): Known => 
 });
 
 /** A fix that an agent of Ada's proposed. */
-const fix = ({ reversible = true, blast = 1, critical = false, labels = [] as string[] } = {}): Known => ({
+const fix = ({
+  labels = [],
+  critical = false,
+  proposer = agent(),
+  ...facts
+}: Partial<Omit<FixFacts, 'proposer'>> & FixCase = {}): Known => ({
   uid: entityUid('Fix', qualifiedName(home, 'n')),
   entities: [
     ...fixEntities({
       ...home,
-      ...{ id: 'n', kind: 'restart', blast, reversible, planHash: 'h', proposer: 'golden-agent' },
+      ...{ id: 'n', kind: 'restart', source: 'model', confidence: 90, operations: ['restart'], traits: [] },
+      ...{ objects: 1, percent: 10, namespaces: ['apps'], kinds: ['Deployment'], blast: 1, reversible: true, planHash: 'h' },
+      ...facts,
+      proposer: proposer.uid.id,
       target: { name: 'web', critical, labels },
     }),
-    ...agent().entities,
+    ...proposer.entities,
   ],
 });
+type FixCase = { labels?: string[]; critical?: boolean; proposer?: Known };
 
 const things = {
   tool: definition('tool'),
@@ -117,6 +129,7 @@ const usualContext: Readonly<Record<string, Context>> = {
   applyFix: {
     ...{ planHash: 'h', stateHashFresh: true, dryRunOk: true, inWindow: true, recentFixes: 0 },
     approvers: [],
+    approvedCall: false,
     mayApproveOwn: false,
   },
 };
@@ -152,6 +165,14 @@ const foreigner = person({ org: 'elsewhere' });
 const engineer = person({ groups: ['engineers'] });
 const stale = { who: { ...loggedIn, authAge: 301 } };
 const bea = person({ id: 'bea' });
+const approvedByBea = approvedBy(home.org, ['bea']);
+const writingTool: Known = (() => {
+  const { resource, entities } = definitionTarget(place, {
+    ...{ kind: 'tool', name: 'x:w', approvedHash: 'h', currentHash: 'h' },
+    ...{ readOnly: false, destructive: false, idempotent: true, openWorld: false },
+  });
+  return { uid: resource, entities };
+})();
 const neighbour = agent({ project: 'other', id: 'golden-neighbour' });
 const frozen = { frozen: true };
 
@@ -210,7 +231,37 @@ export const guardCases: readonly GoldenCase[] = [
   refused('exchange-within-backend', 'a token that is handed on too often', ask(agent(), 'exchange', things.backend, { depth: 4 })),
   refused('fix-as-planned', 'another plan than the one proposed', ask(reconciler(), 'applyFix', things.fix, { planHash: 'other' })),
   refused('fix-as-planned', 'a target that has moved', ask(reconciler(), 'applyFix', things.fix, { stateHashFresh: false })),
-  refused('fix-as-planned', 'a fix by its proposer', ask(reconciler('golden-agent'), 'applyFix', things.fix)),
+  refused('fix-as-planned', 'a fix by its proposer', ask(reconciler(), 'applyFix', fix({ proposer: reconciler() }))),
+  ...neverTraits.flatMap((trait) => [
+    refused('fix-traits', `a fix that is ${trait}`, ask(reconciler(), 'applyFix', fix({ traits: [trait] }), approvedByBea)),
+    refused('fix-traits', `a proposal that is ${trait}`, ask(diagnoser, 'proposeFix', fix({ traits: [trait], proposer: diagnoser }))),
+    refused('fix-approver', `an approval of what is ${trait}`, ask(bea, 'approveFix', fix({ traits: [trait] }))),
+  ]),
+  refused(
+    'fix-dry-run',
+    'a fix that its dry-run refused',
+    ask(reconciler(), 'applyFix', things.fix, { ...approvedByBea, dryRunOk: false }),
+  ),
+  refused('fix-window', 'a fix outside of the windows', ask(reconciler(), 'applyFix', things.fix, { ...approvedByBea, inWindow: false })),
+  refused('fix-irreversible', 'a fix that nothing undoes', ask(reconciler(), 'applyFix', fix({ reversible: false }), approvedByBea)),
+  refused(
+    'fix-owner',
+    "a fix that the proposer's owner approved",
+    ask(reconciler(), 'applyFix', things.fix, approvedBy(home.org, ['bea', 'ada'])),
+  ),
+  refused('fix-attended', 'a fix of a critical target that nobody looked at', ask(reconciler(), 'applyFix', fix({ critical: true }))),
+  refused('fix-attended', 'a fix of two objects that nobody looked at', ask(reconciler(), 'applyFix', fix({ blast: 2 }))),
+  refused('fix-attended', 'the sixth fix of an hour', ask(reconciler(), 'applyFix', things.fix, { recentFixes: 5 })),
+  refused('fix-attended', 'a fix of a kind to be looked at', ask(reconciler(), 'applyFix', fix({ traits: ['attended'] }))),
+  refused(
+    'fix-attended',
+    "a model's fix that leads nowhere declared",
+    ask(reconciler(), 'applyFix', fix({ operations: ['restart', 'scale'] })),
+  ),
+  refused('fix-attended', 'a fix of a model that is not sure', ask(reconciler(), 'applyFix', fix({ confidence: 79 }))),
+  refused('fix-four-eyes', 'a fix for two people that nobody looked at', ask(reconciler(), 'applyFix', fix({ traits: ['four-eyes'] }))),
+  refused('diagnosis-reads', 'a tool that may write, for a diagnosis', ask(diagnoser, 'callTool', writingTool)),
+  refused('diagnosis-reads', 'a tool that may write, on its list', ask(diagnoser, 'listTool', writingTool)),
   refused('fresh-login', 'an approval after a login of long ago', ask(engineer, 'approve', things.askedOfEngineers, stale)),
   refused('fresh-login-server', 'definitions, after a login of long ago', ask(bea, 'approveServer', things.ownServer, stale)),
   refused('fresh-login-fix', 'a fix, after a login of long ago', ask(bea, 'approveFix', things.fix, stale)),
@@ -248,8 +299,9 @@ export const permitCases: readonly GoldenCase[] = [
   allowed(
     'platform/approved-fixes',
     'a fix of a critical target that another person approved',
-    ask(reconciler(), 'applyFix', fix({ critical: true, blast: 9 }), { approvers: approvedBy(home.org, ['bea']).approvers }),
+    ask(reconciler(), 'applyFix', fix({ critical: true, blast: 5 }), approvedByBea),
   ),
+  allowed('platform/propose-fixes', 'a proposal of a diagnosis', ask(diagnoser, 'proposeFix', fix({ proposer: diagnoser }))),
   allowed('binding/b/group/engineers/toolsets/t', 'a bound toolset', ask(engineer, 'callTool', things.tool)),
   allowed('binding/b/group/engineers/models/n', 'a bound model', ask(engineer, 'invokeModel', things.model)),
   allowed('binding/b/group/engineers/agentRoles/n', 'a bound agent role', ask(engineer, 'useRole', things.role)),

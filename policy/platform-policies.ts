@@ -1,3 +1,5 @@
+import { neverTraits, unattendedOperations } from './fix-traits.ts';
+
 /** Policies of the platform, by id. A tenant adds permits and forbids of its own, and cannot take one of these away. */
 export const platformPolicies: Readonly<Record<string, string>> = {
   'platform/same-org-tool': `@advice("The tool belongs to another organisation.")
@@ -64,6 +66,33 @@ unless { resource.scopes.containsAll(context.scopes) && context.ttl <= resource.
   'platform/fix-as-planned': `@advice("A fix is applied by another than its proposer, as it was planned, to what the plan was made for.")
 forbid (principal, action == Quarterdeck::Action::"applyFix", resource)
 unless { context.planHash == resource.planHash && context.stateHashFresh && principal != resource.proposer };`,
+  'platform/fix-traits': `@advice("Such a change is never made by the reconciler, whoever proposes it and whoever would approve it; a person makes it by hand, or declares it.")
+forbid (principal, action in [Quarterdeck::Action::"proposeFix", Quarterdeck::Action::"applyFix"], resource)
+when { resource.traits.containsAny([${neverTraits.map((trait) => JSON.stringify(trait)).join(', ')}]) };`,
+  'platform/fix-dry-run': `@advice("The system itself refuses the change, as its dry-run shows; nobody is asked about what would fail.")
+forbid (principal, action == Quarterdeck::Action::"applyFix", resource) unless { context.dryRunOk };`,
+  'platform/fix-window': `@advice("Nothing is changed outside the target's windows.")
+forbid (principal, action == Quarterdeck::Action::"applyFix", resource) unless { context.inWindow };`,
+  'platform/fix-irreversible': `@advice("The change cannot be undone, and the target does not say \`allow: [irreversible-ok]\`.")
+forbid (principal, action == Quarterdeck::Action::"applyFix", resource) unless { resource.reversible || resource.target.labels.contains("irreversible-ok") };`,
+  'platform/fix-owner': `@advice("Nobody approves a fix that an agent of their own proposed; somebody else has to.")
+forbid (principal, action == Quarterdeck::Action::"applyFix", resource) when { !context.mayApproveOwn && context.approvers.contains(resource.proposer.owner) };`,
+  'platform/fix-attended': `@approve("role:reviewer, role:administrator") @expires("1h")
+@advice("A fix of this kind is applied when a person has looked at it.")
+forbid (principal, action == Quarterdeck::Action::"applyFix", resource)
+when { resource.target.critical || !resource.reversible || resource.blast > 1 || context.recentFixes >= 5
+  || resource.traits.contains("attended")
+  || (resource.source != "rule" && !([${unattendedOperations.map((name) => JSON.stringify(name)).join(', ')}].containsAll(resource.operations)))
+  || (resource.source == "model" && resource.confidence < 80) }
+unless { context.approvedCall };`,
+  'platform/fix-four-eyes': `@approve("role:reviewer, role:administrator") @approvals("2") @expires("1h")
+@advice("A fix that widens rights, moves data, changes policies, cannot be undone, or reaches far is applied when two people have looked at it.")
+forbid (principal, action == Quarterdeck::Action::"applyFix", resource)
+when { !resource.reversible || resource.blast >= 4 || resource.traits.contains("four-eyes") || (resource.source == "model" && resource.confidence < 40) }
+unless { context.approvedCall };`,
+  'platform/diagnosis-reads': `@advice("What diagnoses only reads: a tool that may change something is not there for it.")
+forbid (principal in Quarterdeck::Role::"diagnoser", action in [Quarterdeck::Action::"listTool", Quarterdeck::Action::"callTool"], resource)
+unless { resource.hints.readOnly };`,
   'platform/canonical-arguments': `@advice("Write each path and URL in its plain form: absolute, without '..', '//', '%2e', backslashes or links that lead out of its folder.")
 forbid (principal, action in [Quarterdeck::Action::"callTool", Quarterdeck::Action::"getPrompt", Quarterdeck::Action::"readResource"], resource) unless { context.arguments.canonical };`,
   'platform/sink-secrecy': `@approve("role:reviewer, role:administrator") @expires("1d")
@@ -91,9 +120,10 @@ forbid (principal, action == Quarterdeck::Action::"approveFix", resource) when {
   'platform/submitter-does-not-approve': `@advice("Nobody accepts the definitions of a server that they declared; somebody else has to.")
 forbid (principal, action == Quarterdeck::Action::"approveServer", resource is Quarterdeck::Declared)
 when { resource.submitters.contains(principal) && !context.mayApproveOwn };`,
-  'platform/fix-approver': `@advice("A fix is approved as it was planned, and not by the owner of the agent that proposed it.")
+  'platform/fix-approver': `@advice("A fix is approved as it was planned, not by the owner of the agent that proposed it, and not at all where it is never made.")
 forbid (principal, action == Quarterdeck::Action::"approveFix", resource)
-when { context.planHash != resource.planHash || (principal == resource.proposer.owner && !context.mayApproveOwn) };`,
+when { context.planHash != resource.planHash || (principal == resource.proposer.owner && !context.mayApproveOwn)
+  || resource.traits.containsAny([${neverTraits.map((trait) => JSON.stringify(trait)).join(', ')}]) };`,
   'platform/administrators': `permit (principal in Quarterdeck::Role::"administrator", action, resource);`,
   'platform/reviewers-observe': `permit (principal in Quarterdeck::Role::"reviewer", action in [Quarterdeck::Action::"observe"], resource);`,
   'platform/reviewers-approve-servers': `permit (principal in Quarterdeck::Role::"reviewer", action == Quarterdeck::Action::"approveServer", resource);`,
@@ -105,10 +135,12 @@ when { principal in resource.groups || principal in resource.roles || resource.p
   'platform/small-fixes': `permit (principal in Quarterdeck::Role::"reconciler", action == Quarterdeck::Action::"applyFix", resource)
 when { resource.reversible && resource.blast <= 1 && !resource.target.critical && context.dryRunOk && context.inWindow && context.recentFixes < 5 };`,
   'platform/approved-fixes': `permit (principal in Quarterdeck::Role::"reconciler", action == Quarterdeck::Action::"applyFix", resource)
-when { context.dryRunOk && !context.approvers.isEmpty() && (context.mayApproveOwn || !context.approvers.contains(resource.proposer.owner))
-  && (resource.reversible || resource.target.labels.contains("irreversible-ok")) };`,
+when { context.approvedCall && context.dryRunOk && context.inWindow };`,
+  'platform/propose-fixes': `permit (principal in Quarterdeck::Role::"diagnoser", action == Quarterdeck::Action::"proposeFix", resource) when { principal == resource.proposer };`,
 };
 
+/** Rules that people's approval of a fix satisfies. */
+export const askingFixRules: ReadonlySet<string> = new Set(['platform/fix-attended', 'platform/fix-four-eyes']);
 /** Rules that a fresh login satisfies: a refusal by these alone is not for good. */
 export const loginRules: ReadonlySet<string> = new Set(['platform/fresh-login', 'platform/fresh-login-server', 'platform/fresh-login-fix']);
 /** Seconds that a login is fresh for; the same number as in those rules. */

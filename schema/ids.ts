@@ -57,6 +57,12 @@ export const shardWorkflowId = (fleetId: string, stage: string, shard: number): 
 export const reconcileWorkflowId = ({ org, project, target }: Tenancy & { target: string }): string =>
   `reconcile/${org}/${project}/${target}`;
 
+/** The fleet that the agents of all diagnoses belong to; none that people declare has this name. */
+export const reconcileFleet = 'reconcile';
+
+/** The run of a fix's diagnosis: one fix has one, so a retried start finds it. */
+export const diagnosisRunId = (fixId: string): string => `run_${fixId.slice('fix_'.length)}`;
+
 /** @param random - 10 random bytes */
 export const fixIdFrom = (random: Uint8Array): string => `fix_${encoded(random)}`;
 

@@ -4,6 +4,7 @@ import type { Database } from '../../store/database.ts';
 import type { Person } from '../../store/people.ts';
 import { type ApplyAction, applyResources, compareResource, listResources, setCondition } from '../../store/resources.ts';
 import type { ApiDecision, ApiDependencies } from './api-dependencies.ts';
+import { checkDiagnosers } from './check-diagnosers.ts';
 import { checkPolicies, checkReferences, checkShapes, checkTogether, keyOf } from './check-documents.ts';
 import { checkUnpublished } from './check-unpublished.ts';
 import { inTransaction } from './in-transaction.ts';
@@ -77,7 +78,8 @@ export const createDocuments = ({
     for (const { kind, metadata } of wanted) decisions.push(await permit(person, action, metadata, { kind, name: metadata.name }));
     const stored = await storedByKey(database, person.org);
     issues.push(...checkReferences(wanted, new Set(stored.keys())), ...checkPolicies(wanted, validatePolicies));
-    if (action === 'applyResource') issues.push(...(await checkUnpublished(database, wanted, stored)));
+    if (action === 'applyResource')
+      issues.push(...(await checkUnpublished(database, wanted, stored)), ...(await checkDiagnosers(database, wanted, stored)));
     return issues.length > 0 ? { ok: false, issues } : { ok: true, wanted, decisions, stored };
   };
 

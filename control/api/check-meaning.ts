@@ -1,4 +1,5 @@
 import { Ajv2020 } from 'ajv/dist/2020.js';
+import { reconcileFleet } from '../../schema/ids.ts';
 import { type Kind, kinds, type Resource } from '../../schema/resource.ts';
 import type { PolicySetSpec } from '../../schema/resources/access.ts';
 import type { FleetSpec } from '../../schema/resources/fleet.ts';
@@ -67,6 +68,9 @@ const regoIssues = (rego: PolicySetSpec['rego']): ResourceIssue[] =>
 /** What a schema of shapes cannot say about one resource: whether it makes sense in itself. */
 export const checkMeaning = (resource: Resource): ResourceIssue[] => {
   if (resource.kind === 'AgentRole') return outputIssues(resource.spec.output);
+  // policies know the agents of diagnoses by the fleet that they belong to
+  if (resource.kind === 'Fleet' && resource.metadata.name === reconcileFleet)
+    return [{ path: ['metadata', 'name'], message: `expected another name; \`${reconcileFleet}\` is the reconciler's own` }];
   if (resource.kind === 'Fleet') return fleetIssues(resource.spec);
   if (resource.kind === 'PolicySet') return regoIssues(resource.spec.rego);
   return [];

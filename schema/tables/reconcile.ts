@@ -98,3 +98,18 @@ export const reconcileSteps = pgTable(
   },
   (table) => [primaryKey({ columns: [table.fixId, table.direction, table.step] })],
 );
+
+/**
+ * What diagnoses were charged, in micro-dollars, worst case of the call under way included. `scope` is `fix/ID` for one escalation, whose
+ * charges all count for the `day` (UTC) that it began on, and `day/YYYY-MM-DD` for all escalations of a target that began on that day.
+ */
+export const reconcileBudgets = pgTable(
+  'reconcile_budgets',
+  {
+    ...place,
+    scope: text().notNull(),
+    day: text().notNull(),
+    chargedMicroUsd: bigint('charged_micro_usd', { mode: 'number' }).notNull().default(0),
+  },
+  (table) => [primaryKey({ columns: [table.org, table.project, table.target, table.scope] })],
+);

@@ -49,14 +49,16 @@ const agent = fc
     place,
     ordinal: fc.nat(3),
     role: fc.constantFrom('reader', 'clerk'),
+    // an agent of a diagnosis now and then
+    fleet: fc.constantFrom('survey', 'survey', 'survey', 'reconcile'),
     owner: person,
     quarantined: rarely,
     fleetPaused: rarely,
     assignedPaths: fc.uniqueArray(path, { maxLength: 2 }),
   })
   .map(({ place: { org, project }, ordinal, ...rest }): Caller => {
-    const id = `${org}/${project}/survey/run_1/read/${rest.role}/${ordinal}`;
-    return { kind: 'agent', org, project, id, fleet: 'survey', ...rest };
+    const id = `${org}/${project}/${rest.fleet}/run_1/read/${rest.role}/${ordinal}`;
+    return { kind: 'agent', org, project, id, ...rest };
   });
 const human = fc
   .record({

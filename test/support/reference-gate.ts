@@ -165,6 +165,10 @@ const isSubmitter = (caller: Caller, thing: Thing): boolean =>
 const isTooMuch = (thing: Thing, { scopes, ttl, depth }: ReferenceRequest['token']): boolean =>
   thing.kind === 'backend' && !(scopes.every((scope) => thing.scopes.includes(scope)) && ttl <= thing.maxTtlSeconds && depth <= 3);
 
+/** Guard: what diagnoses for the reconciler uses tools that only read. */
+const isWriteOfDiagnosis = (caller: Caller, thing: Thing): boolean =>
+  caller.kind === 'agent' && caller.fleet === 'reconcile' && thing.kind === 'tool' && !thing.readOnly;
+
 const freshSeconds = 300;
 
 /** Guard: what was read goes into no sink that it is too secret for, nor, beside what strangers wrote, into any. */
@@ -190,6 +194,7 @@ const guardAgainst = (request: ReferenceRequest): string | undefined => {
   if (isTooSecret(request)) return 'too secret for the model';
   if (isClosed(request) && action !== 'callTool') return 'too secret to be told';
   if (isOthersIssuer(caller, action, thing)) return "an administrator's to say";
+  if (isWriteOfDiagnosis(caller, thing)) return 'a diagnosis only reads';
   if (isTooMuch(thing, token)) return 'more than the backend allows';
   if (action === 'approve' && verdict === 'approve' && authAge > freshSeconds) return 'a login of long ago';
   if (action === 'approveServer' && !isAlone) {
