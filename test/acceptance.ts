@@ -1647,4 +1647,11 @@ export const acceptance: readonly AcceptanceEntry[] = [
     text: 'A token for a server with more scopes than were asked for is not taken.',
     test: 'test/gateway/backend-credentials.test.ts › token exchange › an issuer that gives more scopes than were asked for, or another audience, is not taken at its word',
   },
+  {
+    id: 'UX-19',
+    clause: 'a',
+    text: 'A press on a button in Slack is acknowledged in three seconds and answers the approval, and the buttons give way to who answered and when.',
+    threshold: '3 s',
+    test: 'test/control/slack-channel.test.ts › an approval is told once, with what, who, until when and the digest; a press approves it and the buttons give way to name and time',
+  },
 ];

@@ -85,6 +85,7 @@ const configsOf = (context: PartsContext, workers: WorkersOfUp): ProcessConfigs 
       auditSigningKey,
       checkpointFile: folder.checkpoints,
       policySecret: internal.personTokens,
+      secrets: people.secrets,
       secretStores: config.secretStores,
       signingKeysSeal: signingKeysSealOf(internal.personTokens),
       issuer: {

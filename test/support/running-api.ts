@@ -7,6 +7,7 @@ import { freePort } from '../../bench/gateway/free-port.ts';
 import { createApiPolicy } from '../../cli/processes/api-policy.ts';
 import type { ApiAction, ApiDependencies, ApiProfile, FleetKey, TemporalPort } from '../../control/api/api-dependencies.ts';
 import { startApi } from '../../control/api/start-api.ts';
+import { createChannelNetwork } from '../../control/notify/channel-fetch.ts';
 import { PlatformError } from '../../schema/errors.ts';
 import type { FleetWorkflowInput } from '../../schema/workflow-contract.ts';
 import { checkpointFile } from '../../store/audit-checkpoint-file.ts';
@@ -66,10 +67,13 @@ export const startRunningApi = async ({
   profile = 'dev',
   port: wanted,
   cedar = false,
+  secretValues = {},
 }: {
   profile?: ApiProfile;
   port?: number;
   cedar?: boolean;
+  /** Environment variables that channels refer to. */
+  secretValues?: Record<string, string>;
 } = {}) => {
   const folder = mkdtempSync(join(tmpdir(), 'quarterdeck-api-'));
   const { url: databaseUrl, close: dropDatabase } = await startTestDatabase();
@@ -84,6 +88,8 @@ export const startRunningApi = async ({
   for (const [personId, token] of Object.entries(tokens))
     await replacePersonToken(database, { org: 'default', personId, stamp: `${personId}-token`, token });
 
+  const channelSecrets = { environment: { ...secretValues } };
+  const network = createChannelNetwork({ allowsLoopback: true });
   const contentStore = createContentStore(database, deriveContentKeys(Buffer.alloc(32, 7).toString('base64'), 'content'));
   const audit = openAuditLog(database);
   const signer = createAuditSigner(makeAuditKey());
@@ -123,6 +129,7 @@ export const startRunningApi = async ({
     signPolicies: () => 'signed',
     logger: pino({ level: 'debug' }, sink),
     clock: () => clock.now,
+    channels: { secrets: channelSecrets, fetch: network.fetch },
   };
   const policy = cedar
     ? await createApiPolicy({ database, profile, clock: () => clock.now, verifyPolicies: () => false, logger: dependencies.logger })
@@ -163,6 +170,9 @@ export const startRunningApi = async ({
     refusals,
     logLines,
     clock,
+    network,
+    channelSecrets,
+    logger: dependencies.logger,
     /** A token of a login so many seconds ago; of one that does not say when, with null. */
     login: (person: string, loginAgeSeconds: number | null = 0, acr?: string) =>
       tokensOfLogins.mint(person, { audience: `${url}/api`, loginAgeSeconds, now: clock.now, ...(acr === undefined ? {} : { acr }) }),
@@ -176,6 +186,7 @@ export const startRunningApi = async ({
     },
     close: async () => {
       await api.close();
+      await network.close();
       await tokensOfLogins.close();
       await policy?.close();
       await closeDatabase(database);
