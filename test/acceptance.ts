@@ -1801,4 +1801,11 @@ export const acceptance: readonly AcceptanceEntry[] = [
     text: 'An assertion that is exchanged at our issuer gives what assertion, request and resource have in common, for one resource, and nothing in part.',
     test: 'test/control/inbound-tokens.test.ts › a company’s assertion for a client (ID-JAG) › gives what assertion, request and resource have in common, and nothing in part',
   },
+  {
+    id: 'UX-19',
+    clause: 'a',
+    text: 'A press on a button in Slack is acknowledged in three seconds and answers the approval, and the buttons give way to who answered and when.',
+    threshold: '3 s',
+    test: 'test/control/slack-channel.test.ts › an approval is told once, with what, who, until when and the digest; a press approves it and the buttons give way to name and time',
+  },
 ];

@@ -6,6 +6,8 @@ import { startController } from '../../control/controller/start-controller.ts';
 import { startDevIdp } from '../../control/dev-idp/start-dev-idp.ts';
 import { rotateSigningKeys } from '../../control/issuer/rotate-signing-keys.ts';
 import { startIssuer } from '../../control/issuer/start-issuer.ts';
+import { createChannelNetwork } from '../../control/notify/channel-fetch.ts';
+import { startNotify } from '../../control/notify/start-notify.ts';
 import { checkpointFile } from '../../store/audit-checkpoint-file.ts';
 import { createCheckpointer, keepCheckpoints } from '../../store/audit-checkpoints.ts';
 import { createAuditSigner } from '../../store/audit-key.ts';
@@ -31,6 +33,7 @@ import type { RunningProcess } from './messages.ts';
 import type { ProcessConfigs } from './process-configs.ts';
 
 const sweepIntervalMs = 5_000;
+const notifyIntervalMs = 2_000;
 /** What an intruder with the database's own rights could still replace unseen is no older. */
 const checkpointIntervalMs = 10_000;
 
@@ -51,6 +54,8 @@ export const startControlProcess = async (config: ProcessConfigs['control'], log
   const sink = checkpointFile(config.checkpointFile);
   const unknownCallers = createRefusalCounter({ write: (events) => audit.append(database, events), newDecisionId });
   const stores = openSecretStores(config.secretStores, lookupKeychain);
+  const secrets = { ...config.secrets, stores };
+  const channelNetwork = createChannelNetwork({ allowsLoopback: config.api.profile !== 'production' });
   const policy = await createApiPolicy({
     database,
     profile: config.api.profile,
@@ -103,6 +108,13 @@ export const startControlProcess = async (config: ProcessConfigs['control'], log
     logger: logger.child({ part: 'api' }),
     clock,
     refusedKeys,
+    channels: { secrets, fetch: channelNetwork.fetch },
+  });
+  const notify = startNotify({
+    ...{ database, secrets, network: channelNetwork, clock },
+    publicUrl: config.api.publicUrl,
+    intervalMs: notifyIntervalMs,
+    logger: logger.child({ part: 'notify' }),
   });
   const controller = startController({
     database,
@@ -121,7 +133,8 @@ export const startControlProcess = async (config: ProcessConfigs['control'], log
   });
   return {
     close: async () => {
-      await Promise.all([api.close(), issuer.close(), devIdp?.close(), controller.close()]);
+      await Promise.all([api.close(), issuer.close(), devIdp?.close(), controller.close(), notify.close()]);
+      await channelNetwork.close();
       await stores.close();
       await Promise.all([rotatingKeys.close(), refusedKeys.close()]);
       await unknownCallers.close();

@@ -4,6 +4,7 @@ import type { IssuerConfig } from '../../control/issuer/issuer-config.ts';
 import type { GatewayConfig } from '../../gateway/gateway-config.ts';
 import type { HostConfig } from '../../runtime/host/host-config.ts';
 import type { AuditKeyJwk } from '../../store/audit-key.ts';
+import type { SecretSources } from '../../store/secrets/references.ts';
 import type { SecretStoreSettings } from '../../store/secrets/settings.ts';
 
 export type TemporalAddress = { temporalAddress: string; temporalNamespace: string };
@@ -25,6 +26,8 @@ export type ControlConfig = TemporalAddress & {
   policySecret: string;
   /** The program `opa`; absent: it is looked for on the path and in our cache. */
   opaProgram?: string;
+  /** Where references of channels lead. */
+  secrets: Omit<SecretSources, 'stores'>;
   /** Vault and Kubernetes, where references of client secrets may lead to them. */
   secretStores: SecretStoreSettings;
   /** 32 bytes in base64: seals the private keys of the issuer. No other process is told. */

@@ -86,6 +86,7 @@ const configsOf = (context: PartsContext, workers: WorkersOfUp): ProcessConfigs 
       checkpointFile: folder.checkpoints,
       policySecret: internal.personTokens,
       ...(config.opaProgram === undefined ? {} : { opaProgram: config.opaProgram }),
+      secrets: people.secrets,
       secretStores: config.secretStores,
       signingKeysSeal: signingKeysSealOf(internal.personTokens),
       issuer: {

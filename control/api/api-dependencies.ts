@@ -10,6 +10,7 @@ import type { RefusalCounter } from '../../store/audit-refusals.ts';
 import type { ContentStore } from '../../store/contents.ts';
 import type { Database } from '../../store/database.ts';
 import type { Person } from '../../store/people.ts';
+import type { SecretSources } from '../../store/secrets/references.ts';
 import type { ContentKeys } from '../../store/secrets/seal.ts';
 import type { RefusedKeys } from '../../store/watch-refused-keys.ts';
 import type { Logger } from '../../telemetry/logger.ts';
@@ -113,6 +114,11 @@ export type ApiDependencies = {
   clock: () => Date;
   /** Keys of the issuer that are refused. */
   refusedKeys?: RefusedKeys;
+  /** Absent where no channel can be answered by. */
+  channels?: ChannelAnswers;
 };
+
+/** What answers by channels need: where references to their secrets lead, and the way to a channel's own addresses. */
+export type ChannelAnswers = { secrets: SecretSources; fetch: typeof globalThis.fetch };
 
 export type ApiEnvironment = { Variables: { requestId: string; person: Person } };

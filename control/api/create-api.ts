@@ -3,6 +3,7 @@ import { bodyLimit } from 'hono/body-limit';
 import { PlatformError } from '../../schema/errors.ts';
 import { isPersonHalted } from '../../store/halts.ts';
 import type { ApiConfig, ApiDependencies, ApiEnvironment } from './api-dependencies.ts';
+import { approvalPages } from './approval-pages.ts';
 import { approvalRoutes } from './approval-routes.ts';
 import { auditRoutes } from './audit-routes.ts';
 import { apiResourceOf, authenticate } from './authenticate.ts';
@@ -20,6 +21,7 @@ import { createErrorRenderer } from './render-error.ts';
 import { resourceRoutes } from './resource-routes.ts';
 import { runRoutes } from './run-routes.ts';
 import { signingKeyRoutes } from './signing-key-routes.ts';
+import { slackRoutes } from './slack-routes.ts';
 
 const maxBodyBytes = 4 * 1024 * 1024;
 
@@ -51,6 +53,9 @@ export const createApi = (config: ApiConfig, dependencies: ApiDependencies): Hon
       }),
     );
   }
+
+  if (dependencies.channels) api.route('/api/slack', slackRoutes(config, { ...dependencies, permit }, dependencies.channels));
+  api.route('/approvals', approvalPages);
 
   const versioned = new Hono<ApiEnvironment>();
   versioned.use(authenticate(dependencies, config));

@@ -1,19 +1,9 @@
-import { type LookupAddress, type LookupOptions, lookup } from 'node:dns';
 import { isIP } from 'node:net';
 import { Agent, fetch } from 'undici';
 import { addressKind } from '../../schema/network-address.ts';
+import { ForbiddenAddress, guardedLookup, type Resolve } from '../../store/guarded-lookup.ts';
 
 const answerWithinMs = 2_500;
-
-/** As `lookup` of `node:dns` with all addresses. */
-export type Resolve = (
-  host: string,
-  options: LookupOptions & { all: true },
-  answer: (error: NodeJS.ErrnoException | null, addresses: LookupAddress[]) => void,
-) => void;
-
-/** A host that may not be asked. */
-export class ForbiddenAddress extends Error {}
 
 /**
  * Makes the `fetch` for addresses that come from outside, such as the documents of clients: https alone, no redirects, no credentials,
@@ -26,7 +16,7 @@ export class ForbiddenAddress extends Error {}
 export const createGuardedFetch = ({
   allowsLoopback,
   authorities,
-  resolve = lookup as Resolve,
+  resolve,
 }: {
   allowsLoopback: boolean;
   authorities?: string;
@@ -40,15 +30,7 @@ export const createGuardedFetch = ({
     connect: {
       timeout: answerWithinMs,
       ...(authorities === undefined ? {} : { ca: authorities }),
-      lookup: (host, options, answer) =>
-        resolve(host, { ...options, all: true }, (error, addresses) => {
-          if (error) return answer(error, '', 0);
-          const [first] = addresses;
-          // one forbidden address among several is enough: the socket would try them in turn
-          if (first === undefined || !addresses.every(({ address }) => isAllowed(address)))
-            return answer(new ForbiddenAddress(`${host} is not on the public internet`), '', 0);
-          return options.all ? answer(null, addresses) : answer(null, first.address, first.family);
-        }),
+      lookup: guardedLookup({ isAllowed, resolve }),
     },
   });
 

@@ -1,8 +1,8 @@
-import { lookup } from 'node:dns';
 import { isIP } from 'node:net';
 import { Agent } from 'undici';
 import { PlatformError } from '../../schema/errors.ts';
 import { isLoopbackAddress, isPublicAddress } from '../../schema/network-address.ts';
+import { guardedLookup } from '../../store/guarded-lookup.ts';
 import type { GatewayConfig } from '../gateway-config.ts';
 
 const connectWithinMs = 2_000;
@@ -32,15 +32,7 @@ export const createHookAddresses = ({
     pipelining: 1,
     connect: {
       timeout: connectWithinMs,
-      lookup: (host, options, answer) =>
-        lookup(host, { ...options, all: true }, (error, addresses) => {
-          if (error) return answer(error, '', 0);
-          const [first] = addresses;
-          // one forbidden address among several is enough: the socket would try them in turn
-          if (first === undefined || !addresses.every(({ address }) => isAllowed(address)))
-            return answer(new Error(`${host} leads into this network`), '', 0);
-          return options.all ? answer(null, addresses) : answer(null, first.address, first.family);
-        }),
+      lookup: guardedLookup({ isAllowed }),
     },
   });
   return {

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { ApprovalKindSchema } from '../approval.ts';
 import { SecretReferenceSchema } from './metadata.ts';
 
 /** What people are told by a channel. `page`: something that cannot wait, such as an undo that failed. */
@@ -8,9 +9,15 @@ export type ChannelEvent = z.infer<typeof ChannelEventSchema>;
 const common = {
   description: z.string().max(500).optional(),
   events: z.array(ChannelEventSchema).min(1).default(['approval', 'decided', 'page']),
+  /** Approvals of these kinds are told here whoever asks, beside those of what names this channel itself. */
+  announces: z.array(ApprovalKindSchema).max(8).default([]),
 };
 
-/** A signed POST (HMAC-SHA-256, `quarterdeck-signature: t=SECONDS,v1=HEX` over `SECONDS.BODY`). */
+/**
+ * A signed POST after Standard Webhooks: `webhook-id` (the same for each try), `webhook-timestamp` and `webhook-signature`. The secret is
+ * `whsec_` and base64, as its libraries take it.
+ * @see https://www.standardwebhooks.com
+ */
 export const WebhookChannelSchema = z.strictObject({
   type: z.literal('webhook'),
   ...common,
@@ -31,7 +38,7 @@ export const SlackChannelSchema = z.strictObject({
   token: SecretReferenceSchema,
   signingSecret: SecretReferenceSchema,
   /** Slack's user id -> person. Who is not named here cannot answer. */
-  people: z.record(z.string().max(64), z.string().max(128)).default({}),
+  people: z.record(z.string().regex(/^[UW][A-Z0-9]{2,20}$/, 'a user id of Slack such as `U012AB3CD`'), z.string().max(128)).default({}),
 });
 
 /** Mail with a link to the approval; nobody answers by mail. */
@@ -41,6 +48,7 @@ export const EmailChannelSchema = z.strictObject({
   smtp: z.strictObject({
     host: z.string().min(1).max(253),
     port: z.number().int().min(1).max(65_535).default(587),
+    /** `starttls` is insisted on; `none` is for this machine alone. */
     tls: z.enum(['required', 'starttls', 'none']).default('starttls'),
     user: z.string().max(256).optional(),
     password: SecretReferenceSchema.optional(),

@@ -1,5 +1,6 @@
 export { approvalDecisions, approvals } from './approvals.ts';
 export { auditCheckpoints, auditEvents, auditLinks, auditPeople } from './audit.ts';
+export { channelDeliveries } from './channels.ts';
 export { flowLabels } from './flow.ts';
 export { backendClients, backendGrants, identityAssertions } from './grants.ts';
 export { issuerRecords, orgs, people, personTokens, signingKeys } from './identity.ts';

@@ -1,7 +1,8 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { createGuardedFetch, type Resolve } from '../../control/issuer/guarded-fetch.ts';
+import { createGuardedFetch } from '../../control/issuer/guarded-fetch.ts';
+import type { Resolve } from '../../store/guarded-lookup.ts';
 import { startDocumentServer, testCertificate } from '../support/document-server.ts';
 
 let documents: Awaited<ReturnType<typeof startDocumentServer>>;

@@ -7,6 +7,7 @@ import { freePort } from '../../bench/gateway/free-port.ts';
 import { createApiPolicy } from '../../cli/processes/api-policy.ts';
 import type { ApiAction, ApiDependencies, ApiProfile, FleetKey, TemporalPort } from '../../control/api/api-dependencies.ts';
 import { startApi } from '../../control/api/start-api.ts';
+import { createChannelNetwork } from '../../control/notify/channel-fetch.ts';
 import { createRegoPool } from '../../policy/rego/create-rego-pool.ts';
 import { createRegoPolicies } from '../../policy/rego/rego-policies.ts';
 import { PlatformError } from '../../schema/errors.ts';
@@ -69,10 +70,13 @@ export const startRunningApi = async ({
   profile = 'dev',
   port: wanted,
   cedar = false,
+  secretValues = {},
 }: {
   profile?: ApiProfile;
   port?: number;
   cedar?: boolean;
+  /** Environment variables that channels refer to. */
+  secretValues?: Record<string, string>;
 } = {}) => {
   const folder = mkdtempSync(join(tmpdir(), 'quarterdeck-api-'));
   const { url: databaseUrl, close: dropDatabase } = await startTestDatabase();
@@ -87,6 +91,8 @@ export const startRunningApi = async ({
   for (const [personId, token] of Object.entries(tokens))
     await replacePersonToken(database, { org: 'default', personId, stamp: `${personId}-token`, token });
 
+  const channelSecrets = { environment: { ...secretValues } };
+  const network = createChannelNetwork({ allowsLoopback: true });
   const contentStore = createContentStore(database, deriveContentKeys(Buffer.alloc(32, 7).toString('base64'), 'content'));
   const audit = openAuditLog(database);
   const signer = createAuditSigner(makeAuditKey());
@@ -129,6 +135,7 @@ export const startRunningApi = async ({
     signPolicies: () => 'signed',
     logger: pino({ level: 'debug' }, sink),
     clock: () => clock.now,
+    channels: { secrets: channelSecrets, fetch: network.fetch },
   };
   const policy = cedar
     ? await createApiPolicy({
@@ -176,6 +183,9 @@ export const startRunningApi = async ({
     refusals,
     logLines,
     clock,
+    network,
+    channelSecrets,
+    logger: dependencies.logger,
     /** A token of a login so many seconds ago; of one that does not say when, with null. */
     login: (person: string, loginAgeSeconds: number | null = 0, acr?: string) =>
       tokensOfLogins.mint(person, { audience: `${url}/api`, loginAgeSeconds, now: clock.now, ...(acr === undefined ? {} : { acr }) }),
@@ -189,6 +199,7 @@ export const startRunningApi = async ({
     },
     close: async () => {
       await api.close();
+      await network.close();
       await tokensOfLogins.close();
       await policy?.close();
       await regoPool.close();

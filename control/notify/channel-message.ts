@@ -1,0 +1,115 @@
+import type { Approval, ApprovalState } from '../../schema/approval.ts';
+import { withHiddenShown } from '../../schema/hidden-characters.ts';
+import { redactor } from '../../telemetry/redactor.ts';
+
+/**
+ * What people are told, however it reaches them. `facts` are in the order in which they are read at three in the morning. It holds nothing
+ * that a channel's other readers may not see: of a call its names and never its arguments.
+ */
+export type ChannelMessage = {
+  event: 'approval' | 'decided' | 'page';
+  title: string;
+  facts: { label: string; text: string }[];
+  /** What to do next, for people without buttons. */
+  next: string;
+  link: string | null;
+  approval: { org: string; project: string; id: string; digest: string; state: ApprovalState } | null;
+};
+
+const longest = 2_000;
+/** Of observed systems and of models: shown with every character to be seen, cut, and without secrets. */
+const shown = (text: string): string => {
+  const clean = withHiddenShown(redactor.text(text));
+  return clean.length > longest ? `${clean.slice(0, longest)} … (${clean.length - longest} more characters)` : clean;
+};
+
+const what = ({ kind, subject, server, tool }: Approval): string => {
+  switch (kind) {
+    case 'call':
+      return `a call of ${tool} at ${server}`;
+    case 'publication':
+      return `policies: ${subject}`;
+    case 'definitions':
+      return `what a server offers: ${subject}`;
+    default:
+      return subject;
+  }
+};
+
+const who = ({ rules }: Approval): string =>
+  rules.map(({ count, approvers }) => `${count} of ${approvers.join(', ')}`).join('; and ') || 'an administrator';
+
+const answered = ({ decisions }: Approval): string =>
+  decisions.map(({ verdict, person, at }) => `${verdict === 'approve' ? 'approved' : 'denied'} by ${person} at ${at}`).join('; ');
+
+const endings: Readonly<Record<ApprovalState, string>> = {
+  pending: 'Waits for people',
+  approved: 'Approved',
+  denied: 'Denied',
+  expired: 'Expired, which counts as denied',
+  consumed: 'Approved and used',
+};
+
+export const approvalLink = (publicUrl: string, { org, project, id }: Pick<Approval, 'org' | 'project' | 'id'>): string =>
+  `${publicUrl}/approvals/${org}/${project}/${id}`;
+
+/**
+ * @param options.publicUrl - origin of the api and console
+ * @param options.contact - whom to call when nobody answers
+ */
+export const approvalMessage = (
+  approval: Approval,
+  { event, publicUrl, contact }: { event: 'approval' | 'decided'; publicUrl: string; contact: string | undefined },
+): ChannelMessage => {
+  const { org, project, id, digest, state, reason, person, run, expiresAt, decisions } = approval;
+  const isOpen = state === 'pending';
+  return {
+    event,
+    title: shown(`${isOpen ? 'Approval asked' : endings[state]}: ${what(approval)}`).slice(0, 250),
+    facts: [
+      { label: 'Where', text: `${org}/${project}${run ? `, run ${run}` : ''}` },
+      { label: 'Why', text: shown(reason) },
+      { label: 'Asked by', text: person },
+      ...(isOpen ? [{ label: 'Who may answer', text: who(approval) }] : []),
+      ...(decisions.length > 0 ? [{ label: 'Answered', text: answered(approval) }] : []),
+      ...(isOpen ? [{ label: 'Expires', text: `${expiresAt}; no answer counts as no` }] : []),
+      ...(isOpen && contact ? [{ label: 'When nobody answers', text: contact }] : []),
+      { label: 'Digest', text: digest },
+    ],
+    next: isOpen
+      ? `quarterdeck approvals show ${id} --project ${project}, then approvals approve or deny`
+      : `quarterdeck approvals show ${id} --project ${project}`,
+    link: approvalLink(publicUrl, approval),
+    approval: { org, project, id, digest, state },
+  };
+};
+
+/** @param text - what happened and what to do, a line each; the first is the title */
+export const pageMessage = ({
+  org,
+  project,
+  subject,
+  text,
+}: {
+  org: string;
+  project: string;
+  subject: string;
+  text: string;
+}): ChannelMessage => {
+  const [title = '', ...rest] = shown(text).split('\n');
+  return {
+    event: 'page',
+    title: title.slice(0, 250),
+    facts: [
+      { label: 'Where', text: `${org}/${project}, ${subject}` },
+      ...(rest.length > 0 ? [{ label: 'What', text: rest.join('\n') }] : []),
+    ],
+    next: `quarterdeck reconcile explain --project ${project}`,
+    link: null,
+    approval: null,
+  };
+};
+
+/** The message as plain text, for mail and as what notifications of Slack show. */
+export const plainText = ({ title, facts, next, link }: ChannelMessage): string =>
+  [title, '', ...facts.map(({ label, text }) => `${label}: ${text}`), '', ...(link ? [link] : []), next].join('\n');

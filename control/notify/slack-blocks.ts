@@ -1,0 +1,48 @@
+import type { KnownBlock } from '@slack/web-api';
+import type { ChannelMessage } from './channel-message.ts';
+
+/** Ids of the buttons; the api reads them in what Slack sends back. */
+export const slackActions = { approve: 'quarterdeck_approve', deny: 'quarterdeck_deny' } as const;
+
+/** Slack reads `&`, `<` and `>` as its own marks: a text of somebody else's would mention everybody, or lead elsewhere. */
+const escaped = (text: string): string => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
+/** The limit of Slack for a text of a section. */
+const cut = (text: string, most: number): string => (text.length > most ? `${text.slice(0, most - 1)}…` : text);
+
+/**
+ * A message as blocks of Slack. The buttons carry the digest, so that what is answered is what was shown; a message about what is decided
+ * has none.
+ * @see https://docs.slack.dev/reference/block-kit/blocks
+ */
+export const slackBlocks = ({ title, facts, next, link, approval }: ChannelMessage): KnownBlock[] => {
+  const button = (text: string, action: string, style: 'primary' | 'danger', value: string) => ({
+    type: 'button' as const,
+    text: { type: 'plain_text' as const, text },
+    action_id: action,
+    style,
+    value,
+  });
+  const value = approval ? JSON.stringify({ org: approval.org, project: approval.project, id: approval.id, digest: approval.digest }) : '';
+  return [
+    { type: 'header', text: { type: 'plain_text', text: cut(title, 150), emoji: false } },
+    ...facts.map(
+      ({ label, text }): KnownBlock => ({
+        type: 'section',
+        text: { type: 'mrkdwn', text: cut(`*${label}*\n${escaped(text)}`, 2_990), verbatim: true },
+      }),
+    ),
+    {
+      type: 'context',
+      elements: [{ type: 'mrkdwn', text: cut(`${link ? `<${link}|Open> · ` : ''}\`${escaped(next)}\``, 1_990), verbatim: true }],
+    },
+    ...(approval?.state === 'pending'
+      ? [
+          {
+            type: 'actions' as const,
+            block_id: 'quarterdeck_approval',
+            elements: [button('Approve', slackActions.approve, 'primary', value), button('Deny', slackActions.deny, 'danger', value)],
+          },
+        ]
+      : []),
+  ];
+};
