@@ -86,6 +86,7 @@ export const startPolicyPlace = async ({
 
   return {
     gateway,
+    server,
     database: gateway.database,
     /** One call of a tool by HTTP. */
     call: async (token: string, name: string, argumentsOfCall: object = {}) => {
