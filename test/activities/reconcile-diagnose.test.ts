@@ -49,9 +49,19 @@ test('reads through the gateway as an agent of the reconcile run, and ends with 
 describe('an agent that diagnoses', () => {
   test('has no tool that may write, whatever its role is granted', async () => {
     const before = place.server.countOf('act');
-    place.script.answer = (_request, number) => (number === 1 ? call('act', { value: 'approve' }) : propose(restart));
-    const result = await place.run(place.inputOf());
+    const input = place.inputOf();
+    const agentId = `default/default/reconcile/run_${input.fixId.slice(4)}/${input.target.name}/diagnoser/0`;
+    const answers: unknown[] = [];
+    place.script.answer = async (_request, number) => {
+      // with the agent's own token, past the agent: asked for by whoever took over the worker
+      for (const name of number === 1 ? ['act', 'nobodys'] : []) answers.push(await place.callAs(agentId, name));
+      return number === 1 ? call('act', { value: 'approve' }) : propose(restart);
+    };
+    const result = await place.run(input);
     expect(result.kind).toBe('proposal');
+    expect(result.agentId).toBe(agentId);
+    expect(answers[0]).toEqual({ code: -32602, message: expect.stringContaining('act') });
+    expect(answers[1]).toEqual({ code: -32602, message: expect.stringContaining('nobodys') });
     const names = place.model.requests[0]?.body.tools.map((tool: { function: { name: string } }) => tool.function.name);
     expect(names.sort()).toEqual(['fail', 'look']);
     expect(place.server.countOf('act')).toBe(before);

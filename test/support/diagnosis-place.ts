@@ -99,6 +99,22 @@ export const startDiagnosisPlace = async () => {
 
   return {
     ...{ script, model, server, gateway, contents, inputOf },
+    /** One call of a tool with an agent's own token, past the agent. @returns the error, without its data */
+    callAs: async (agentId: string, name: string): Promise<unknown> => {
+      const audience = `${gateway.publicUrl}/mcp/default/default/counting`;
+      const response = await fetch(audience, {
+        method: 'POST',
+        headers: {
+          authorization: `Bearer ${await gateway.mint(agentId, audience)}`,
+          'content-type': 'application/json',
+          accept: 'application/json, text/event-stream',
+        },
+        body: JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name, arguments: {} } }),
+      });
+      const text = await response.text();
+      const { error } = JSON.parse(text.startsWith('{') ? text : (/^data: (\{.*)$/m.exec(text)?.[1] ?? '{}'));
+      return error && { code: error.code, message: error.message };
+    },
     /** Runs a diagnosis as an activity does. */
     run: (input: DiagnosisInput, environment = new MockActivityEnvironment()) =>
       environment.run(diagnose, input) as Promise<DiagnosisResult>,

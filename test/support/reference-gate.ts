@@ -277,7 +277,8 @@ const isSo = (condition: Condition, { caller, thing, facts, run, environment }: 
     case 'isolation-over':
       return 'isolation' in thing && thing.isolation > condition.tier;
     case 'owner-is':
-      return caller.kind === 'agent' && caller.owner === condition.person;
+      // a rule names a person of the org that it is written in; a namesake elsewhere is somebody else
+      return caller.kind === 'agent' && caller.org === 'default' && caller.owner === condition.person;
     case 'environment-is':
       return environment === condition.environment;
     case 'read-only':
