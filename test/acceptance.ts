@@ -1354,6 +1354,10 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/gateway/accept-decisions.test.ts › a policy that meets an error in a real call denies it, and its row says what the error was; Cedar alone would have allowed it',
   },
   {
+    text: 'Rego that is undefined refuses, and so does Rego that fails, is no usable answer or takes too long: with the reason in the row.',
+    test: 'test/control/policy-rego.test.ts › published Rego › that misbehaves (undefined) refuses, with the reason',
+  },
+  {
     id: 'SEC-14',
     clause: 'a',
     text: 'Published policies that are deleted while the gateway runs change nothing: the last good ones stay in force.',
@@ -1377,6 +1381,12 @@ export const acceptance: readonly AcceptanceEntry[] = [
     clause: 'd',
     text: 'A project without usable policies can be mended by administrators alone, stamped as breaking the glass; everything else stays denied.',
     test: 'test/control/break-glass.test.ts › without usable policies everything is denied but to look and to publish good ones, by administrators, stamped so',
+  },
+  {
+    id: 'SEC-14',
+    clause: 'e',
+    text: 'A publication whose compiled Rego is damaged is not taken over; the last good one stays in force.',
+    test: 'test/control/policy-rego.test.ts › published Rego › a publication whose WebAssembly is damaged is not signed so, and is not taken over',
   },
   {
     id: 'SEC-15',
