@@ -5,7 +5,7 @@
  * that is read through a template is in that template; the `uri` of a template is its text.
  * `approvedCall` says that people approved this very call, and `approvers` who they were. The `owner` of an approval is the person who would
  * call, or on whose behalf an agent would; `mayApproveOwn` is true where an installation has one person. `authAge` are the seconds since
- * the login of whoever decides, and `acr` how well it proved who they are: 0 not at all, 1 by one thing, 2 by two or more.
+ * the login of whoever decides, and `acr` how well it proved who they are: 0 not at all, 1 by one thing, 2 by two or more; an approval's own `acr` is how well it has to be.
  * A backend is what tokens are exchanged for: the server's own, behind one toolset. The `submitters` of a declared server are who wrote what
  * it is now.
  * `flow` is what the caller carries of all that it has read: `secrecy` 0 public … 3 restricted, `tainted` by what strangers wrote, and from
@@ -38,7 +38,7 @@ namespace Quarterdeck {
   entity Model in [Project] { org: Org, project: Project, quality: String, maxSecrecy: Long };
   entity Backend in [Server, Toolset] { org: Org, project: Project, server: Server, maxTtl: Long, scopes: Set<String> };
   entity Declared in [Project] { org: Org, project: Project, kind: String, submitters: Set<User> };
-  entity Approval in [Project] { org: Org, project: Project, owner: User, people: Set<User>, groups: Set<Group>, roles: Set<Role> };
+  entity Approval in [Project] { org: Org, project: Project, owner: User, acr: Long, people: Set<User>, groups: Set<Group>, roles: Set<Role> };
   entity Target in [Project] { org: Org, project: Project, critical: Bool, labels: Set<String> };
   entity Fix in [Target] { org: Org, project: Project, target: Target, kind: String, blast: Long, reversible: Bool, planHash: String, proposer: Agent };
 

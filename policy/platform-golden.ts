@@ -101,6 +101,7 @@ const things = {
   /** Calls that wait: Ada's own, of her; hers, of others; and another's, of engineers. */
   ownApproval: named('Approval', [approvalEntity({ ...home, id: 'n', owner: 'ada', approvers: ['person:ada'] })]),
   approvalForOwner: named('Approval', [approvalEntity({ ...home, id: 'n', owner: 'ada', approvers: ['group:engineers'] })]),
+  askedOfStrongLogins: named('Approval', [approvalEntity({ ...home, id: 'n', owner: 'bea', approvers: ['group:engineers'], acr: 2 })]),
   askedOfEngineers: named('Approval', [approvalEntity({ ...home, id: 'n', owner: 'bea', approvers: ['group:engineers'] })]),
 } satisfies Record<string, Known>;
 
@@ -212,6 +213,11 @@ export const guardCases: readonly GoldenCase[] = [
   refused('fix-as-planned', 'a target that has moved', ask(reconciler(), 'applyFix', things.fix, { stateHashFresh: false })),
   refused('fix-as-planned', 'a fix by its proposer', ask(reconciler('golden-agent'), 'applyFix', things.fix)),
   refused('fresh-login', 'an approval after a login of long ago', ask(engineer, 'approve', things.askedOfEngineers, stale)),
+  refused(
+    'strong-login',
+    'an approval after a login by one thing',
+    ask(engineer, 'approve', things.askedOfStrongLogins, { who: { ...loggedIn, acr: 1 } }),
+  ),
   refused('fresh-login-server', 'definitions, after a login of long ago', ask(bea, 'approveServer', things.ownServer, stale)),
   refused('fresh-login-fix', 'a fix, after a login of long ago', ask(bea, 'approveFix', things.fix, stale)),
   refused('submitter-does-not-approve', "definitions of one's own server", ask(person(), 'approveServer', things.ownServer)),
