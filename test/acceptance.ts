@@ -1518,6 +1518,12 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/control/definitions-approvals.test.ts › who declared the server asks others, who see all that agents would be shown; with their approval it is in force',
   },
   {
+    id: 'SEC-32',
+    clause: 'd',
+    text: 'Where a policy or the project asks for a login by two things, an approval after a lesser one is refused, however fresh, and says what is missing.',
+    test: 'test/control/publish-approvals.test.ts › an approval › whose project asks for a login by two things takes no lesser one, however fresh; a denial takes none',
+  },
+  {
     id: 'SEC-35',
     clause: 'a',
     text: 'A caller that died after the tool ran and before it heard the outcome finds the outcome by its operation id; there is no second effect.',

@@ -24,7 +24,7 @@ const challengeFor = ({ code, facts }: PlatformError, publicUrl: string): string
   if (code === 'token_refused') return `Bearer realm="quarterdeck", error="invalid_token", ${where}`;
   // RFC 9470 §3
   if (code === 'login_stale')
-    return `Bearer realm="quarterdeck", error="insufficient_user_authentication", ${facts.acr ? `acr_values="${facts.acr}", ` : ''}max_age="${freshLoginSeconds}", ${where}`;
+    return `Bearer realm="quarterdeck", error="insufficient_user_authentication", max_age="${freshLoginSeconds}", ${facts.acr ? `acr_values="${facts.acr}", ` : ''}${where}`;
   return code === 'scope_insufficient' ? `Bearer realm="quarterdeck", error="insufficient_scope", ${where}` : undefined;
 };
 
