@@ -44,13 +44,13 @@ type Reading = { rule: AnnotatedRule } | { problem: string } | undefined;
 /**
  * Reads what a policy's annotations say of approvals; undefined for a policy that has nothing to do with them.
  * `@approve("role:reviewer, group:ops")` says who may approve, `@approvals("2")` how many different people have to (1),
- * `@expires("3d")` within which time (15m), `@reason("…")` what they are told.
+ * `@expires("3d")` within which time (15m), `@acr("2")` how well their login has to prove who they are (2: by two things), `@reason("…")` what they are told.
  */
 export const readApprovalRule = (policy: string, { annotations = {}, conditions }: PolicyJson): Reading => {
-  const { approve, approvals = '1', expires, reason, advice } = annotations;
+  const { approve, approvals = '1', expires, acr, reason, advice } = annotations;
   const readsIt = JSON.stringify(conditions).includes('"approvedCall"');
   if (approve === undefined || approve === null) {
-    const stray = ['approvals', 'expires'].find((name) => name in annotations);
+    const stray = ['approvals', 'expires', 'acr'].find((name) => name in annotations);
     if (stray) return { problem: `\`@${stray}\` says more about \`@approve\`, which is missing` };
     return readsIt ? { problem: 'it reads `context.approvedCall`, so say who may approve: `@approve("role:reviewer")`' } : undefined;
   }
@@ -62,11 +62,13 @@ export const readApprovalRule = (policy: string, { annotations = {}, conditions 
   if (count < 1 || count > mostApprovals) return { problem: `\`@approvals\` takes a number of people from 1 to ${mostApprovals}` };
   const expiresInSeconds = readExpiry(expires ?? undefined);
   if (expiresInSeconds === undefined) return { problem: '`@expires` takes a time from 1m to 30d, such as 15m, 8h or 3d' };
+  if (acr !== undefined && !/^[1-9]$/.test(acr ?? '')) return { problem: '`@acr` takes a level of login from 1 to 9; 2 is by two things' };
   if (!readsIt)
     return {
       problem: 'with `@approve` it has to look at `context.approvedCall`: a forbid `unless`, a permit `when` the call was approved',
     };
-  return { rule: { policy, approvers, count, expiresInSeconds, reason: reason ?? advice ?? '' } };
+  const level = acr === undefined ? {} : { acr: Number(acr) };
+  return { rule: { policy, approvers, count, ...level, expiresInSeconds, reason: reason ?? advice ?? '' } };
 };
 
 /** The rules of a policy set, by the ids of their policies. */
@@ -80,7 +82,7 @@ export const approvalRules = (policies: ReadonlyMap<string, PolicyJson>): Readon
 
 /** All rules that apply to a call, as one: each is to be met, and the shortest time counts. */
 const needOf = (rules: readonly AnnotatedRule[]): ApprovalNeed => ({
-  rules: rules.map(({ policy, approvers, count }) => ({ policy, approvers, count })),
+  rules: rules.map(({ policy, approvers, count, acr }) => ({ policy, approvers, count, ...(acr === undefined ? {} : { acr }) })),
   expiresInSeconds: Math.min(...rules.map(({ expiresInSeconds }) => expiresInSeconds)),
   reason: [...new Set(rules.map(({ reason }) => reason).filter((reason) => reason !== ''))].join(' '),
 });

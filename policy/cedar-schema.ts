@@ -5,7 +5,8 @@
  * that is read through a template is in that template; the `uri` of a template is its text.
  * `approvedCall` says that people approved this very call, and `approvers` who they were. The `owner` of an approval is the person who would
  * call, or on whose behalf an agent would; `mayApproveOwn` is true where an installation has one person. `authAge` are the seconds since
- * the login of whoever decides, and `acr` how well it proved who they are: 0 not at all, 1 by one thing, 2 by two or more.
+ * the login of whoever decides, and `acr` how well it proved who they are: 0 not at all, 1 by one thing, 2 by two or more; an approval's own
+ * `acr` is how well it has to be.
  * A fix is what the reconciler would change: `kind` is the kind of its fault, `source` who proposed it (`rule`, `model`, `person`), `confidence`
  * how sure a model was, from 0 to 100 (100 of a rule and a person), `operations` the names of its operations, `traits` what stands out in
  * them (see `fix-traits.ts`), `blast` how far it reaches, from 0 to 5; `objects`, `percent`, `namespaces` and `kinds` are what it changes.
@@ -42,7 +43,7 @@ namespace Quarterdeck {
   entity Model in [Project] { org: Org, project: Project, quality: String, maxSecrecy: Long };
   entity Backend in [Server, Toolset] { org: Org, project: Project, server: Server, maxTtl: Long, scopes: Set<String> };
   entity Declared in [Project] { org: Org, project: Project, kind: String, submitters: Set<User> };
-  entity Approval in [Project] { org: Org, project: Project, owner: User, people: Set<User>, groups: Set<Group>, roles: Set<Role> };
+  entity Approval in [Project] { org: Org, project: Project, owner: User, acr: Long, people: Set<User>, groups: Set<Group>, roles: Set<Role> };
   entity Target in [Project] { org: Org, project: Project, critical: Bool, labels: Set<String> };
   entity Fix in [Target] { org: Org, project: Project, target: Target, kind: String, source: String, confidence: Long, operations: Set<String>, traits: Set<String>, objects: Long, percent: Long, namespaces: Set<String>, kinds: Set<String>, blast: Long, reversible: Bool, planHash: String, proposer: Agent };
 

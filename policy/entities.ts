@@ -110,14 +110,16 @@ export const declaredEntity = (tenancy: Tenancy, kind: string, name: string, sub
     submitters: submitters.map((person) => ref('User', `${tenancy.org}/${person}`)),
   });
 
-/** @property approvers - `role:NAME`, `group:NAME` or `person:NAME`, as the policies write them */
-export type ApprovalFacts = Tenancy & { id: string; owner: string; approvers: readonly string[] };
+/** @property approvers - `role:NAME`, `group:NAME` or `person:NAME`, as the policies write them
+ * @property acr - level of login that it takes, 1 by default */
+export type ApprovalFacts = Tenancy & { id: string; owner: string; approvers: readonly string[]; acr?: number };
 
 /** An approval, with all who may answer it. */
-export const approvalEntity = ({ org, project, id, owner, approvers }: ApprovalFacts): EntityJson => {
+export const approvalEntity = ({ org, project, id, owner, approvers, acr = 1 }: ApprovalFacts): EntityJson => {
   const named = (kind: string): string[] => approvers.flatMap((name) => (name.startsWith(`${kind}:`) ? [name.slice(kind.length + 1)] : []));
   return inProject('Approval', { org, project }, id, {
     owner: ref('User', `${org}/${owner}`),
+    acr,
     people: named('person').map((name) => ref('User', `${org}/${name}`)),
     groups: named('group').map((name) => ref('Group', `${org}/${name}`)),
     roles: named('role').map((name) => ref('Role', name)),

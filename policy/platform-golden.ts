@@ -113,6 +113,7 @@ const things = {
   /** Calls that wait: Ada's own, of her; hers, of others; and another's, of engineers. */
   ownApproval: named('Approval', [approvalEntity({ ...home, id: 'n', owner: 'ada', approvers: ['person:ada'] })]),
   approvalForOwner: named('Approval', [approvalEntity({ ...home, id: 'n', owner: 'ada', approvers: ['group:engineers'] })]),
+  askedOfStrongLogins: named('Approval', [approvalEntity({ ...home, id: 'n', owner: 'bea', approvers: ['group:engineers'], acr: 2 })]),
   askedOfEngineers: named('Approval', [approvalEntity({ ...home, id: 'n', owner: 'bea', approvers: ['group:engineers'] })]),
 } satisfies Record<string, Known>;
 
@@ -263,6 +264,11 @@ export const guardCases: readonly GoldenCase[] = [
   refused('diagnosis-reads', 'a tool that may write, for a diagnosis', ask(diagnoser, 'callTool', writingTool)),
   refused('diagnosis-reads', 'a tool that may write, on its list', ask(diagnoser, 'listTool', writingTool)),
   refused('fresh-login', 'an approval after a login of long ago', ask(engineer, 'approve', things.askedOfEngineers, stale)),
+  refused(
+    'strong-login',
+    'an approval after a login by one thing',
+    ask(engineer, 'approve', things.askedOfStrongLogins, { who: { ...loggedIn, acr: 1 } }),
+  ),
   refused('fresh-login-server', 'definitions, after a login of long ago', ask(bea, 'approveServer', things.ownServer, stale)),
   refused('fresh-login-fix', 'a fix, after a login of long ago', ask(bea, 'approveFix', things.fix, stale)),
   refused('submitter-does-not-approve', "definitions of one's own server", ask(person(), 'approveServer', things.ownServer)),

@@ -113,6 +113,8 @@ forbid (principal, action == Quarterdeck::Action::"approve", resource)
 unless { context.mayApproveOwn || principal in resource.groups || principal in resource.roles || resource.people.contains(principal) };`,
   'platform/fresh-login': `@advice("Approving takes a login of the last five minutes: \`quarterdeck login --fresh\`, and then the same again.")
 forbid (principal, action == Quarterdeck::Action::"approve", resource) when { context.verdict == "approve" && context.who.authAge > 300 };`,
+  'platform/strong-login': `@advice("Approving this takes a login by two things: \`quarterdeck login --fresh\`, with the second one, and then the same again.")
+forbid (principal, action == Quarterdeck::Action::"approve", resource) when { context.verdict == "approve" && context.who.acr < resource.acr };`,
   'platform/fresh-login-server': `@advice("Accepting definitions takes a login of the last five minutes: \`quarterdeck login --fresh\`, and then the same again.")
 forbid (principal, action == Quarterdeck::Action::"approveServer", resource) when { !context.mayApproveOwn && context.who.authAge > 300 };`,
   'platform/fresh-login-fix': `@advice("Approving takes a login of the last five minutes: \`quarterdeck login --fresh\`, and then the same again.")
@@ -142,7 +144,12 @@ when { context.approvedCall && context.dryRunOk && context.inWindow };`,
 /** Rules that people's approval of a fix satisfies. */
 export const askingFixRules: ReadonlySet<string> = new Set(['platform/fix-attended', 'platform/fix-four-eyes']);
 /** Rules that a fresh login satisfies: a refusal by these alone is not for good. */
-export const loginRules: ReadonlySet<string> = new Set(['platform/fresh-login', 'platform/fresh-login-server', 'platform/fresh-login-fix']);
+export const loginRules: ReadonlySet<string> = new Set([
+  'platform/fresh-login',
+  'platform/strong-login',
+  'platform/fresh-login-server',
+  'platform/fresh-login-fix',
+]);
 /** Seconds that a login is fresh for; the same number as in those rules. */
 export const freshLoginSeconds = 300;
 

@@ -17,8 +17,19 @@ export type ApprovalKind = z.infer<typeof ApprovalKindSchema>;
 export const ApprovalStateSchema = z.enum(['pending', 'approved', 'denied', 'expired', 'consumed']);
 export type ApprovalState = z.infer<typeof ApprovalStateSchema>;
 
-/** What one policy asks for: `count` different people, each of whom is one of `approvers` (`role:NAME`, `group:NAME`, `person:NAME`). */
-export const ApprovalRuleSchema = z.object({ policy: z.string(), approvers: z.array(z.string()).min(1), count: z.number().int().min(1) });
+/** How well a login has to prove who somebody is: 2 is by two things, as `acr` of its token says. */
+export const LoginLevelSchema = z.number().int().min(1).max(9);
+
+/**
+ * What one policy asks for: `count` different people, each of whom is one of `approvers` (`role:NAME`, `group:NAME`, `person:NAME`), after a
+ * login of level `acr` at least.
+ */
+export const ApprovalRuleSchema = z.object({
+  policy: z.string(),
+  approvers: z.array(z.string()).min(1),
+  count: z.number().int().min(1),
+  acr: LoginLevelSchema.optional(),
+});
 export type ApprovalRule = z.infer<typeof ApprovalRuleSchema>;
 
 /** What all policies together ask for before a call is made: every rule is to be met, within `expiresInSeconds`. */

@@ -1354,6 +1354,8 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/gateway/accept-decisions.test.ts › a policy that meets an error in a real call denies it, and its row says what the error was; Cedar alone would have allowed it',
   },
   {
+    id: 'SEC-13',
+    clause: 'c',
     text: 'Rego that is undefined refuses, and so does Rego that fails, is no usable answer or takes too long: with the reason in the row.',
     test: 'test/control/policy-rego.test.ts › published Rego › that misbehaves (undefined) refuses, with the reason',
   },
@@ -1625,6 +1627,12 @@ export const acceptance: readonly AcceptanceEntry[] = [
     clause: 'c',
     text: 'Who declared a server does not accept its definitions, nor who proposed policies publishes them.',
     test: 'test/control/definitions-approvals.test.ts › who declared the server asks others, who see all that agents would be shown; with their approval it is in force',
+  },
+  {
+    id: 'SEC-32',
+    clause: 'd',
+    text: 'Where a policy or the project asks for a login by two things, an approval after a lesser one is refused, however fresh, and says what is missing.',
+    test: 'test/control/publish-approvals.test.ts › an approval › whose project asks for a login by two things takes no lesser one, however fresh; a denial takes none',
   },
   {
     id: 'SEC-35',

@@ -21,7 +21,12 @@ const mayApproveOwn = ({ profile }: Pick<ApiConfig, 'profile'>): boolean => prof
 export const approvalTarget = ({ id, person, rules }: Approval, verdict: Verdict): ApiTarget => ({
   kind: 'Approval',
   name: id,
-  approval: { owner: person, approvers: [...new Set(rules.flatMap(({ approvers }) => approvers))], verdict },
+  approval: {
+    owner: person,
+    approvers: [...new Set(rules.flatMap(({ approvers }) => approvers))],
+    verdict,
+    acr: Math.max(1, ...rules.map(({ acr = 1 }) => acr)),
+  },
 });
 
 /**

@@ -50,7 +50,7 @@ export type ApiDecision = Omit<RecordableDecision, 'effect'> & {
 export type ApiTarget = {
   kind: string;
   name: string;
-  approval?: { owner: string; approvers: readonly string[]; verdict: Verdict };
+  approval?: { owner: string; approvers: readonly string[]; verdict: Verdict; acr: number };
   submitters?: readonly string[];
 };
 

@@ -22,6 +22,7 @@ export const changeNeed = (
 ): ApprovalNeed | undefined => {
   const declared = project?.approvals?.[kind];
   if (!declared && profile !== 'production') return undefined;
-  const { approvers, count, expiresInSeconds } = declared ?? usual;
-  return { rules: [{ policy: `${declared ? 'project' : 'platform'}/${kind}`, approvers, count }], expiresInSeconds, reason: reasons[kind] };
+  const { approvers, count, expiresInSeconds, acr } = declared ?? usual;
+  const policy = `${declared ? 'project' : 'platform'}/${kind}`;
+  return { rules: [{ policy, approvers, count, ...(acr === undefined ? {} : { acr }) }], expiresInSeconds, reason: reasons[kind] };
 };

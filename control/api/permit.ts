@@ -49,12 +49,15 @@ export const createPermit =
         facts: contextFacts(decision),
       },
     ]);
-    if (isStale)
+    if (isStale) {
+      const level = policies.includes('platform/strong-login') ? target?.approval?.acr : undefined;
+      const by = level === undefined ? '' : ` by two things or more (\`acr\` ${level})`;
       throw new PlatformError(
         'login_stale',
-        `${person.id}: this takes a login of the last ${freshLoginSeconds / 60} minutes; run \`quarterdeck login --fresh\`, and then the same again (decision ${decisionId}).`,
-        { facts: { decisionId, maxAgeSeconds: freshLoginSeconds } },
+        `${person.id}: this takes a login of the last ${freshLoginSeconds / 60} minutes${by}; run \`quarterdeck login --fresh\`, and then the same again (decision ${decisionId}).`,
+        { facts: { decisionId, maxAgeSeconds: freshLoginSeconds, ...(level === undefined ? {} : { acr: level }) } },
       );
+    }
     const what = target ? `${target.kind} ${target.name} of ${tenancy.org}/${tenancy.project}` : `${tenancy.org}/${tenancy.project}`;
     const refused = policies.length > 0 ? `forbidden by ${policies.join(', ')}` : 'no policy allows it';
     const why = decision.lacking === undefined ? refused : `that needs ${decision.lacking}, and ${refused}`;

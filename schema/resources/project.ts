@@ -1,15 +1,18 @@
 import { z } from 'zod';
+import { LoginLevelSchema } from '../approval.ts';
 import { mostRates, ProjectRateSchema } from './rate.ts';
 
 const approver = z
   .string()
   .regex(/^(role|group|person):[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, '`role:NAME`, `group:NAME` or `person:NAME`, such as `role:reviewer`');
 
-/** Who has to approve a change of one kind beside its proposer: `count` different people of `approvers`, within the time. */
+/** Who has to approve a change of one kind beside its proposer: `count` different people of `approvers`, within the time, after a login of level `acr`. */
 export const ChangeApprovalSchema = z.strictObject({
   approvers: z.array(approver).min(1).max(16).default(['role:administrator', 'role:reviewer']),
   count: z.number().int().min(1).max(10).default(1),
   expiresInSeconds: z.number().int().min(60).max(2_592_000).default(86_400),
+  /** What the login of whoever approves has to be at least: 2 is by two things. Any login without it. */
+  acr: LoginLevelSchema.optional(),
 });
 export type ChangeApproval = z.infer<typeof ChangeApprovalSchema>;
 

@@ -190,6 +190,29 @@ describe('an approval', () => {
     expect((await answer(asked, await place.login('rita', 290))).body.state).toBe('consumed');
   });
 
+  test('whose project asks for a login by two things takes no lesser one, however fresh; a denial takes none', async () => {
+    const approvals = { publication: { acr: 2 } };
+    const project = { apiVersion: 'quarterdeck.dev/v1alpha1', kind: 'Project', metadata: { name: 'default' } };
+    expect((await place.request('POST', '/apply', { body: { documents: [{ ...project, spec: { approvals } }] }, token: ada })).status).toBe(
+      200,
+    );
+    try {
+      const asked = await waiting('/two-things');
+      const { status, body } = await answer(asked, await place.login('rita', 0, '1'));
+      expect([status, body.code, body.acr, body.maxAgeSeconds]).toEqual([401, 'login_stale', 2, 300]);
+      expect(body.detail).toContain('by two things or more');
+      expect((await answer(asked, await place.login('rita', 0))).body.code).toBe('login_stale');
+      expect((await answer(asked, await place.login('rita', 400, 'phr'))).body).toMatchObject({ code: 'login_stale' });
+      expect((await answer(asked, await place.login('rita', 0, 'phr'))).body.state).toBe('consumed');
+      const other = await waiting('/two-more');
+      expect((await answer(other, await place.login('rita', 0, '1'), 'deny')).body.state).toBe('denied');
+      const row = await place.gateway.auditRow(({ policies }) => policies.includes('platform/strong-login'));
+      expect(row).toMatchObject({ person: 'rita', decision: 'deny', errorCode: 'login_stale' });
+    } finally {
+      await place.request('POST', '/apply', { body: { documents: [{ ...project, spec: {} }] }, token: ada });
+    }
+  });
+
   test('can be denied after any login', async () => {
     const asked = await waiting('/stop');
     expect((await answer(asked, await place.login('rita', 3600), 'deny')).body.state).toBe('denied');

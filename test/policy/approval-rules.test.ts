@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { fitsRule } from '../../policy/approval-rules.ts';
+import { fitsRule, readApprovalRule } from '../../policy/approval-rules.ts';
 import { checkProjectPolicies, type ProjectPolicies } from '../../policy/assemble-policies.ts';
 import { createPolicyEngine } from '../../policy/engine.ts';
 import { agentEntities, approvalEntity, entityUid, personEntities, projectEntities, toolEntities } from '../../policy/entities.ts';
@@ -76,6 +76,25 @@ describe('the third outcome', () => {
 
   test('one person within 15 minutes is enough where the policy says no more', () => {
     expect(decide(engineWith(asks())).need).toMatchObject({ rules: [{ count: 1 }], expiresInSeconds: 900 });
+  });
+
+  test('a policy can ask for a login by two things, and for no level that there is not', () => {
+    expect(decide(engineWith(asks('@approve("role:reviewer") @acr("2")'))).need).toMatchObject({
+      rules: [{ approvers: ['role:reviewer'], acr: 2 }],
+    });
+    for (const level of ['0', '10', 'two'])
+      expect(
+        readApprovalRule('p', {
+          effect: 'forbid',
+          annotations: { approve: 'role:a', acr: level },
+          conditions: ['"approvedCall"'],
+        } as never),
+      ).toEqual({
+        problem: expect.stringContaining('`@acr` takes a level of login from 1 to 9'),
+      });
+    expect(readApprovalRule('p', { effect: 'forbid', annotations: { acr: '2' }, conditions: [] } as never)).toEqual({
+      problem: '`@acr` says more about `@approve`, which is missing',
+    });
   });
 
   test('deny wins: by another forbid, by a guard of the platform, and where nothing permits the call', () => {

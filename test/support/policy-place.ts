@@ -122,8 +122,8 @@ export const startPolicyPlace = async ({
       runCli(args, { env: { QUARTERDECK_URL: url, QUARTERDECK_TOKEN: token }, ...(input === undefined ? {} : { input }) }),
     guestToken,
     /** A token of a login so many seconds ago. */
-    login: (person: string, loginAgeSeconds: number | null = 0) =>
-      tokens.mint(person, { audience: `${url}/api`, loginAgeSeconds, now: new Date() }),
+    login: (person: string, loginAgeSeconds: number | null = 0, acr?: string) =>
+      tokens.mint(person, { audience: `${url}/api`, loginAgeSeconds, now: new Date(), ...(acr === undefined ? {} : { acr }) }),
     close: async () => {
       await tokens.close();
       await api.close();

@@ -140,6 +140,7 @@ const thing: fc.Arbitrary<Thing> = fc
           name: fc.constant('apr_1'),
           owner: person,
           approvers: fc.subarray(['role:reviewer', 'role:else', 'group:engineers', 'person:ada'], { minLength: 1 }),
+          acr: mostly(1, 2, 3),
         }),
       },
     ),
@@ -172,6 +173,7 @@ export const requestArbitrary: fc.Arbitrary<ReferenceRequest> = thing.chain((thi
     approved: mostly(false, true),
     isAlone: rarely,
     authAge: mostly(0, 300, 301, 86_400),
+    acr: mostly(2, 0, 1, 3),
     verdict: mostly('approve' as const, 'deny' as const),
     token: fc.record({
       scopes: fc.subarray(['read', 'write', 'admin']),
@@ -330,7 +332,7 @@ const thingKnown = (thing: Thing): Known => {
 
 /** The request as the engine is asked. */
 export const knownRequest = (request: ReferenceRequest): KnownRequest => {
-  const { caller, action, thing, frozen, environment, run, facts, maxTokens, carries, approved, isAlone, authAge, verdict, token } =
+  const { caller, action, thing, frozen, environment, run, facts, maxTokens, carries, approved, isAlone, authAge, acr, verdict, token } =
     request;
   const who = { hasHuman: true, run };
   const hasArguments = ['callTool', 'getPrompt', 'readResource'].includes(action);
@@ -347,7 +349,7 @@ export const knownRequest = (request: ReferenceRequest): KnownRequest => {
       ...(hasArguments || action === 'invokeModel' ? { flow: { ...carries, sources: [] } } : {}),
       ...(hasArguments ? { arguments: facts } : {}),
       ...(action === 'invokeModel' ? { maxTokens } : {}),
-      ...(['approve', 'approveServer'].includes(action) ? { who: { ...who, authAge, acr: 1 }, mayApproveOwn: isAlone } : {}),
+      ...(['approve', 'approveServer'].includes(action) ? { who: { ...who, authAge, acr }, mayApproveOwn: isAlone } : {}),
       ...(action === 'approve' ? { verdict } : {}),
       ...(action === 'exchange' ? token : {}),
       ...(action === 'callTool' && approved ? approvedBy(thing.org, ['ada']) : {}),

@@ -30,7 +30,7 @@ export type Thing =
   | (Place & { kind: 'role'; name: string })
   | (BehindToolset & { kind: 'backend'; scopes: string[]; maxTtlSeconds: number })
   | (Place & { kind: 'declared'; name: string; submitters: string[] })
-  | (Place & { kind: 'approval'; name: string; owner: string; approvers: string[] })
+  | (Place & { kind: 'approval'; name: string; owner: string; approvers: string[]; acr: number })
   | (Place & { kind: 'project' });
 
 export type CallFacts = { paths: string[]; roots: string[]; urls: string[]; hosts: string[]; canonical: boolean; bytes: number };
@@ -53,6 +53,8 @@ export type ReferenceRequest = {
   isAlone: boolean;
   /** Seconds since whoever decides logged in. */
   authAge: number;
+  /** By how many things whoever decides has shown who they are. */
+  acr: number;
   verdict: 'approve' | 'deny';
   /** What a token is asked for: its scopes, its life in seconds, and how often it was handed on. */
   token: { scopes: string[]; ttl: number; depth: number };
@@ -183,7 +185,7 @@ const isTooSecret = ({ action, thing, carries }: ReferenceRequest): boolean =>
   action === 'invokeModel' && thing.kind === 'model' && carries.secrecy > thing.maxSecrecy;
 
 const guardAgainst = (request: ReferenceRequest): string | undefined => {
-  const { caller, action, thing, frozen, facts, isAlone, authAge, verdict, token } = request;
+  const { caller, action, thing, frozen, facts, isAlone, authAge, acr, verdict, token } = request;
   if (caller.kind === 'agent' && isForPeopleAlone(action)) return 'for people alone';
   const elsewhere = isElsewhere(caller, thing);
   if (elsewhere) return elsewhere;
@@ -197,6 +199,7 @@ const guardAgainst = (request: ReferenceRequest): string | undefined => {
   if (isWriteOfDiagnosis(caller, thing)) return 'a diagnosis only reads';
   if (isTooMuch(thing, token)) return 'more than the backend allows';
   if (action === 'approve' && verdict === 'approve' && authAge > freshSeconds) return 'a login of long ago';
+  if (action === 'approve' && verdict === 'approve' && thing.kind === 'approval' && acr < thing.acr) return 'a login by too little';
   if (action === 'approveServer' && !isAlone) {
     if (authAge > freshSeconds) return 'a login of long ago';
     if (isSubmitter(caller, thing)) return 'their own server';
