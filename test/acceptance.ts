@@ -1955,4 +1955,35 @@ export const acceptance: readonly AcceptanceEntry[] = [
     threshold: '3 s',
     test: 'test/control/slack-channel.test.ts › an approval is told once, with what, who, until when and the digest; a press approves it and the buttons give way to name and time',
   },
+  {
+    id: 'R02',
+    clause: 'a',
+    text: 'In steady state a target in a cluster is seen and compared without a write, and no owner of a field changes.',
+    threshold: '100 cycles, 0 writes',
+    test: 'test/full/targets/kubernetes-target.test.ts › in steady state a hundred cycles write nothing, and the owners of fields stay as they are',
+  },
+  {
+    id: 'R03',
+    clause: 'a',
+    text: 'Fields of an autoscaler, ignored and held ones survive while a field beside them is mended, and the audit log of the API server shows no force.',
+    test: 'test/full/targets/kubernetes-target.test.ts › fields that an autoscaler owns, that are ignored, held or declared by another survive while a sibling is mended; force is never sent',
+  },
+  {
+    id: 'R17',
+    clause: 'a',
+    text: 'Whoever edits an object between plan and apply keeps the edit: the precondition fails and nothing is written.',
+    test: 'test/full/targets/kubernetes-target.test.ts › somebody who edits between plan and apply keeps the edit; a change of status alone is no edit',
+  },
+  {
+    id: 'R20',
+    clause: 'a',
+    text: 'An API server that answers 5xx, 429 or 403, or not at all, makes the state unknown, nothing is written, and the next look sees all again.',
+    test: 'test/full/targets/kubernetes-target.test.ts › an API server that fails half of the time, throttles, refuses, hangs up or is away makes all unknown, writes nothing, and is seen again at once',
+  },
+  {
+    id: 'R21',
+    clause: 'a',
+    text: 'Undoing brings the hash of an object back to what it was.',
+    test: 'test/full/targets/kubernetes-target.test.ts › each operation is undone exactly: the hash is what it was, and what was made is gone',
+  },
 ];

@@ -5,7 +5,7 @@ import { KubernetesFailure, type KubernetesObject } from './kubernetes-client.ts
 import type { KubernetesConnection, KubernetesConnections, KubernetesTarget } from './kubernetes-connections.ts';
 import { differences } from './kubernetes-difference.ts';
 import { halfDone } from './kubernetes-reapply.ts';
-import { digestOf, operationAnnotation, stateOf } from './kubernetes-state.ts';
+import { digestOf, isDoneTo, operationAnnotation, stateOf } from './kubernetes-state.ts';
 import type { Write } from './kubernetes-write.ts';
 import { type Writings, writtenRef } from './kubernetes-writing.ts';
 
@@ -106,7 +106,7 @@ export const createKubernetesApply = ({
         // the answer is lost, not the question: the object's mark says whether it was done
         const seen = await read(connection, path, signal).catch(() => undefined);
         signal.throwIfAborted();
-        if (markOf(seen) !== operationId) throw error;
+        if (!isDoneTo(seen, operationId)) throw error;
         answer = seen;
       }
     }
@@ -118,7 +118,7 @@ export const createKubernetesApply = ({
     const connection = await connections.of(target);
     const path = await pathOf(connection, target, operation, signal);
     const live = await read(connection, path, signal);
-    if (live && markOf(live) === operationId && !live.metadata.deletionTimestamp) return applied(live);
+    if (live && isDoneTo(live, operationId) && !live.metadata.deletionTimestamp) return applied(live);
     if (!live && (operation.op === 'prune' || operation.op === 'remove')) return { kind: 'unchanged', at: now().toISOString() };
     // of a controller that is revived the precondition speaks of the object that waits for it
     const fault = markOf(live) === halfDone(operationId) || operation.op === 'reviveController' ? undefined : unmet(precondition, live);
@@ -127,6 +127,29 @@ export const createKubernetesApply = ({
     if (writing.kind === 'not') return failed(writing.reason, writing.message);
     if (writing.kind === 'nothing') return { kind: 'unchanged', at: now().toISOString() };
     return sendAll(writing.write, { connection, path, signal, live }, context);
+  };
+
+  const dryRunOnce = async (target: KubernetesTarget, operation: Operation, signal: AbortSignal): Promise<DryRun> => {
+    const connection = await connections.of(target);
+    const path = await pathOf(connection, target, operation, signal);
+    const live = await read(connection, path, signal);
+    const readState = async () => undefined;
+    const writing = await writings(target, operation, live, { connection, operationId: 'dry-run', readState, signal });
+    if (writing.kind === 'nothing') return { ok: true, diff: [] };
+    if (writing.kind === 'not') return refusedDryRun(writing.reason, writing.message);
+    const { method, contentType, body, query } = writing.write;
+    const asked = method === 'DELETE' ? { ...(body as object), dryRun: ['All'] } : body;
+    const sent = await connection.client.send({
+      method,
+      path,
+      body: asked,
+      signal,
+      query: { ...query, dryRun: 'All' },
+      ...(contentType ? { contentType } : {}),
+    });
+    if (method === 'DELETE') return { ok: true, diff: writing.changes };
+    if (!live) return { ok: true, diff: [{ path: '', after: stateOf(sent) }] };
+    return { ok: true, diff: differences(stateOf(live), stateOf(sent)) };
   };
 
   return {
@@ -143,31 +166,14 @@ export const createKubernetesApply = ({
     },
 
     dryRun: async (target: KubernetesTarget, operation: Operation, signal: AbortSignal): Promise<DryRun> => {
-      try {
-        const connection = await connections.of(target);
-        const path = await pathOf(connection, target, operation, signal);
-        const live = await read(connection, path, signal);
-        const readState = async () => undefined;
-        const writing = await writings(target, operation, live, { connection, operationId: 'dry-run', readState, signal });
-        if (writing.kind === 'nothing') return { ok: true, diff: [] };
-        if (writing.kind === 'not') return refusedDryRun(writing.reason, writing.message);
-        const { method, contentType, body, query } = writing.write;
-        const asked = method === 'DELETE' ? { ...(body as object), dryRun: ['All'] } : body;
-        const sent = await connection.client.send({
-          method,
-          path,
-          body: asked,
-          signal,
-          query: { ...query, dryRun: 'All' },
-          ...(contentType ? { contentType } : {}),
-        });
-        if (method === 'DELETE') return { ok: true, diff: writing.changes };
-        if (!live) return { ok: true, diff: [{ path: '', after: stateOf(sent) }] };
-        return { ok: true, diff: differences(stateOf(live), stateOf(sent)) };
-      } catch (error) {
-        signal.throwIfAborted();
-        if (!(error instanceof KubernetesFailure)) throw error;
-        return dryRunOf(error);
+      for (let look = 1; ; look += 1) {
+        try {
+          return await dryRunOnce(target, operation, signal);
+        } catch (error) {
+          signal.throwIfAborted();
+          if (!(error instanceof KubernetesFailure)) throw error;
+          if (!isVersionConflict(error) || look === mostLooks) return dryRunOf(error);
+        }
       }
     },
   };

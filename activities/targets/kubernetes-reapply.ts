@@ -4,7 +4,7 @@ import { differences } from './kubernetes-difference.ts';
 import { appliedBy, pointersOf, touches } from './kubernetes-fields.ts';
 import { mergeDeclared } from './kubernetes-merge.ts';
 import type { Ownership } from './kubernetes-ownership.ts';
-import { fieldManager, operationAnnotation, stateOf } from './kubernetes-state.ts';
+import { appliedAnnotation, fieldManager, operationAnnotation, stateOf } from './kubernetes-state.ts';
 import { applyTo, notWritten, patchTo, type Writing } from './kubernetes-write.ts';
 
 /** What stands on an object whose first of two writes was done. */
@@ -13,7 +13,7 @@ export const halfDone = (operationId: string): string => `${operationId}/1`;
 /** Fields that we declared once and declare no more. Without the marks that stand for nothing declared. */
 const surplusOf = (live: KubernetesObject, pointers: readonly string[]): string[] =>
   pointersOf(appliedBy(live, fieldManager), live).filter(
-    (pointer) => !pointer.endsWith(operationAnnotation.replace('/', '~1')) && !pointers.some((declared) => touches(declared, pointer)),
+    (pointer) => !pointer.endsWith(appliedAnnotation.replace('/', '~1')) && !pointers.some((declared) => touches(declared, pointer)),
   );
 
 /**

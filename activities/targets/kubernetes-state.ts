@@ -6,8 +6,15 @@ import type { KubernetesObject } from './kubernetes-client.ts';
 export const fieldManager = 'quarterdeck';
 /** Says which target an object is kept by: 40 hex digits, because a label holds no more than 63 characters. */
 export const targetLabel = 'quarterdeck.dev/target';
-/** The last operation that we did to it; no part of its state. */
+/**
+ * The last operation that we did to it, by a patch and by server-side apply; no part of its state. Each has one of its own, because the
+ * API server takes the two ways for two managers, and would see a conflict between them.
+ */
 export const operationAnnotation = 'quarterdeck.dev/operation';
+export const appliedAnnotation = 'quarterdeck.dev/applied';
+/** Whether the last thing that was done to an object, by either way, was this operation. */
+export const isDoneTo = (object: KubernetesObject, operationId: string): boolean =>
+  [operationAnnotation, appliedAnnotation].some((name) => object?.metadata.annotations?.[name] === operationId);
 export const waveAnnotation = 'quarterdeck.dev/wave';
 
 const digest = (text: string): string => createHash('sha256').update(text).digest('hex');
@@ -35,7 +42,12 @@ const writtenBySystem = [
   'deletionGracePeriodSeconds',
 ];
 /** Annotations that count or repeat what lies elsewhere: none of it is what anybody declares. */
-const systemAnnotations = [operationAnnotation, 'deployment.kubernetes.io/revision', 'kubectl.kubernetes.io/last-applied-configuration'];
+const systemAnnotations = [
+  operationAnnotation,
+  appliedAnnotation,
+  'deployment.kubernetes.io/revision',
+  'kubectl.kubernetes.io/last-applied-configuration',
+];
 
 const omit = (object: Record<string, unknown>, names: readonly string[]): Record<string, unknown> =>
   Object.fromEntries(Object.entries(object).filter(([name]) => !names.includes(name)));

@@ -2,7 +2,7 @@ import type { StepOutcome } from '../../schema/reconcile/plan.ts';
 import type { KubernetesObject } from './kubernetes-client.ts';
 import type { FieldChange } from './kubernetes-difference.ts';
 import { differences, jsonPatch } from './kubernetes-difference.ts';
-import { fieldManager, operationAnnotation, stateOf } from './kubernetes-state.ts';
+import { appliedAnnotation, fieldManager, operationAnnotation, stateOf } from './kubernetes-state.ts';
 
 /** One request that changes an object, with what the server has to find for it to be done. `next` is sent after it has succeeded. */
 export type Write = {
@@ -27,9 +27,9 @@ export const notWritten = (reason: Extract<Writing, { kind: 'not' }>['reason'], 
 });
 
 /** The object with the mark of an operation, by which a second try finds that the first was done. */
-const marked = (object: KubernetesObject, operationId: string): KubernetesObject => ({
+const marked = (object: KubernetesObject, annotation: string, operationId: string): KubernetesObject => ({
   ...object,
-  metadata: { ...object.metadata, annotations: { ...object.metadata.annotations, [operationAnnotation]: operationId } },
+  metadata: { ...object.metadata, annotations: { ...object.metadata.annotations, [annotation]: operationId } },
 });
 
 /** By a JSON patch: exactly the fields that differ, on exactly the version that was looked at. It forces nothing. */
@@ -37,12 +37,12 @@ export const patchTo = (live: KubernetesObject, wanted: KubernetesObject, operat
   method: 'PATCH',
   contentType: 'application/json-patch+json',
   query: { fieldManager },
-  body: jsonPatch(differences(live, marked(wanted, operationId)), live.metadata.resourceVersion),
+  body: jsonPatch(differences(live, marked(wanted, operationAnnotation, operationId)), live.metadata.resourceVersion),
 });
 
 /** By server-side apply, without force: a field of somebody else's is answered with 409. `live`: the version it has to be, none where it is made. */
 export const applyTo = (body: KubernetesObject, operationId: string, live?: KubernetesObject): Write => {
-  const { metadata, ...rest } = marked(body, operationId);
+  const { metadata, ...rest } = marked(body, appliedAnnotation, operationId);
   const version = live && { resourceVersion: live.metadata.resourceVersion, uid: live.metadata.uid };
   return {
     method: 'PATCH',

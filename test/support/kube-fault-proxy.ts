@@ -18,13 +18,14 @@ export const startKubeFaultProxy = async ({ apiUrl, folder }: { apiUrl: string; 
     const send = apiUrl.startsWith('https') ? requestTls : request;
     const upstream = send(`${apiUrl}${url}`, { method, headers, rejectUnauthorized: false }, (answer) => {
       if (isLost) {
-        answer.resume().on('end', () => incoming.destroy());
+        answer.resume().on('end', () => outgoing.destroy());
         return;
       }
       outgoing.writeHead(answer.statusCode ?? 502, answer.headers);
+      outgoing.flushHeaders(); // of a watch nothing else may come for long
       answer.pipe(outgoing);
     });
-    upstream.on('error', () => incoming.destroy());
+    upstream.on('error', () => outgoing.destroy());
     outgoing.on('close', () => upstream.destroy());
     incoming.pipe(upstream);
   };
