@@ -5,8 +5,16 @@ import { ObjectRefSchema } from './object-ref.ts';
 export const HealthSchema = z.enum(['healthy', 'progressing', 'degraded', 'unknown']);
 export type Health = z.infer<typeof HealthSchema>;
 
-/** Who says what a field is: a field manager of Kubernetes and the JSON pointers that it owns. */
-export const FieldOwnerSchema = z.object({ manager: z.string(), paths: z.array(z.string()) });
+/**
+ * Who says what a field is: a field manager of Kubernetes and the JSON pointers that it owns. `Apply` declares, `Update` wrote once;
+ * by the subresource `scale` autoscalers write.
+ */
+export const FieldOwnerSchema = z.object({
+  manager: z.string(),
+  operation: z.enum(['Apply', 'Update']).optional(),
+  subresource: z.string().optional(),
+  paths: z.array(z.string()),
+});
 export type FieldOwner = z.infer<typeof FieldOwnerSchema>;
 
 /**
