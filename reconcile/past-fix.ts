@@ -1,0 +1,33 @@
+import type { Plan } from '../schema/reconcile/plan.ts';
+import type { FixState } from '../schema/reconcile/target-state.ts';
+
+/** One attempt out of the history, as much of its row as decisions need; instants as ISO 8601. */
+export type PastFix = {
+  fingerprint: string;
+  state: FixState;
+  plan: Plan | null;
+  normalDigest: string;
+  evidenceDigest: string;
+  beganAt: string;
+  endedAt: string | null;
+};
+
+const failedStates: ReadonlySet<FixState> = new Set(['failed', 'ineffective', 'rolled-back', 'refused', 'stale']);
+/** Ends without a mended fault that count towards a block. `stale` counts: who plans again and again against a moving object stops too. */
+export const isFailure = ({ state }: PastFix): boolean => failedStates.has(state);
+export const isRuleFix = ({ plan }: PastFix): boolean => plan?.source.kind === 'rule';
+/** Whether it reached the applying of anything. */
+export const hasWritten = ({ state }: PastFix): boolean =>
+  ['applying', 'verifying', 'undoing', 'fixed', 'ineffective', 'rolled-back', 'failed', 'frozen'].includes(state);
+export const endOf = ({ endedAt, beganAt }: PastFix): number => Date.parse(endedAt ?? beganAt);
+
+/** Those of one fault, newest first. */
+export const fixesOf = (fixes: readonly PastFix[], fingerprint: string): PastFix[] =>
+  fixes.filter((fix) => fix.fingerprint === fingerprint).sort((one, other) => Date.parse(other.beganAt) - Date.parse(one.beganAt));
+
+/** Failures since the last success: a success begins the count anew. */
+export const failuresInRow = (ofFault: readonly PastFix[]): PastFix[] => {
+  const ended = ofFault.filter(({ endedAt }) => endedAt !== null);
+  const success = ended.findIndex(({ state }) => state === 'fixed');
+  return (success === -1 ? ended : ended.slice(0, success)).filter(isFailure);
+};

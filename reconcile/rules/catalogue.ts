@@ -1,0 +1,17 @@
+import { platformRules } from './platform-rules.ts';
+import { pruneUndeclared } from './prune-undeclared.ts';
+import { raiseMemory } from './raise-memory.ts';
+import { reapplyDeclared } from './reapply-declared.ts';
+import { refreshPullSecret } from './refresh-pull-secret.ts';
+import type { Rule } from './rule.ts';
+import { waitForCapacity } from './wait-for-capacity.ts';
+
+/** The built-in rules; the first that fits is taken. Those of the platform look at symptoms and come before what only applies again. */
+export const ruleCatalogue: readonly Rule[] = [
+  ...platformRules,
+  reapplyDeclared,
+  pruneUndeclared,
+  raiseMemory,
+  refreshPullSecret,
+  waitForCapacity,
+];

@@ -1,0 +1,32 @@
+import type { UndoOperation } from '../schema/reconcile/operation.ts';
+import type { Plan, Precondition, StepOutcome } from '../schema/reconcile/plan.ts';
+
+export type UndoStep = { step: number; operation: UndoOperation; precondition: Precondition };
+
+/**
+ * Back to where a plan began, last step first, of the steps that had an effect or may have had one. What was applied is undone only where it is
+ * still as we left it: somebody's later edit is kept, and then the undo fails visibly. After an `unknown` nobody knows how it is.
+ * @param outcomes - one a step in their order; null where it was not tried
+ */
+export const undoPlan = ({ steps }: Pick<Plan, 'steps'>, outcomes: readonly (StepOutcome | null)[]): UndoStep[] =>
+  steps
+    .flatMap(({ operation, precondition: before, undo }, step): UndoStep[] => {
+      const outcome = outcomes[step];
+      if (outcome?.kind !== 'applied' && outcome?.kind !== 'unknown') return [];
+      const precondition: Precondition =
+        outcome.kind === 'applied' ? { kind: 'version', version: outcome.version, hash: outcome.hash, uid: outcome.uid } : { kind: 'none' };
+      const { object } = operation;
+      if (undo.kind === 'restore') {
+        // after a prune there is nothing whose version could hold
+        const asLeft: Precondition = operation.op === 'prune' ? { kind: 'absent' } : precondition;
+        return [{ step, operation: { op: 'restore', object, stateDigest: undo.stateDigest }, precondition: asLeft }];
+      }
+      if (undo.kind === 'remove') {
+        const uid = outcome.kind === 'applied' ? outcome.uid : before.kind === 'version' ? before.uid : '';
+        return [{ step, operation: { op: 'remove', object, uid }, precondition }];
+      }
+      if (undo.kind === 'undoAct' && operation.op === 'act')
+        return [{ step, operation: { op: 'undoAct', object, action: operation.action, stateDigest: undo.stateDigest }, precondition }];
+      return [];
+    })
+    .toReversed();

@@ -1,0 +1,108 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { checkPlan } from '../../reconcile/check-plan.ts';
+import type { ProposableOperation } from '../../schema/reconcile/operation.ts';
+import { desired, objectOf, planOf, seen, targetOf, web } from './support.ts';
+
+const digest = `sha256:${'a'.repeat(64)}`;
+const policy = { apiVersion: 'networking.k8s.io/v1', kind: 'NetworkPolicy', namespace: 'shop', name: 'web' };
+const role = { apiVersion: 'rbac.authorization.k8s.io/v1', kind: 'Role', namespace: 'shop', name: 'web' };
+const claim = { apiVersion: 'v1', kind: 'PersistentVolumeClaim', namespace: 'shop', name: 'web' };
+const all = seen(...[web, policy, role, claim].map((ref) => objectOf({ ref })));
+const declared = { ...desired, objects: [web, policy, role].map((ref) => ({ ref, state: objectOf().state, wave: 0 })) } as typeof desired;
+const check = (...operations: ProposableOperation[]) =>
+  checkPlan({ plan: planOf(...operations), target: targetOf({ prune: true }), desired: declared, observation: all });
+const codes = (result: ReturnType<typeof check>) => (result.ok ? [] : result.faults.map(({ code }) => code));
+
+const patch = (path: string, value: never | unknown): ProposableOperation => ({
+  op: 'patchField',
+  object: web,
+  path,
+  value: value as never,
+});
+const egress = (cidr: string): ProposableOperation => ({
+  op: 'addEgressRule',
+  object: policy,
+  to: { cidr },
+  ports: [{ port: 53, protocol: 'UDP' }],
+});
+const wrong: [string, ProposableOperation, string][] = [
+  ['K02', { op: 'setImage', object: web, container: 'app', image: 'registry.example/shop/web:latest' }, 'mutable_image'],
+  ['K03', { op: 'setImage', object: web, container: 'app', image: `evil.example/web@${digest}` }, 'foreign_image'],
+  ['K04', { op: 'refreshSecret', object: { apiVersion: 'v1', kind: 'Secret', namespace: 'other', name: 'pull' } }, 'foreign_namespace'],
+  ['K05', patch('/spec/template/spec/containers/0/env/0/value', 'secret'), 'field_not_allowed'],
+  ['K05', { op: 'setSecretKey', object: web, container: 'app', variable: 'A', secret: 'others', key: 'k' }, 'foreign_secret'],
+  ['K06', { op: 'setResources', object: web, container: 'app', memoryLimit: '200Mi' }, 'limit_out_of_bounds'],
+  ['K07', patch('/spec/template/spec/containers/0/readinessProbe/failureThreshold', 9999), 'field_not_allowed'],
+  ['K08', patch('/spec/template/spec/hostNetwork', true), 'field_not_allowed'],
+  ['K09', egress('0.0.0.0/0'), 'wide_egress'],
+  ['K10', { op: 'addRoleRule', object: role, apiGroup: '', resources: ['pods'], verbs: ['*'] }, 'wide_rights'],
+  ['K11', { op: 'scale', object: web, replicas: 5 }, 'scales_past_declared'],
+  ['K12', patch('/metadata/finalizers', []), 'field_not_allowed'],
+  ['K13', { op: 'prune', object: claim }, 'deletes_data'],
+  ['K14', patch('/spec/template/spec/tolerations', [{ operator: 'Exists' }]), 'field_not_allowed'],
+  ['K15', { op: 'prune', object: { ...web, kind: 'MutatingWebhookConfiguration', namespace: '' } }, 'cluster_object'],
+];
+
+test.each(wrong)('the wrong fix of %s is refused: %o', (_id, operation, code) => {
+  expect(codes(check(operation))).toContain(code);
+});
+
+test('a field that an autoscaler owns is not taken from it (K16)', () => {
+  const owners = [{ manager: 'kube-controller-manager', subresource: 'scale', paths: ['/spec/replicas'] }];
+  const plan = planOf({ op: 'scale', object: web, replicas: 1 });
+  expect(codes(checkPlan({ plan, target: targetOf(), desired, observation: seen(objectOf({ owners })) }))).toContain('autoscaled');
+});
+
+test('right fixes pass, with their reach', () => {
+  expect(check({ op: 'reapply', object: web })).toMatchObject({ ok: true, blast: { objects: 1, isReversible: true } });
+  expect(check({ op: 'setImage', object: web, container: 'app', image: `registry.example/shop/web@${digest}` }).ok).toBe(true);
+  expect(check({ op: 'setResources', object: web, container: 'app', memoryLimit: '125Mi' }).ok).toBe(true);
+  expect(check(egress('10.1.2.0/24')).ok).toBe(true);
+});
+
+test('an object that was edited since the plan was made, or cannot be read, is not changed', () => {
+  const plan = planOf({ op: 'reapply', object: web });
+  expect(codes(checkPlan({ plan, target: targetOf(), desired, observation: seen(objectOf({ hash: 'h2' })) }))).toEqual([
+    'stale_precondition',
+  ]);
+  const unknown = { status: 'unknown', at: '', reason: 'unreachable', message: '' } as const;
+  expect(codes(checkPlan({ plan, target: targetOf(), desired, observation: unknown }))).toEqual(['unknown_state']);
+});
+
+test('of 10,000 random plans none outside the allowed set passes', () => {
+  const object = fc.constantFrom(web, policy, role, claim, { ...web, namespace: 'kube-system' }, { ...web, name: 'other' });
+  const operation = fc.oneof(
+    fc.record({ op: fc.constant('scale' as const), object, replicas: fc.integer({ min: 0, max: 6 }) }),
+    fc.record({ op: fc.constant('prune' as const), object }),
+    fc.record({ op: fc.constant('reapply' as const), object }),
+    fc.record({ op: fc.constant('startAgent' as const), object }),
+    fc.record({
+      op: fc.constant('patchField' as const),
+      object,
+      path: fc.constantFrom('/spec/replicas', '/metadata/finalizers', '/spec/minReadySeconds', '/spec/template/spec/hostNetwork'),
+      value: fc.constantFrom(2, 5, 5000, true, null),
+    }),
+  );
+  // written apart from the checker: all that may pass, said one by one
+  const mayPass = (one: ProposableOperation): boolean => {
+    if (one.object.namespace !== 'shop' || one.object.name !== 'web') return false;
+    const isDeclared = one.object.kind !== 'PersistentVolumeClaim';
+    if (one.op === 'reapply') return isDeclared;
+    if (one.op === 'scale') return one.replicas === 1 || (one.replicas === 2 && isDeclared);
+    if (one.op !== 'patchField') return false;
+    if (one.path === '/spec/replicas') return isDeclared && one.value === 2;
+    return one.path === '/spec/minReadySeconds' && one.object.kind === 'Deployment' && (one.value === 2 || one.value === 5);
+  };
+  let passed = 0;
+  fc.assert(
+    fc.property(fc.array(operation, { minLength: 1, maxLength: 3 }), (operations) => {
+      const result = check(...operations);
+      if (!result.ok) return;
+      passed++;
+      expect(operations.every(mayPass)).toBe(true);
+    }),
+    { numRuns: 10_000, seed: 7 },
+  );
+  expect(passed).toBeGreaterThan(100);
+});
