@@ -1800,8 +1800,8 @@ export const acceptance: readonly AcceptanceEntry[] = [
   {
     id: 'R08',
     clause: 'c',
-    text: 'A target whose role could write is refused at apply, and so is a later change of the role or its toolset.',
-    test: 'test/activities/reconcile-decide.test.ts › a target whose role could write › is refused at apply, with the tools by name; and so is a change that would make it so',
+    text: 'A change of a role or toolset that would let the agent that diagnoses write is refused, with the tools by name.',
+    test: 'test/activities/reconcile-decide.test.ts › a target whose role could write › is not made so by a change of its role or toolset, which is refused with the tools by name',
   },
   {
     id: 'R09',

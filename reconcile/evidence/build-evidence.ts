@@ -5,7 +5,8 @@ import type { Desired, ObservedObject, ReadObservation } from '../../schema/reco
 import type { Plan } from '../../schema/reconcile/plan.ts';
 import type { FixState } from '../../schema/reconcile/target-state.ts';
 import type { ReconcileTargetSpec } from '../../schema/resources/reconcile-target.ts';
-import { bytesOf, canonicalText } from './canonical-json.ts';
+import { canonicalText } from '../canonical-text.ts';
+import { bytesOf } from './bytes-of.ts';
 import { fairLengths } from './fair-lengths.ts';
 import { findOrders } from './find-orders.ts';
 import { createMask, maskState, secretValues } from './mask-secrets.ts';

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { canonicalText } from '../../../reconcile/canonical-text.ts';
 import { buildEvidence, type EarlierFix, type EvidenceInput, mostEvidenceBytes } from '../../../reconcile/evidence/build-evidence.ts';
-import { canonicalText } from '../../../reconcile/evidence/canonical-json.ts';
 import type { ObservedObject } from '../../../schema/reconcile/observation.ts';
 import { createRedactor } from '../../../telemetry/redactor.ts';
 import { deployment, objectOf, shopTarget } from '../../support/fix-to-decide.ts';
