@@ -14,6 +14,7 @@ import type { Era } from '../../schema/mcp-revisions.ts';
 import type { Resource, StoredResource } from '../../schema/resource.ts';
 import { type Declared, declaredFrom, projectPolicies } from '../../store/declared.ts';
 import type { Definition, DefinitionKind } from '../../store/definitions.ts';
+import { deriveContentKeys } from '../../store/secrets/seal.ts';
 import { nothingHalted, nothingLimited } from './no-limits.ts';
 import { parsed } from './running-gateway.ts';
 
@@ -186,8 +187,10 @@ export const createSurfaceFixture = (servers: Record<string, PretendServer>, ...
     close: async () => undefined,
   };
 
+  const resultKey = Buffer.alloc(32, 5).toString('base64');
   const context = {
-    config: { resultKey: Buffer.alloc(32, 5).toString('base64') },
+    config: { resultKey },
+    keysFor: (purpose: string) => deriveContentKeys(resultKey, purpose),
     instance: 'test',
     halts: nothingHalted,
     rates: nothingLimited,

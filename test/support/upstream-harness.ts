@@ -9,6 +9,7 @@ import { closeDatabase, type Database, openDatabase } from '../../store/database
 import { type Declared, loadDeclared } from '../../store/declared.ts';
 import { deleteDefinitions } from '../../store/definitions.ts';
 import { applyResources, deleteResource } from '../../store/resources.ts';
+import { deriveContentKeys } from '../../store/secrets/seal.ts';
 import { createLogger } from '../../telemetry/logger.ts';
 import { nothingHalted, nothingLimited } from './no-limits.ts';
 import { startTestDatabase } from './postgres.ts';
@@ -66,6 +67,7 @@ export const startUpstreamHarness = async ({ hostUrl = 'http://127.0.0.1:9', hos
     halts: nothingHalted,
     rates: nothingLimited,
     declared: () => declared,
+    keysFor: (purpose: string) => deriveContentKeys(config.resultKey, purpose),
     logger: createLogger({ name: 'test', level: process.env.TEST_LOG ?? 'silent' }),
     now: () => Date.now() + skippedMs,
   } as unknown as GatewayContext;
