@@ -34,6 +34,21 @@ export const createRateWindows = (database: Database): TakeRate => {
     });
 };
 
+/** Puts back one of a window that was taken and not spent. */
+export type GiveBackRate = (taken: { key: string; windowSeconds: number }) => Promise<void>;
+
+const giveBack = `
+update rate_windows set taken = greatest(0, taken - 1)
+where key = $1 and started_at = to_timestamp(floor(extract(epoch from now()) / $2::int) * $2::int)`;
+
+/** Gives back to the window that is now; one that is over has nothing to give. */
+export const createGiveBackRate = (database: Database): GiveBackRate => {
+  return ({ key, windowSeconds }) =>
+    guarded(async () => {
+      await database.$client.query({ name: 'give-back-rate', text: giveBack, values: [key, windowSeconds] });
+    });
+};
+
 /** Forgets windows that ended long ago: those of runs that are over are never asked for again. @returns how many */
 export const forgetOldWindows = (database: Database): Promise<number> =>
   guarded(

@@ -10,6 +10,9 @@ const faults: Readonly<Record<string, string>> = {
   AbortedError: 'The device was not let in.',
 };
 
+/** A code was entered that lets nobody in: what `limitCodeGuesses` counts. */
+const wrongGuesses: ReadonlySet<string> = new Set(['NotFoundError', 'ExpiredError', 'AlreadyUsedError']);
+
 const show = (context: KoaContextWithOIDC, html: string): void => {
   context.set(pageHeaders());
   context.body = html;
@@ -20,8 +23,10 @@ const show = (context: KoaContextWithOIDC, html: string): void => {
  * anything else, since the code may have come from somebody who wants to be let in (§5.4).
  */
 export const devicePages = {
-  userCodeInputSource: (context: KoaContextWithOIDC, form: string, _out?: unknown, error?: Error) =>
-    show(context, deviceCodePage(form, error && (faults[error.name] ?? 'That did not work. Begin again at the device.'))),
+  userCodeInputSource: (context: KoaContextWithOIDC, form: string, _out?: unknown, error?: Error) => {
+    if (error && wrongGuesses.has(error.name)) context.state.isWrongGuess = true;
+    show(context, deviceCodePage(form, error && (faults[error.name] ?? 'That did not work. Begin again at the device.')));
+  },
   userCodeConfirmSource: (
     context: KoaContextWithOIDC,
     form: string,

@@ -11,6 +11,7 @@ import { logoutPage, messagePage, pageHeaders } from './pages.ts';
 import { commandLineClientId, lifetimes, type PeopleConfig, remainingOfLogin } from './people-config.ts';
 import { createPostgresAdapter } from './postgres-adapter.ts';
 import { faultOfClient } from './self-declared-client.ts';
+import { splitAccount } from './split-account.ts';
 
 /** The revision of the draft that is implemented; the library wants it acknowledged. */
 const metadataDocumentDraft = 'draft-02';
@@ -31,12 +32,6 @@ const commandLineClient = {
 
 /** All scopes there are; which of them a token has is decided by its resource. */
 export const publishedScopes = ['openid', ...accessScopes];
-
-/** `org/person`, as a subject names them. */
-const splitAccount = (account: string): { org: string; id: string } | undefined => {
-  const [org, id, ...rest] = account.split('/');
-  return org && id && rest.length === 0 ? { org, id } : undefined;
-};
 
 /**
  * What the authorization server does for people: authorization code with PKCE by S256 alone, tokens for one resource each, refresh

@@ -8,6 +8,7 @@ import type { AuditLog } from '../../store/audit-log.ts';
 import type { RefusalCounter } from '../../store/audit-refusals.ts';
 import type { Database } from '../../store/database.ts';
 import { sweepIssuerRecords } from '../../store/issuer-records.ts';
+import { createGiveBackRate, createRateWindows } from '../../store/rate-windows.ts';
 import type { WorkerKeys } from '../../store/worker-keys.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import { createAdmission } from './admit-person.ts';
@@ -23,6 +24,7 @@ import { interactionRoutes } from './interaction-routes.ts';
 import { createTokenMaker } from './issue-token.ts';
 import type { AgentDirectory, IssuerConfig } from './issuer-config.ts';
 import { registerWorkerJoin } from './join-worker.ts';
+import { limitCodeGuesses } from './limit-code-guesses.ts';
 import { peopleFeatures } from './people-features.ts';
 import { jwtBearerGrant } from './read-assertion.ts';
 import { recordLogouts } from './record-logouts.ts';
@@ -134,6 +136,10 @@ export const startIssuer = async (
         people: isForPeople ? { ...people, resourceBase } : undefined,
       }),
     );
+    if (isForPeople)
+      provider.use(
+        limitCodeGuesses({ provider, take: createRateWindows(database), giveBack: createGiveBackRate(database), records, logger }),
+      );
     for (const middleware of credentials?.middleware ?? []) provider.use(middleware);
     if (login && isForPeople)
       provider.use(
