@@ -113,7 +113,9 @@ export const createGrantUse = ({ store, findAuthorization, clients, issuerUrl, c
     // whatever is stored goes to a server only as long as it names the issuer that it came from
     await stillNamed(server, found, isRefused);
     const grant = isRefused || leftMs(found) < endingMs ? await refresh(server, found, isRefused) : found;
-    if (!grant) throw grantNeeded(issuerUrl, server, scopes);
+    // whoever waited for another may find what the person agreed to meanwhile: at another server of that name, or at another issuer
+    if (!grant || !isOf(server, grant)) throw grantNeeded(issuerUrl, server, scopes);
+    if (grant.issuer !== found.issuer) await stillNamed(server, grant, isRefused);
     const credential = credentialOf(server, { access_token: grant.tokens.accessToken, token_type: 'bearer' }, { scopes: [] });
     return { ...credential, lifetimeMs: Math.max(0, Math.min(longestUseMs, leftMs(grant))) };
   };
