@@ -6,7 +6,6 @@ import { boundsOf, isForeign } from '../policy/fix-bounds.ts';
 import {
   type BuiltEvidence,
   buildEvidence,
-  type EarlierFix,
   type EvidenceBundle,
   type EvidenceInput,
   evidenceMask,
@@ -16,9 +15,7 @@ import { findOrders } from '../reconcile/evidence/find-orders.ts';
 import { readProposal } from '../reconcile/read-proposal.ts';
 import type { TargetOf } from '../reconcile/target-port.ts';
 import { isPlatformError } from '../schema/errors.ts';
-import type { Conflict, Drift } from '../schema/reconcile/drift.ts';
 import { writeObjectRef } from '../schema/reconcile/object-ref.ts';
-import type { Desired, ReadObservation } from '../schema/reconcile/observation.ts';
 import type { Proposal } from '../schema/reconcile/plan.ts';
 import { proposalJsonSchema } from '../schema/reconcile/proposal-schema.ts';
 import type { ModelSpec } from '../schema/resources/model.ts';
@@ -37,20 +34,13 @@ import type { GatewayClient } from './gateway-client.ts';
 import { createOpenAgent } from './open-agent.ts';
 import { createTranscriptStore } from './transcript-store.ts';
 
-export type DiagnosisInput = {
+export type DiagnosisInput = Pick<EvidenceInput, 'drift' | 'why' | 'conflicts' | 'desired' | 'observation' | 'earlier'> & {
   fixId: string;
   target: TargetOf;
   /** The person who declared the target as it is now, on whose behalf it is diagnosed. */
   owner: string;
   /** Of the decision by which that person may use the role; the issuer mints for no run without one. */
   launchDecisionId: string;
-  drift: Drift;
-  why: string;
-  conflicts: readonly Conflict[];
-  desired: Desired;
-  observation: ReadObservation;
-  /** Earlier attempts at the same fingerprint. */
-  earlier: readonly EarlierFix[];
 };
 
 /**

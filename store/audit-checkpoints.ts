@@ -6,6 +6,7 @@ import { noStatement, readCheckpoint, type SignedCheckpoint, statementDigest, st
 import { type CheckpointSink, numberOf } from './audit-checkpoint-file.ts';
 import type { AuditSigner } from './audit-key.ts';
 import { type Database, type Executor, guarded } from './database.ts';
+import { repeat } from './repeat.ts';
 
 /** A commit that takes longer than this is checked when its chain goes on, or at the next start. */
 const lateCommitMinutes = 15;
@@ -142,37 +143,15 @@ export const keepCheckpoints = ({
   intervalMs: number;
   logger: Logger;
 }): { close(): Promise<void> } => {
-  let isClosed = false;
-  let timer: NodeJS.Timeout | undefined;
-  let current: Promise<unknown> = Promise.resolve();
-  let isFailing = false;
-
-  const tick = async (): Promise<void> => {
-    try {
-      await take();
-      isFailing = false;
-    } catch (error) {
-      // said once, not at every interval of a long outage
-      if (!isFailing) logger.warn({ err: error }, 'no checkpoint of the audit could be taken; it is tried again');
-      isFailing = true;
-    }
-  };
-  const next = (delayMs: number): void => {
-    timer = setTimeout(() => {
-      current = tick().then(() => {
-        if (!isClosed) next(intervalMs);
-      });
-    }, delayMs);
-    timer.unref();
-  };
-  next(0);
-
+  const loop = repeat({
+    work: take,
+    intervalMs,
+    onFailure: (error) => logger.warn({ err: error }, 'no checkpoint of the audit could be taken; it is tried again'),
+  });
   return {
     close: async () => {
-      isClosed = true;
-      clearTimeout(timer);
-      await current;
-      await tick();
+      await loop.close();
+      await loop.again();
     },
   };
 };

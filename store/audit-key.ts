@@ -9,9 +9,9 @@ export const makeAuditKey = (): AuditKeyJwk => {
   return { kty: 'OKP', crv: 'Ed25519', x, d };
 };
 
-/** Checks what was signed; all that is needed for it is public. */
 /** The public half of the key, as JWK (RFC 8037). */
 export type AuditPublicKey = Omit<AuditKeyJwk, 'd'>;
+/** Checks what was signed; all that is needed for it is public. */
 export type AuditVerifier = { keyId: string; publicKey: AuditPublicKey; verifies(statement: string, signature: string): boolean };
 export type AuditSigner = AuditVerifier & { sign(statement: string): string };
 

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { cacheFolder } from './cache-folder.mjs';
-import { findOnPath, isExecutable } from './find-on-path.mjs';
+import { findProgram } from './find-program.mjs';
 
 /** Release of the Open Policy Agent that the set-up builds: its program compiles the Rego of policies. */
 export const opaVersion = '1.22.4';
@@ -14,9 +14,5 @@ export const cachedOpa = (cache = cacheFolder()) => join(cache, `opa-${opaVersio
  * @param options.cache - our cache folder, `~/.cache/quarterdeck` by default
  * @returns absolute path, or undefined where the machine has none (`deploy/setup/prepare.mjs --for full` builds it)
  */
-export const findOpa = ({ searchPath = process.env.PATH ?? '', cache = cacheFolder() } = {}) => {
-  const onPath = findOnPath('opa', searchPath);
-  if (onPath !== undefined) return onPath;
-  const cached = cachedOpa(cache);
-  return isExecutable(cached) ? cached : undefined;
-};
+export const findOpa = ({ searchPath = process.env.PATH ?? '', cache = cacheFolder() } = {}) =>
+  findProgram('opa', { searchPath, cached: cachedOpa(cache) });

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { cacheFolder } from './cache-folder.mjs';
-import { findOnPath, isExecutable } from './find-on-path.mjs';
+import { findProgram } from './find-program.mjs';
 
 /** Release of Temporal's command line that the set-up fetches or builds; it carries server 1.29.1. Later ones refuse `go install`. */
 export const temporalVersion = '1.5.1';
@@ -14,9 +14,5 @@ export const cachedTemporal = (cache = cacheFolder()) => join(cache, `temporal-$
  * @param options.cache - our cache folder, `~/.cache/quarterdeck` by default
  * @returns absolute path, or undefined where the machine has none (`deploy/setup/prepare.mjs` gets it)
  */
-export const findTemporal = ({ searchPath = process.env.PATH ?? '', cache = cacheFolder() } = {}) => {
-  const onPath = findOnPath('temporal', searchPath);
-  if (onPath !== undefined) return onPath;
-  const cached = cachedTemporal(cache);
-  return isExecutable(cached) ? cached : undefined;
-};
+export const findTemporal = ({ searchPath = process.env.PATH ?? '', cache = cacheFolder() } = {}) =>
+  findProgram('temporal', { searchPath, cached: cachedTemporal(cache) });

@@ -9,7 +9,7 @@ import { createPersonTokenVerifier, isAccessToken } from './verify-person-token.
 export const apiResourceOf = (publicUrl: string): string => `${publicUrl}/api`;
 
 /** The address that the connection comes from; unknown where requests do not come over one, as in a test. */
-const sourceOf = (context: Context): string | undefined => (context.env as Partial<HttpBindings>)?.incoming?.socket.remoteAddress;
+export const sourceOf = (context: Context): string | undefined => (context.env as Partial<HttpBindings>)?.incoming?.socket.remoteAddress;
 
 /**
  * Finds the person behind the bearer token (RFC 6750 §2.1), anew for each request, so a revoked token ends at once: an access token of a

@@ -1,14 +1,4 @@
 import { z } from 'zod';
-import { ApprovalIdSchema } from '../../schema/approval.ts';
-import { NameSchema } from '../../schema/ids.ts';
-
-/** What a button of ours carries. */
-export const SlackButtonSchema = z.object({
-  org: NameSchema,
-  project: NameSchema,
-  id: ApprovalIdSchema,
-  digest: z.string().regex(/^[0-9a-f]{64}$/),
-});
 
 /**
  * What Slack sends when somebody presses a button, cut to what is used. `response_url` takes a word for that person alone.

@@ -4,6 +4,7 @@ import type { Verdict } from '../../schema/approval.ts';
 import { isPlatformError, PlatformError } from '../../schema/errors.ts';
 import { NameSchema, type Tenancy } from '../../schema/ids.ts';
 import type { StoredResource } from '../../schema/resource.ts';
+import { SlackButtonSchema, slackActions } from '../../schema/slack-button.ts';
 import { getApproval } from '../../store/approvals.ts';
 import { isPersonHalted } from '../../store/halts.ts';
 import { findLatestLogin } from '../../store/latest-login.ts';
@@ -12,18 +13,19 @@ import { findResource } from '../../store/resources.ts';
 import { resolveSecret } from '../../store/secrets/references.ts';
 import { answerApproval } from './answer-approval.ts';
 import type { ApiConfig, ApiDependencies, ApiEnvironment, ChannelAnswers } from './api-dependencies.ts';
+import { sourceOf } from './authenticate.ts';
 import { describeCause } from './describe-cause.ts';
 import type { Permit } from './permit.ts';
 import { parseAs } from './read-request.ts';
 import { refuseHalted } from './refuse-halted.ts';
-import { type SlackAnswer, SlackAnswerSchema, SlackButtonSchema } from './slack-answer.ts';
+import { type SlackAnswer, SlackAnswerSchema } from './slack-answer.ts';
 import { isFromSlack } from './verify-slack-signature.ts';
 
 const mostBytes = 256 * 1024;
 /** Slack shows its user an error after three seconds without an answer. */
 const acknowledgeWithinMs = 2_000;
 
-const verdicts: Readonly<Record<string, Verdict>> = { quarterdeck_approve: 'approve', quarterdeck_deny: 'deny' };
+const verdicts: Readonly<Record<string, Verdict>> = { [slackActions.approve]: 'approve', [slackActions.deny]: 'deny' };
 
 type SlackChannel = StoredResource<'Channel'> & { spec: { type: 'slack' } };
 
@@ -42,8 +44,7 @@ export const slackRoutes = (
 
   /** One refusal for all that is wrong: no channel, no signature, an old or a foreign one. */
   const refuse = (context: Context): PlatformError => {
-    const source = (context.env as { incoming?: { socket: { remoteAddress?: string } } })?.incoming?.socket.remoteAddress;
-    unknownCallers.count({ source, door: 'slack', code: 'not_authenticated' });
+    unknownCallers.count({ source: sourceOf(context), door: 'slack', code: 'not_authenticated' });
     return new PlatformError('not_authenticated', 'This is not signed as a request of Slack for this channel.');
   };
 

@@ -1,5 +1,6 @@
 import type { AuditLog } from '../../store/audit-log.ts';
 import type { Database } from '../../store/database.ts';
+import { repeat } from '../../store/repeat.ts';
 import type { ContentResealer } from '../../store/reseal-contents.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import { createLeadership } from './leadership.ts';
@@ -37,43 +38,24 @@ export const startController = ({
   const sweepHalts = createHaltSweep({ database, tellAgent: temporal.tellAgent, logger });
   const sweepLimits = createLimitSweep({ database, clock, logger });
   const sweepKeys = createKeySweep({ reseal, clock, logger });
-  let timer: NodeJS.Timeout | undefined;
-  let isClosed = false;
-  let isAway = false;
-
-  const tick = async (): Promise<void> => {
-    try {
-      if (await leadership.hold()) {
-        await sweep();
-        await sweepApprovals();
-        await sweepHalts();
-        await sweepLimits();
-        await sweepKeys();
-      }
-      if (isAway) logger.info('the controller has its database back');
-      isAway = false;
-    } catch (error) {
-      // said once, not at every interval of a long outage
-      if (!isAway) logger.warn({ code: (error as { code?: string }).code }, 'the controller cannot reach its database; it keeps trying');
-      isAway = true;
-    }
-  };
-
-  let current: Promise<void> = Promise.resolve();
-  const next = (delayMs: number): void => {
-    timer = setTimeout(() => {
-      current = tick().then(() => {
-        if (!isClosed) next(intervalMs);
-      });
-    }, delayMs);
-  };
-  next(0);
+  const loop = repeat({
+    work: async () => {
+      if (!(await leadership.hold())) return;
+      await sweep();
+      await sweepApprovals();
+      await sweepHalts();
+      await sweepLimits();
+      await sweepKeys();
+    },
+    intervalMs,
+    onFailure: (error) =>
+      logger.warn({ code: (error as { code?: string }).code }, 'the controller cannot reach its database; it keeps trying'),
+    onRecovery: () => logger.info('the controller has its database back'),
+  });
 
   return {
     close: async () => {
-      isClosed = true;
-      clearTimeout(timer);
-      await current;
+      await loop.close();
       leadership.giveUp();
     },
   };

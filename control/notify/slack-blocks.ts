@@ -1,8 +1,6 @@
 import type { KnownBlock } from '@slack/web-api';
+import { type SlackButton, slackActions } from '../../schema/slack-button.ts';
 import type { ChannelMessage } from './channel-message.ts';
-
-/** Ids of the buttons; the api reads them in what Slack sends back. */
-export const slackActions = { approve: 'quarterdeck_approve', deny: 'quarterdeck_deny' } as const;
 
 /** Slack reads `&`, `<` and `>` as its own marks: a text of somebody else's would mention everybody, or lead elsewhere. */
 const escaped = (text: string): string => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
@@ -22,7 +20,9 @@ export const slackBlocks = ({ title, facts, next, link, approval }: ChannelMessa
     style,
     value,
   });
-  const value = approval ? JSON.stringify({ org: approval.org, project: approval.project, id: approval.id, digest: approval.digest }) : '';
+  const value = approval
+    ? JSON.stringify({ org: approval.org, project: approval.project, id: approval.id, digest: approval.digest } satisfies SlackButton)
+    : '';
   return [
     { type: 'header', text: { type: 'plain_text', text: cut(title, 150), emoji: false } },
     ...facts.map(

@@ -1,4 +1,5 @@
 import { takeDeliveries } from '../../store/channel-deliveries.ts';
+import { repeat } from '../../store/repeat.ts';
 import { type DeliveryDependencies, deliver } from './deliver.ts';
 import { planDeliveries } from './plan-deliveries.ts';
 
@@ -12,38 +13,15 @@ const atOnce = 20;
  */
 export const startNotify = ({ intervalMs, ...dependencies }: DeliveryDependencies & { intervalMs: number }): { close(): Promise<void> } => {
   const { database, logger } = dependencies;
-  let timer: NodeJS.Timeout | undefined;
-  let isClosed = false;
-  let isAway = false;
-
-  const look = async (): Promise<void> => {
-    try {
+  const { close } = repeat({
+    work: async () => {
       await planDeliveries(database);
       const taken = await takeDeliveries(database, atOnce);
       await Promise.all(taken.map((delivery) => deliver(dependencies, delivery)));
-      if (isAway) logger.info('channels are told again');
-      isAway = false;
-    } catch (error) {
-      if (!isAway) logger.warn({ code: (error as { code?: string }).code }, 'what is to be told cannot be read; it is tried again');
-      isAway = true;
-    }
-  };
-
-  let current: Promise<void> = Promise.resolve();
-  const next = (delayMs: number): void => {
-    timer = setTimeout(() => {
-      current = look().then(() => {
-        if (!isClosed) next(intervalMs);
-      });
-    }, delayMs);
-  };
-  next(0);
-
-  return {
-    close: async () => {
-      isClosed = true;
-      clearTimeout(timer);
-      await current;
     },
-  };
+    intervalMs,
+    onFailure: (error) => logger.warn({ code: (error as { code?: string }).code }, 'what is to be told cannot be read; it is tried again'),
+    onRecovery: () => logger.info('channels are told again'),
+  });
+  return { close };
 };

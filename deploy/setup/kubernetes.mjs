@@ -2,10 +2,9 @@ import { execFile } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
-import { cacheFolder } from '../../cli/setup/cache-folder.mjs';
 import { findOnPath } from '../../cli/setup/find-on-path.mjs';
+import { buildOnce } from './build-once.mjs';
 import { etcdVersion, kubernetesPrograms, kubernetesVersion, kwokVersion } from './kubernetes-programs.mjs';
-import { withLock } from './lock.mjs';
 import { runCommand } from './run-command.mjs';
 import { say, secondsSince } from './talk.mjs';
 
@@ -88,19 +87,17 @@ export const ensureKubernetes = async () => {
   const isThere = () => Object.values(kubernetesPrograms()).every((path) => existsSync(path));
   if (isThere()) return;
   if (findOnPath('go') === undefined) return say('Go is missing, so no cluster of Kubernetes can be built for the tests; install Go 1.26');
-  await withLock(join(cacheFolder(), 'locks', 'kubernetes'), 'building a cluster of Kubernetes', async () => {
-    if (isThere()) return;
-    const scratch = join(cacheFolder(), 'kubernetes.new'); // ours while we hold the lock; what a killed run left goes
-    rmSync(scratch, { recursive: true, force: true });
-    mkdirSync(scratch);
-    const startedAt = performance.now();
-    try {
-      if (await buildAll(scratch)) say(`the cluster of Kubernetes: done in ${secondsSince(startedAt)}`);
-      else say('the cluster of Kubernetes could not be built (its words stand above), so tests that ask one fail');
-    } catch (error) {
-      say(`the cluster of Kubernetes could not be built (${error.message.split('\n')[0]}), so tests that ask one fail`);
-    } finally {
-      rmSync(scratch, { recursive: true, force: true });
-    }
+  await buildOnce('kubernetes', {
+    doing: 'building a cluster of Kubernetes',
+    isThere,
+    build: async (scratch) => {
+      const startedAt = performance.now();
+      try {
+        if (await buildAll(scratch)) say(`the cluster of Kubernetes: done in ${secondsSince(startedAt)}`);
+        else say('the cluster of Kubernetes could not be built (its words stand above), so tests that ask one fail');
+      } catch (error) {
+        say(`the cluster of Kubernetes could not be built (${error.message.split('\n')[0]}), so tests that ask one fail`);
+      }
+    },
   });
 };

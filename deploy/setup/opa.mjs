@@ -1,9 +1,8 @@
-import { mkdirSync, renameSync, rmSync } from 'node:fs';
+import { mkdirSync, renameSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { cacheFolder } from '../../cli/setup/cache-folder.mjs';
 import { findOnPath } from '../../cli/setup/find-on-path.mjs';
 import { cachedOpa, findOpa, opaVersion } from '../../cli/setup/find-opa.mjs';
-import { withLock } from './lock.mjs';
+import { buildOnce } from './build-once.mjs';
 import { runCommand } from './run-command.mjs';
 import { say, secondsSince } from './talk.mjs';
 
@@ -30,15 +29,5 @@ export const ensureOpa = async () => {
   if (findOpa() !== undefined) return;
   if (findOnPath('go') === undefined)
     return say('Go is missing, so the Rego compiler opa cannot be built; install Go 1.26, or put an `opa` on the path');
-  await withLock(join(cacheFolder(), 'locks', 'opa'), 'building the Rego compiler opa', async () => {
-    if (findOpa() !== undefined) return;
-    const scratch = join(cacheFolder(), 'opa.new'); // ours while we hold the lock; what a killed run left goes
-    rmSync(scratch, { recursive: true, force: true });
-    mkdirSync(scratch);
-    try {
-      await build(scratch);
-    } finally {
-      rmSync(scratch, { recursive: true, force: true });
-    }
-  });
+  await buildOnce('opa', { doing: 'building the Rego compiler opa', isThere: () => findOpa() !== undefined, build });
 };

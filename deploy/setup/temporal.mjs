@@ -1,10 +1,7 @@
-import { mkdirSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
-import { cacheFolder } from '../../cli/setup/cache-folder.mjs';
 import { cachedTemporal, findTemporal, temporalVersion } from '../../cli/setup/find-temporal.mjs';
+import { buildOnce } from './build-once.mjs';
 import { buildTemporal } from './build-temporal.mjs';
 import { downloadTemporal } from './download-temporal.mjs';
-import { withLock } from './lock.mjs';
 import { SetupError } from './talk.mjs';
 
 /**
@@ -14,13 +11,11 @@ import { SetupError } from './talk.mjs';
  * @throws {SetupError} with what is missing and what to do
  */
 export const ensureTemporal = async () => {
-  if (process.env.TEMPORAL_ADDRESS || findTemporal() !== undefined) return;
-  await withLock(join(cacheFolder(), 'locks', 'temporal'), 'fetching or building Temporal', async () => {
-    if (findTemporal() !== undefined) return;
-    const scratch = join(cacheFolder(), 'temporal.new'); // ours while we hold the lock; what a killed run left goes
-    rmSync(scratch, { recursive: true, force: true });
-    mkdirSync(scratch);
-    try {
+  if (process.env.TEMPORAL_ADDRESS) return;
+  await buildOnce('temporal', {
+    doing: 'fetching or building Temporal',
+    isThere: () => findTemporal() !== undefined,
+    build: async (scratch) => {
       const notDownloaded = await downloadTemporal(scratch, cachedTemporal(), process.env.QUARTERDECK_TEMPORAL_DOWNLOADS || undefined);
       if (notDownloaded === undefined) return;
       const notBuilt = await buildTemporal(scratch, cachedTemporal());
@@ -29,8 +24,6 @@ export const ensureTemporal = async () => {
         `Temporal is missing: no program "temporal" on the path, ${notDownloaded}, and ${notBuilt}. ` +
           `Install Temporal's command line ${temporalVersion} or newer, or Go, or name a running server in TEMPORAL_ADDRESS.`,
       );
-    } finally {
-      rmSync(scratch, { recursive: true, force: true });
-    }
+    },
   });
 };

@@ -1,5 +1,6 @@
 import type { Tenancy } from '../../schema/ids.ts';
 import type { DeclaredRego, RegoOutcome, RegoTools } from '../../schema/resources/rego.ts';
+import { fitsPattern } from '../fits-pattern.ts';
 import type { RegoPool } from './create-rego-pool.ts';
 import type { RegoInput } from './rego-input.ts';
 import type { RegoVerdict } from './rego-verdict.ts';
@@ -8,28 +9,13 @@ import type { RegoVerdict } from './rego-verdict.ts';
 export type RegoInForce = { policySet: string; project: string; rego: DeclaredRego };
 type ToolName = { toolset: string; server: string; tool: string };
 
-/** Whether a name fits a pattern, in which `*` stands for any characters. */
-const fits = (pattern: string, name: string): boolean => {
-  const [first = '', ...rest] = pattern.split('*');
-  const last = rest.pop();
-  if (last === undefined) return pattern === name;
-  if (!name.startsWith(first) || !name.endsWith(last) || name.length < first.length + last.length) return false;
-  let from = first.length;
-  for (const part of rest) {
-    const at = name.indexOf(part, from);
-    if (at < 0 || at + part.length > name.length - last.length) return false;
-    from = at + part.length;
-  }
-  return true;
-};
-
 /** Whether Rego is to be asked about a tool. */
 export const isAboutTool = (tools: readonly RegoTools[], { toolset, server, tool }: ToolName): boolean =>
   tools.some(
     (each) =>
       (each.toolset === undefined || each.toolset === toolset) &&
       (each.server === undefined || each.server === server) &&
-      fits(each.tool, tool),
+      fitsPattern(each.tool, tool),
   );
 
 const outcomeOf = ({ policySet, rego }: RegoInForce, verdict: RegoVerdict, durationMs: number): RegoOutcome => {

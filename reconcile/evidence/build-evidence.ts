@@ -46,6 +46,7 @@ export type EvidenceInput = {
   conflicts: readonly Conflict[];
   desired: Desired;
   observation: ReadObservation;
+  /** Earlier attempts at the same fingerprint. */
   earlier: readonly EarlierFix[];
   /** Takes out what is known as secret or looks like it; telemetry's `redactor.text`. */
   redact: (text: string) => string;
