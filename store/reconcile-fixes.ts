@@ -30,7 +30,7 @@ export type Moved = 'moved' | 'elsewhere' | 'lost';
 const { org, project, target, id, fingerprint, state, beganAt, endedAt } = reconcileFixes;
 const ofTarget = (key: TargetKey) => and(eq(org, key.org), eq(project, key.project), eq(target, key.target));
 
-const toFix = ({ beganAt: began, endedAt: ended, ...row }: typeof reconcileFixes.$inferSelect): Fix => ({
+export const toFix = ({ beganAt: began, endedAt: ended, ...row }: typeof reconcileFixes.$inferSelect): Fix => ({
   ...row,
   beganAt: began.toISOString(),
   endedAt: ended?.toISOString() ?? null,
