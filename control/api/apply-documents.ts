@@ -24,6 +24,7 @@ const plainKinds: ReadonlySet<Kind> = new Set([
   'PolicySet',
   'IdentityProvider',
   'OAuthClient',
+  'ReconcileRule',
 ]);
 
 type Change = { kind: Kind; org: string; project: string; name: string; action: ApplyAction };
