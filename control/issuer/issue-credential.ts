@@ -6,6 +6,7 @@ import type { Database } from '../../store/database.ts';
 import { forgetSecret, resolveSecret } from '../../store/secrets/references.ts';
 import type { AssertIdentity } from './assert-identity.ts';
 import type { BackendsConfig } from './backends-config.ts';
+import type { BindToken } from './bind-token.ts';
 import { configurationFor, declaredClient } from './client-configuration.ts';
 import type { Authorization, FindAuthorization } from './create-authorization-finder.ts';
 import { credentialOf, tokenFailure } from './credential-of.ts';
@@ -37,10 +38,11 @@ export type IssueParts = {
   issuerUrl: string;
   signingKey: () => JWK;
   findAuthorization: FindAuthorization;
+  bind: BindToken;
   tell: TellCredentials;
   clock: () => Date;
   /** Absent where no people log in. */
-  grants?: Pick<GrantUse, 'use'> | undefined;
+  grants?: GrantUse | undefined;
   assertIdentity?: AssertIdentity | undefined;
 };
 
@@ -53,7 +55,7 @@ type Asked = Pick<CredentialRequest, 'scopes' | 'metadataUrl' | 'isRefused'>;
  * @throws {PlatformError} `credential_refused`, `server_drifted`, `not_permitted`, `not_found`, `secret_unavailable`, `server_unavailable`
  */
 export const createCredentialIssuer = (parts: IssueParts) => {
-  const { database, agents, config, findAuthorization, tell, issuerUrl, clock } = parts;
+  const { database, agents, config, findAuthorization, bind, tell, issuerUrl, clock } = parts;
 
   const fromSecret = async (server: OfKind<'static'>, isRefused: boolean): Promise<BackendCredential> => {
     const { secret, header, scheme } = server.auth;
@@ -72,7 +74,9 @@ export const createCredentialIssuer = (parts: IssueParts) => {
     const found = await findAuthorization(server, { bound: server.auth.issuer, metadataUrl, isAnew: isRefused });
     const client = await declaredClient(server, server.auth.client, found.metadata, config.secrets);
     const wanted = wantedScopes(server, scopes, found.scopes);
-    return { found, wanted, configuration: configurationFor(found.metadata, client, found.fetch) };
+    const configuration = configurationFor(found.metadata, client, found.fetch);
+    const { proofKey, options } = await bind(configuration, found);
+    return { found, wanted, configuration, options, expected: { scopes: wanted, proofKey, isBound: found.proofs.isRequired } };
   };
   const parametersOf = ({ resource }: Authorization, wanted: readonly string[]): Record<string, string> => ({
     resource,
@@ -85,9 +89,9 @@ export const createCredentialIssuer = (parts: IssueParts) => {
     };
 
   const forPlatform = async (server: Bound, asked: Asked): Promise<BackendCredential> => {
-    const { found, wanted, configuration } = await reach(server, asked);
-    const tokens = await clientCredentialsGrant(configuration, parametersOf(found, wanted)).catch(failing(server, configuration));
-    return credentialOf(server, tokens, { scopes: wanted });
+    const { found, wanted, configuration, options, expected } = await reach(server, asked);
+    const tokens = await clientCredentialsGrant(configuration, parametersOf(found, wanted), options).catch(failing(server, configuration));
+    return credentialOf(server, tokens, expected);
   };
 
   const byExchange = async (
@@ -95,7 +99,7 @@ export const createCredentialIssuer = (parts: IssueParts) => {
     caller: Caller & { kind: 'person' },
     asked: Asked,
   ): Promise<BackendCredential> => {
-    const { found, wanted, configuration } = await reach(server, asked);
+    const { found, wanted, configuration, options, expected } = await reach(server, asked);
     const { issuer } = found.metadata;
     const subject = `${server.org}/${caller.person}`;
     const statement = await stateCaller(
@@ -103,16 +107,17 @@ export const createCredentialIssuer = (parts: IssueParts) => {
       { subject, agentId: caller.agentId, audience: issuer },
     );
     const { audience } = server.auth;
-    const tokens = await genericGrantRequest(configuration, tokenExchangeGrant, {
+    const parameters = {
       ...parametersOf(found, wanted),
       subject_token: statement,
       subject_token_type: jwtType,
       requested_token_type: accessTokenType,
       ...(audience === undefined ? {} : { audience }),
-    }).catch(failing(server, configuration));
+    };
+    const tokens = await genericGrantRequest(configuration, tokenExchangeGrant, parameters, options).catch(failing(server, configuration));
     const isOurs = tokens.access_token === statement;
     if (isOurs) throw new PlatformError('credential_refused', `The issuer of tokens for the MCP server ${server.name} gave ours back.`);
-    return credentialOf(server, tokens, { scopes: wanted, audiences: [found.resource, ...(audience === undefined ? [] : [audience])] });
+    return credentialOf(server, tokens, { ...expected, audiences: [found.resource, ...(audience === undefined ? [] : [audience])] });
   };
 
   const byAssertion = async (
@@ -121,14 +126,13 @@ export const createCredentialIssuer = (parts: IssueParts) => {
     asked: Asked,
     assertIdentity: AssertIdentity,
   ): Promise<BackendCredential> => {
-    const { found, wanted, configuration } = await reach(server, asked);
+    const { found, wanted, configuration, options, expected } = await reach(server, asked);
     const scope = wanted.length > 0 ? wanted.join(' ') : undefined;
     const about = { audience: found.metadata.issuer, resource: found.resource, scope };
     const assertion = await assertIdentity(server, personId, about);
-    const tokens = await genericGrantRequest(configuration, jwtBearerGrant, { ...parametersOf(found, wanted), assertion }).catch(
-      failing(server, configuration),
-    );
-    return credentialOf(server, tokens, { scopes: wanted, audiences: [found.resource] });
+    const parameters = { ...parametersOf(found, wanted), assertion };
+    const tokens = await genericGrantRequest(configuration, jwtBearerGrant, parameters, options).catch(failing(server, configuration));
+    return credentialOf(server, tokens, { ...expected, audiences: [found.resource] });
   };
 
   const issue = async (server: ProtectedServer, asked: CredentialRequest): Promise<BackendCredential> => {
@@ -138,7 +142,7 @@ export const createCredentialIssuer = (parts: IssueParts) => {
     if (isOfKind(server, 'tokenExchange'))
       return caller.kind === 'service' ? forPlatform(server, asked) : byExchange(server, caller, asked);
     if (isOfKind(server, 'userGrant') && parts.grants)
-      return parts.grants.use(server, caller.kind === 'person' ? caller.person : undefined, asked);
+      return parts.grants(server, caller.kind === 'person' ? caller.person : undefined, asked);
     if (isOfKind(server, 'idJag') && parts.assertIdentity)
       return byAssertion(server, caller.kind === 'person' ? caller.person : undefined, asked, parts.assertIdentity);
     throw new PlatformError('credential_refused', `The MCP server ${server.name} has a kind of \`auth\` that this release does not know.`);
