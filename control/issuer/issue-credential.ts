@@ -5,9 +5,10 @@ import { isPlatformError, PlatformError } from '../../schema/errors.ts';
 import type { Database } from '../../store/database.ts';
 import { forgetSecret, resolveSecret } from '../../store/secrets/references.ts';
 import type { AssertIdentity } from './assert-identity.ts';
+import { createWorkloadAsserter } from './assert-workload.ts';
 import type { BackendsConfig } from './backends-config.ts';
 import type { BindToken } from './bind-token.ts';
-import { configurationFor, declaredClient } from './client-configuration.ts';
+import { configurationFor, declaredClient, unknownClient } from './client-configuration.ts';
 import type { Authorization, FindAuthorization } from './create-authorization-finder.ts';
 import { credentialOf, tokenFailure } from './credential-of.ts';
 import { tokenExchangeGrant } from './exchange-run-token.ts';
@@ -46,7 +47,7 @@ export type IssueParts = {
   assertIdentity?: AssertIdentity | undefined;
 };
 
-type Bound = OfKind<'clientCredentials'> | OfKind<'tokenExchange'> | OfKind<'idJag'>;
+type Bound = OfKind<'clientCredentials'> | OfKind<'tokenExchange'> | OfKind<'idJag'> | OfKind<'workloadIdentity'>;
 type Asked = Pick<CredentialRequest, 'scopes' | 'metadataUrl' | 'isRefused'>;
 
 /**
@@ -56,6 +57,8 @@ type Asked = Pick<CredentialRequest, 'scopes' | 'metadataUrl' | 'isRefused'>;
  */
 export const createCredentialIssuer = (parts: IssueParts) => {
   const { database, agents, config, findAuthorization, bind, tell, issuerUrl, clock } = parts;
+
+  const assertWorkload = createWorkloadAsserter({ secrets: config.secrets, issuerUrl, signingKey: parts.signingKey, clock });
 
   const fromSecret = async (server: OfKind<'static'>, isRefused: boolean): Promise<BackendCredential> => {
     const { secret, header, scheme } = server.auth;
@@ -72,7 +75,8 @@ export const createCredentialIssuer = (parts: IssueParts) => {
   /** Everything that a request to the bound token endpoint needs. */
   const reach = async (server: Bound, { scopes, metadataUrl, isRefused }: Asked) => {
     const found = await findAuthorization(server, { bound: server.auth.issuer, metadataUrl, isAnew: isRefused });
-    const client = await declaredClient(server, server.auth.client, found.metadata, config.secrets);
+    const { client: declared } = server.auth;
+    const client = declared ? await declaredClient(server, declared, found.metadata, config.secrets) : unknownClient;
     const wanted = wantedScopes(server, scopes, found.scopes);
     const configuration = configurationFor(found.metadata, client, found.fetch);
     const { proofKey, options } = await bind(configuration, found);
@@ -120,6 +124,16 @@ export const createCredentialIssuer = (parts: IssueParts) => {
     return credentialOf(server, tokens, { ...expected, audiences: [found.resource, ...(audience === undefined ? [] : [audience])] });
   };
 
+  const byWorkload = async (server: OfKind<'workloadIdentity'>, asked: Asked): Promise<BackendCredential> => {
+    const { found, wanted, configuration, options, expected } = await reach(server, asked);
+    const assertion = await assertWorkload(server, found.metadata, asked.isRefused);
+    const parameters = { ...parametersOf(found, wanted), assertion };
+    const tokens = await genericGrantRequest(configuration, jwtBearerGrant, parameters, options).catch(failing(server, configuration));
+    const isOurs = tokens.access_token === assertion;
+    if (isOurs) throw new PlatformError('credential_refused', `The issuer of tokens for the MCP server ${server.name} gave ours back.`);
+    return credentialOf(server, tokens, expected);
+  };
+
   const byAssertion = async (
     server: OfKind<'idJag'>,
     personId: string | undefined,
@@ -138,6 +152,7 @@ export const createCredentialIssuer = (parts: IssueParts) => {
   const issue = async (server: ProtectedServer, asked: CredentialRequest): Promise<BackendCredential> => {
     if (isOfKind(server, 'static')) return fromSecret(server, asked.isRefused);
     if (isOfKind(server, 'clientCredentials')) return forPlatform(server, asked);
+    if (isOfKind(server, 'workloadIdentity')) return byWorkload(server, asked);
     const caller = await findCaller({ database, agents }, asked.principal, server);
     if (isOfKind(server, 'tokenExchange'))
       return caller.kind === 'service' ? forPlatform(server, asked) : byExchange(server, caller, asked);
