@@ -1,7 +1,7 @@
 import type { ServerMetadata } from 'openid-client';
 import { PlatformError } from '../../schema/errors.ts';
 import { type BackendFetch, createBackendFetch } from './backend-fetch.ts';
-import { describeServer, type ServerDescription } from './describe-server.ts';
+import { describeServer, type ProofDemand, type ServerDescription } from './describe-server.ts';
 import type { GuardedFetch } from './guarded-fetch.ts';
 import type { ProtectedServer } from './protected-server.ts';
 import { readIssuerMetadata } from './read-issuer-metadata.ts';
@@ -16,6 +16,7 @@ export type Authorization = {
   resource: string;
   /** What there is, by the server's own word. */
   scopes: string[];
+  proofs: ProofDemand;
   fetch: BackendFetch;
 };
 
@@ -49,7 +50,7 @@ export const createAuthorizationFinder = ({ guardedFetch, clock }: { guardedFetc
     const description = await describeServer(server, metadataUrl, fetch);
     const metadata = await readIssuerMetadata(chosen(server, description, bound), server, fetch);
     const resource = ('resource' in auth ? auth.resource : undefined) ?? description?.resource ?? server.url;
-    return { metadata, resource, scopes: description?.scopes ?? [], fetch };
+    return { metadata, resource, scopes: description?.scopes ?? [], proofs: description?.proofs ?? { isRequired: false }, fetch };
   };
 
   /**

@@ -1,4 +1,6 @@
 import { expect, test } from 'vitest';
+import { createTokenBinder } from '../../control/issuer/bind-token.ts';
+import { createGrantRenewal } from '../../control/issuer/renew-grant.ts';
 import { createGrantUse } from '../../control/issuer/use-grant.ts';
 import { createGrantStore, type GrantStore, type NewGrant } from '../../store/backend-grants.ts';
 import { deriveContentKeys } from '../../store/secrets/seal.ts';
@@ -21,28 +23,34 @@ const granted = (more: Partial<NewGrant>): NewGrant => ({
   ...more,
 });
 
-/** Uses a grant while, after the first look and before the lock, the person agrees anew. */
+/** Uses a grant while, after the first look and before the claim, the person agrees anew. */
 const useWhile = async (meanwhile: Partial<NewGrant>) => {
   const store = createGrantStore(database(), deriveContentKeys(Buffer.alloc(32, 3).toString('base64'), 'grants'));
   await store.put(granted({}));
   const asked: string[] = [];
   const racing: GrantStore = {
     ...store,
-    change: async (at, change) => {
+    claim: async (at, leaseMs) => {
       await store.put(granted({ tokens: { accessToken: 'new' }, expiresAt: new Date(now.getTime() + 3_600_000), ...meanwhile }));
-      return store.change(at, change);
+      return store.claim(at, leaseMs);
     },
   };
-  const { use } = createGrantUse({
+  const logger = createLogger({ name: 'test', level: 'silent' });
+  const use = createGrantUse({
     store: racing,
     findAuthorization: async (_server, { bound }) => {
       asked.push(bound ?? '');
       return {} as never;
     },
-    clients: () => Promise.reject(new Error('nothing is renewed here')),
+    refresh: createGrantRenewal({
+      store: racing,
+      reach: () => Promise.reject(new Error('nothing is renewed here')),
+      bind: createTokenBinder(),
+      clock: () => now,
+      logger,
+    }),
     issuerUrl: 'https://issuer.example',
     clock: () => now,
-    logger: createLogger({ name: 'test', level: 'silent' }),
   });
   const credential = await use(server as never, 'ada', { scopes: [], isRefused: false }).then(JSON.stringify, (error) => error);
   return { credential, asked };
@@ -56,7 +64,7 @@ test('whoever waits for a renewal takes what the person agreed to meanwhile at t
 test.each([
   ['a server of another declaration by that name', { serverUid: 'uid-2' }],
   ['a server at another address', { url: 'https://elsewhere.example/mcp' }],
-])('a grant at %s goes to nobody, though it came between the look and the lock', async (_what, meanwhile) => {
+])('a grant at %s goes to nobody, though it came between the look and the claim', async (_what, meanwhile) => {
   expect((await useWhile(meanwhile)).credential).toMatchObject({ code: 'grant_needed' });
 });
 
