@@ -2013,4 +2013,10 @@ export const acceptance: readonly AcceptanceEntry[] = [
     text: 'Undoing brings the hash of an object back to what it was.',
     test: 'test/full/targets/kubernetes-target.test.ts › each operation is undone exactly: the hash is what it was, and what was made is gone',
   },
+  {
+    id: 'SEC-38',
+    clause: 'h',
+    text: 'Rows that retention removed leave a chain that verifies and says so; a row that was taken out by hand is named, whatever is left in its place.',
+    test: 'test/control/retention.test.ts › a row that was taken out by hand is tampering, whatever is left in its place',
+  },
 ];

@@ -120,7 +120,7 @@ export const startControlProcess = async (config: ProcessConfigs['control'], log
     database,
     audit,
     temporal,
-    reseal: contentStore.resealer(),
+    contents: contentStore,
     clock,
     intervalMs: sweepIntervalMs,
     logger: logger.child({ part: 'controller' }),

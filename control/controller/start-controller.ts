@@ -1,7 +1,7 @@
 import type { AuditLog } from '../../store/audit-log.ts';
+import type { ContentStore } from '../../store/contents.ts';
 import type { Database } from '../../store/database.ts';
 import { repeat } from '../../store/repeat.ts';
-import type { ContentResealer } from '../../store/reseal-contents.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import { createLeadership } from './leadership.ts';
 import { createSweep, type SweepTemporal } from './sweep.ts';
@@ -9,9 +9,10 @@ import { createApprovalSweep, type TellAgent } from './sweep-approvals.ts';
 import { createHaltSweep } from './sweep-halts.ts';
 import { createKeySweep } from './sweep-keys.ts';
 import { createLimitSweep } from './sweep-limits.ts';
+import { createRetentionSweep } from './sweep-retention.ts';
 
 /**
- * Starts the controller. Until there is a reconciler it only sweeps. Of several, one leads; a lost database is waited for.
+ * Starts the controller. Until there is a reconciler it only sweeps, and removes what projects do not keep. Of several, one leads; a lost database is waited for.
  * @param options.intervalMs - from the end of one sweep to the beginning of the next
  * @returns `close`, which waits for the sweep that is under way
  */
@@ -19,7 +20,7 @@ export const startController = ({
   database,
   audit,
   temporal,
-  reseal,
+  contents,
   clock,
   intervalMs,
   logger,
@@ -27,7 +28,7 @@ export const startController = ({
   database: Database;
   audit: AuditLog;
   temporal: SweepTemporal & { tellAgent: TellAgent };
-  reseal: ContentResealer;
+  contents: ContentStore;
   clock: () => Date;
   intervalMs: number;
   logger: Logger;
@@ -37,7 +38,8 @@ export const startController = ({
   const sweepApprovals = createApprovalSweep({ database, audit, tellAgent: temporal.tellAgent, clock, logger });
   const sweepHalts = createHaltSweep({ database, tellAgent: temporal.tellAgent, logger });
   const sweepLimits = createLimitSweep({ database, clock, logger });
-  const sweepKeys = createKeySweep({ reseal, clock, logger });
+  const sweepKeys = createKeySweep({ reseal: contents.resealer(), clock, logger });
+  const sweepRetention = createRetentionSweep({ database, audit, contents, clock, logger });
   const loop = repeat({
     work: async () => {
       if (!(await leadership.hold())) return;
@@ -46,6 +48,7 @@ export const startController = ({
       await sweepHalts();
       await sweepLimits();
       await sweepKeys();
+      await sweepRetention();
     },
     intervalMs,
     onFailure: (error) =>

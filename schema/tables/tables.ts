@@ -10,4 +10,5 @@ export { mcpAnswers, mcpSessions, mcpStreamEvents, mcpStreams, mcpTasks, mcpUpst
 export { reconcileBudgets, reconcileFixes, reconcileHolds, reconcileSteps, reconcileTargets } from './reconcile.ts';
 export { contents, decisionFacts, operations } from './records.ts';
 export { definitionSights, definitions, policyBundles, resources } from './resources.ts';
+export { auditRemoved, retentionProgress } from './retention.ts';
 export { agents, reservations, runs } from './runs.ts';
