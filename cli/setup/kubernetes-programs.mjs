@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { cacheFolder } from '../../cli/setup/cache-folder.mjs';
+import { cacheFolder } from './cache-folder.mjs';
 
 /** Releases of the cluster that tests ask: Kubernetes itself, the store behind it, and what plays its nodes. */
 export const kubernetesVersion = '1.36.3';
