@@ -49,6 +49,24 @@ export const reconcileHolds = pgTable(
   (table) => [primaryKey({ columns: [table.org, table.project, table.target, table.id] })],
 );
 
+/**
+ * Targets that people have paused, beside those that are declared so: seen and reported, and not changed. A row of its own, so that it
+ * outlives the next `apply`. `target` is empty where all of the project is.
+ */
+export const reconcilePauses = pgTable(
+  'reconcile_pauses',
+  {
+    ...place,
+    reason: text().notNull(),
+    pausedBy: text('paused_by').notNull(),
+    decisionId: text('decision_id').notNull(),
+    pausedAt: instant('paused_at').notNull().defaultNow(),
+    /** Empty: until somebody lifts it. */
+    untilAt: instant('until_at'),
+  },
+  (table) => [primaryKey({ columns: [table.org, table.project, table.target] })],
+);
+
 /** Each attempt to mend one drift, by a rule or a plan: the history, what learning counts, and what an apply is fenced and resumed by. */
 export const reconcileFixes = pgTable(
   'reconcile_fixes',
