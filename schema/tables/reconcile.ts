@@ -1,6 +1,7 @@
 import { sql } from 'drizzle-orm';
 import { bigint, boolean, index, integer, jsonb, pgTable, primaryKey, text, timestamp, uniqueIndex } from 'drizzle-orm/pg-core';
 import type { Conflict, Drift } from '../reconcile/drift.ts';
+import type { FixReview } from '../reconcile/fix-review.ts';
 import type { Plan, PlanFault, StepOutcome } from '../reconcile/plan.ts';
 import type { FixState, TargetPhase } from '../reconcile/target-state.ts';
 
@@ -81,6 +82,8 @@ export const reconcileFixes = pgTable(
     /** The operations without the names of what they were made for: what is the same fix elsewhere. */
     normalDigest: text('normal_digest').notNull().default(''),
     faults: jsonb().$type<PlanFault[]>().notNull().default([]),
+    /** What people are shown beside the plan; empty where nobody was asked. */
+    review: jsonb().$type<FixReview>(),
     evidenceDigest: text('evidence_digest').notNull().default(''),
     approvalId: text('approval_id'),
     decisionId: text('decision_id'),

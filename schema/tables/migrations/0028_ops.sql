@@ -9,3 +9,5 @@ CREATE TABLE "reconcile_pauses" (
 	"until_at" timestamp with time zone,
 	CONSTRAINT "reconcile_pauses_org_project_target_pk" PRIMARY KEY("org","project","target")
 );
+--> statement-breakpoint
+ALTER TABLE "reconcile_fixes" ADD COLUMN "review" jsonb;
