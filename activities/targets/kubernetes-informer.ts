@@ -95,7 +95,11 @@ export const startKubernetesInformer = ({
         first = Promise.withResolvers();
         if (wasWell && isRead) tell();
       }
-      if (failures > 0) await pause(pauseMs(failures, random, askedMs), signal).catch(() => undefined);
+      if (failures > 0) {
+        // never longer than the interval: a cluster that is back is seen within one
+        const pausedMs = askedMs + Math.min(pauseMs(failures, random), intervalMs());
+        await pause(pausedMs, signal).catch(() => undefined);
+      }
     }
   };
   void run();
