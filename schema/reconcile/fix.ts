@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { FixReviewSchema } from './fix-review.ts';
 import { PlanFaultSchema, PlanSchema, StepOutcomeSchema } from './plan.ts';
 import { FixStateSchema } from './target-state.ts';
 
@@ -15,6 +16,7 @@ export const FixSchema = z.object({
   planDigest: z.string(),
   normalDigest: z.string(),
   faults: z.array(PlanFaultSchema),
+  review: FixReviewSchema.nullable(),
   evidenceDigest: z.string(),
   approvalId: z.string().nullable(),
   decisionId: z.string().nullable(),
