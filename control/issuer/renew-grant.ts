@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ResponseBodyError, refreshTokenGrant } from 'openid-client';
-import { PlatformError } from '../../schema/errors.ts';
+import { isPlatformError, PlatformError } from '../../schema/errors.ts';
 import type { BackendGrant, GrantStore, RenewalOutcome } from '../../store/backend-grants.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import type { BindToken } from './bind-token.ts';
@@ -17,6 +17,9 @@ const pauseMs = 5_000;
 /** For how long, and how often, whoever needs a grant that somebody else renews looks whether that is done. */
 const longestWaitMs = 15_000;
 const lookEveryMs = 200;
+/** So often, and so far apart, an answer is tried to be written down. */
+const mostSettleTries = 20;
+const betweenSettlesMs = 500;
 
 export type RenewGrantParts = {
   store: GrantStore;
@@ -54,6 +57,17 @@ export const createGrantRenewal = ({ store, reach, bind, clock, logger, wait = s
     }
   };
 
+  /** What the issuer answered is nowhere else: a database that is away for a moment does not lose it. */
+  const settleSurely = async (grant: BackendGrant, claim: string, outcome: RenewalOutcome): Promise<void> => {
+    for (let tries = 1; ; tries += 1)
+      try {
+        return await store.settle(grant, claim, outcome);
+      } catch (error) {
+        if (!isPlatformError(error) || error.code !== 'store_unavailable' || tries >= mostSettleTries) throw error;
+        await wait(betweenSettlesMs);
+      }
+  };
+
   const renewClaimed = async (
     server: OfKind<'userGrant'>,
     { claim, grant }: { claim: string; grant: BackendGrant },
@@ -71,7 +85,7 @@ export const createGrantRenewal = ({ store, reach, bind, clock, logger, wait = s
       throw prepared.reason;
     }
     const { outcome, failure } = await askToRenew(server, grant, refreshToken, prepared.value);
-    await store.settle(grant, claim, outcome);
+    await settleSurely(grant, claim, outcome);
     // one that is still good is used as long as it is
     if (failure && isOver) throw failure;
     return failure ? grant : store.find(grant);

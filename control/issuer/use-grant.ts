@@ -89,11 +89,17 @@ export const createGrantUse = ({ store, findAuthorization, refresh, issuerUrl, c
     const wide = ours.filter((grant) => scopes.every((scope) => grant.scopes.includes(scope)));
     const [narrow] = ours;
     if (narrow && wide.length === 0) throw grantNeeded(issuerUrl, server, [...new Set([...narrow.scopes, ...scopes])]);
-    for (const grant of wide) {
-      const credential = await credentialFrom(server, grant, isRefused);
-      if (credential) return credential;
-    }
-    throw grantNeeded(issuerUrl, server, scopes);
+    const refusals: unknown[] = [];
+    for (const grant of wide)
+      try {
+        const credential = await credentialFrom(server, grant, isRefused);
+        if (credential) return credential;
+      } catch (error) {
+        // another one may be of another issuer, which the server still names
+        if (!isPlatformError(error) || !['server_drifted', 'credential_refused'].includes(error.code)) throw error;
+        refusals.push(error);
+      }
+    throw refusals[0] ?? grantNeeded(issuerUrl, server, scopes);
   };
 
   return use;

@@ -1,7 +1,8 @@
-import { expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { createTokenBinder } from '../../control/issuer/bind-token.ts';
 import { createGrantRenewal } from '../../control/issuer/renew-grant.ts';
 import { createGrantUse } from '../../control/issuer/use-grant.ts';
+import { PlatformError } from '../../schema/errors.ts';
 import { createGrantStore, type GrantStore, type NewGrant } from '../../store/backend-grants.ts';
 import { deriveContentKeys } from '../../store/secrets/seal.ts';
 import { createLogger } from '../../telemetry/logger.ts';
@@ -71,4 +72,76 @@ test.each([
 test('one of another issuer goes to the server only as long as that names it', async () => {
   const { asked } = await useWhile({ issuer: 'https://two.example' });
   expect(asked).toEqual([issuer, 'https://two.example']);
+});
+
+describe('the platform itself, when it looks at what a server offers', () => {
+  const store = () => createGrantStore(database(), deriveContentKeys(Buffer.alloc(32, 3).toString('base64'), 'grants'));
+  const lasting = new Date(now.getTime() + 3_600_000);
+  const give = (personId: string, more: Partial<NewGrant> = {}) =>
+    store().put(granted({ personId, expiresAt: lasting, tokens: { accessToken: `of-${personId}` }, ...more }));
+  /** The token that is used for nobody in particular. */
+  const look = async (scopes: string[] = [], isRefused = false): Promise<unknown> => {
+    const logger = createLogger({ name: 'test', level: 'silent' });
+    const reach = () => Promise.reject(new Error('nothing is renewed here'));
+    const use = createGrantUse({
+      store: store(),
+      findAuthorization: async (_server, { bound }) => {
+        if (bound !== issuer) throw new PlatformError('server_drifted', 'It names another one.');
+        return {} as never;
+      },
+      refresh: createGrantRenewal({ store: store(), reach, bind: createTokenBinder(), clock: () => now, logger }),
+      issuerUrl: 'https://issuer.example',
+      clock: () => now,
+    });
+    return use(server as never, undefined, { scopes, isRefused }).then(
+      ({ value }) => value,
+      (error) => error,
+    );
+  };
+
+  beforeEach(async () => {
+    await database().$client.query('delete from backend_grants');
+    await database().$client.query('delete from people');
+    for (const id of ['ada', 'bob', 'eve']) await database().$client.query("insert into people (org, id) values ('default', $1)", [id]);
+  });
+
+  test('keeps to the grant that was given first, whoever comes after', async () => {
+    await give('bob');
+    await give('ada');
+    await give('eve');
+    expect(await look()).toBe('Bearer of-bob');
+  });
+
+  test('lends nothing of people who are shut out, or whom nobody knows', async () => {
+    await give('bob');
+    await give('nobody');
+    await give('ada');
+    await database().$client.query("update people set disabled = true where id = 'bob'");
+    expect(await look()).toBe('Bearer of-ada');
+    await database().$client.query("update people set disabled = true where id = 'ada'");
+    expect(await look()).toMatchObject({ code: 'grant_needed' });
+  });
+
+  test('a later grant at another server of that name, or at another issuer than is declared, hides no good one', async () => {
+    await give('bob', { serverUid: 'uid-0' });
+    await give('ada');
+    await give('eve', { url: 'https://elsewhere.example/mcp' });
+    expect(await look()).toBe('Bearer of-ada');
+  });
+
+  test('a first grant of an issuer that the server names no more hides no later one', async () => {
+    await give('bob', { issuer: 'https://gone.example' });
+    expect(await look()).toMatchObject({ code: 'server_drifted' });
+    await give('ada');
+    expect(await look()).toBe('Bearer of-ada');
+  });
+
+  test('takes one that has the scopes which the server wants, and the next one where the first has ended', async () => {
+    await give('bob', { expiresAt: new Date(now.getTime() - 1_000) });
+    await give('ada');
+    await give('eve', { scopes: ['mail.read'] });
+    expect(await look(['mail.read'])).toBe('Bearer of-eve');
+    expect(await look()).toBe('Bearer of-ada');
+    expect(await look(['mail.write'])).toMatchObject({ code: 'grant_needed' });
+  });
 });
