@@ -10,6 +10,8 @@ export type GatewayConfig = {
   jwksUri: string;
   /** Where `/api/*` and `/registry/*` are passed on to. */
   apiUrl: string;
+  /** Addresses or CIDR ranges of proxies that are believed about where requests come from; none unless said. */
+  trustedProxies?: readonly string[];
   hostUrl: string;
   hostKey: string;
   localModelUrl: string;

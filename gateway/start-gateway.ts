@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { createPolicyEngine } from '../policy/engine.ts';
 import { createRegoPool } from '../policy/rego/create-rego-pool.ts';
 import { createRegoPolicies } from '../policy/rego/rego-policies.ts';
+import { createSourceOf } from '../policy/source-of-request.ts';
 import type { SealedName } from '../schema/seal-key.ts';
 import { createArgumentDigest } from '../store/argument-digest.ts';
 import { createApprovalAsks } from '../store/ask-approval.ts';
@@ -105,6 +106,7 @@ export const startGateway = async (
     database,
     audit,
     ...(observe ? { observe } : {}),
+    sourceOf: createSourceOf(config.trustedProxies),
     unknownCallers: createRefusalCounter({ write: (events) => events.forEach(audit.write), newDecisionId }),
     digestArguments: createArgumentDigest(config.auditKey),
     decisionFacts,

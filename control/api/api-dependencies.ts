@@ -97,6 +97,8 @@ export type ApiConfig = {
   dataDirectory: string;
   profile: ApiProfile;
   issuer?: { issuerUrl: string; jwksUri: string };
+  /** Addresses or CIDR ranges of proxies that are believed about where requests come from; none unless said. */
+  trustedProxies?: readonly string[];
 };
 
 export type ApiDependencies = {

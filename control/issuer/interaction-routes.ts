@@ -209,7 +209,7 @@ export const interactionRoutes = ({
   /** What a person is told of a failure; what a foreign issuer said of it goes to the log alone. */
   const describeFailure = async (context: Context, error: unknown): Promise<{ status: number; title: string; message: string }> => {
     if (error instanceof LoginFailed) {
-      records?.count(context.req.socket.remoteAddress, 'not_authenticated');
+      records?.count(context.req, 'not_authenticated');
       logger.warn({ event: 'login-failed', detail: error.detail }, 'a login failed');
       return { status: 400, title: 'The login failed', message: error.message };
     }
