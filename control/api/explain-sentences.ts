@@ -14,7 +14,8 @@ const fieldText = ({ path, observed, desired, manager }: Drift['fields'][number]
 /** What differs, as one sentence. */
 export const driftText = ({ kind, object, fields, symptoms }: Drift): string => {
   const name = writeObjectRef(object);
-  const signs = symptoms.length > 0 ? ` Seen of it: ${list(symptoms.map(({ code, message }) => `${code} (${message.slice(0, 200)})`))}.` : '';
+  const signs =
+    symptoms.length > 0 ? ` Seen of it: ${list(symptoms.map(({ code, message }) => `${code} (${message.slice(0, 200)})`))}.` : '';
   switch (kind) {
     case 'missing':
       return `${name} is declared and not there.${signs}`;
@@ -32,7 +33,9 @@ export const driftText = ({ kind, object, fields, symptoms }: Drift): string => 
 export const conflictText = ({ object, path, manager, why }: Conflict): string => {
   const what = `${writeObjectRef(object)}${path}`;
   const by = manager ? ` by ${manager}` : '';
-  return why === 'held' ? `${what} differs and is held.` : `${what} is left as it is: ${why === 'autoscaled' ? 'an autoscaler sets it' : `it is owned${by}`}.`;
+  return why === 'held'
+    ? `${what} differs and is held.`
+    : `${what} is left as it is: ${why === 'autoscaled' ? 'an autoscaler sets it' : `it is owned${by}`}.`;
 };
 
 export const holdTexts = ({ holds, pause, isPausedBySpec }: Pick<TargetDetail, 'holds' | 'pause' | 'isPausedBySpec'>): string[] => [

@@ -18,7 +18,11 @@ const lookWithinMs = 20_000;
 const shownFixes = 3;
 
 /** What is declared and what is there, at this moment; what does not answer in time cannot be read. */
-const look = async (ports: ApiDependencies['targetPorts'], target: TargetOf, now: Date): Promise<{ desired: Desired; observation: Observation }> => {
+const look = async (
+  ports: ApiDependencies['targetPorts'],
+  target: TargetOf,
+  now: Date,
+): Promise<{ desired: Desired; observation: Observation }> => {
   const unknown = (message: string) => ({
     desired: { status: 'unreadable', message } as const,
     observation: { status: 'unknown', at: now.toISOString(), reason: 'unreachable', message } as const,
@@ -76,9 +80,15 @@ export const explainTarget = async (
   const sentences = [
     `${key.target} is ${detail.phase}${detail.changedAt ? ` since ${detail.changedAt}` : ''}.${detail.message ? ` ${detail.message}` : ''}`,
     ...(detail.isReconciling === true ? ['Its workflow runs at this moment.'] : []),
-    ...(observation.status === 'unknown' ? [`It cannot be read now (${observation.reason}): ${observation.message}. Nothing is done about what cannot be read.`] : []),
-    ...(observation.status === 'read' && desired.status === 'unreadable' ? [`What is declared cannot be read: ${desired.message}. Nothing is done.`] : []),
-    ...(observation.status === 'read' && desired.status === 'read' && drifts.length === 0 ? [`All ${desired.objects.length} declared things are as declared.`] : []),
+    ...(observation.status === 'unknown'
+      ? [`It cannot be read now (${observation.reason}): ${observation.message}. Nothing is done about what cannot be read.`]
+      : []),
+    ...(observation.status === 'read' && desired.status === 'unreadable'
+      ? [`What is declared cannot be read: ${desired.message}. Nothing is done.`]
+      : []),
+    ...(observation.status === 'read' && desired.status === 'read' && drifts.length === 0
+      ? [`All ${desired.objects.length} declared things are as declared.`]
+      : []),
     ...ofDrift,
     ...conflicts.map(conflictText),
     ...holdTexts(detail),
