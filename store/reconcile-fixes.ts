@@ -21,6 +21,8 @@ export type FixPatch = Partial<
     | 'policyVersion'
     | 'costMicroUsd'
     | 'modelCalls'
+    | 'seenDigest'
+    | 'endsAs'
     | 'message'
   >
 >;

@@ -1,0 +1,168 @@
+import { Context } from '@temporalio/activity';
+import { diffTarget } from '../reconcile/diff-target.ts';
+import { isInWindow, windowOpensAt } from '../reconcile/is-in-window.ts';
+import { whatNow } from '../reconcile/what-now.ts';
+import type { Conflict, Drift } from '../schema/reconcile/drift.ts';
+import type { Fix } from '../schema/reconcile/fix.ts';
+import { writeObjectRef } from '../schema/reconcile/object-ref.ts';
+import type { TargetPhase } from '../schema/reconcile/target-state.ts';
+import { listFixes, listOpenFixes } from '../store/reconcile-fixes.ts';
+import { findTarget, forgetTarget, writeTarget } from '../store/reconcile-targets.ts';
+import { endFix } from './reconcile-close.ts';
+import {
+  ended,
+  type LoadedTarget,
+  loadTarget,
+  lookAgain,
+  type NextStep,
+  type ReconcileCollaborators,
+  resumed,
+  seeTarget,
+  type TargetCall,
+  whyUnknown,
+} from './reconcile-context.ts';
+import { openEscalation, openRuleFix } from './reconcile-open-fix.ts';
+
+/** So long a workflow waits by itself; for anything later the target's row says when, and the controller starts another. */
+const longestWaitMs = 60_000;
+/** Decisions look this far back. */
+const historyMs = 7 * 86_400_000;
+const mostHistory = 500;
+
+/** What goes on whatever else is said: what was begun is finished or undone. */
+const runningStates: ReadonlySet<string> = new Set(['applying', 'verifying', 'undoing']);
+const phaseOf: Partial<Record<Fix['state'], TargetPhase>> = {
+  diagnosing: 'diagnosing',
+  checking: 'fixing',
+  'awaiting-approval': 'awaiting-approval',
+  applying: 'fixing',
+  verifying: 'verifying',
+  undoing: 'fixing',
+};
+
+/** Why nothing may be begun now, and until when; pauses end by a change of the target, which is seen by itself. */
+const gateOf = ({ target: { spec }, isProjectFrozen, now }: LoadedTarget): { why: string; until: Date } | undefined => {
+  const nextLook = new Date(now.getTime() + spec.intervalSeconds * 1000);
+  if (isProjectFrozen) return { why: 'The project is frozen.', until: nextLook };
+  if (spec.paused) return { why: 'The target is paused.', until: nextLook };
+  if (!isInWindow(spec.windows, now.getTime()))
+    return { why: 'Outside the windows of the target.', until: new Date(windowOpensAt(spec.windows, now.getTime())) };
+  return undefined;
+};
+
+/** Whether the fault of a fix is among what was seen, or only hidden behind a hold. */
+const isStillThere = ({ fingerprint }: Fix, drifts: readonly Drift[]): boolean => drifts.some((drift) => drift.fingerprint === fingerprint);
+const heldObject = ({ plan, fingerprint }: Fix, conflicts: readonly Conflict[]): boolean =>
+  conflicts.some(
+    ({ why, object }) =>
+      why === 'held' &&
+      (plan?.steps.some(({ operation }) => writeObjectRef(operation.object) === writeObjectRef(object)) ||
+        fingerprint.endsWith(`/${object.kind}/${object.namespace}/${object.name}`)),
+  );
+
+const describe = ({ kind, object }: Drift): string => `${kind} ${writeObjectRef(object)}`;
+
+/**
+ * Looks at a target and says what is to be done: nothing, wait, go on with what was begun, or begin with one fault. What was seen is in
+ * the target's row afterwards, and that is not written where it says so already.
+ */
+export const createLookAtTarget =
+  (collaborators: ReconcileCollaborators) =>
+  async (call: TargetCall): Promise<NextStep> => {
+    const { database } = collaborators;
+    const { fence, ...key } = call;
+    const loaded = await loadTarget(collaborators, key);
+    const open = await listOpenFixes(database, key);
+    if (!loaded) {
+      for (const fix of open) await endFix(collaborators, call, fix, 'stale', { message: 'The target is declared no more.' });
+      await forgetTarget(database, key);
+      return ended;
+    }
+    const { target, holds, now } = loaded;
+    const row = await findTarget(database, key);
+    if (row?.fence !== fence) return ended;
+
+    const seen = await seeTarget(collaborators, target, Context.current().cancellationSignal);
+    const nextLook = new Date(now.getTime() + target.spec.intervalSeconds * 1000);
+    const unknown = whyUnknown(seen);
+    if (unknown !== undefined) {
+      // what was seen last stays in the row: of what cannot be read nothing new is said
+      await writeTarget(database, key, fence, {
+        ...{ drifts: row.drifts, conflicts: row.conflicts, dueAt: nextLook },
+        ...(row.frozen ? { phase: 'frozen', message: row.message } : { phase: 'unknown', message: unknown }),
+      });
+      return ended;
+    }
+    const { drifts, conflicts } = diffTarget({ target, ...seen, holds, now: now.getTime() });
+    const report = (phase: TargetPhase, message: string, dueAt: Date | null = null) =>
+      writeTarget(database, key, fence, { phase, message, drifts, conflicts, dueAt });
+    const waitUntil = async (until: Date, phase: TargetPhase, message: string): Promise<NextStep> => {
+      await report(phase, message, until);
+      const afterMs = Math.max(0, until.getTime() - now.getTime());
+      return afterMs > longestWaitMs ? ended : { next: 'look', afterMs: Math.max(afterMs, 200) };
+    };
+
+    const running = open.find(({ state }) => runningStates.has(state));
+    if (running) {
+      await report(phaseOf[running.state] ?? 'fixing', running.message);
+      return resumed(running);
+    }
+    if (row.frozen) {
+      await report('frozen', row.message);
+      return ended;
+    }
+
+    let active: Fix | undefined;
+    const asked = new Set<string>();
+    for (const fix of open) {
+      const isStale = fix.plan !== null && fix.plan.generation !== target.generation;
+      if (!isStillThere(fix, drifts) && !heldObject(fix, conflicts)) {
+        await endFix(collaborators, call, fix, 'left-alone', { message: 'The fault is gone, and not by this.' });
+      } else if (isStale) {
+        await endFix(collaborators, call, fix, 'stale', { message: `The target was declared anew (generation ${target.generation}).` });
+      } else if (fix.state === 'asked') asked.add(fix.fingerprint);
+      else active ??= fix;
+    }
+    const gate = gateOf(loaded);
+    if (active) {
+      const isHeld = heldObject(active, conflicts);
+      const [firstHold] = holds;
+      if (isHeld && firstHold) return waitUntil(new Date(firstHold.untilAt), 'waiting', `Held by ${firstHold.heldBy}: ${firstHold.reason}`);
+      if (gate) return waitUntil(gate.until, 'waiting', gate.why);
+      await report(phaseOf[active.state] ?? 'fixing', active.message);
+      return resumed(active);
+    }
+    if (gate && drifts.length > 0) return waitUntil(gate.until, 'waiting', gate.why);
+
+    const sinceAt = new Date(now.getTime() - historyMs);
+    const fixes = await listFixes(database, key, key.target, { sinceAt, limit: mostHistory });
+    const free = drifts.filter(({ fingerprint }) => !asked.has(fingerprint));
+    const decided = whatNow({ target, drifts: free, conflicts, fixes, holds, now: now.getTime(), desired: seen.desired });
+    switch (decided.next) {
+      case 'nothing':
+        await (asked.size > 0
+          ? report('asking', open.find(({ state }) => state === 'asked')?.message ?? '')
+          : report('clean', conflicts.length > 0 ? `${conflicts.length} fields belong to others.` : ''));
+        return ended;
+      case 'wait':
+        return waitUntil(new Date(decided.untilMs), 'waiting', `Waits: ${decided.why}.`);
+      case 'contested':
+        await report(
+          'contested',
+          `Somebody else sets ${decided.field || writeObjectRef(decided.drift.object)} again and again; nothing is written.`,
+        );
+        return ended;
+      case 'rule': {
+        const opened = await openRuleFix(collaborators, { call, loaded, seen, conflicts, fixes, drift: decided.drift });
+        if (opened.next !== 'end') await report(opened.next === 'diagnose' ? 'diagnosing' : 'fixing', describe(decided.drift));
+        return opened;
+      }
+      case 'escalate': {
+        const opened = await openEscalation(collaborators, { call, loaded, seen, conflicts, fixes, drift: decided.drift }, decided.why);
+        if (opened.next === 'diagnose') await report('diagnosing', describe(decided.drift));
+        return opened;
+      }
+      default:
+        return lookAgain;
+    }
+  };
