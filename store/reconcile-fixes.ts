@@ -15,6 +15,7 @@ export type FixPatch = Partial<
     | 'planDigest'
     | 'normalDigest'
     | 'faults'
+    | 'review'
     | 'evidenceDigest'
     | 'approvalId'
     | 'decisionId'

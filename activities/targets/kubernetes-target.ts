@@ -3,8 +3,9 @@ import type { SecretSources } from '../../store/secrets/references.ts';
 import { createKubernetesApply } from './kubernetes-apply.ts';
 import { createKubernetesConnections } from './kubernetes-connections.ts';
 import { createKubernetesDesired } from './kubernetes-desired.ts';
+import { createKubernetesInformers } from './kubernetes-informers.ts';
 import type { OwnCluster } from './kubernetes-kubeconfig.ts';
-import { createKubernetesObserve } from './kubernetes-observe.ts';
+import { createKubernetesObserve, createListGather } from './kubernetes-observe.ts';
 import { createKubernetesWatch, realTiming, type WatchTiming } from './kubernetes-watch.ts';
 import { createWritings } from './kubernetes-writing.ts';
 
@@ -14,6 +15,8 @@ export type KubernetesTargetOptions = {
   ownCluster?: OwnCluster | undefined;
   now?: () => Date;
   watchTiming?: WatchTiming;
+  /** Keeps lists and watches for all watched targets of a cluster together, for who looks again and again; others ask for each look. */
+  sharesLists?: boolean;
 };
 
 /**
@@ -25,15 +28,17 @@ export const createKubernetesTarget = ({
   ownCluster,
   now = () => new Date(),
   watchTiming = realTiming,
+  sharesLists = false,
 }: KubernetesTargetOptions) => {
   const connections = createKubernetesConnections({ secrets, ownCluster });
   const desired = createKubernetesDesired(connections);
   const { apply, dryRun } = createKubernetesApply({ connections, writings: createWritings({ desired, secrets }), now });
+  const informers = sharesLists ? createKubernetesInformers({ connections, timing: watchTiming }) : undefined;
   const port: TargetPort<'kubernetes'> = {
     type: 'kubernetes',
     desired: desired.desired,
-    observe: createKubernetesObserve({ connections, now }),
-    watch: createKubernetesWatch(connections, watchTiming),
+    observe: createKubernetesObserve({ gather: informers?.gather ?? createListGather(connections), now }),
+    watch: informers?.watch ?? createKubernetesWatch(connections, watchTiming),
     dryRun,
     apply,
   };

@@ -1,3 +1,4 @@
+import { createTargetPorts } from '../../activities/targets/target-ports.ts';
 import { createRegoCompiler } from '../../control/api/compile-rego.ts';
 import { newDecisionId } from '../../control/api/new-decision-id.ts';
 import { startApi } from '../../control/api/start-api.ts';
@@ -110,6 +111,9 @@ export const startControlProcess = async (config: ProcessConfigs['control'], log
     refusedKeys,
     channels: { secrets, fetch: channelNetwork.fetch },
   });
+  const cluster = config.secretStores.kubernetes;
+  const ownCluster = cluster && 'server' in cluster ? cluster : undefined;
+  const ports = createTargetPorts({ secrets, ownCluster, sharesLists: true });
   const notify = startNotify({
     ...{ database, secrets, network: channelNetwork, clock },
     publicUrl: config.api.publicUrl,
@@ -121,10 +125,12 @@ export const startControlProcess = async (config: ProcessConfigs['control'], log
     audit,
     temporal,
     reseal: contentStore.resealer(),
+    ports,
     clock,
     intervalMs: sweepIntervalMs,
     logger: logger.child({ part: 'controller' }),
   });
+  policy.followDeclared(controller.take);
   const auditLogger = logger.child({ part: 'audit' });
   const checkpoints = keepCheckpoints({
     take: createCheckpointer({ database, signer, sink, logger: auditLogger, clock }),
@@ -134,6 +140,7 @@ export const startControlProcess = async (config: ProcessConfigs['control'], log
   return {
     close: async () => {
       await Promise.all([api.close(), issuer.close(), devIdp?.close(), controller.close(), notify.close()]);
+      await ports.close();
       await channelNetwork.close();
       await stores.close();
       await Promise.all([rotatingKeys.close(), refusedKeys.close()]);

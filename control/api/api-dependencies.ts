@@ -3,7 +3,7 @@ import type { RegoPolicies } from '../../policy/rego/rego-policies.ts';
 import type { Verdict } from '../../schema/approval.ts';
 import type { AuditVerification } from '../../schema/audit-verification.ts';
 import type { Tenancy } from '../../schema/ids.ts';
-import type { FleetWorkflowInput } from '../../schema/workflow-contract.ts';
+import type { FleetWorkflowInput, ReconcileWorkflowInput } from '../../schema/workflow-contract.ts';
 import type { AuditPublicKey } from '../../store/audit-key.ts';
 import type { AuditLog } from '../../store/audit-log.ts';
 import type { RefusalCounter } from '../../store/audit-refusals.ts';
@@ -73,6 +73,10 @@ export type TemporalPort = {
   cancelFleet(key: FleetKey): Promise<'requested' | 'gone'>;
   /** Wakes the workflow of an agent that waits for an approval; `gone` when no such workflow runs. */
   tellAgent(told: { agent: string; approvalId: string }): Promise<'told' | 'gone'>;
+  /** Has a target looked at: starts its reconcile workflow, or tells the one that runs. */
+  startReconcile(key: ReconcileWorkflowInput): Promise<void>;
+  /** Whether a target's reconcile workflow runs. */
+  isReconciling(key: ReconcileWorkflowInput): Promise<boolean>;
 };
 
 export type ApiProfile = 'dev' | 'solo' | 'production';

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { FixReviewSchema } from './fix-review.ts';
 import { PlanFaultSchema, PlanSchema, StepOutcomeSchema } from './plan.ts';
 import { FixStateSchema } from './target-state.ts';
 
@@ -15,6 +16,7 @@ export const FixSchema = z.object({
   planDigest: z.string(),
   normalDigest: z.string(),
   faults: z.array(PlanFaultSchema),
+  review: FixReviewSchema.nullable(),
   evidenceDigest: z.string(),
   approvalId: z.string().nullable(),
   decisionId: z.string().nullable(),
@@ -58,3 +60,16 @@ export const TargetHoldSchema = z.object({
   untilAt: z.string(),
 });
 export type TargetHold = z.infer<typeof TargetHoldSchema>;
+
+/** What people have paused: seen and reported, and not changed. `target` is empty where it is all of the project; `untilAt` null until somebody lifts it. */
+export const TargetPauseSchema = z.object({
+  org: z.string(),
+  project: z.string(),
+  target: z.string(),
+  reason: z.string(),
+  pausedBy: z.string(),
+  decisionId: z.string(),
+  pausedAt: z.string(),
+  untilAt: z.string().nullable(),
+});
+export type TargetPause = z.infer<typeof TargetPauseSchema>;

@@ -11,7 +11,7 @@ import { createChannelNetwork } from '../../control/notify/channel-fetch.ts';
 import { createRegoPool } from '../../policy/rego/create-rego-pool.ts';
 import { createRegoPolicies } from '../../policy/rego/rego-policies.ts';
 import { PlatformError } from '../../schema/errors.ts';
-import type { FleetWorkflowInput } from '../../schema/workflow-contract.ts';
+import type { FleetWorkflowInput, ReconcileWorkflowInput } from '../../schema/workflow-contract.ts';
 import { checkpointFile } from '../../store/audit-checkpoint-file.ts';
 import { createCheckpointer } from '../../store/audit-checkpoints.ts';
 import { createAuditSigner, makeAuditKey } from '../../store/audit-key.ts';
@@ -36,6 +36,7 @@ export const recordingTemporal = () => {
   const starts: FleetWorkflowInput[] = [];
   const cancellations: FleetKey[] = [];
   const told: { agent: string; approvalId: string }[] = [];
+  const looks: ReconcileWorkflowInput[] = [];
   const state = { away: false, gone: false };
   const refuse = () => {
     if (state.away) throw new PlatformError('store_unavailable', 'Temporal does not answer.');
@@ -55,8 +56,16 @@ export const recordingTemporal = () => {
       refuse();
       return state.gone ? 'gone' : 'told';
     },
+    startReconcile: async (key) => {
+      looks.push(key);
+      refuse();
+    },
+    isReconciling: async () => {
+      refuse();
+      return !state.gone;
+    },
   };
-  return { starts, cancellations, told, state, port };
+  return { starts, cancellations, told, looks, state, port };
 };
 
 const rolesOf: Readonly<Record<string, string[]>> = { admin: ['administrator'], reviewer: ['reviewer'] };
