@@ -1,5 +1,6 @@
+import { isInWindow, windowOpensAt } from '../reconcile/is-in-window.ts';
 import type { TargetOf } from '../reconcile/target-port.ts';
-import type { Fix, TargetHold } from '../schema/reconcile/fix.ts';
+import type { Fix, TargetHold, TargetPause } from '../schema/reconcile/fix.ts';
 import type { Desired, Observation } from '../schema/reconcile/observation.ts';
 import type { TargetPhase } from '../schema/reconcile/target-state.ts';
 import type { ApprovalAsks } from '../store/ask-approval.ts';
@@ -7,6 +8,7 @@ import type { AuditLog } from '../store/audit-log.ts';
 import type { ContentStore } from '../store/contents.ts';
 import type { Database } from '../store/database.ts';
 import { listHolds } from '../store/reconcile-holds.ts';
+import { findPause } from '../store/reconcile-pauses.ts';
 import { findTarget, type TargetKey, writeTarget } from '../store/reconcile-targets.ts';
 import { findResource } from '../store/resources.ts';
 import type { FixDecider } from './reconcile-decide.ts';
@@ -34,27 +36,30 @@ export type FixCall = TargetCall & { fixId: string; tries?: number; goneSinceAt?
 export type NextStep =
   | { next: 'end' }
   | { next: 'look'; afterMs: number }
+  /** Until people answer, or something changes; then it is looked at again. */
+  | { next: 'await'; afterMs: number }
   | {
-      next: 'diagnose' | 'check' | 'apply' | 'undo' | 'judge' | 'await';
+      next: 'diagnose' | 'check' | 'recheck' | 'apply' | 'judge' | 'undo';
       fixId: string;
       afterMs: number;
+      /** How often it was tried already. */
       tries?: number;
+      /** Since when the fault is not to be seen; null where it is. */
       goneSinceAt?: string | null;
-      approvalId?: string;
     };
 
 export const ended: NextStep = { next: 'end' };
 export const lookAgain: NextStep = { next: 'look', afterMs: 0 };
 
 /** What follows for a fix out of its row alone. */
-export const resumed = ({ id: fixId, state, approvalId }: Pick<Fix, 'id' | 'state' | 'approvalId'>): NextStep => {
+export const resumed = ({ id: fixId, state }: Pick<Fix, 'id' | 'state'>): NextStep => {
   switch (state) {
     case 'diagnosing':
       return { next: 'diagnose', fixId, afterMs: 0 };
     case 'checking':
       return { next: 'check', fixId, afterMs: 0 };
     case 'awaiting-approval':
-      return { next: 'await', fixId, afterMs: 0, approvalId: approvalId ?? '' };
+      return { next: 'recheck', fixId, afterMs: 0 };
     case 'applying':
       return { next: 'apply', fixId, afterMs: 0 };
     case 'verifying':
@@ -66,7 +71,14 @@ export const resumed = ({ id: fixId, state, approvalId }: Pick<Fix, 'id' | 'stat
   }
 };
 
-export type LoadedTarget = { key: TargetKey; target: TargetOf; holds: TargetHold[]; isProjectFrozen: boolean; now: Date };
+export type LoadedTarget = {
+  key: TargetKey;
+  target: TargetOf;
+  holds: TargetHold[];
+  pause: TargetPause | undefined;
+  isProjectFrozen: boolean;
+  now: Date;
+};
 
 /** A target as it is declared and held now; undefined where nobody declares it any more. */
 export const loadTarget = async (
@@ -80,12 +92,22 @@ export const loadTarget = async (
   const holds = await listHolds(database, key, now);
   const place = await findResource(database, { org, project, kind: 'Project', name: project });
   return {
-    ...{ key, holds, now, isProjectFrozen: place?.spec.frozen ?? false },
+    ...{ key, holds, now, pause: await findPause(database, key, now), isProjectFrozen: place?.spec.frozen ?? false },
     target: {
       ...{ org, project, name, generation: resource.generation, spec: resource.spec },
       holds: holds.map(({ object, path }) => ({ object, path })),
     },
   };
+};
+
+/** Why nothing may be begun now, and until when. What has no end is looked at again at the interval; a change of the target is seen by itself. */
+export const gateOf = ({ target: { spec }, pause, isProjectFrozen, now }: LoadedTarget): { why: string; until: Date } | undefined => {
+  const nextLook = new Date(now.getTime() + spec.intervalSeconds * 1000);
+  if (isProjectFrozen) return { why: 'The project is frozen.', until: nextLook };
+  if (pause) return { why: `Paused by ${pause.pausedBy}: ${pause.reason}`, until: pause.untilAt ? new Date(pause.untilAt) : nextLook };
+  if (spec.paused) return { why: 'The target is paused.', until: nextLook };
+  if (isInWindow(spec.windows, now.getTime())) return undefined;
+  return { why: 'Outside the windows of the target.', until: new Date(windowOpensAt(spec.windows, now.getTime())) };
 };
 
 /** Longer than this a system that does not answer is one that cannot be read. */

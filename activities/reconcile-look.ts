@@ -1,17 +1,19 @@
 import { Context } from '@temporalio/activity';
 import { diffTarget } from '../reconcile/diff-target.ts';
-import { isInWindow, windowOpensAt } from '../reconcile/is-in-window.ts';
 import { whatNow } from '../reconcile/what-now.ts';
+import type { Approval } from '../schema/approval.ts';
 import type { Conflict, Drift } from '../schema/reconcile/drift.ts';
 import type { Fix } from '../schema/reconcile/fix.ts';
 import { writeObjectRef } from '../schema/reconcile/object-ref.ts';
 import type { TargetPhase } from '../schema/reconcile/target-state.ts';
+import { getApproval } from '../store/approvals.ts';
+import type { Database } from '../store/database.ts';
 import { listFixes, listOpenFixes } from '../store/reconcile-fixes.ts';
 import { findTarget, forgetTarget, writeTarget } from '../store/reconcile-targets.ts';
 import { endFix } from './reconcile-close.ts';
 import {
   ended,
-  type LoadedTarget,
+  gateOf,
   loadTarget,
   lookAgain,
   type NextStep,
@@ -25,6 +27,9 @@ import { openEscalation, openRuleFix } from './reconcile-open-fix.ts';
 
 /** So long a workflow waits by itself; for anything later the target's row says when, and the controller starts another. */
 const longestWaitMs = 60_000;
+/** A signal that was lost costs no longer than this: the row of an approval is looked at again. */
+const longestApprovalWaitMs = 3_600_000;
+const graceMs = 250;
 /** Decisions look this far back. */
 const historyMs = 7 * 86_400_000;
 const mostHistory = 500;
@@ -40,16 +45,6 @@ const phaseOf: Partial<Record<Fix['state'], TargetPhase>> = {
   undoing: 'fixing',
 };
 
-/** Why nothing may be begun now, and until when; pauses end by a change of the target, which is seen by itself. */
-const gateOf = ({ target: { spec }, isProjectFrozen, now }: LoadedTarget): { why: string; until: Date } | undefined => {
-  const nextLook = new Date(now.getTime() + spec.intervalSeconds * 1000);
-  if (isProjectFrozen) return { why: 'The project is frozen.', until: nextLook };
-  if (spec.paused) return { why: 'The target is paused.', until: nextLook };
-  if (!isInWindow(spec.windows, now.getTime()))
-    return { why: 'Outside the windows of the target.', until: new Date(windowOpensAt(spec.windows, now.getTime())) };
-  return undefined;
-};
-
 /** Whether the fault of a fix is among what was seen, or only hidden behind a hold. */
 const isStillThere = ({ fingerprint }: Fix, drifts: readonly Drift[]): boolean => drifts.some((drift) => drift.fingerprint === fingerprint);
 const heldObject = ({ plan, fingerprint }: Fix, conflicts: readonly Conflict[]): boolean =>
@@ -59,6 +54,13 @@ const heldObject = ({ plan, fingerprint }: Fix, conflicts: readonly Conflict[]):
       (plan?.steps.some(({ operation }) => writeObjectRef(operation.object) === writeObjectRef(object)) ||
         fingerprint.endsWith(`/${object.kind}/${object.namespace}/${object.name}`)),
   );
+
+const approvalsOf = async (database: Database, fixes: readonly Fix[]): Promise<Map<string, Approval>> => {
+  const found = fixes.map(
+    async ({ id, approvalId, org, project }) => [id, await getApproval(database, { org, project, id: approvalId ?? '' })] as const,
+  );
+  return new Map(await Promise.all(found));
+};
 
 const describe = ({ kind, object }: Drift): string => `${kind} ${writeObjectRef(object)}`;
 
@@ -113,37 +115,54 @@ export const createLookAtTarget =
     }
 
     let active: Fix | undefined;
-    const asked = new Set<string>();
+    const awaiting: Fix[] = [];
+    const left = new Set<string>();
     for (const fix of open) {
       const isStale = fix.plan !== null && fix.plan.generation !== target.generation;
       if (!isStillThere(fix, drifts) && !heldObject(fix, conflicts)) {
         await endFix(collaborators, call, fix, 'left-alone', { message: 'The fault is gone, and not by this.' });
       } else if (isStale) {
         await endFix(collaborators, call, fix, 'stale', { message: `The target was declared anew (generation ${target.generation}).` });
-      } else if (fix.state === 'asked') asked.add(fix.fingerprint);
-      else active ??= fix;
+      } else if (fix.state === 'asked') left.add(fix.fingerprint);
+      else if (fix.state === 'awaiting-approval') {
+        awaiting.push(fix);
+        left.add(fix.fingerprint);
+      } else active ??= fix;
     }
+    const approvals = await approvalsOf(database, awaiting);
+    active ??= awaiting.find((fix) => approvals.get(fix.id)?.state !== 'pending');
     const gate = gateOf(loaded);
+    const [firstHold] = holds;
+    if (active && firstHold && heldObject(active, conflicts))
+      return waitUntil(new Date(firstHold.untilAt), 'waiting', `Held by ${firstHold.heldBy}: ${firstHold.reason}`);
+    if (gate && drifts.length > 0) return waitUntil(gate.until, 'waiting', gate.why);
     if (active) {
-      const isHeld = heldObject(active, conflicts);
-      const [firstHold] = holds;
-      if (isHeld && firstHold) return waitUntil(new Date(firstHold.untilAt), 'waiting', `Held by ${firstHold.heldBy}: ${firstHold.reason}`);
-      if (gate) return waitUntil(gate.until, 'waiting', gate.why);
       await report(phaseOf[active.state] ?? 'fixing', active.message);
       return resumed(active);
     }
-    if (gate && drifts.length > 0) return waitUntil(gate.until, 'waiting', gate.why);
 
+    const awaitPeople = async (notAfterMs = Number.POSITIVE_INFINITY): Promise<NextStep> => {
+      await report('awaiting-approval', awaiting.map(({ approvalId, faultKind }) => `${approvalId}: ${faultKind}`).join('; '));
+      const ends = [...approvals.values()].map(({ expiresAt }) => Date.parse(expiresAt) + graceMs);
+      const untilMs = Math.min(notAfterMs, ...ends, now.getTime() + longestApprovalWaitMs);
+      return { next: 'await', afterMs: Math.max(200, untilMs - now.getTime()) };
+    };
     const sinceAt = new Date(now.getTime() - historyMs);
     const fixes = await listFixes(database, key, key.target, { sinceAt, limit: mostHistory });
-    const free = drifts.filter(({ fingerprint }) => !asked.has(fingerprint));
+    // what waits for people holds nothing else up
+    const free = drifts.filter(({ fingerprint }) => !left.has(fingerprint));
+    if (awaiting.length > 0 && free.length === 0) return awaitPeople();
     const decided = whatNow({ target, drifts: free, conflicts, fixes, holds, now: now.getTime(), desired: seen.desired });
+    // the wait for people ends with whatever comes first
+    if (awaiting.length > 0 && decided.next !== 'rule' && decided.next !== 'escalate')
+      return awaitPeople(decided.next === 'wait' ? decided.untilMs : undefined);
     switch (decided.next) {
-      case 'nothing':
-        await (asked.size > 0
-          ? report('asking', open.find(({ state }) => state === 'asked')?.message ?? '')
-          : report('clean', conflicts.length > 0 ? `${conflicts.length} fields belong to others.` : ''));
+      case 'nothing': {
+        const asked = open.find(({ state, fingerprint }) => state === 'asked' && left.has(fingerprint));
+        if (asked) await report('asking', asked.message);
+        else await report('clean', conflicts.length > 0 ? `${conflicts.length} fields belong to others.` : '');
         return ended;
+      }
       case 'wait':
         return waitUntil(new Date(decided.untilMs), 'waiting', `Waits: ${decided.why}.`);
       case 'contested':
