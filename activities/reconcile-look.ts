@@ -15,7 +15,6 @@ import {
   ended,
   gateOf,
   loadTarget,
-  lookAgain,
   type NextStep,
   type ReconcileCollaborators,
   resumed,
@@ -116,6 +115,7 @@ export const createLookAtTarget =
 
     let active: Fix | undefined;
     const awaiting: Fix[] = [];
+    const asked: Fix[] = [];
     const left = new Set<string>();
     for (const fix of open) {
       const isStale = fix.plan !== null && fix.plan.generation !== target.generation;
@@ -123,7 +123,7 @@ export const createLookAtTarget =
         await endFix(collaborators, call, fix, 'left-alone', { message: 'The fault is gone, and not by this.' });
       } else if (isStale) {
         await endFix(collaborators, call, fix, 'stale', { message: `The target was declared anew (generation ${target.generation}).` });
-      } else if (fix.state === 'asked') left.add(fix.fingerprint);
+      } else if (fix.state === 'asked') asked.push(fix);
       else if (fix.state === 'awaiting-approval') {
         awaiting.push(fix);
         left.add(fix.fingerprint);
@@ -148,40 +148,43 @@ export const createLookAtTarget =
       return { next: 'await', afterMs: Math.max(200, untilMs - now.getTime()) };
     };
     const sinceAt = new Date(now.getTime() - historyMs);
-    const fixes = await listFixes(database, key, key.target, { sinceAt, limit: mostHistory });
-    // what waits for people holds nothing else up
+    const history = await listFixes(database, key, key.target, { sinceAt, limit: mostHistory });
+    // what people were asked is answered by them, or by the fault's end: for as long as it is open nothing is tried
+    const fixes = history.map((fix) => (fix.state === 'asked' && fix.endedAt === null ? { ...fix, endedAt: now.toISOString() } : fix));
+    // what waits for an approval holds nothing else up
     const free = drifts.filter(({ fingerprint }) => !left.has(fingerprint));
     if (awaiting.length > 0 && free.length === 0) return awaitPeople();
-    const decided = whatNow({ target, drifts: free, conflicts, fixes, holds, now: now.getTime(), desired: seen.desired });
+    const decided = whatNow({
+      ...{ target, drifts: free, conflicts, fixes, holds, now: now.getTime(), ...seen },
+      ...{ frozen: row.frozen, pause: loaded.pause ?? null },
+    });
     // the wait for people ends with whatever comes first
     if (awaiting.length > 0 && decided.next !== 'rule' && decided.next !== 'escalate')
-      return awaitPeople(decided.next === 'wait' ? decided.untilMs : undefined);
+      return awaitPeople(('untilMs' in decided && decided.untilMs) || undefined);
+    const fault = { call, loaded, seen, conflicts, fixes };
     switch (decided.next) {
-      case 'nothing': {
-        const asked = open.find(({ state, fingerprint }) => state === 'asked' && left.has(fingerprint));
-        if (asked) await report('asking', asked.message);
-        else await report('clean', conflicts.length > 0 ? `${conflicts.length} fields belong to others.` : '');
+      case 'nothing':
+        await (drifts.length === 0 ? report('clean', '') : report('waiting', decided.because));
+        return ended;
+      case 'wait': {
+        const open = asked.find(({ fingerprint }) => decided.why === 'answered' && fingerprint === decided.drift?.fingerprint);
+        if (open) await report('asking', open.message);
+        else if (decided.untilMs !== null) return waitUntil(new Date(decided.untilMs), 'waiting', decided.because);
+        else await report('waiting', decided.because);
         return ended;
       }
-      case 'wait':
-        return waitUntil(new Date(decided.untilMs), 'waiting', `Waits: ${decided.why}.`);
       case 'contested':
-        await report(
-          'contested',
-          `Somebody else sets ${decided.field || writeObjectRef(decided.drift.object)} again and again; nothing is written.`,
-        );
+        await report('contested', decided.because, decided.untilMs === null ? null : new Date(decided.untilMs));
         return ended;
       case 'rule': {
-        const opened = await openRuleFix(collaborators, { call, loaded, seen, conflicts, fixes, drift: decided.drift });
+        const opened = await openRuleFix(collaborators, { ...fault, drift: decided.drift });
         if (opened.next !== 'end') await report(opened.next === 'diagnose' ? 'diagnosing' : 'fixing', describe(decided.drift));
         return opened;
       }
       case 'escalate': {
-        const opened = await openEscalation(collaborators, { call, loaded, seen, conflicts, fixes, drift: decided.drift }, decided.why);
+        const opened = await openEscalation(collaborators, { ...fault, drift: decided.drift }, decided.why);
         if (opened.next === 'diagnose') await report('diagnosing', describe(decided.drift));
         return opened;
       }
-      default:
-        return lookAgain;
     }
   };
