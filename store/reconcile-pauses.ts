@@ -1,6 +1,6 @@
 import { and, asc, eq, gt, inArray, isNull, or } from 'drizzle-orm';
 import type { Tenancy } from '../schema/ids.ts';
-import type { TargetPause } from '../schema/reconcile/fix.ts';
+import type { TargetPause } from '../schema/reconcile/target-pause.ts';
 import { reconcilePauses } from '../schema/tables/tables.ts';
 import { type Executor, guarded } from './database.ts';
 import type { TargetKey } from './reconcile-targets.ts';

@@ -106,6 +106,7 @@ export const startKubernetesInformer = ({
 
   return {
     listeners,
+    isWell: (): boolean => isRead && failure === undefined,
     /** @throws {KubernetesFailure} while it cannot be listed */
     read: async (asked: AbortSignal): Promise<KubernetesIndex> => {
       if (failure) throw failure;

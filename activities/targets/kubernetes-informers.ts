@@ -1,4 +1,5 @@
 import { type ObjectRef, objectKey } from '../../schema/reconcile/object-ref.ts';
+import type { Observation } from '../../schema/reconcile/observation.ts';
 import type { KubernetesObject } from './kubernetes-client.ts';
 import type { KubernetesConnection, KubernetesConnections, KubernetesTarget } from './kubernetes-connections.ts';
 import { serviceNameLabel, terms } from './kubernetes-index.ts';
@@ -24,7 +25,20 @@ import type { WatchTiming } from './kubernetes-watch.ts';
 
 type Role = 'declared' | 'beside' | 'leftover';
 type Part = { place: Place; role: Role; informer: KubernetesInformer; leave: () => void };
-type Lease = { target: KubernetesTarget; hear: Hear; signal: AbortSignal; connectionKey: string; parts: readonly Part[] };
+type Lease = {
+  target: KubernetesTarget;
+  hear: Hear;
+  signal: AbortSignal;
+  connectionKey: string;
+  parts: readonly Part[];
+  /** The last observation, where nothing that concerns the target was heard since. */
+  last?: { observation: Observation; atMs: number; heard: number } | undefined;
+  /** How often something that concerns it was heard. */
+  heard: number;
+};
+/** So many intervals at most an observation serves though nothing was heard: what concerns a target is told by names, which can miss something. */
+const mostIntervals = 10;
+
 type Shared = { informer: KubernetesInformer; intervals: Map<object, number> };
 
 const keyOfTarget = ({ org, project, name }: KubernetesTarget): string => `${org}/${project}/${name}`;
@@ -158,7 +172,30 @@ export const createKubernetesInformers = ({ connections, timing }: { connections
     return lease?.target === target ? gather(lease, refs, signal) : gatherByLists(target, refs, signal);
   };
 
+  /** By time alone nothing changes of what is well. */
+  const isSettled = (observation: Observation): boolean =>
+    observation.status === 'read' &&
+    observation.objects.every(
+      ({ health, symptoms, deletingSince }) => health === 'healthy' && symptoms.length === 0 && deletingSince === '',
+    );
+
   return {
+    /** What was observed last, while nothing that concerns the target was heard since and its lists can be read; else observed anew. */
+    remember:
+      (observe: (target: KubernetesTarget, signal: AbortSignal) => Promise<Observation>) =>
+      async (target: KubernetesTarget, signal: AbortSignal): Promise<Observation> => {
+        const lease = leases.get(keyOfTarget(target));
+        if (lease?.target !== target) return observe(target, signal);
+        const { last, heard, connectionKey } = lease;
+        const isYoung = last?.heard === heard && performance.now() - last.atMs < mostIntervals * target.spec.intervalSeconds * 1000;
+        if (isYoung && lease.parts.every(({ role, informer }) => role === 'leftover' || informer.isWell())) {
+          const { key } = await connections.of(target);
+          if (key === connectionKey) return last.observation;
+        }
+        const observation = await observe(target, signal);
+        lease.last = isSettled(observation) ? { observation, atMs: performance.now(), heard } : undefined;
+        return observation;
+      },
     /** Of a target that is watched, in what is kept; of another by lists of its own. */
     gather: shareGather,
     watch: (target: KubernetesTarget, changed: () => void, signal: AbortSignal): void => {
@@ -166,10 +203,13 @@ export const createKubernetesInformers = ({ connections, timing }: { connections
       const lease: Lease = {
         target,
         signal,
+        heard: 0,
         connectionKey: '',
         parts: [],
         hear: (object) => {
-          if (object === undefined || concerns(object)) changed();
+          if (object !== undefined && !concerns(object)) return;
+          lease.heard += 1;
+          changed();
         },
       };
       leases.set(keyOfTarget(target), lease);

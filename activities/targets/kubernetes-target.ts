@@ -9,6 +9,9 @@ import { createKubernetesObserve, createListGather } from './kubernetes-observe.
 import { createKubernetesWatch, realTiming, type WatchTiming } from './kubernetes-watch.ts';
 import { createWritings } from './kubernetes-writing.ts';
 
+/** A kubeconfig that was rotated is taken after so long by who looks again and again. */
+const sharedConnectionMs = 1000;
+
 export type KubernetesTargetOptions = {
   secrets: SecretSources;
   /** The cluster that this process runs in, for targets that name none. */
@@ -30,14 +33,15 @@ export const createKubernetesTarget = ({
   watchTiming = realTiming,
   sharesLists = false,
 }: KubernetesTargetOptions) => {
-  const connections = createKubernetesConnections({ secrets, ownCluster });
+  const connections = createKubernetesConnections({ secrets, ownCluster, reuseMs: sharesLists ? sharedConnectionMs : 0 });
   const desired = createKubernetesDesired(connections);
   const { apply, dryRun } = createKubernetesApply({ connections, writings: createWritings({ desired, secrets }), now });
   const informers = sharesLists ? createKubernetesInformers({ connections, timing: watchTiming }) : undefined;
+  const observe = createKubernetesObserve({ gather: informers?.gather ?? createListGather(connections), now });
   const port: TargetPort<'kubernetes'> = {
     type: 'kubernetes',
     desired: desired.desired,
-    observe: createKubernetesObserve({ gather: informers?.gather ?? createListGather(connections), now }),
+    observe: informers ? informers.remember(observe) : observe,
     watch: informers?.watch ?? createKubernetesWatch(connections, watchTiming),
     dryRun,
     apply,

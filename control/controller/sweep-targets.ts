@@ -2,13 +2,15 @@ import { toPlatformError } from '../../schema/errors.ts';
 import type { TargetPhase } from '../../schema/reconcile/target-state.ts';
 import type { Database } from '../../store/database.ts';
 import { listOpenFixes } from '../../store/reconcile-fixes.ts';
-import { forgetTarget, listDueTargets, listTargetRows, type TargetKey } from '../../store/reconcile-targets.ts';
+import { forgetTarget, listDueTargets, listTargetRows, type TargetKey, type TargetRow } from '../../store/reconcile-targets.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import type { StartReconcile } from './look-at-target.ts';
 import { targetKeyText } from './target-view.ts';
 
 /** Phases in which a workflow is at work. */
 const workingPhases: ReadonlySet<TargetPhase> = new Set(['drifted', 'fixing', 'diagnosing', 'awaiting-approval', 'verifying']);
+/** In these nothing says that a fix is waited for. */
+const isUnattended = (phase: TargetPhase): boolean => phase === 'clean' || phase === 'unknown';
 /** So long a started workflow may take to say where it is, before it is asked for. */
 const lostAfterMs = 30_000;
 /** From one question after a workflow to the next. */
@@ -68,11 +70,15 @@ export const createTargetSweep = ({
     for (const key of await listDueTargets(database, now)) await trying(key, () => start(key, 'due'));
     const [rows, fixes] = await Promise.all([listTargetRows(database), listOpenFixes(database)]);
     const withFix = new Map(fixes.map((fix) => [targetKeyText(fix), fix]));
+    const byName = new Map(rows.map((row) => [targetKeyText(row), row]));
     const isOld = (at: string): boolean => now.getTime() - Date.parse(at) >= lostAfterMs;
-    const lost = rows.filter((row) => workingPhases.has(row.phase) && isOld(row.changedAt));
+    // one that waits for its time, or that was left to people, has no workflow meanwhile
+    const isLeft = (row: TargetRow | undefined): boolean => row !== undefined && (row.dueAt !== null || !isUnattended(row.phase));
+    const lost = [
+      ...rows.filter((row) => workingPhases.has(row.phase) && isOld(row.changedAt)),
+      ...fixes.filter((fix) => fix.state !== 'asked' && isOld(fix.beganAt) && !isLeft(byName.get(targetKeyText(fix)))),
+    ];
     for (const { org, project, target } of lost) await trying({ org, project, target }, () => repeatLost({ org, project, target }));
-    for (const { org, project, target, beganAt } of fixes)
-      if (isOld(beganAt)) await trying({ org, project, target }, () => repeatLost({ org, project, target }));
     // what froze a target is not lifted by declaring it anew
     for (const row of rows)
       if (!row.frozen && !isDeclared(targetKeyText(row)) && !withFix.has(targetKeyText(row))) await forgetTarget(database, row);

@@ -35,12 +35,12 @@ const createPlace = () => {
       uid: 'u',
       version: '1',
       hash: 'h',
-      health: 'healthy',
+      health: 'healthy' as const,
       symptoms: [],
       owners: [],
       isOurs: true,
       deletingSince: '',
-    } as const;
+    };
     return { status: 'read', at, objects: value === undefined ? [] : [{ ...seen, state: { data: { level: value } } }], neighbours: [] };
   };
   const port: TargetPort = {
@@ -234,7 +234,7 @@ test('an open fix at which nobody works is taken up again, and one at which some
   const { fence } = await takeTarget(database(), key, { generation: 1 });
   const id = fixIdFrom(crypto.getRandomValues(new Uint8Array(10)));
   await openFix(database(), { ...key, id, fingerprint: 'f', faultKind: 'k', state: 'checking' }, fence);
-  await writeTarget(database(), key, fence, { phase: 'asking', message: '', drifts: [], conflicts: [], dueAt: null });
+  await writeTarget(database(), key, fence, { phase: 'clean', message: '', drifts: [], conflicts: [], dueAt: null });
   const young = sweeping(false, 0);
   await young.sweep();
   expect(young.asked(key)).toBe(0);
