@@ -16,13 +16,14 @@ const edited = {
   },
 };
 const base = { target: targetOf(), desired, holds: [], now };
+const loose = { frozen: false, pause: null, observation: seen(objectOf()) };
 
 test('what was deleted by hand is missing, and a rule applies it again', () => {
   const observation = seen();
   const [drift] = diffTarget({ ...base, observation }).drifts;
   if (drift === undefined) throw new Error('no drift');
   expect(drift.kind).toBe('missing');
-  expect(whatNow({ ...base, drifts: [drift], conflicts: [], fixes: [] })).toEqual({ next: 'rule', drift });
+  expect(whatNow({ ...base, ...loose, observation, drifts: [drift], conflicts: [], fixes: [] })).toMatchObject({ next: 'rule', drift });
   expect(chooseRule({ ...base, drift, observation, rules: [], fixes: [] })).toEqual({
     ok: true,
     rule: 'reapply-declared',
@@ -68,6 +69,7 @@ test('a field that is taken back three times is escalated once, then contested',
   if (drift === undefined) throw new Error('no drift');
   const at = (minutes: number) => new Date(now - minutes * 60_000).toISOString();
   const fix = (minutes: number): PastFix => ({
+    id: `fix_${minutes}`,
     fingerprint: drift.fingerprint,
     state: 'fixed',
     plan: { ...planOf({ op: 'reapply', object: web }), source: { kind: 'rule', rule: 'reapply-declared' } },
@@ -77,15 +79,15 @@ test('a field that is taken back three times is escalated once, then contested',
     endedAt: at(minutes),
   });
   const fixes = [fix(30), fix(20), fix(10)];
-  const ask = (more: PastFix[]) => whatNow({ ...base, drifts: [drift], conflicts: [], fixes: [...fixes, ...more] });
+  const ask = (more: PastFix[]) => whatNow({ ...base, ...loose, drifts: [drift], conflicts: [], fixes: [...fixes, ...more] });
   expect(ask([])).toMatchObject({ next: 'escalate', why: 'contested' });
   expect(ask([{ ...fix(1), plan: null, state: 'asked' }])).toMatchObject({ next: 'contested' });
-  expect(whatNow({ ...base, drifts: [drift], conflicts: [], fixes: [fix(2)] })).toMatchObject({
+  expect(whatNow({ ...base, ...loose, drifts: [drift], conflicts: [], fixes: [fix(2)] })).toMatchObject({
     next: 'wait',
     why: 'cooldown',
     untilMs: now + 180_000,
   });
-  expect(whatNow({ ...base, target: targetOf({ paused: true }), drifts: [drift], conflicts: [], fixes: [] })).toMatchObject({
+  expect(whatNow({ ...base, ...loose, target: targetOf({ paused: true }), drifts: [drift], conflicts: [], fixes: [] })).toMatchObject({
     why: 'paused',
   });
 });
