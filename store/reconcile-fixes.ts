@@ -22,6 +22,8 @@ export type FixPatch = Partial<
     | 'policyVersion'
     | 'costMicroUsd'
     | 'modelCalls'
+    | 'seenDigest'
+    | 'endsAs'
     | 'message'
   >
 >;

@@ -93,6 +93,9 @@ export const startControlProcess = async (config: ProcessConfigs['control'], log
     config.devIdp &&
     (await startDevIdp(config.devIdp, { people: createDevPeople(database, clock), logger: logger.child({ part: 'dev-idp' }) }));
   const contentStore = createContentStore(database, deriveContentKeys(config.contentKey, 'content'));
+  const cluster = config.secretStores.kubernetes;
+  const ownCluster = cluster && 'server' in cluster ? cluster : undefined;
+  const ports = createTargetPorts({ secrets, ownCluster, sharesLists: true });
   const api = await startApi(config.api, {
     database,
     audit,
@@ -102,6 +105,7 @@ export const startControlProcess = async (config: ProcessConfigs['control'], log
     contentStore,
     approvalKeys: approvals.keys('approvals'),
     temporal,
+    targetPorts: ports,
     authorize: policy.authorize,
     validatePolicies: policy.validatePolicies,
     rego: policy.rego,
@@ -111,9 +115,6 @@ export const startControlProcess = async (config: ProcessConfigs['control'], log
     refusedKeys,
     channels: { secrets, fetch: channelNetwork.fetch },
   });
-  const cluster = config.secretStores.kubernetes;
-  const ownCluster = cluster && 'server' in cluster ? cluster : undefined;
-  const ports = createTargetPorts({ secrets, ownCluster, sharesLists: true });
   const notify = startNotify({
     ...{ database, secrets, network: channelNetwork, clock },
     publicUrl: config.api.publicUrl,

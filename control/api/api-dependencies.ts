@@ -1,8 +1,10 @@
 import type { RecordableDecision } from '../../policy/decision-record.ts';
 import type { RegoPolicies } from '../../policy/rego/rego-policies.ts';
+import type { TargetPort } from '../../reconcile/target-port.ts';
 import type { Verdict } from '../../schema/approval.ts';
 import type { AuditVerification } from '../../schema/audit-verification.ts';
 import type { Tenancy } from '../../schema/ids.ts';
+import type { TargetType } from '../../schema/resources/reconcile-target.ts';
 import type { FleetWorkflowInput, ReconcileWorkflowInput } from '../../schema/workflow-contract.ts';
 import type { AuditPublicKey } from '../../store/audit-key.ts';
 import type { AuditLog } from '../../store/audit-log.ts';
@@ -120,6 +122,8 @@ export type ApiDependencies = {
   /** Signs the exact text of a publication; gateways take over none without. */
   signPolicies: (content: string) => string;
   logger: Logger;
+  /** What a target is looked at with when somebody asks why it is where it is. */
+  targetPorts: { of: (type: TargetType) => TargetPort | undefined };
   clock: () => Date;
   /** Keys of the issuer that are refused. */
   refusedKeys?: RefusedKeys;

@@ -106,7 +106,11 @@ export const reconcileRoutes = (dependencies: ApiDependencies & { permit: Permit
     const pause = await inTransaction(database, async (within) => {
       const placed = await placePause(within, { ...key, reason, pausedBy: person.id, decisionId: decision.decisionId, untilAt });
       const facts = { what: 'pause', reason, until: placed.untilAt };
-      await recordChange(audit, within, tenancy, person, decision, { action: 'steerTarget', resource: `ReconcileTarget/${target || '*'}`, facts });
+      await recordChange(audit, within, tenancy, person, decision, {
+        action: 'steerTarget',
+        resource: `ReconcileTarget/${target || '*'}`,
+        facts,
+      });
       return placed;
     });
     return context.json(pause, 201);
@@ -122,7 +126,11 @@ export const reconcileRoutes = (dependencies: ApiDependencies & { permit: Permit
       const pause = await liftPause(within, key);
       if (!pause) return undefined;
       const facts = { what: 'resume', reason, pausedBy: pause.pausedBy, pausedAt: pause.pausedAt };
-      await recordChange(audit, within, tenancy, person, decision, { action: 'steerTarget', resource: `ReconcileTarget/${target || '*'}`, facts });
+      await recordChange(audit, within, tenancy, person, decision, {
+        action: 'steerTarget',
+        resource: `ReconcileTarget/${target || '*'}`,
+        facts,
+      });
       return pause;
     });
     if (!lifted) throw new PlatformError('not_found', await whyNotPaused(key));
@@ -135,7 +143,8 @@ export const reconcileRoutes = (dependencies: ApiDependencies & { permit: Permit
   const whyNotPaused = async (key: TargetKey): Promise<string> => {
     if (key.target === '') return `Nothing pauses all of ${key.org}/${key.project}.`;
     const [status] = await listTargetStatus(database, key, await getTarget(database, key), clock());
-    if (status?.pause) return `${key.target} has no pause of its own: all of ${key.org}/${key.project} is paused; \`quarterdeck reconcile resume --all\` lifts that.`;
+    if (status?.pause)
+      return `${key.target} has no pause of its own: all of ${key.org}/${key.project} is paused; \`quarterdeck reconcile resume --all\` lifts that.`;
     if (status?.isPausedBySpec) return `${key.target} is declared \`paused: true\`; take that out and apply it.`;
     return `${key.target} is not paused.`;
   };
@@ -149,7 +158,16 @@ export const reconcileRoutes = (dependencies: ApiDependencies & { permit: Permit
     const hold = await inTransaction(database, async (within) => {
       const untilAt = new Date(clock().getTime() + seconds * 1000);
       const id = holdIdFrom(randomBytes(10));
-      const placed = await placeHold(within, { ...key, id, object: held, path, reason, heldBy: person.id, decisionId: decision.decisionId, untilAt });
+      const placed = await placeHold(within, {
+        ...key,
+        id,
+        object: held,
+        path,
+        reason,
+        heldBy: person.id,
+        decisionId: decision.decisionId,
+        untilAt,
+      });
       const facts = { what: 'hold', hold: id, object: held, path, reason, until: placed.untilAt };
       await recordChange(audit, within, key, person, decision, { action: 'steerTarget', resource: `ReconcileTarget/${key.target}`, facts });
       return placed;
@@ -168,12 +186,19 @@ export const reconcileRoutes = (dependencies: ApiDependencies & { permit: Permit
       for (const hold of holds) {
         await liftHold(within, { ...key, id: hold.id });
         const facts = { what: 'release', hold: hold.id, heldBy: hold.heldBy, heldAt: hold.heldAt, reason };
-        await recordChange(audit, within, key, person, decision, { action: 'steerTarget', resource: `ReconcileTarget/${key.target}`, facts });
+        await recordChange(audit, within, key, person, decision, {
+          action: 'steerTarget',
+          resource: `ReconcileTarget/${key.target}`,
+          facts,
+        });
       }
       return holds;
     });
     if (released.length === 0)
-      throw new PlatformError('not_found', `${key.target} has no such hold; \`quarterdeck reconcile explain ${key.target}\` says what is held.`);
+      throw new PlatformError(
+        'not_found',
+        `${key.target} has no such hold; \`quarterdeck reconcile explain ${key.target}\` says what is held.`,
+      );
     await wake(key);
     return context.json({ released });
   });
@@ -185,7 +210,11 @@ export const reconcileRoutes = (dependencies: ApiDependencies & { permit: Permit
     const decision = await permit(person, 'thawTarget', key, about(key));
     await inTransaction(database, async (within) => {
       if (!(await thawTarget(within, key))) throw new PlatformError('not_found', `${key.target} is not frozen.`);
-      await recordChange(audit, within, key, person, decision, { action: 'thawTarget', resource: `ReconcileTarget/${key.target}`, facts: { reason } });
+      await recordChange(audit, within, key, person, decision, {
+        action: 'thawTarget',
+        resource: `ReconcileTarget/${key.target}`,
+        facts: { reason },
+      });
     });
     await wake(key);
     return context.json(await readTargetDetail(dependencies, key));

@@ -29,7 +29,12 @@ export const getTarget = async (database: Database, { org, project, target: name
 const shownFix = (fixes: readonly Fix[]): Fix | undefined => fixes.find(({ approvalId }) => approvalId !== null) ?? fixes[0];
 
 /** Where each target of a project is, or the one that is named. One that was not looked at yet is `unknown`. */
-export const listTargetStatus = async (database: Database, place: Tenancy, only: DeclaredTarget | undefined, now: Date): Promise<TargetStatus[]> => {
+export const listTargetStatus = async (
+  database: Database,
+  place: Tenancy,
+  only: DeclaredTarget | undefined,
+  now: Date,
+): Promise<TargetStatus[]> => {
   const [declared, rows, fixes, pauses, holds] = await Promise.all([
     only ? [only] : (listResources(database, { ...place, kind: 'ReconcileTarget' }) as Promise<DeclaredTarget[]>),
     listTargetRows(database, place),

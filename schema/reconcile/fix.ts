@@ -23,6 +23,10 @@ export const FixSchema = z.object({
   policyVersion: z.string().nullable(),
   costMicroUsd: z.number().int(),
   modelCalls: z.number().int(),
+  /** Names in the content store what was seen of the fault when the plan was made, or last right before it was applied. */
+  seenDigest: z.string(),
+  /** What it ends as once its steps are undone; null while nothing is. */
+  endsAs: FixStateSchema.nullable(),
   message: z.string(),
   beganAt: z.string(),
   endedAt: z.string().nullable(),

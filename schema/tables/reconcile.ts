@@ -90,6 +90,10 @@ export const reconcileFixes = pgTable(
     policyVersion: text('policy_version'),
     costMicroUsd: bigint('cost_micro_usd', { mode: 'number' }).notNull().default(0),
     modelCalls: integer('model_calls').notNull().default(0),
+    /** In the content store: the drift, and what was seen when the plan was made, or last right before it is applied. */
+    seenDigest: text('seen_digest').notNull().default(''),
+    /** What it ends as once its steps are undone. */
+    endsAs: text('ends_as').$type<FixState>(),
     message: text().notNull().default(''),
     beganAt: instant('began_at').notNull().defaultNow(),
     endedAt: instant('ended_at'),

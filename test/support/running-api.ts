@@ -80,10 +80,12 @@ export const startRunningApi = async ({
   port: wanted,
   cedar = false,
   secretValues = {},
+  targetPorts = { of: () => undefined },
 }: {
   profile?: ApiProfile;
   port?: number;
   cedar?: boolean;
+  targetPorts?: ApiDependencies['targetPorts'];
   /** Environment variables that channels refer to. */
   secretValues?: Record<string, string>;
 } = {}) => {
@@ -130,6 +132,7 @@ export const startRunningApi = async ({
     verifyAudit: () => verifyAudit({ database, verifier: signer, sink: checkpoints }),
     contentStore,
     approvalKeys,
+    targetPorts,
     temporal: temporal.port,
     authorize: async (person: { id: string }, action: ApiAction) =>
       person.id === 'guest' || refusals.has(action)

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { ProgramFacts } from './program-facts.ts';
 
 // biome-ignore lint/suspicious/noExplicitAny: objects of Kubernetes are looked at field by field
@@ -95,8 +96,15 @@ export const containerStatus = (pod: KubeObject, container: KubeObject, place: P
   return { ...named, ready, started: true, restartCount: 0, state: { running: { startedAt: pod.metadata.creationTimestamp } } };
 };
 
+/** An address of its own for each pod: endpoints of one address are one endpoint. */
+const addressOf = (uid: string): string => {
+  const bytes = createHash('sha256').update(uid).digest();
+  return `10.${bytes[0]}.${bytes[1]}.${1 + ((bytes[2] as number) % 254)}`;
+};
+
 export const podStatus = (pod: KubeObject, place: PodPlace) => {
   const containerStatuses: KubeObject[] = pod.spec.containers.map((container: KubeObject) => containerStatus(pod, container, place));
+  const podIP = addressOf(pod.metadata.uid);
   const ready = containerStatuses.every((one) => one.ready && 'running' in one.state);
   const unready = containerStatuses.filter((one) => !one.ready).map(({ name }) => name);
   const condition = (type: string, status: boolean, message = '') => ({
@@ -107,8 +115,8 @@ export const podStatus = (pod: KubeObject, place: PodPlace) => {
   });
   return {
     phase: containerStatuses.some(({ restartCount, state }) => restartCount > 0 || 'running' in state) ? 'Running' : 'Pending',
-    podIP: '10.1.0.1',
-    podIPs: [{ ip: '10.1.0.1' }],
+    podIP,
+    podIPs: [{ ip: podIP }],
     conditions: [
       condition('Initialized', true),
       condition('PodScheduled', true),

@@ -58,6 +58,8 @@ export const startCluster = async (programs: KubernetesPrograms, images: Images)
     ...['--kubeconfig', admin, '--leader-elect=false', '--bind-address', '127.0.0.1', '--secure-port', String(ports[0])],
     ...['--service-account-private-key-file', join(server.folder, 'sa.key'), '--root-ca-file', server.caFile],
     ...['--cert-dir', server.folder, '--horizontal-pod-autoscaler-sync-period', '1s'],
+    // many small things at once, as a bench has them, must not wait for one another
+    ...['--kube-api-qps', '300', '--kube-api-burst', '600'],
   ]);
   run(scheduler, [
     ...['--kubeconfig', admin, '--leader-elect=false', '--bind-address', '127.0.0.1', '--secure-port', String(ports[1])],
