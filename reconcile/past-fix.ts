@@ -3,6 +3,7 @@ import type { FixState } from '../schema/reconcile/target-state.ts';
 
 /** One attempt out of the history, as much of its row as decisions need; instants as ISO 8601. */
 export type PastFix = {
+  id: string;
   fingerprint: string;
   state: FixState;
   plan: Plan | null;

@@ -1,101 +1,156 @@
 import type { Conflict, Drift } from '../schema/reconcile/drift.ts';
-import { objectKey } from '../schema/reconcile/object-ref.ts';
-import type { Desired } from '../schema/reconcile/observation.ts';
+import { objectKey, writeObjectRef } from '../schema/reconcile/object-ref.ts';
+import type { Desired, Observation } from '../schema/reconcile/observation.ts';
 import type { Hold } from './field-ownership.ts';
 import { isInWindow, windowOpensAt } from './is-in-window.ts';
-import { endOf, failuresInRow, fixesOf, hasWritten, isFailure, isRuleFix, type PastFix } from './past-fix.ts';
+import { judgeDrift } from './judge-drift.ts';
+import { hasWritten, type PastFix } from './past-fix.ts';
+import { pruneLimit } from './prune-limit.ts';
 import type { TargetOf } from './target-port.ts';
+import { firstLeaving, firstUnwell, type Wave, wavesOf } from './wave-order.ts';
 
-export type WhyWait = 'paused' | 'held' | 'window' | 'cooldown' | 'blocked' | 'rate';
+/**
+ * `answered`: people or a diagnosis said to leave it. `wave`: an earlier wave is not well yet. `deleting`: it is on its way out. `mass-prune`:
+ * too much is declared no more.
+ */
+export type WhyWait =
+  | 'frozen'
+  | 'paused'
+  | 'held'
+  | 'window'
+  | 'rate'
+  | 'blocked'
+  | 'answered'
+  | 'cooldown'
+  | 'wave'
+  | 'deleting'
+  | 'mass-prune';
 export type WhyEscalate = 'no-rule' | 'rule-failed' | 'ineffective' | 'contested';
-export type WhatNow =
+/** What is done next, and why, as a sentence for people. `untilMs` null: nothing but somebody's act ends the waiting. */
+export type WhatNow = { because: string } & (
   | { next: 'nothing' }
-  | { next: 'wait'; untilMs: number; why: WhyWait }
-  | { next: 'contested'; drift: Drift; field: string }
+  | { next: 'wait'; untilMs: number | null; why: WhyWait; drift?: Drift }
+  | { next: 'contested'; drift: Drift; field: string; untilMs: number | null }
   | { next: 'rule'; drift: Drift }
-  | { next: 'escalate'; drift: Drift; why: WhyEscalate };
+  | { next: 'escalate'; drift: Drift; why: WhyEscalate }
+);
+/** What people paused beside the declaration; until an instant (ISO 8601) or, null, until they lift it. */
+export type Pause = { reason: string; pausedBy: string; untilAt: string | null };
 
-const hourMs = 3_600_000;
-const rulesFailBeforeEscalation = 2;
-
-/**
- * Drifts of the first wave that has any; what is declared no more goes last, and in reverse. A later wave waits until the earlier is healthy.
- * Something that only is not well is mended where it stands too.
- */
-export const nextWave = (drifts: readonly Drift[], desired?: Desired): Drift[] => {
-  const waves = new Map(desired?.status === 'read' ? desired.objects.map(({ ref, wave }) => [objectKey(ref), wave]) : []);
-  const kept = drifts.filter(({ kind }) => kind !== 'extra');
-  if (kept.length === 0) return drifts.toReversed();
-  const waveOf = ({ object }: Drift): number => waves.get(objectKey(object)) ?? 0;
-  const first = Math.min(...kept.map(waveOf));
-  return kept.filter((drift) => waveOf(drift) === first);
-};
-
-const judge = ({ spec: { limits } }: TargetOf, drift: Drift, fixes: readonly PastFix[], now: number): WhatNow | undefined => {
-  const ofFault = fixesOf(fixes, drift.fingerprint);
-  // mended and there again: somebody else takes it back
-  const reverts = ofFault.filter((fix) => fix.state === 'fixed' && now - endOf(fix) < 24 * hourMs);
-  if (drift.kind === 'changed' && reverts.length >= limits.revertsBeforeContested) {
-    const last = Math.max(...reverts.map(endOf));
-    const wasAsked = ofFault.some((fix) => !isRuleFix(fix) && Date.parse(fix.beganAt) >= last);
-    return wasAsked ? { next: 'contested', drift, field: drift.fields[0]?.path ?? '' } : { next: 'escalate', drift, why: 'contested' };
-  }
-  const failures = failuresInRow(ofFault);
-  const lastFailure = Math.max(0, ...failures.map(endOf));
-  if (failures.length >= limits.failuresBeforeBlock && now < lastFailure + limits.blockSeconds * 1000)
-    return { next: 'wait', untilMs: lastFailure + limits.blockSeconds * 1000, why: 'blocked' };
-  const newest = ofFault[0];
-  // an effect that did not show is not tried again by the same means, but another way is found at once
-  if (newest !== undefined && isRuleFix(newest) && newest.state === 'ineffective') return { next: 'escalate', drift, why: 'ineffective' };
-  if (failures.filter(isRuleFix).length >= rulesFailBeforeEscalation && failures.every(isRuleFix))
-    return { next: 'escalate', drift, why: 'rule-failed' };
-  const lastWrite = Math.max(0, ...ofFault.filter((fix) => hasWritten(fix) || isFailure(fix) || !isRuleFix(fix)).map(endOf));
-  if (lastWrite > 0 && now < lastWrite + limits.cooldownSeconds * 1000)
-    return { next: 'wait', untilMs: lastWrite + limits.cooldownSeconds * 1000, why: 'cooldown' };
-  return undefined;
-};
-
-/**
- * What is to be done about the drifts of a target, one at a time. Seeing and reporting go on whatever this says; it only says whether anything
- * is changed. A rule that does not fit (`chooseRule`) is the caller's reason to escalate with `no-rule`.
- * @param now - milliseconds since the epoch
- * @param desired - tells the waves; without it all are of one
- */
-export const whatNow = ({
-  target,
-  drifts,
-  conflicts,
-  fixes,
-  holds,
-  now,
-  desired,
-}: {
+export type WhatNowInput = {
   target: TargetOf;
   drifts: readonly Drift[];
   conflicts: readonly Conflict[];
   fixes: readonly PastFix[];
   holds: readonly Hold[];
+  desired: Desired;
+  observation: Observation;
+  /** An undo failed, and nobody has lifted it. */
+  frozen: boolean;
+  pause: Pause | null;
   now: number;
-  desired?: Desired;
-}): WhatNow => {
-  const { spec } = target;
-  const holdEnds = holds.map(({ untilAt }) => Date.parse(untilAt)).filter((until) => until > now);
-  if (drifts.length === 0)
-    return conflicts.some(({ why }) => why === 'held') && holdEnds.length > 0
-      ? { next: 'wait', untilMs: Math.min(...holdEnds), why: 'held' }
-      : { next: 'nothing' };
-  // only a change of the target ends a pause, and that is seen by itself: looked at again at the interval
-  if (spec.paused) return { next: 'wait', untilMs: now + spec.intervalSeconds * 1000, why: 'paused' };
-  if (!isInWindow(spec.windows, now)) return { next: 'wait', untilMs: windowOpensAt(spec.windows, now), why: 'window' };
+};
+
+const hourMs = 3_600_000;
+
+/** What speaks against any change of the target, whatever the drift is. */
+const gate = ({ target: { spec }, fixes, frozen, pause, now }: WhatNowInput): WhatNow | undefined => {
+  if (frozen)
+    return { next: 'wait', untilMs: null, why: 'frozen', because: 'An undo failed; nothing is changed until a person lifts that.' };
+  if (spec.paused) return { next: 'wait', untilMs: null, why: 'paused', because: 'The target is declared paused.' };
+  const pauseEnds = pause?.untilAt == null ? null : Date.parse(pause.untilAt);
+  if (pause && (pauseEnds === null || pauseEnds > now))
+    return { next: 'wait', untilMs: pauseEnds, why: 'paused', because: `Paused by ${pause.pausedBy}: ${pause.reason}` };
+  if (!isInWindow(spec.windows, now))
+    return { next: 'wait', untilMs: windowOpensAt(spec.windows, now), why: 'window', because: "It is outside the target's windows." };
   const writes = fixes.filter((fix) => hasWritten(fix) && now - Date.parse(fix.beganAt) < hourMs);
-  if (writes.length >= spec.limits.fixesPerHour)
-    return { next: 'wait', untilMs: Math.min(...writes.map(({ beganAt }) => Date.parse(beganAt))) + hourMs, why: 'rate' };
-  let waiting: WhatNow | undefined;
-  for (const drift of nextWave(drifts, desired)) {
-    const judged = judge(target, drift, fixes, now) ?? { next: 'rule' as const, drift };
-    if (judged.next === 'rule' || judged.next === 'escalate') return judged;
-    // one that has to wait holds none of its wave up; the soonest end of waiting counts
-    if (waiting === undefined || waiting.next !== 'wait' || (judged.next === 'wait' && judged.untilMs < waiting.untilMs)) waiting = judged;
+  if (writes.length < spec.limits.fixesPerHour) return undefined;
+  return {
+    next: 'wait',
+    untilMs: Math.min(...writes.map(({ beganAt }) => Date.parse(beganAt))) + hourMs,
+    why: 'rate',
+    because: `${writes.length} changes were made within the last hour; ${spec.limits.fixesPerHour} are the most.`,
+  };
+};
+
+/** What holds a whole wave up, or undefined. */
+const waveGate = (wave: Wave, input: WhatNowInput, isOpen: boolean): ((drift: Drift) => WhatNow) | undefined => {
+  const { target, drifts, desired, observation, fixes, now } = input;
+  if (desired.status !== 'read' || observation.status !== 'read') return undefined;
+  const nextLook = now + target.spec.intervalSeconds * 1000;
+  const waits =
+    (because: string) =>
+    (drift: Drift): WhatNow => ({ next: 'wait', untilMs: nextLook, why: 'wave', drift, because });
+  const unwell = firstUnwell(wave, desired, observation);
+  if (unwell) return waits(`${writeObjectRef(unwell.ref)} of wave ${unwell.wave} comes first, and is not well yet.`);
+  if (!isOpen) return waits('A fault of an earlier wave is mended first.');
+  if (!wave.isPrune) return undefined;
+  const leaving = firstLeaving(wave.number, desired, observation);
+  if (leaving) return waits(`${writeObjectRef(leaving.ref)} of a later wave goes first, and is still there.`);
+  const limit = pruneLimit({ target, drifts, desired, observation, fixes, now });
+  return limit && ((drift) => ({ next: 'wait', why: 'mass-prune', drift, ...limit }));
+};
+
+/** What only people can decide holds no later wave up, as long as it is well. */
+const isPeoples = (judged: WhatNow): boolean =>
+  judged.next === 'contested' || (judged.next === 'wait' && (judged.why === 'answered' || judged.why === 'blocked'));
+
+/** A deletion that goes its ordinary way is waited for. */
+const leavingByItself = (drift: Drift, { observation, target, now }: WhatNowInput): WhatNow | undefined => {
+  if (drift.kind !== 'deleting' || observation.status !== 'read') return undefined;
+  const object = observation.objects.find(({ ref }) => objectKey(ref) === objectKey(drift.object));
+  return object?.health === 'degraded'
+    ? undefined
+    : {
+        next: 'wait',
+        untilMs: now + target.spec.intervalSeconds * 1000,
+        why: 'deleting',
+        drift,
+        because: `${writeObjectRef(drift.object)} is being deleted; it is made anew once it is gone.`,
+      };
+};
+
+/** Of each drift, in the order in which they are mended, what is done about it now and why: what `reconcile explain` prints. */
+export const explainDrifts = (input: WhatNowInput): WhatNow[] => {
+  const { drifts, desired, observation, target, fixes, now } = input;
+  if (desired.status !== 'read' || observation.status !== 'read') return [];
+  let isOpen = true;
+  return wavesOf(drifts, desired, observation).flatMap((wave) => {
+    const held = waveGate(wave, input, isOpen);
+    const judged = wave.drifts.map((drift) => held?.(drift) ?? leavingByItself(drift, input) ?? judgeDrift(target, drift, fixes, now));
+    isOpen &&= judged.every(isPeoples);
+    return judged;
+  });
+};
+
+const soonest = (judged: readonly WhatNow[]): number | null => {
+  const ends = judged.flatMap((one) => ('untilMs' in one && one.untilMs !== null ? [one.untilMs] : []));
+  return ends.length > 0 ? Math.min(...ends) : null;
+};
+
+/**
+ * What is to be done about the drifts of a target, one at a time. Seeing and reporting go on whatever this says; it only says whether anything
+ * is changed. A rule that does not fit (`chooseRule`) is the caller's reason to escalate with `no-rule`.
+ * @param input.now - milliseconds since the epoch
+ */
+export const whatNow = (input: WhatNowInput): WhatNow => {
+  const { target, drifts, conflicts, holds, desired, observation, frozen, now } = input;
+  if (desired.status !== 'read' || observation.status !== 'read')
+    return { next: 'nothing', because: 'What was declared or what is there cannot be read.' };
+  if (drifts.length === 0 && !frozen) {
+    const holdEnds = holds.map(({ untilAt }) => Date.parse(untilAt)).filter((until) => until > now);
+    return conflicts.some(({ why }) => why === 'held') && holdEnds.length > 0
+      ? { next: 'wait', untilMs: Math.min(...holdEnds), why: 'held', because: 'What differs is held by people.' }
+      : { next: 'nothing', because: `${target.name} is as it was declared.` };
   }
-  return waiting ?? { next: 'nothing' };
+  const closed = gate(input);
+  if (closed) return closed;
+  const judged = explainDrifts(input);
+  const next = judged.find((one) => one.next === 'rule' || one.next === 'escalate');
+  if (next) return next;
+  // what is contested is said whatever else waits; when something else is due is said with it
+  const contested = judged.find((one) => one.next === 'contested');
+  if (contested) return { ...contested, untilMs: soonest(judged) };
+  const untilMs = soonest(judged);
+  return judged.find((one) => 'untilMs' in one && one.untilMs === untilMs) ?? { next: 'nothing', because: 'Nothing differs.' };
 };

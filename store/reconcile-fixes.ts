@@ -15,12 +15,15 @@ export type FixPatch = Partial<
     | 'planDigest'
     | 'normalDigest'
     | 'faults'
+    | 'review'
     | 'evidenceDigest'
     | 'approvalId'
     | 'decisionId'
     | 'policyVersion'
     | 'costMicroUsd'
     | 'modelCalls'
+    | 'seenDigest'
+    | 'endsAs'
     | 'message'
   >
 >;

@@ -1,4 +1,5 @@
 import { and, asc, eq, gt } from 'drizzle-orm';
+import type { Tenancy } from '../schema/ids.ts';
 import type { TargetHold } from '../schema/reconcile/fix.ts';
 import { reconcileHolds } from '../schema/tables/tables.ts';
 import { type Executor, guarded } from './database.ts';
@@ -51,4 +52,13 @@ export const listHolds = (executor: Executor, key: TargetKey, at: Date): Promise
       .where(and(ofTarget(key), gt(untilAt, at)))
       .orderBy(asc(untilAt), asc(id));
     return rows.map(toHold);
+  });
+
+/** Holds in force at an instant, of all targets of a place or of all tenants. */
+export const listHoldsIn = (executor: Executor, place: Partial<Tenancy>, at: Date): Promise<(TargetKey & TargetHold)[]> =>
+  guarded(async () => {
+    const { org, project, untilAt, id } = reconcileHolds;
+    const isIn = and(gt(untilAt, at), place.org ? eq(org, place.org) : undefined, place.project ? eq(project, place.project) : undefined);
+    const rows = await executor.select().from(reconcileHolds).where(isIn).orderBy(asc(untilAt), asc(id));
+    return rows.map((row) => ({ org: row.org, project: row.project, target: row.target, ...toHold(row) }));
   });

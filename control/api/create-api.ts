@@ -16,6 +16,7 @@ import { peopleRoutes } from './people-routes.ts';
 import { createPermit } from './permit.ts';
 import { pinRoutes } from './pin-routes.ts';
 import { policyRoutes } from './policy-routes.ts';
+import { reconcileRoutes } from './reconcile-routes.ts';
 import { refuseHalted } from './refuse-halted.ts';
 import { createErrorRenderer } from './render-error.ts';
 import { resourceRoutes } from './resource-routes.ts';
@@ -83,6 +84,7 @@ export const createApi = (config: ApiConfig, dependencies: ApiDependencies): Hon
   versioned.route('/', resourceRoutes({ ...dependencies, permit }));
   versioned.route('/', peopleRoutes({ database, audit, permit }));
   versioned.route('/', haltRoutes({ database, audit, permit }));
+  versioned.route('/', reconcileRoutes({ ...dependencies, permit }));
   versioned.route('/', pinRoutes(config, { ...dependencies, permit }));
   versioned.route('/', grantRoutes({ database, audit, permit }));
   versioned.route('/', signingKeyRoutes({ database, audit, permit }));

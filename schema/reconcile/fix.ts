@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { FixReviewSchema } from './fix-review.ts';
 import { PlanFaultSchema, PlanSchema, StepOutcomeSchema } from './plan.ts';
 import { FixStateSchema } from './target-state.ts';
 
@@ -15,12 +16,17 @@ export const FixSchema = z.object({
   planDigest: z.string(),
   normalDigest: z.string(),
   faults: z.array(PlanFaultSchema),
+  review: FixReviewSchema.nullable(),
   evidenceDigest: z.string(),
   approvalId: z.string().nullable(),
   decisionId: z.string().nullable(),
   policyVersion: z.string().nullable(),
   costMicroUsd: z.number().int(),
   modelCalls: z.number().int(),
+  /** Names in the content store what was seen of the fault when the plan was made, or last right before it was applied. */
+  seenDigest: z.string(),
+  /** What it ends as once its steps are undone; null while nothing is. */
+  endsAs: FixStateSchema.nullable(),
   message: z.string(),
   beganAt: z.string(),
   endedAt: z.string().nullable(),

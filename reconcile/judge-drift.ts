@@ -1,0 +1,84 @@
+import type { Drift } from '../schema/reconcile/drift.ts';
+import { writeObjectRef } from '../schema/reconcile/object-ref.ts';
+import { backoffMs, seedOf } from './backoff.ts';
+import { endOf, failuresInRow, fixesOf, hasWritten, isFailure, isRuleFix, type PastFix } from './past-fix.ts';
+import type { TargetOf } from './target-port.ts';
+import type { WhatNow } from './what-now.ts';
+
+const revertsCountMs = 24 * 3_600_000;
+const rulesFailBeforeEscalation = 2;
+/** Ends by which people, or who diagnosed, said that nothing is to be done for now. */
+const answers: Partial<Record<PastFix['state'], string>> = {
+  asked: 'people were asked about it',
+  denied: 'people said no to the last plan',
+  'left-alone': 'the last diagnosis said to leave it',
+};
+
+/** Mended and there again: somebody else takes it back. Oldest first. */
+const revertsOf = (ofFault: readonly PastFix[], now: number): number[] =>
+  ofFault
+    .filter((fix) => fix.state === 'fixed' && now - endOf(fix) < revertsCountMs)
+    .map(endOf)
+    .sort((one, other) => one - other);
+
+const contested = (drift: Drift, ofFault: readonly PastFix[], most: number, now: number): WhatNow | undefined => {
+  if (drift.kind !== 'changed' && drift.kind !== 'missing') return undefined;
+  const reverts = revertsOf(ofFault, now);
+  if (reverts.length < most) return undefined;
+  const because = `It was mended ${reverts.length} times within a day and is there again: somebody else takes it back.`;
+  const last = reverts.at(-1) ?? 0;
+  if (!ofFault.some((fix) => !isRuleFix(fix) && Date.parse(fix.beganAt) >= last))
+    return { next: 'escalate', drift, why: 'contested', because };
+  // so many of them are too old by then that it is tried again
+  const untilMs = (reverts[reverts.length - most] ?? last) + revertsCountMs;
+  const field = drift.fields[0]?.path ?? '';
+  return { next: 'contested', drift, field, untilMs, because: `${because} Nothing is written to ${writeObjectRef(drift.object)}.` };
+};
+
+/** What the history of one fault says about trying again now. */
+export const judgeDrift = (target: TargetOf, drift: Drift, fixes: readonly PastFix[], now: number): WhatNow => {
+  const { limits } = target.spec;
+  const ofFault = fixesOf(fixes, drift.fingerprint);
+  const isContested = contested(drift, ofFault, limits.revertsBeforeContested, now);
+  if (isContested) return isContested;
+
+  const waitUntil = (untilMs: number, why: 'blocked' | 'answered' | 'cooldown', because: string): WhatNow | undefined =>
+    now < untilMs ? { next: 'wait', untilMs, why, drift, because } : undefined;
+  const blockMs = limits.blockSeconds * 1000;
+  const failures = failuresInRow(ofFault);
+  const lastFailure = Math.max(0, ...failures.map(endOf));
+  const newest = ofFault[0];
+  const answer = newest && newest.endedAt !== null && !isRuleFix(newest) ? answers[newest.state] : undefined;
+  const waits =
+    (failures.length >= limits.failuresBeforeBlock
+      ? waitUntil(lastFailure + blockMs, 'blocked', `It failed ${failures.length} times in a row.`)
+      : undefined) ??
+    (newest && answer !== undefined
+      ? waitUntil(endOf(newest) + blockMs, 'answered', `Nothing new is tried, because ${answer}.`)
+      : undefined);
+  if (waits) return waits;
+
+  // an effect that did not show is not tried again by the same means, but another way is found at once
+  if (newest !== undefined && isRuleFix(newest) && ['ineffective', 'rolled-back'].includes(newest.state))
+    return {
+      next: 'escalate',
+      drift,
+      why: 'ineffective',
+      because: 'What the rule did was without effect, or made it worse, and was taken back.',
+    };
+  if (failures.filter(isRuleFix).length >= rulesFailBeforeEscalation && failures.every(isRuleFix))
+    return { next: 'escalate', drift, why: 'rule-failed', because: `The rules failed ${failures.length} times.` };
+
+  const cooldownMs = limits.cooldownSeconds * 1000;
+  const lastWrite = Math.max(0, ...ofFault.filter((fix) => hasWritten(fix) || isFailure(fix) || !isRuleFix(fix)).map(endOf));
+  const seed = seedOf(`${target.org}/${target.project}/${target.name} ${drift.fingerprint}`);
+  const pauseMs = Math.max(
+    cooldownMs,
+    failures.length > 0 ? backoffMs(failures.length, seed, { firstMs: cooldownMs, mostMs: Math.max(blockMs, cooldownMs) }) : 0,
+  );
+  const cooling =
+    lastWrite > 0
+      ? waitUntil(lastWrite + pauseMs, 'cooldown', `Between two attempts at one fault lie ${Math.round(pauseMs / 1000)} seconds.`)
+      : undefined;
+  return cooling ?? { next: 'rule', drift, because: `${drift.kind} ${writeObjectRef(drift.object)}: a rule is looked for.` };
+};
