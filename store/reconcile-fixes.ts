@@ -126,6 +126,18 @@ export const listFixes = (
     return rows.map(toFix);
   });
 
+/** Fixes of a target that may have made something other than it is declared: on their way there or verified, however old, the newest of them. */
+export const listStandingFixes = (executor: Executor, key: TargetKey, limit = 500): Promise<Fix[]> =>
+  guarded(async () => {
+    const isStanding = and(
+      ofTarget(key),
+      inArray(state, ['applying', 'verifying', 'fixed']),
+      // what only applied again what is declared made nothing else of it
+      sql`jsonb_path_exists(${reconcileFixes.plan}, '$.steps[*].operation ? (@.op != "reapply")')`,
+    );
+    return (await executor.select().from(reconcileFixes).where(isStanding).orderBy(desc(beganAt)).limit(limit)).map(toFix);
+  });
+
 /** Fixes that are under way, of a target, a project or all, the oldest first. */
 export const listOpenFixes = (executor: Executor, place: Partial<TargetKey> = {}): Promise<Fix[]> =>
   guarded(async () => {

@@ -24,6 +24,7 @@ const plainKinds: ReadonlySet<Kind> = new Set([
   'PolicySet',
   'IdentityProvider',
   'OAuthClient',
+  'ReconcileTarget',
   'ReconcileRule',
 ]);
 

@@ -6,6 +6,7 @@ import type { FleetSpec } from '../../schema/resources/fleet.ts';
 import type { TargetSpecOf } from '../../schema/resources/reconcile-target.ts';
 import type { ResourceIssue } from '../../schema/validate-resource.ts';
 import { ruleIssues } from './check-rule.ts';
+import { targetIssues } from './check-targets.ts';
 
 const ajv = new Ajv2020({ strict: false, logger: false });
 
@@ -102,6 +103,7 @@ export const checkMeaning = (resource: Resource): ResourceIssue[] => {
     return [{ path: ['metadata', 'name'], message: `expected another name; \`${resource.metadata.name}\` is the reconciler's own` }];
   if (resource.kind === 'ReconcileTarget' && resource.spec.type === 'mcp') return mcpTargetIssues(resource.spec);
   if (resource.kind === 'Fleet') return fleetIssues(resource.spec);
+  if (resource.kind === 'ReconcileTarget') return targetIssues(resource);
   if (resource.kind === 'PolicySet') return regoIssues(resource.spec.rego);
   if (resource.kind === 'ReconcileRule') return ruleIssues(resource.spec);
   return [];
