@@ -76,8 +76,8 @@ class AuthorizedFlight implements HttpFlight {
       this.#send(credential, [header, sign === undefined ? value : `Bearer ${tokenIn(value)}`], plain);
       return;
     }
-    const { method, path } = this.#request;
-    sign({ method, url: `${this.#origin}${path}`, nonce }).then(
+    const { method, path, body } = this.#request;
+    sign({ method, url: `${this.#origin}${path}`, body, nonce }).then(
       (proof) => {
         if (!this.#isOver) this.#send(credential, [header, value, 'dpop', proof], { withProof: true, nonce });
       },

@@ -63,7 +63,7 @@ export const startProtectedServer = async ({
     const claims = await claimsOf(request.headers.authorization, resourceUrl);
     if (!claims) return void response.writeHead(401, { 'www-authenticate': `${scheme} error="invalid_token", ${where}` }).end();
     if (bound) {
-      const said = await checkProof(request, { url: resourceUrl, claims, nonce: bound.nonces ? state.nonce : undefined });
+      const said = await checkProof(request, { url: resourceUrl, claims, body, nonce: bound.nonces ? state.nonce : undefined });
       one.proof = said;
       const nonce = bound.nonces ? { 'dpop-nonce': state.nonce } : {};
       if (said !== 'good') return void response.writeHead(401, { ...nonce, 'www-authenticate': `DPoP error="${said}", ${where}` }).end();

@@ -15,6 +15,8 @@ const extensions = [
   'auth/dpop',
   'auth/dpop-nonce',
   'auth/wif-jwt-bearer',
+  'auth/2025-03-26-oauth-metadata-backcompat',
+  'auth/2025-03-26-oauth-endpoint-fallback',
 ];
 const revisions = (['2025-11-25', '2026-07-28'] as const).map((revision) => ({
   revision,
