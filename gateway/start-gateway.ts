@@ -13,6 +13,7 @@ import { closeDatabase, openDatabase } from '../store/database.ts';
 import { createDecisionFactsWriter } from '../store/decision-facts.ts';
 import { keepSealed } from '../store/keep-sealed.ts';
 import { createOperationStore } from '../store/operations.ts';
+import { createRatePlaces } from '../store/rate-places.ts';
 import { createRateWindows } from '../store/rate-windows.ts';
 import { openSealRing } from '../store/seal-ring.ts';
 import { createPolicyVerifier } from '../store/secrets/policy-signature.ts';
@@ -84,7 +85,7 @@ export const startGateway = async (
   });
   const decisionFacts = createDecisionFactsWriter({ database, logger });
   const brake = followHalts({ database, logger });
-  const rates = keepRates({ take: createRateWindows(database) });
+  const rates = keepRates({ take: createRateWindows(database), places: createRatePlaces(database, logger), instance });
   view.onDeclared(rates.take);
   const releaseLock = await keepInstanceLock(database, instance);
   const refusedKeys = await watchRefusedKeys({ database, logger });
@@ -174,6 +175,7 @@ export const startGateway = async (
       await hooks.close();
       await regoPool.close();
       await view.close();
+      await rates.close();
       await brake.close();
       await refusedKeys.close();
       await context.unknownCallers.close();

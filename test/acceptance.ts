@@ -1581,6 +1581,12 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/store/approval-failover.test.ts › an approval that is used 50 times at once, across the death of the database and the take-over of its standby, is used once',
   },
   {
+    id: 'SEC-29',
+    clause: 'e',
+    text: 'So it is at a running gateway under load, whose database is killed and whose standby takes over: no effect without its intent, each approval used once, and the chain verifies.',
+    test: 'test/full/gateway/database-failover.test.ts › the database killed under load and its standby promoted: no effect without its intent, no approval used twice, and the chain verifies',
+  },
+  {
     id: 'SEC-30',
     clause: 'a',
     text: 'A call that differs from the approved one in one character is refused, and an approval of its own is asked for.',
