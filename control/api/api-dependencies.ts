@@ -3,6 +3,7 @@ import type { RegoPolicies } from '../../policy/rego/rego-policies.ts';
 import type { Verdict } from '../../schema/approval.ts';
 import type { AuditVerification } from '../../schema/audit-verification.ts';
 import type { Tenancy } from '../../schema/ids.ts';
+import type { RootKeyVersion } from '../../schema/seal-key.ts';
 import type { FleetWorkflowInput } from '../../schema/workflow-contract.ts';
 import type { AuditPublicKey } from '../../store/audit-key.ts';
 import type { AuditLog } from '../../store/audit-log.ts';
@@ -112,6 +113,8 @@ export type ApiDependencies = {
   signPolicies: (content: string) => string;
   logger: Logger;
   clock: () => Date;
+  /** The keys that wrap others, by what stands on them; the keys themselves the api does not get. */
+  listRootKeys?: () => Promise<RootKeyVersion[]>;
   /** Keys of the issuer that are refused. */
   refusedKeys?: RefusedKeys;
   /** Absent where no channel can be answered by. */

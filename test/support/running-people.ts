@@ -83,6 +83,7 @@ export const startRunningPeople = async (
   const people: PeopleConfig = {
     apiResource: `${apiUrl}/api`,
     cookieKey: 'a-key-for-cookies-of-at-least-32-characters',
+    deviceCodeKey: Buffer.alloc(32, 5).toString('base64'),
     allowsRegistration: false,
     allowsLoopbackClients: false,
     secrets: {
