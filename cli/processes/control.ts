@@ -18,6 +18,7 @@ import { verifyAudit } from '../../store/audit-verify.ts';
 import { createContentStore } from '../../store/contents.ts';
 import { closeDatabase, openDatabase } from '../../store/database.ts';
 import { keepSealed } from '../../store/keep-sealed.ts';
+import { listRootKeys } from '../../store/list-root-keys.ts';
 import { openSealRing } from '../../store/seal-ring.ts';
 import { createPolicySigner, createPolicyVerifier, policyPublicKey } from '../../store/secrets/policy-signature.ts';
 import { deriveContentKeys } from '../../store/secrets/seal.ts';
@@ -113,6 +114,8 @@ export const startControlProcess = async (config: ProcessConfigs['control'], log
     logger: logger.child({ part: 'api' }),
     clock,
     refusedKeys,
+    listRootKeys: () =>
+      listRootKeys(database, { 'content.key': config.contentKey, 'gateway.key': config.approvalKey, 'issuer.key': config.signingKeysSeal }),
     channels: { secrets, fetch: channelNetwork.fetch },
   });
   const notify = startNotify({

@@ -1,7 +1,7 @@
 import { homedir } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { policyPublicKey } from '../../store/secrets/policy-signature.ts';
-import { approvalKeyOf, credentialKeyOf, deriveKey, signingKeysSealOf } from '../../store/secrets/seal.ts';
+import { approvalKeyOf, credentialKeyOf, deriveKey, redactionKeyOf } from '../../store/secrets/seal.ts';
 import type { ProcessConfigs, ProcessName } from '../processes/process-configs.ts';
 import { cacheFolder } from '../setup/cache-folder.mjs';
 import type { SecretAnswerer } from './answer-secrets.ts';
@@ -71,7 +71,7 @@ const configsOf = (context: PartsContext, workers: WorkersOfUp): ProcessConfigs 
   const issuerUrl = issuerUrlOf(ports);
   const jwksUri = `${issuerUrl}/jwks`;
   const { people, devIdp } = peopleConfigs(context);
-  const { internal, contentKey, gatewayKey, signingKeys, auditSigningKey } = keys;
+  const { internal, contentKey, gatewayKey, issuerKey, signingKeys, auditSigningKey } = keys;
   const auditKey = deriveKey(contentKey, 'audit');
   const { profile, config } = options;
   const temporal = { temporalAddress, temporalNamespace: config.temporalNamespace };
@@ -88,7 +88,7 @@ const configsOf = (context: PartsContext, workers: WorkersOfUp): ProcessConfigs 
       ...(config.opaProgram === undefined ? {} : { opaProgram: config.opaProgram }),
       secrets: people.secrets,
       secretStores: config.secretStores,
-      signingKeysSeal: signingKeysSealOf(internal.personTokens),
+      signingKeysSeal: issuerKey,
       issuer: {
         port: ports.issuer,
         issuerUrl,
@@ -182,7 +182,7 @@ export const processParts = (context: PartsContext): Part[] => {
   const { folder, ports, keys, options } = context;
   const workers = workersOfUp(options.config);
   const configs = configsOf(context, workers);
-  const redactionKey = deriveKey(keys.contentKey, 'redaction');
+  const redactionKey = redactionKeyOf(keys.contentKey);
   const part = <Name extends ProcessName>(name: Name, port?: number, more: Pick<NodePartOptions<Name>, 'answer'> = {}): Part =>
     nodePart(name, {
       ...more,

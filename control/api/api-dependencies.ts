@@ -5,6 +5,7 @@ import type { Verdict } from '../../schema/approval.ts';
 import type { AuditVerification } from '../../schema/audit-verification.ts';
 import type { Tenancy } from '../../schema/ids.ts';
 import type { TargetType } from '../../schema/resources/reconcile-target.ts';
+import type { RootKeyVersion } from '../../schema/seal-key.ts';
 import type { FleetWorkflowInput, ReconcileWorkflowInput } from '../../schema/workflow-contract.ts';
 import type { AuditPublicKey } from '../../store/audit-key.ts';
 import type { AuditLog } from '../../store/audit-log.ts';
@@ -125,6 +126,8 @@ export type ApiDependencies = {
   /** What a target is looked at with when somebody asks why it is where it is. */
   targetPorts: { of: (type: TargetType) => TargetPort | undefined };
   clock: () => Date;
+  /** The keys that wrap others, by what stands on them; the keys themselves the api does not get. */
+  listRootKeys?: () => Promise<RootKeyVersion[]>;
   /** Keys of the issuer that are refused. */
   refusedKeys?: RefusedKeys;
   /** Absent where no channel can be answered by. */

@@ -97,7 +97,7 @@ export const peopleFeatures = (
   };
 
   return {
-    adapter: createPostgresAdapter(database, createClientFinder(database, people.secrets), people.cookieKey),
+    adapter: createPostgresAdapter(database, createClientFinder(database, people.secrets), people.deviceCodeKey),
     clients: [commandLineClient],
     features,
     cookieKeys: [people.cookieKey],

@@ -35,6 +35,7 @@ beforeAll(async () => {
         people: {
           apiResource: people.apiResource,
           cookieKey: 'a-key-for-cookies-of-at-least-32-characters',
+          deviceCodeKey: Buffer.alloc(32, 5).toString('base64'),
           allowsRegistration: false,
           allowsLoopbackClients: false,
           secrets: { environment: {} },
