@@ -1,6 +1,7 @@
 import { isInWindow, windowOpensAt } from '../reconcile/is-in-window.ts';
 import type { TargetOf } from '../reconcile/target-port.ts';
-import type { Fix, TargetHold, TargetPause } from '../schema/reconcile/fix.ts';
+import type { Fix, TargetHold } from '../schema/reconcile/fix.ts';
+import type { TargetPause } from '../schema/reconcile/target-pause.ts';
 import type { Desired, Observation } from '../schema/reconcile/observation.ts';
 import type { TargetPhase } from '../schema/reconcile/target-state.ts';
 import type { ApprovalAsks } from '../store/ask-approval.ts';
