@@ -1,5 +1,6 @@
 import type { ActivityCollaborators } from '../../activities/index.ts';
 import { createFixDecider } from '../../activities/reconcile-decide.ts';
+import { createLearnFromFix } from '../../activities/reconcile-learn.ts';
 import { createTargetPorts } from '../../activities/targets/target-ports.ts';
 import { newDecisionId } from '../../control/api/new-decision-id.ts';
 import { createPolicyKeeper } from '../../gateway/keep-policies.ts';
@@ -38,6 +39,7 @@ export const openReconcilePool = async (
       ...{ audit, ports },
       decider: createFixDecider({ database, engine, audit, mayApproveOwn: config.mayApproveOwn, newDecisionId }),
       approvals: createApprovalAsks(database, audit, approvals.keys('approvals')),
+      learn: createLearnFromFix({ database, audit, newDecisionId }),
       clock: () => new Date(),
     },
     close: async () => {
