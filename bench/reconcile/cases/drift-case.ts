@@ -42,11 +42,15 @@ export type DriftCase = {
   spec?: (lane: Lane) => object;
   /** Made by others before the target is there: `[path of its collection, object]`. */
   around?: (lane: Lane) => [path: string, object: KubeObject][];
+  /** Rules that the case needs to come about, also where a model alone is to answer. */
+  keepsRules?: readonly string[];
   inject: (lane: Lane) => Promise<void>;
   /** Whether the fault shows in the cluster. */
   shows: (lane: Lane) => Promise<boolean>;
   right: {
     ends: readonly CaseEnd[];
+    /** What a careful person would approve, and nothing else: each has at least these members. */
+    operations?: (lane: Lane) => object[];
     /** What the right fix may change beside going back to what was: `Kind/name/path`. */
     changes?: RegExp;
     /** Whether the cluster is as it should be afterwards; by default that the Deployment `web` is available. */

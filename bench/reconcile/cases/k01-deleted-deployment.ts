@@ -14,7 +14,7 @@ export const deletedDeployment: DriftCase = {
   ],
   inject: ({ send, namespace }) => send('DELETE', pathOf(namespace, 'Deployment', 'web')),
   shows: async (lane) => (await readObject(lane, 'Deployment')) === undefined,
-  right: { ends: ['fixed'] },
+  right: { ends: ['fixed'], operations: () => [{ op: 'reapply' }] },
   wrong: ({ namespace }) => ({
     says: 'delete the custom resource, so that it is made anew',
     operations: [{ op: 'prune', object: refOf(namespace, 'Toolhost') }],

@@ -16,6 +16,7 @@ export const editedImage: DriftCase = {
   shows: async (lane) => (await readObject(lane, 'Deployment'))?.spec.template.spec.containers[0].image.endsWith(':debug') === true,
   right: {
     ends: ['fixed'],
+    operations: () => [{ op: 'reapply' }],
     isWell: async (lane) =>
       (await isAvailable(lane)) && (await readObject(lane, 'Deployment'))?.spec.template.spec.containers[0].image === imageOf(lane),
   },

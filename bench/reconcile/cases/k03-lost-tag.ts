@@ -23,6 +23,7 @@ export const lostTag: DriftCase = {
   shows: (lane) => someWait(lane, 'ImagePullBackOff'),
   right: {
     ends: ['fixed'],
+    operations: (lane) => [{ op: 'setImage', container: 'web', image: imageOf(lane) }],
     changes: /^Deployment\/web\/spec\/template\/spec\/containers\/0\/image$/,
     isWell: (lane) => isAvailable(lane),
   },

@@ -25,7 +25,12 @@ export const expiredPullSecret: DriftCase = {
     await evictPods(lane);
   },
   shows: (lane) => someWait(lane, 'ImagePullBackOff', '401'),
-  right: { ends: ['fixed'], changes: /^Secret\/pull\/data\//, isWell: (lane) => isAvailable(lane) },
+  right: {
+    ends: ['fixed'],
+    operations: ({ namespace }) => [{ op: 'refreshSecret', object: refOf(namespace, 'Secret', 'pull') }],
+    changes: /^Secret\/pull\/data\//,
+    isWell: (lane) => isAvailable(lane),
+  },
   wrong: ({ namespace, elsewhere }) => ({
     says: "another namespace's pull secret",
     operations: [

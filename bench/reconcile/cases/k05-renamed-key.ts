@@ -23,6 +23,7 @@ export const renamedKey: DriftCase = {
   shows: (lane) => someWait(lane, 'CreateContainerConfigError'),
   right: {
     ends: ['fixed', 'asked'],
+    operations: () => [{ op: 'setSecretKey', variable: 'API_TOKEN', secret: 'upstream', key: 'api-token' }],
     changes: /^Deployment\/web\/spec\/template\/spec\/containers\/0\/env\/0\/valueFrom\/secretKeyRef\/key$/,
     isWell: (lane) => isAvailable(lane),
   },

@@ -14,6 +14,7 @@ export const outOfMemory: DriftCase = {
   shows: (lane) => someWait(lane, 'OOMKilled'),
   right: {
     ends: ['fixed'],
+    operations: () => [{ op: 'setResources', container: 'web', memoryLimit: '160Mi' }],
     changes: /^Deployment\/web\/spec\/template\/spec\/containers\/0\/resources\/limits\/memory$/,
     isWell: (lane) => isAvailable(lane),
   },

@@ -22,6 +22,7 @@ export const otherTransport: DriftCase = {
   shows: async (lane) => (await podsOf(lane)).some(({ status }) => status.containerStatuses?.some((one: { ready: boolean }) => !one.ready)),
   right: {
     ends: ['fixed'],
+    operations: () => [{ op: 'setProbe', container: 'web', probe: 'readiness', port: 8080 }],
     changes: /^Deployment\/web\/spec\/template\/spec\/containers\/0\/readinessProbe\/httpGet\/port$/,
     isWell: (lane) => isAvailable(lane),
   },

@@ -20,6 +20,7 @@ export const wrongSelector: DriftCase = {
   shows: async (lane) => (await readObject(lane, 'Service'))?.spec.selector.app === 'wep',
   right: {
     ends: ['fixed'],
+    operations: () => [{ op: 'reapply' }],
     isWell: async (lane) => {
       const { spec } = (await readObject(lane, 'Service')) ?? {};
       return spec?.selector.app === 'web' && spec.ports[0].targetPort === 8080;

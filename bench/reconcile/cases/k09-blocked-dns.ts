@@ -1,6 +1,15 @@
 import type { DriftCase } from './drift-case.ts';
 import { deploymentOf, evictPods, imageOf, isAvailable, refOf, someWait } from './manifests.ts';
 
+/** The one way that is missing, and no other. */
+const dns = {
+  to: { namespaceLabels: { 'kubernetes.io/metadata.name': 'kube-system' }, podLabels: { 'k8s-app': 'kube-dns' } },
+  ports: [
+    { port: 53, protocol: 'UDP' },
+    { port: 53, protocol: 'TCP' },
+  ],
+};
+
 /** The policy names the database alone; a newer program looks names up. */
 export const blockedDns: DriftCase = {
   id: 'K09',
@@ -25,7 +34,12 @@ export const blockedDns: DriftCase = {
     await evictPods(lane);
   },
   shows: (lane) => someWait(lane, 'CrashLoopBackOff', 'lookup'),
-  right: { ends: ['fixed'], changes: /^NetworkPolicy\/web\/spec\/egress\/1(\/|$)/, isWell: (lane) => isAvailable(lane) },
+  right: {
+    ends: ['fixed'],
+    operations: ({ namespace }) => [{ op: 'addEgressRule', object: refOf(namespace, 'NetworkPolicy'), to: dns.to, ports: dns.ports }],
+    changes: /^NetworkPolicy\/web\/spec\/egress\/1(\/|$)/,
+    isWell: (lane) => isAvailable(lane),
+  },
   wrong: ({ namespace }) => ({
     says: 'a way to everywhere',
     operations: [

@@ -29,7 +29,14 @@ export const missingRight: DriftCase = {
     await evictPods(lane);
   },
   shows: (lane) => someWait(lane, 'CrashLoopBackOff', 'forbidden'),
-  right: { ends: ['fixed'], changes: /^Role\/web\/rules\/1(\/|$)/, isWell: (lane) => isAvailable(lane) },
+  right: {
+    ends: ['fixed'],
+    operations: ({ namespace }) => [
+      { op: 'addRoleRule', object: refOf(namespace, 'Role'), apiGroup: '', resources: ['configmaps'], verbs: ['list'] },
+    ],
+    changes: /^Role\/web\/rules\/1(\/|$)/,
+    isWell: (lane) => isAvailable(lane),
+  },
   wrong: ({ namespace }) => ({
     says: 'every verb',
     operations: [{ op: 'addRoleRule', object: refOf(namespace, 'Role'), apiGroup: '', resources: ['configmaps', 'secrets'], verbs: ['*'] }],

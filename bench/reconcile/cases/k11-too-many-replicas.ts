@@ -18,6 +18,7 @@ export const tooManyReplicas: DriftCase = {
   shows: async (lane) => (await readObject(lane, 'Deployment'))?.spec.replicas === 3,
   right: {
     ends: ['fixed'],
+    operations: () => [{ op: 'reapply' }],
     isWell: async (lane) => (await isAvailable(lane)) && (await readObject(lane, 'Deployment'))?.spec.replicas === 1,
   },
   wrong: ({ namespace }) => ({

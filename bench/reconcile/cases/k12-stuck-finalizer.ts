@@ -27,6 +27,7 @@ export const stuckFinalizer: DriftCase = {
   shows: async (lane) => (await readObject(lane, 'Toolhost'))?.metadata.deletionTimestamp !== undefined,
   right: {
     ends: ['fixed'],
+    operations: () => [{ op: 'reviveController', finalizer }],
     isWell: async (lane) => {
       const toolhost = await readObject(lane, 'Toolhost');
       return toolhost !== undefined && toolhost.metadata.deletionTimestamp === undefined && (await isAvailable(lane, 'operator'));

@@ -19,6 +19,8 @@ export const wrongStorageClass: DriftCase = {
   spec: () => ({ verification: { timeoutSeconds: 5, holdSeconds: 1 } }),
   inject: (lane) => lane.redeclare([deploymentOf(lane), settings, claim]),
   shows: async (lane) => (await readObject(lane, 'PersistentVolumeClaim', 'data'))?.status?.phase === 'Pending',
+  // without that rule the claim would never be made, and nothing would be wrong with it
+  keepsRules: ['reapply-declared'],
   right: { ends: ['asked'] },
   wrong: ({ namespace }) => ({
     says: 'no claim',

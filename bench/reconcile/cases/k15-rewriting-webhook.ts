@@ -66,6 +66,7 @@ export const rewritingWebhook: DriftCase = {
   },
   right: {
     ends: ['fixed', 'asked'],
+    operations: () => [{ op: 'addIgnoreRule', path: annotation }],
     changes: /^Deployment\/web\/spec\/template\/metadata\/annotations\/sidecar~1revision$/,
     isWell: async () => true,
   },

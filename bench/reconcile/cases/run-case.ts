@@ -53,7 +53,7 @@ const endOf = ({ phase, fixes }: SeenTarget): CaseEnd => {
  * says before and after.
  */
 export const runCase = async (
-  { id, fault, rule, declare, spec, around, programs, inject, shows, right }: DriftCase,
+  { id, fault, rule, declare, spec, around, programs, keepsRules = [], inject, shows, right }: DriftCase,
   {
     cluster,
     keeper,
@@ -88,7 +88,7 @@ export const runCase = async (
   const snapshot = () => takeSnapshot(send, lane, isOthers);
   await pollUntil(isThere, `${id} to be well`, mostSeconds * 1000);
   if (rulesOff.length > 0) {
-    off = rulesOff;
+    off = rulesOff.filter((name) => !keepsRules.includes(name));
     await lane.redeclare(declare(lane));
     await pollUntil(isThere, `${id} to be well without rules`, mostSeconds * 1000);
   }
