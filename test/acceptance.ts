@@ -143,13 +143,13 @@ export const acceptance: readonly AcceptanceEntry[] = [
   },
   {
     id: 'SEC-5',
-    clause: 'c',
+    clause: 'e',
     text: 'Where the issuer of a server binds tokens to keys (RFC 9449), each request carries a new proof for its method, address and message.',
     test: 'test/control/bound-tokens.test.ts › a server that takes only tokens that are bound to a key › sees the scheme DPoP and, with each request, a new proof for that request by the key of the token',
   },
   {
     id: 'SEC-5',
-    clause: 'd',
+    clause: 'f',
     text: 'A machine’s token that is for somebody else, has ended or never ends is not sent to the issuer of a server’s tokens.',
     test: 'test/control/workload-identity.test.ts › a JWT that will not do is not sent to the issuer › one for somebody else',
   },
@@ -403,7 +403,7 @@ export const acceptance: readonly AcceptanceEntry[] = [
   },
   {
     id: 'P31',
-    clause: 'b',
+    clause: 'c',
     text: 'As the client of protected servers the gateway is run through every scenario of the official suite about signing in, with nothing left out.',
     test: 'test/full/conformance/protected-clients.test.ts › every scenario of the program about signing in at servers is run, and none is known to fail',
   },
@@ -605,7 +605,7 @@ export const acceptance: readonly AcceptanceEntry[] = [
   },
   {
     id: 'P31',
-    clause: 'b',
+    clause: 'c',
     text: 'As the client of protected servers the gateway is run through every scenario of the official suite about signing in, with nothing left out.',
     test: 'test/full/conformance/protected-clients.test.ts › every scenario of the program about signing in at servers is run, and none is known to fail',
   },
@@ -1267,13 +1267,13 @@ export const acceptance: readonly AcceptanceEntry[] = [
   },
   {
     id: 'SEC-5',
-    clause: 'c',
+    clause: 'e',
     text: 'Where the issuer of a server binds tokens to keys (RFC 9449), each request carries a new proof for its method, address and message.',
     test: 'test/control/bound-tokens.test.ts › a server that takes only tokens that are bound to a key › sees the scheme DPoP and, with each request, a new proof for that request by the key of the token',
   },
   {
     id: 'SEC-5',
-    clause: 'd',
+    clause: 'f',
     text: 'A machine’s token that is for somebody else, has ended or never ends is not sent to the issuer of a server’s tokens.',
     test: 'test/control/workload-identity.test.ts › a JWT that will not do is not sent to the issuer › one for somebody else',
   },
