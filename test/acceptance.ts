@@ -173,6 +173,18 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/control/user-grants.test.ts › a grant › a call without one says where to go; with one the server sees the person’s token of its own issuer, and no other',
   },
   {
+    id: 'P11',
+    clause: 'f',
+    text: 'What a person granted at a server is renewed without asking them, by whichever replica comes first: a refresh token is shown once.',
+    test: 'test/control/renew-grant.test.ts › while an issuer is slow › two replicas show a refresh token once, and both have what came of it',
+  },
+  {
+    id: 'P11',
+    clause: 'g',
+    text: 'A grant that is taken back is ended at its issuer, also where the person gives it anew at once; the new one stays.',
+    test: 'test/control/user-grants.test.ts › a grant › one that is taken back and given anew at once is ended at its issuer first; the new one stays',
+  },
+  {
     id: 'P15',
     clause: 'a',
     text: 'Without a policy that permits it the list of tools is empty, and a call is answered as an unknown name is (the case has 403; design §5 stands).',
@@ -376,6 +388,12 @@ export const acceptance: readonly AcceptanceEntry[] = [
     clause: 'a',
     text: 'Both revisions are served at once at one URL, and the official conformance suite passes there with nothing left out (there is no optimizer).',
     test: 'test/full/gateway/accept-conformance.test.ts › one URL passes every scenario that 2026-07-28 and 2025-11-25 require of servers, with both revisions at it at once',
+  },
+  {
+    id: 'P31',
+    clause: 'b',
+    text: 'As the client of protected servers the gateway is run through every scenario of the official suite about signing in, with nothing left out.',
+    test: 'test/full/conformance/protected-clients.test.ts › every scenario of the program about signing in at servers is run, and none is known to fail',
   },
   {
     id: 'P34',
@@ -1228,6 +1246,18 @@ export const acceptance: readonly AcceptanceEntry[] = [
     clause: 'b',
     text: 'So it is at each address of gateway and api, also for a look-alike of loopback, another port, `null` and a rebound name, while the body has not come; no tool runs.',
     test: 'test/gateway/foreign-pages.test.ts › a page of another site, or one behind a rebound name, is answered 403 at every address before its body is there; no tool runs',
+  },
+  {
+    id: 'SEC-5',
+    clause: 'c',
+    text: 'Where the issuer of a server binds tokens to keys (RFC 9449), each request carries a new proof for its method, address and message.',
+    test: 'test/control/bound-tokens.test.ts › a server that takes only tokens that are bound to a key › sees the scheme DPoP and, with each request, a new proof for that request by the key of the token',
+  },
+  {
+    id: 'SEC-5',
+    clause: 'd',
+    text: 'A machine’s token that is for somebody else, has ended or never ends is not sent to the issuer of a server’s tokens.',
+    test: 'test/control/workload-identity.test.ts › a JWT that will not do is not sent to the issuer › one for somebody else',
   },
   {
     id: 'SEC-7',
