@@ -1,5 +1,6 @@
 import { chooseRule } from '../../reconcile/choose-rule.ts';
 import { diffTarget } from '../../reconcile/diff-target.ts';
+import { driftText } from '../../reconcile/fix-text.ts';
 import { ruleCatalogue } from '../../reconcile/rules/catalogue.ts';
 import type { TargetOf } from '../../reconcile/target-port.ts';
 import { explainDrifts, whatNow } from '../../reconcile/what-now.ts';
@@ -9,7 +10,7 @@ import { chargedTo } from '../../store/escalation-budget.ts';
 import { listFixes } from '../../store/reconcile-fixes.ts';
 import { findTarget, type TargetKey } from '../../store/reconcile-targets.ts';
 import type { ApiDependencies } from './api-dependencies.ts';
-import { budgetText, conflictText, driftText, fixText, holdTexts, nextText, ruleText } from './explain-sentences.ts';
+import { budgetText, conflictText, fixText, holdTexts, nextText, ruleText } from './explain-sentences.ts';
 import { getTarget, readTargetDetail } from './reconcile-targets.ts';
 
 /** Decisions of the reconciler look this far back. */
