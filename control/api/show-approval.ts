@@ -35,10 +35,13 @@ export const showApproval = async (
   decision: ApiDecision,
   approval: Approval,
 ): Promise<ApprovalDetail> => {
+  const parsed = async () => parseExactly(await openApprovedText(database, approvalKeys, approval));
   const shown =
     approval.kind === 'call'
       ? await shownCall(database, approvalKeys, approval)
-      : inLines(parseExactly(await openApprovedText(database, approvalKeys, approval)));
+      : approval.kind === 'fix' // its texts are a model's, shown in their own place; here it is the plan as it is
+        ? await parsed()
+        : inLines(await parsed());
   const { id, kind, agent, role, fleet, run, server, tool } = approval;
   const what = { kind: 'call' as const, action: 'seeApproval', resource: `Approval/${id}` };
   const ofCall = kind === 'call' ? { agent, role, fleet, run, server, tool } : {};

@@ -96,7 +96,17 @@ export type Verdict = { effect: 'allow' | 'deny' | 'needsPerson'; why: string };
 
 const lists = ['listTool', 'listPrompt', 'listResource', 'listModel'];
 const calls = ['callTool', 'getPrompt', 'readResource', 'invokeModel', 'exchange'];
-const administers = ['applyResource', 'deleteResource', 'manageRun', 'releaseLabel', 'approveServer', 'halt', 'liftHalt'];
+const administers = [
+  'applyResource',
+  'deleteResource',
+  'manageRun',
+  'releaseLabel',
+  'approveServer',
+  'halt',
+  'liftHalt',
+  'steerTarget',
+  'thawTarget',
+];
 const observes = ['getResource', 'readAudit'];
 const answers = ['approve', 'seeApproval'];
 
