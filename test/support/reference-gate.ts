@@ -228,7 +228,7 @@ const isPermittedByRole = (caller: Caller, action: string): boolean => {
   if (caller.roles.includes('auditor') && action === 'readAudit') return true;
   return (
     caller.roles.includes('reviewer') &&
-    (observes.includes(action) || action === 'seeApproval' || ['approveServer', 'halt'].includes(action))
+    (observes.includes(action) || action === 'seeApproval' || ['approveServer', 'halt', 'steerTarget'].includes(action))
   );
 };
 
