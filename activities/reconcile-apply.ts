@@ -1,13 +1,15 @@
 import { Context } from '@temporalio/activity';
+import type { TargetOf } from '../reconcile/target-port.ts';
 import type { Fix, TriedStep } from '../schema/reconcile/fix.ts';
 import { passiveOperations } from '../schema/reconcile/operation.ts';
 import type { PlanStep, StepOutcome } from '../schema/reconcile/plan.ts';
 import type { FixState } from '../schema/reconcile/target-state.ts';
-import { findFix, moveFix } from '../store/reconcile-fixes.ts';
+import { findFix, listStandingFixes, moveFix } from '../store/reconcile-fixes.ts';
 import { beginStep, endStep, listSteps } from '../store/reconcile-steps.ts';
 import { withHeartbeat } from './failures.ts';
 import { askPeople, endFix } from './reconcile-close.ts';
 import {
+  diffNow,
   ended,
   type FixCall,
   type LoadedTarget,
@@ -17,8 +19,9 @@ import {
   type ReconcileCollaborators,
   reportPhase,
   resumed,
+  seeTarget,
+  whyUnknown,
 } from './reconcile-context.ts';
-import { addIgnoreRule } from './reconcile-ignore.ts';
 import { planDigestOf } from './reconcile-plan.ts';
 import { writeStep } from './reconcile-write.ts';
 
@@ -67,6 +70,21 @@ const doPassive = async (
   return outcome;
 };
 
+/** The target as its adapter gets it: what is applied again leaves what earlier fixes made other than declared. Undefined where it cannot be read. */
+const keptTarget = async (
+  collaborators: ReconcileCollaborators,
+  loaded: LoadedTarget,
+  fix: Fix,
+  { operation }: PlanStep,
+  signal: AbortSignal,
+): Promise<TargetOf | undefined> => {
+  if (operation.op !== 'reapply') return loaded.target;
+  const standing = await listStandingFixes(collaborators.database, loaded.key);
+  if (standing.every(({ id }) => id === fix.id)) return loaded.target;
+  const seen = await seeTarget(collaborators, loaded.target, signal);
+  return whyUnknown(seen) === undefined ? (await diffNow(collaborators, loaded, seen)).kept : undefined;
+};
+
 /** All steps are done: what was changed is verified; where nothing was, people are asked or it is left as it is. */
 const finish = async (collaborators: ReconcileCollaborators, call: FixCall, { target }: LoadedTarget, fix: Fix): Promise<NextStep> => {
   const operations = (fix.plan?.steps ?? []).map(({ operation }) => operation);
@@ -107,10 +125,9 @@ export const createApplyStep =
         const { operation, precondition } = step;
         const write = { fixId, direction: 'do', step: index, operation, precondition } as const;
         const signal = Context.current().cancellationSignal;
-        outcome =
-          operation.op === 'addIgnoreRule'
-            ? await addIgnoreRule(collaborators, call, fix, { ...write, operation })
-            : await writeStep(collaborators, call, loaded.target, fix, write, signal);
+        const kept = await keptTarget(collaborators, loaded, fix, step, signal);
+        if (kept === undefined) return lookAgain; // which says that it cannot be read, and waits
+        outcome = await writeStep(collaborators, call, kept, fix, write, signal);
       }
       if ('next' in outcome) return outcome;
       switch (outcome.kind) {

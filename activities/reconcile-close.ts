@@ -4,9 +4,16 @@ import { writeObjectRef } from '../schema/reconcile/object-ref.ts';
 import type { FixState } from '../schema/reconcile/target-state.ts';
 import { addDeliveries } from '../store/channel-deliveries.ts';
 import { voidApproval } from '../store/expire-approvals.ts';
-import { closeFix, type FixPatch, moveFix } from '../store/reconcile-fixes.ts';
+import { closeFix, type FixPatch, findFix, moveFix } from '../store/reconcile-fixes.ts';
 import { freezeTarget } from '../store/reconcile-targets.ts';
-import { ended, lookAgain, type NextStep, type ReconcileCollaborators, reportPhase, type TargetCall } from './reconcile-context.ts';
+import {
+  lookAgain,
+  type NextStep,
+  type ReconcileCollaborators,
+  reportPhase,
+  ended as stopped,
+  type TargetCall,
+} from './reconcile-context.ts';
 
 const mostMessage = 2000;
 
@@ -26,7 +33,7 @@ export const tellPeople = async (
 
 /** Ends a fix, with its approval if that is still open, and looks at the target again. */
 export const endFix = async (
-  { database, audit }: Pick<ReconcileCollaborators, 'database' | 'audit'>,
+  { database, audit, learn }: Pick<ReconcileCollaborators, 'database' | 'audit' | 'learn'>,
   { fence, ...key }: TargetCall,
   { id, approvalId }: Pick<Fix, 'id' | 'approvalId'>,
   state: FixState,
@@ -34,9 +41,11 @@ export const endFix = async (
 ): Promise<NextStep> => {
   const message = patch.message.slice(0, mostMessage);
   const closed = await closeFix(database, { ...key, id }, state, { ...patch, message }, fence);
-  if (closed === 'lost') return ended;
+  if (closed === 'lost') return stopped;
   // nobody is asked any more about what will not be done
   if (approvalId !== null) await voidApproval(database, audit, { org: key.org, project: key.project, id: approvalId });
+  const ended = await findFix(database, id);
+  if (ended) await learn(ended);
   return lookAgain;
 };
 
@@ -52,7 +61,7 @@ export const askPeople = async (
   const message = patch.message.slice(0, mostMessage);
   const from: FixState[] = ['diagnosing', 'checking', 'applying', 'asked'];
   if ((await moveFix(collaborators.database, { ...key, id: fix.id }, from, 'asked', { ...patch, message }, fence)) !== 'moved')
-    return ended;
+    return stopped;
   await tellPeople(collaborators, target, fix.id, `a person has to look at ${fix.faultKind}: ${message}`);
   await reportPhase(collaborators, call, 'asking', message);
   return lookAgain;
@@ -68,7 +77,7 @@ export const freeze = async (
 ): Promise<NextStep> => {
   const objects = [...new Set((fix.plan?.steps ?? []).map(({ operation }) => writeObjectRef(operation.object)))].join(', ');
   const message = `An undo failed and the target is frozen: ${why} Touched: ${objects}.`.slice(0, mostMessage);
-  if (!(await freezeTarget(database, key, fence, message))) return ended;
+  if (!(await freezeTarget(database, key, fence, message))) return stopped;
   await closeFix(database, { ...key, id: fix.id }, 'frozen', { message }, fence);
   await tellPeople({ database }, target, `${fix.id}/frozen`, message);
   return lookAgain;

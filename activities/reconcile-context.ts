@@ -1,12 +1,17 @@
+import { diffTarget } from '../reconcile/diff-target.ts';
 import { isInWindow, windowOpensAt } from '../reconcile/is-in-window.ts';
+import { overlayDesired } from '../reconcile/overlay-desired.ts';
 import type { TargetOf } from '../reconcile/target-port.ts';
-import type { Fix, TargetHold, TargetPause } from '../schema/reconcile/fix.ts';
+import type { Conflict, Drift } from '../schema/reconcile/drift.ts';
+import type { Fix, TargetHold } from '../schema/reconcile/fix.ts';
 import type { Desired, Observation } from '../schema/reconcile/observation.ts';
+import type { TargetPause } from '../schema/reconcile/target-pause.ts';
 import type { TargetPhase } from '../schema/reconcile/target-state.ts';
 import type { ApprovalAsks } from '../store/ask-approval.ts';
 import type { AuditLog } from '../store/audit-log.ts';
 import type { ContentStore } from '../store/contents.ts';
 import type { Database } from '../store/database.ts';
+import { listStandingFixes } from '../store/reconcile-fixes.ts';
 import { listHolds } from '../store/reconcile-holds.ts';
 import { findPause } from '../store/reconcile-pauses.ts';
 import { findTarget, type TargetKey, writeTarget } from '../store/reconcile-targets.ts';
@@ -22,6 +27,8 @@ export type ReconcileCollaborators = {
   ports: Pick<TargetPorts, 'of'>;
   decider: FixDecider;
   approvals: ApprovalAsks;
+  /** Told of each fix that has ended. */
+  learn: (fix: Fix) => Promise<unknown>;
   clock: () => Date;
 };
 
@@ -144,6 +151,18 @@ export const seeTarget = async (
 export const whyUnknown = ({ desired, observation }: Seen): string | undefined => {
   if (observation.status !== 'read') return `${observation.reason}: ${observation.message}`;
   return desired.status === 'read' ? undefined : `What was declared cannot be read: ${desired.message}`;
+};
+
+/** What differs, held against the declaration with what verified fixes made other than it says. `kept`: the target as adapters get it. */
+export type Differing = { drifts: Drift[]; conflicts: Conflict[]; kept: TargetOf };
+export const diffNow = async (
+  { database, contents }: Pick<ReconcileCollaborators, 'database' | 'contents'>,
+  { key, target, holds, now }: LoadedTarget,
+  { desired, observation }: Seen,
+): Promise<Differing> => {
+  const fixes = await listStandingFixes(database, key);
+  const { effective, target: kept } = overlayDesired({ target, desired, observation, fixes, digest: contents.digestOf });
+  return { ...diffTarget({ target: kept, desired: effective, observation, holds, now: now.getTime() }), kept };
 };
 
 /** Puts the phase of a target down and leaves what was seen of it as it stands. @returns false where another has taken it */

@@ -1,5 +1,4 @@
 import { checkPlan } from '../reconcile/check-plan.ts';
-import { diffTarget } from '../reconcile/diff-target.ts';
 import { isInWindow } from '../reconcile/is-in-window.ts';
 import { hasWritten } from '../reconcile/past-fix.ts';
 import type { Fix } from '../schema/reconcile/fix.ts';
@@ -9,7 +8,7 @@ import type { ReadObservation } from '../schema/reconcile/observation.ts';
 import { passiveOperations } from '../schema/reconcile/operation.ts';
 import type { BlastRadius, DryRun, Plan, PlanFault } from '../schema/reconcile/plan.ts';
 import { listFixes } from '../store/reconcile-fixes.ts';
-import { type LoadedTarget, type ReconcileCollaborators, type Seen, seeTarget, whyUnknown } from './reconcile-context.ts';
+import { diffNow, type LoadedTarget, type ReconcileCollaborators, type Seen, seeTarget, whyUnknown } from './reconcile-context.ts';
 import { planDigestOf } from './reconcile-plan.ts';
 import { readSeen, type SeenFault } from './reconcile-seen.ts';
 
@@ -55,11 +54,12 @@ const dryRunFault = (step: number, run: Extract<DryRun, { ok: false }>): PlanFau
 /** Looks at a plan as if nobody had: what is there now, the checks, the system's own dry-run, and what policy wants to know. It changes nothing. */
 export const examinePlan = async (
   { database, contents, ports, clock }: Pick<ReconcileCollaborators, 'database' | 'contents' | 'ports' | 'clock'>,
-  { target, holds, now, key }: LoadedTarget,
+  loaded: LoadedTarget,
   fix: Fix,
   plan: Plan,
   signal: AbortSignal,
 ): Promise<Examined> => {
+  const { target, holds, now, key } = loaded;
   const refuse = (code: string, message: string): Examined => ({ kind: 'refused', faults: [{ code, step: null, message }] });
   // the row is not believed either: what was decided about and approved is this digest
   if (planDigestOf(plan) !== fix.planDigest) return refuse('other_plan', 'The plan in the row is not the one that its digest is of.');
@@ -68,7 +68,7 @@ export const examinePlan = async (
   if (whyUnknown(seen) !== undefined || observation.status !== 'read') return { kind: 'unknown' };
   if (plan.generation !== target.generation)
     return { kind: 'stale', why: `The plan was made for generation ${plan.generation} of the target; now it is ${target.generation}.` };
-  const { drifts } = diffTarget({ target, ...seen, holds, now: now.getTime() });
+  const { drifts, kept } = await diffNow({ database, contents }, loaded, seen);
   if (!drifts.some(({ fingerprint }) => fingerprint === fix.fingerprint)) return { kind: 'gone' };
   const changed = changedStep(plan, observation);
   if (changed >= 0)
@@ -81,7 +81,7 @@ export const examinePlan = async (
   for (const [step, { operation }] of plan.steps.entries()) {
     // what changes nothing in the system, or only how it is kept, is not the system's to try
     const isOfSystem = !passiveOperations.has(operation.op) && operation.op !== 'addIgnoreRule';
-    const run: DryRun = isOfSystem ? await port.dryRun(target, operation, signal) : { ok: true, diff: [] };
+    const run: DryRun = isOfSystem ? await port.dryRun(kept, operation, signal) : { ok: true, diff: [] };
     if (!run.ok && run.reason === 'unreachable') return { kind: 'unknown' };
     if (!run.ok && run.reason === 'changed') return { kind: 'stale', why: run.message };
     if (!run.ok) return { kind: 'refused', faults: [dryRunFault(step, run)] };

@@ -1,5 +1,4 @@
 import { Context } from '@temporalio/activity';
-import { diffTarget } from '../reconcile/diff-target.ts';
 import { judgeEffect } from '../reconcile/judge-effect.ts';
 import { findFix } from '../store/reconcile-fixes.ts';
 import { listSteps } from '../store/reconcile-steps.ts';
@@ -7,6 +6,7 @@ import { withHeartbeat } from './failures.ts';
 import { beginUndo } from './reconcile-apply.ts';
 import { endFix } from './reconcile-close.ts';
 import {
+  diffNow,
   type FixCall,
   loadTarget,
   lookAgain,
@@ -38,11 +38,11 @@ export const createJudgeFix =
       const loaded = await loadTarget(collaborators, call);
       if (!fix?.plan || !loaded || fix.endedAt !== null) return lookAgain;
       if (fix.state !== 'verifying') return resumed(fix);
-      const { target, holds, now } = loaded;
+      const { target, now } = loaded;
       const seen = await seeTarget(collaborators, target, Context.current().cancellationSignal);
       if (whyUnknown(seen) !== undefined) return lookAgain;
       const before = await readSeen(contents, call, fix.seenDigest);
-      const { drifts } = diffTarget({ target, ...seen, holds, now: now.getTime() });
+      const { drifts } = await diffNow(collaborators, loaded, seen);
       const isThere = drifts.some(({ fingerprint }) => fingerprint === fix.fingerprint);
       const goneSinceAt = isThere ? null : (call.goneSinceAt ?? now.toISOString());
       const goneForMs = goneSinceAt === null ? undefined : now.getTime() - Date.parse(goneSinceAt);

@@ -1,5 +1,4 @@
 import { Context } from '@temporalio/activity';
-import { diffTarget } from '../reconcile/diff-target.ts';
 import { whatNow } from '../reconcile/what-now.ts';
 import type { Approval } from '../schema/approval.ts';
 import type { Conflict, Drift } from '../schema/reconcile/drift.ts';
@@ -12,6 +11,7 @@ import { listFixes, listOpenFixes } from '../store/reconcile-fixes.ts';
 import { findTarget, forgetTarget, writeTarget } from '../store/reconcile-targets.ts';
 import { endFix } from './reconcile-close.ts';
 import {
+  diffNow,
   ended,
   gateOf,
   loadTarget,
@@ -94,7 +94,7 @@ export const createLookAtTarget =
       });
       return ended;
     }
-    const { drifts, conflicts } = diffTarget({ target, ...seen, holds, now: now.getTime() });
+    const { drifts, conflicts } = await diffNow(collaborators, loaded, seen);
     const report = (phase: TargetPhase, message: string, dueAt: Date | null = null) =>
       writeTarget(database, key, fence, { phase, message, drifts, conflicts, dueAt });
     const waitUntil = async (until: Date, phase: TargetPhase, message: string): Promise<NextStep> => {

@@ -1,11 +1,15 @@
 import { randomBytes } from 'node:crypto';
-import { chooseRule } from '../reconcile/choose-rule.ts';
+import { chooseRule, type UserRule } from '../reconcile/choose-rule.ts';
+import { userRuleOf } from '../reconcile/rules/user-rule.ts';
 import type { WhyEscalate } from '../reconcile/what-now.ts';
 import { isPlatformError } from '../schema/errors.ts';
 import { fixIdFrom } from '../schema/ids.ts';
 import type { Conflict, Drift } from '../schema/reconcile/drift.ts';
 import type { Fix } from '../schema/reconcile/fix.ts';
+import type { StoredResource } from '../schema/resource.ts';
+import type { Database } from '../store/database.ts';
 import { moveFix, openFix } from '../store/reconcile-fixes.ts';
+import { listResources } from '../store/resources.ts';
 import { askPeople, endFix } from './reconcile-close.ts';
 import {
   ended,
@@ -34,6 +38,12 @@ const open = async (
   { call: { fence, ...key }, drift: { fingerprint, faultKind } }: Fault,
   state: 'checking' | 'diagnosing',
 ) => openFix(database, { ...key, id: fixIdFrom(randomBytes(10)), fingerprint, faultKind, state }, fence);
+
+/** The rules that people declared in the project of a target, by name. */
+const rulesOf = async (database: Database, { org, project }: TargetCall): Promise<UserRule[]> => {
+  const declared = (await listResources(database, { org, project, kind: 'ReconcileRule' })) as StoredResource<'ReconcileRule'>[];
+  return declared.map(({ metadata, spec }) => userRuleOf(metadata.name, spec));
+};
 
 /** Has a fault diagnosed by the role of its target, on behalf of who declared it; where that cannot be, people are asked. */
 export const openEscalation = async (collaborators: ReconcileCollaborators, fault: Fault, why: WhyEscalate): Promise<NextStep> => {
@@ -69,7 +79,7 @@ export const openEscalation = async (collaborators: ReconcileCollaborators, faul
 export const openRuleFix = async (collaborators: ReconcileCollaborators, fault: Fault): Promise<NextStep> => {
   const { call, loaded, seen, conflicts, fixes, drift } = fault;
   const { target, now } = loaded;
-  const chosen = chooseRule({ target, drift, ...seen, rules: [], fixes, now: now.getTime() });
+  const chosen = chooseRule({ target, drift, ...seen, rules: await rulesOf(collaborators.database, call), fixes, now: now.getTime() });
   if (!chosen.ok) return openEscalation(collaborators, fault, chosen.reason === 'capped' ? 'rule-failed' : 'no-rule');
   const opened = await open(collaborators, fault, 'checking');
   if (!opened) return ended;

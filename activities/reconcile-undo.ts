@@ -60,9 +60,11 @@ export const createUndoStep =
       const rows = await listSteps(database, fixId);
       const outcomeOf = (direction: 'do' | 'undo', step: number) =>
         rows.find((row) => row.direction === direction && row.step === step)?.outcome ?? null;
+      const seen = await seeTarget(collaborators, target, signal);
       const undoing = undoPlan(
         plan,
         plan.steps.map((_, step) => outcomeOf('do', step)),
+        seen.observation,
       );
       const pending = undoing.find(({ step }) => {
         const outcome = outcomeOf('undo', step);
@@ -77,7 +79,6 @@ export const createUndoStep =
           return freeze(collaborators, call, target, fix, `step ${pending.step + 1} could not be undone: ${outcome.message}.`);
         return { ...again, afterMs: 0 };
       }
-      const seen = await seeTarget(collaborators, target, signal);
       if (whyUnknown(seen) !== undefined || seen.observation.status !== 'read')
         return tries < mostLooks
           ? { next: 'undo', fixId, afterMs: 5_000, tries: tries + 1 }

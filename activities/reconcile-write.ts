@@ -45,7 +45,7 @@ const eventOf = (
  * it. Done again after a kill it has the same operation id, by which the adapter finds what became of the first try.
  */
 export const writeStep = async (
-  { database, audit, contents, ports }: Pick<ReconcileCollaborators, 'database' | 'audit' | 'contents' | 'ports'>,
+  { database, audit, contents, ports, clock }: Pick<ReconcileCollaborators, 'database' | 'audit' | 'contents' | 'ports' | 'clock'>,
   call: FixCall,
   target: TargetOf,
   fix: Fix,
@@ -64,11 +64,15 @@ export const writeStep = async (
   });
   // what is known of an earlier try is what came of this one
   if (begun.outcome !== null && begun.outcome.kind !== 'unknown') return begun.outcome;
-  const outcome = await port.apply(target, operation, {
-    ...{ operationId: begun.operationId, precondition, signal },
-    holdsFence: () => holdsFence(database, key, fence),
-    readState: async (digest) => contents.getJson(key, digest),
-  });
+  const outcome: StepOutcome =
+    operation.op === 'addIgnoreRule'
+      ? // in force by its fix alone, for as long as that stands (`overlayDesired`): nothing of the system is changed
+        { kind: 'unchanged', at: clock().toISOString() }
+      : await port.apply(target, operation, {
+          ...{ operationId: begun.operationId, precondition, signal },
+          holdsFence: () => holdsFence(database, key, fence),
+          readState: async (digest) => contents.getJson(key, digest),
+        });
   // another has taken the target: what comes of this step is the other's to say
   if (outcome.kind === 'failed' && outcome.reason === 'fenced') return outcome;
   await database.transaction(async (transaction) => {

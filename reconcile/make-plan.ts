@@ -11,7 +11,10 @@ export type MadePlan = { ok: true; plan: Plan; kept: KeptState[] } | { ok: false
 
 /** Make something that was not there: undone by taking it away. */
 const creating: ReadonlySet<string> = new Set(['createClaim', 'startAgent']);
-/** What cannot be taken back: a secret that was rotated is gone, as is an agent that was drained. */
+/**
+ * What cannot be taken back: a secret that was rotated is gone, as is an agent that was drained. A rule does so only to what has run out or what
+ * nobody declares, so that nothing is lost by it; of anybody else's wish that is not known.
+ */
 const irreversible: ReadonlySet<string> = new Set(['refreshSecret', 'rotateCredential', 'drainAgent']);
 /** Effects of the moment, after which nothing is left to go back to. */
 const momentary: ReadonlySet<string> = new Set([
@@ -21,24 +24,28 @@ const momentary: ReadonlySet<string> = new Set([
   'reloadPolicies',
   'rebuildRoute',
   'restoreWorkers',
-  'reviveController',
 ]);
 
 const undoOf = (
   operation: ProposableOperation,
   target: TargetOf,
+  isOfRule: boolean,
   seen: ObservedObject | undefined,
   keep: (state: unknown) => string,
 ): PlanStep['undo'] => {
   const { op } = operation;
-  if (passiveOperations.has(op) || momentary.has(op) || op === 'addIgnoreRule') return { kind: 'nothing', stateDigest: '' };
+  if (passiveOperations.has(op) || momentary.has(op)) return { kind: 'nothing', stateDigest: '' };
+  // in force by the row of the fix alone (`overlayDesired`)
+  if (op === 'addIgnoreRule') return { kind: 'forget', stateDigest: '' };
+  // brings back a controller that is declared: it stays, as it was declared
+  if (op === 'reviveController') return { kind: 'nothing', stateDigest: '' };
   if (op === 'act') {
     const action = target.spec.type === 'mcp' ? target.spec.actions.find(({ name }) => name === operation.action) : undefined;
     return action?.undo === undefined
       ? { kind: 'irreversible', stateDigest: '' }
       : { kind: 'undoAct', stateDigest: keep(seen?.state ?? null) };
   }
-  if (irreversible.has(op)) return { kind: 'irreversible', stateDigest: '' };
+  if (irreversible.has(op)) return { kind: isOfRule ? 'nothing' : 'irreversible', stateDigest: '' };
   if (creating.has(op) || seen === undefined) return { kind: 'remove', stateDigest: '' };
   return { kind: 'restore', stateDigest: keep(seen.state) };
 };
@@ -53,6 +60,7 @@ export const makePlan = ({
   operations,
   source,
   evidenceDigest,
+  desired,
   observation,
   digest,
   keepState = true,
@@ -75,6 +83,7 @@ export const makePlan = ({
   if (operations.length === 0 || operations.length > 8)
     return { ok: false, faults: [{ code: 'bad_step_count', step: null, message: `A plan has 1 to 8 steps, not ${operations.length}.` }] };
   const seen = new Map(observation.objects.map((object) => [objectKey(object.ref), object]));
+  const declared = new Map(desired.status === 'read' ? desired.objects.map((object) => [objectKey(object.ref), object]) : []);
   const kept: KeptState[] = [];
   const keep = (state: unknown): string => {
     const stateDigest = digest(canonicalText(state));
@@ -83,7 +92,8 @@ export const makePlan = ({
   };
   const steps = operations.map((operation): PlanStep => {
     const object = seen.get(objectKey(operation.object));
-    const undo = undoOf(operation, target, object, keep);
+    const undo = undoOf(operation, target, source.kind === 'rule', object, keep);
+    const wanted = declared.get(objectKey(operation.object));
     return {
       operation,
       precondition: passiveOperations.has(operation.op)
@@ -96,6 +106,7 @@ export const makePlan = ({
         ? `${writeObjectRef(operation.object)} stays as it is.`
         : `${writeObjectRef(drift.object)}: the fault is gone and what is around it is healthy.`.slice(0, 1000),
       deadlineSeconds: operation.op === 'wait' ? operation.seconds : target.spec.verification.timeoutSeconds,
+      ...(wanted === undefined ? {} : { declaredDigest: digest(canonicalText(wanted.state)) }),
     };
   });
   const { org, project, name, generation } = target;

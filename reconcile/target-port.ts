@@ -12,6 +12,8 @@ export type TargetOf<Spec extends ReconcileTargetSpec = ReconcileTargetSpec> = {
   spec: Spec;
   /** What people hold and what is left as it is: `object` an `objectKey` (empty for all), `path` a JSON pointer (empty for the whole object). */
   holds?: readonly { object: string; path: string }[];
+  /** What verified fixes made other than declared (`overlayDesired`): `reapply` leaves it as it is; other operations may change it. */
+  accepted?: readonly { object: string; path: string }[];
 };
 
 /** What an apply carries: who it is (the same again finds what became of it), and that it still holds the target's lock. */

@@ -1,3 +1,5 @@
+import { objectKey } from '../schema/reconcile/object-ref.ts';
+import type { Observation } from '../schema/reconcile/observation.ts';
 import type { UndoOperation } from '../schema/reconcile/operation.ts';
 import type { Plan, Precondition, StepOutcome } from '../schema/reconcile/plan.ts';
 
@@ -7,10 +9,11 @@ export type UndoStep = { step: number; operation: UndoOperation; precondition: P
  * Back to where a plan began, last step first, of the steps that had an effect or may have had one. What was applied is undone only where it is
  * still as we left it: somebody's later edit is kept, and then the undo fails visibly. After an `unknown` nobody knows how it is.
  * @param outcomes - one a step in their order; null where it was not tried
+ * @param observation - what is seen now: whether something was made whose making answered `unknown`, and which one it is
  */
-export const undoPlan = ({ steps }: Pick<Plan, 'steps'>, outcomes: readonly (StepOutcome | null)[]): UndoStep[] =>
+export const undoPlan = ({ steps }: Pick<Plan, 'steps'>, outcomes: readonly (StepOutcome | null)[], observation: Observation): UndoStep[] =>
   steps
-    .flatMap(({ operation, precondition: before, undo }, step): UndoStep[] => {
+    .flatMap(({ operation, undo }, step): UndoStep[] => {
       const outcome = outcomes[step];
       if (outcome?.kind !== 'applied' && outcome?.kind !== 'unknown') return [];
       const precondition: Precondition =
@@ -22,7 +25,12 @@ export const undoPlan = ({ steps }: Pick<Plan, 'steps'>, outcomes: readonly (Ste
         return [{ step, operation: { op: 'restore', object, stateDigest: undo.stateDigest }, precondition: asLeft }];
       }
       if (undo.kind === 'remove') {
-        const uid = outcome.kind === 'applied' ? outcome.uid : before.kind === 'version' ? before.uid : '';
+        const seen =
+          observation.status === 'read' ? observation.objects.find(({ ref }) => objectKey(ref) === objectKey(object)) : undefined;
+        // it was never made; what stands there and is not ours is somebody else's
+        if (outcome.kind === 'unknown' && observation.status === 'read' && seen?.isOurs !== true) return [];
+        // without a uid nothing is removed: an undo that cannot know what it removes fails, and people are called
+        const uid = outcome.kind === 'applied' ? outcome.uid : (seen?.uid ?? '');
         return [{ step, operation: { op: 'remove', object, uid }, precondition }];
       }
       if (undo.kind === 'undoAct' && operation.op === 'act')

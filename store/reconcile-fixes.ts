@@ -33,7 +33,7 @@ export type Moved = 'moved' | 'elsewhere' | 'lost';
 const { org, project, target, id, fingerprint, state, beganAt, endedAt } = reconcileFixes;
 const ofTarget = (key: TargetKey) => and(eq(org, key.org), eq(project, key.project), eq(target, key.target));
 
-const toFix = ({ beganAt: began, endedAt: ended, ...row }: typeof reconcileFixes.$inferSelect): Fix => ({
+export const toFix = ({ beganAt: began, endedAt: ended, ...row }: typeof reconcileFixes.$inferSelect): Fix => ({
   ...row,
   beganAt: began.toISOString(),
   endedAt: ended?.toISOString() ?? null,
@@ -124,6 +124,18 @@ export const listFixes = (
       .orderBy(desc(beganAt), desc(id))
       .limit(limit);
     return rows.map(toFix);
+  });
+
+/** Fixes of a target that may have made something other than it is declared: on their way there or verified, however old, the newest of them. */
+export const listStandingFixes = (executor: Executor, key: TargetKey, limit = 500): Promise<Fix[]> =>
+  guarded(async () => {
+    const isStanding = and(
+      ofTarget(key),
+      inArray(state, ['applying', 'verifying', 'fixed']),
+      // what only applied again what is declared made nothing else of it
+      sql`jsonb_path_exists(${reconcileFixes.plan}, '$.steps[*].operation ? (@.op != "reapply")')`,
+    );
+    return (await executor.select().from(reconcileFixes).where(isStanding).orderBy(desc(beganAt)).limit(limit)).map(toFix);
   });
 
 /** Fixes that are under way, of a target, a project or all, the oldest first. */

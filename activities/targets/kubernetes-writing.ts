@@ -1,3 +1,4 @@
+import { editObject } from '../../reconcile/edit-object.ts';
 import { type ObjectRef, objectKey } from '../../schema/reconcile/object-ref.ts';
 import type { KubernetesOperation, Operation } from '../../schema/reconcile/operation.ts';
 import type { SecretSources } from '../../store/secrets/references.ts';
@@ -5,7 +6,6 @@ import type { KubernetesObject } from './kubernetes-client.ts';
 import type { KubernetesConnection, KubernetesTarget } from './kubernetes-connections.ts';
 import type { KubernetesDesired } from './kubernetes-desired.ts';
 import { differences } from './kubernetes-difference.ts';
-import { editObject } from './kubernetes-edit.ts';
 import { appliedBy } from './kubernetes-fields.ts';
 import { type Declared, declaredOf, fillSecret, finalizerAnnotation, namespacesOf } from './kubernetes-manifests.ts';
 import { createOwnership } from './kubernetes-ownership.ts';
@@ -52,7 +52,9 @@ export const createWritings = ({ desired, secrets }: { desired: KubernetesDesire
     const normal = await desired.normalise(context.connection, declared, context.signal);
     const whole = ref.kind === 'Secret' ? await fillSecret(target, normal, secrets) : ({ ok: true, manifest: normal } as const);
     if (!whole.ok) return notWritten('invalid', whole.message);
-    return reapplyWriting(live, whole.manifest, context.operationId, (object) => createOwnership(target, ref, object));
+    // what a verified fix made other than declared is left, as what people hold
+    const left = { ...target, holds: [...(target.holds ?? []), ...(target.accepted ?? [])] };
+    return reapplyWriting(live, whole.manifest, context.operationId, (object) => createOwnership(left, ref, object));
   };
 
   const prune = (target: KubernetesTarget, ref: ObjectRef, live: KubernetesObject | undefined): Writing => {

@@ -1,5 +1,5 @@
 import type { ProposableOperation } from '../../schema/reconcile/operation.ts';
-import { compareState } from '../compare-state.ts';
+import { compareState, pointerAcross } from '../compare-state.ts';
 import { isEqualJson, valueAt } from '../json-pointer.ts';
 import { readQuantity } from '../quantity.ts';
 import { type CheckFacts, containerPointer, type Fault, secretsOf } from './check-facts.ts';
@@ -37,7 +37,10 @@ const patchable: readonly { kinds: readonly string[]; path: RegExp; least: numbe
 ];
 
 const checkPatch = ({ object, path, value }: Of<'patchField'>, facts: CheckFacts): Fault => {
-  const wanted = valueAt(facts.declared(object)?.state, path);
+  // the path is one of what is seen: an item is declared where one of its name is, not where its index points
+  const [declared, seen] = [facts.declared(object)?.state, facts.seen(object)?.state];
+  const across = seen === undefined ? path : pointerAcross(seen, declared, path);
+  const wanted = across === undefined ? undefined : valueAt(declared, across);
   if (wanted !== undefined && isEqualJson(wanted, value)) return undefined;
   const isWithin = patchable.some(
     ({ kinds, path: pattern, least, most }) =>

@@ -26,8 +26,13 @@ export type Precondition = z.infer<typeof PreconditionSchema>;
 export const PlanStepSchema = z.strictObject({
   operation: ProposableOperationSchema,
   precondition: PreconditionSchema,
-  /** Digest of the kept state that undoing goes back to; empty where there was none. `irreversible`: it cannot be undone. */
-  undo: z.strictObject({ kind: z.enum(['restore', 'remove', 'undoAct', 'irreversible', 'nothing']), stateDigest: z.string() }),
+  /**
+   * Digest of the kept state that undoing goes back to; empty where there was none. `irreversible`: it cannot be undone. `forget`: it is agreed
+   * by the fix itself, and ends with it. `nothing`: there is nothing to go back to.
+   */
+  undo: z.strictObject({ kind: z.enum(['restore', 'remove', 'undoAct', 'irreversible', 'forget', 'nothing']), stateDigest: z.string() }),
+  /** Digest of what was declared of the object when the plan was made: a deviation from it is over when that changes. */
+  declaredDigest: z.string().optional(),
   /** What is to be seen afterwards, for people: one sentence, rendered by code. */
   expected: z.string().max(1000),
   deadlineSeconds: z.number().int().min(1).max(3600),

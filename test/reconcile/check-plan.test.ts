@@ -54,6 +54,17 @@ test('a field that an autoscaler owns is not taken from it (K16)', () => {
   expect(codes(checkPlan({ plan, target: targetOf(), desired, observation: seen(objectOf({ owners })) }))).toContain('autoscaled');
 });
 
+test('a patched item goes back to what is declared of its name, not of its index', () => {
+  const state = structuredClone(objectOf().state) as { spec: { template: { spec: { containers: { name: string; image: string }[] } } } };
+  const [app] = state.spec.template.spec.containers;
+  state.spec.template.spec.containers.unshift({ name: 'mesh', image: 'registry.example/mesh:1' });
+  if (app) app.image = 'registry.example/shop/web:9';
+  const observation = seen(objectOf({ state: state as never }));
+  const back = (index: number) => planOf(patch(`/spec/template/spec/containers/${index}/image`, 'registry.example/shop/web:1'));
+  expect(checkPlan({ plan: back(1), target: targetOf(), desired, observation }).ok).toBe(true);
+  expect(codes(checkPlan({ plan: back(0), target: targetOf(), desired, observation }))).toEqual(['field_not_allowed']);
+});
+
 test('right fixes pass, with their reach', () => {
   expect(check({ op: 'reapply', object: web })).toMatchObject({ ok: true, blast: { objects: 1, isReversible: true } });
   expect(check({ op: 'setImage', object: web, container: 'app', image: `registry.example/shop/web@${digest}` }).ok).toBe(true);

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { chooseRule } from '../../reconcile/choose-rule.ts';
 import { diffTarget } from '../../reconcile/diff-target.ts';
-import { isInWindow } from '../../reconcile/is-in-window.ts';
+import { isInWindow, windowOpensAt } from '../../reconcile/is-in-window.ts';
 import type { PastFix } from '../../reconcile/past-fix.ts';
 import { undoPlan } from '../../reconcile/undo-plan.ts';
 import { whatNow } from '../../reconcile/what-now.ts';
@@ -102,7 +102,28 @@ test('a window passes midnight in its own time zone, and deny wins', () => {
 test('undoing goes backwards over what had or may have had an effect', () => {
   const plan = planOf({ op: 'reapply', object: web }, { op: 'restart', object: web }, { op: 'reapply', object: web });
   const applied = { kind: 'applied', version: '2', hash: 'h2', uid: 'u1', at: '' } as const;
-  expect(undoPlan(plan, [applied, { kind: 'unchanged', at: '' }, { kind: 'unknown', message: '' }]).map(({ step }) => step)).toEqual([
-    2, 0,
-  ]);
+  const outcomes = [applied, { kind: 'unchanged', at: '' }, { kind: 'unknown', message: '' }] as const;
+  expect(undoPlan(plan, outcomes, seen()).map(({ step }) => step)).toEqual([2, 0]);
+});
+
+test('what may have been made is removed only when it is seen, is ours, and by its own uid', () => {
+  const plan = planOf({ op: 'reapply', object: web });
+  const [step] = plan.steps;
+  if (step) Object.assign(step, { precondition: { kind: 'absent' }, undo: { kind: 'remove', stateDigest: '' } });
+  const lost = [{ kind: 'unknown', message: 'the answer is lost' }] as const;
+  expect(undoPlan(plan, lost, seen())).toEqual([]);
+  expect(undoPlan(plan, lost, seen(objectOf({ isOurs: false })))).toEqual([]);
+  expect(undoPlan(plan, lost, seen(objectOf({ uid: 'u9' })))).toMatchObject([{ operation: { op: 'remove', uid: 'u9' } }]);
+  const unread = { status: 'unknown', at: '', reason: 'unreachable', message: '' } as const;
+  // nobody knows: the undo is tried without a uid, which removes nothing that is there, and so is seen to fail
+  expect(undoPlan(plan, lost, unread)).toMatchObject([{ operation: { op: 'remove', uid: '' } }]);
+});
+
+test('a window opens at its very minute, be it short, at an odd time or in a zone of three quarters', () => {
+  const short = WindowSchema.parse({ kind: 'allow', days: ['tue'], from: '03:07', to: '03:09', timeZone: 'Asia/Kathmandu' });
+  expect(new Date(windowOpensAt([short], now)).toISOString()).toBe('2026-11-30T21:22:00.000Z');
+  const deny = WindowSchema.parse({ kind: 'deny', from: '11:00', to: '12:34' });
+  expect(new Date(windowOpensAt([deny], now)).toISOString()).toBe('2026-11-30T12:34:00.000Z');
+  const whole = WindowSchema.parse({ kind: 'allow', days: ['sun'], from: '00:00', to: '00:00' });
+  expect(new Date(windowOpensAt([whole], now)).toISOString()).toBe('2026-12-06T00:00:00.000Z');
 });

@@ -19,6 +19,34 @@ test('an effect counts only when it has held, and a neighbour that falls ill mak
   expect(judge(seen(objectOf(), objectOf({ ref: other, health: 'degraded' })), 60)).toBe('worse');
 });
 
+test('a kind without a health is mended by being as declared, and not when its health was the fault', () => {
+  expect(judge(seen(objectOf({ health: 'unknown' })), 60)).toBe('gone');
+  const unhealthy = (after: ReturnType<typeof seen>) =>
+    judgeEffect({
+      before: seen(),
+      after,
+      drift: { ...drift, kind: 'unhealthy' },
+      plan,
+      sinceAppliedMs: 60_000,
+      target: targetOf(),
+      isThere: false,
+    });
+  expect(unhealthy(seen(objectOf({ health: 'unknown' })))).toBe('waiting');
+});
+
+test('what was stuck on its way out is mended when it is gone', () => {
+  const stuck = { ...drift, kind: 'deleting' } as const;
+  const judgeStuck = (after: ReturnType<typeof seen>) =>
+    judgeEffect({ before: seen(), after, drift: stuck, plan, sinceAppliedMs: 60_000, target: targetOf(), isThere: false });
+  expect(judgeStuck(seen())).toBe('gone');
+  expect(judgeStuck(seen(objectOf({ deletingSince: '2026-11-30T11:00:00Z' })))).toBe('waiting');
+});
+
+test('nothing is undone on what cannot be read, however late it is', () => {
+  const unknown = { status: 'unknown', at: '', reason: 'unreachable', message: '' } as const;
+  expect(judge(unknown as never, 10_000)).toBe('waiting');
+});
+
 test('waiting doubles up to a bound, spread by the seed', () => {
   expect(backoffMs(0, 0)).toBe(500);
   expect(backoffMs(3, 0.999_999)).toBe(8000);

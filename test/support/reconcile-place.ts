@@ -4,6 +4,7 @@ import pino from 'pino';
 import { createActivities, createGatewayClient } from '../../activities/index.ts';
 import type { ReconcileCollaborators } from '../../activities/reconcile-context.ts';
 import { createFixDecider } from '../../activities/reconcile-decide.ts';
+import { createLearnFromFix } from '../../activities/reconcile-learn.ts';
 import { createPolicyEngine } from '../../policy/engine.ts';
 import type { Approval, Verdict } from '../../schema/approval.ts';
 import { defaultTenancy, reconcileWorkflowId } from '../../schema/ids.ts';
@@ -83,17 +84,21 @@ export const startReconcilePlace = async ({
     { id: 'rita', groups: [], roles: ['reviewer'] },
     { id: 'rob', groups: [], roles: ['reviewer'] },
   ]);
-  let decisions = 0;
+  const newDecisionId = (): string => `dec_${randomBytes(9).toString('hex')}`;
   const decider = createFixDecider({
     ...{ database, engine, audit, mayApproveOwn },
-    newDecisionId: () => {
-      decisions += 1;
-      return `dec_${randomBytes(4).toString('hex')}${decisions}`;
-    },
+    newDecisionId,
   });
   const target = createMemoryTarget(world, { now: clock });
   const ports = { of: () => target } as unknown as ReconcileCollaborators['ports'];
-  const collaborators = { audit, ports, decider, approvals: createApprovalAsks(database, audit, approvalKeys), clock };
+  const collaborators = {
+    audit,
+    ports,
+    decider,
+    approvals: createApprovalAsks(database, audit, approvalKeys),
+    learn: createLearnFromFix({ database, audit, newDecisionId }),
+    clock,
+  };
   const bundle = await bundleWorkflows();
   const makeActivities = (workflows: Client['workflow'], change: Partial<typeof collaborators> = {}) =>
     createActivities({

@@ -1,12 +1,19 @@
-import type { KubernetesOperation } from '../../schema/reconcile/operation.ts';
-import type { KubernetesObject } from './kubernetes-client.ts';
-import { pointerParts } from './kubernetes-fields.ts';
+import type { KubernetesOperation, ProposableOperation } from '../schema/reconcile/operation.ts';
+import { isEqualJson, pointerParts } from './json-pointer.ts';
 
-/** Operations that change fields of an object that is there. */
+/** As the API server sends it: its schema is the server's, and changes with it. */
+// biome-ignore lint/suspicious/noExplicitAny: a manifest has no type of ours
+type KubernetesObject = any;
+
+/** Operations that change fields of an object of a cluster that is there. */
 export type EditOperation = Extract<
   KubernetesOperation,
   { op: 'setImage' | 'patchField' | 'scale' | 'restart' | 'setResources' | 'setProbe' | 'setSecretKey' | 'addEgressRule' | 'addRoleRule' }
 >;
+const edits: ReadonlySet<string> = new Set([
+  ...['setImage', 'patchField', 'scale', 'restart', 'setResources', 'setProbe', 'setSecretKey', 'addEgressRule', 'addRoleRule'],
+]);
+export const isEdit = (operation: ProposableOperation): operation is EditOperation => edits.has(operation.op);
 export type Edit = { ok: true; wanted: KubernetesObject } | { ok: false; message: string };
 
 /** Says which operation restarted the pods last; the same one does not do so twice. */
@@ -34,6 +41,7 @@ const closed = /^\/(apiVersion|kind|status|metadata\/(?!labels\/|annotations\/))
 const setField = (object: KubernetesObject, path: string, value: unknown): Edit => {
   if (closed.test(path) || !/^\/[^/]+\//.test(path)) return unfit(`\`${path}\` is no field that may be set`);
   const parts = pointerParts(path);
+  if (parts.some((part) => ['__proto__', 'constructor', 'prototype'].includes(part))) return unfit(`\`${path}\` is no field of a manifest`);
   const last = parts.pop() as string;
   let at = object;
   for (const part of parts) {
@@ -72,6 +80,10 @@ const setSecretKey = (
   } else container.env.push(from);
 };
 
+/** With a rule more, or as it is where the rule is there: done twice is done once. */
+const withItem = (list: KubernetesObject[] = [], item: KubernetesObject): KubernetesObject[] =>
+  list.some((one) => isEqualJson(one, item)) ? list : [...list, item];
+
 const addEgressRule = (object: KubernetesObject, { to, ports }: Extract<EditOperation, { op: 'addEgressRule' }>): Edit => {
   if (object.kind !== 'NetworkPolicy') return unfit('only a NetworkPolicy has egress rules');
   const peer =
@@ -81,14 +93,14 @@ const addEgressRule = (object: KubernetesObject, { to, ports }: Extract<EditOper
           namespaceSelector: { matchLabels: to.namespaceLabels },
           ...(to.podLabels ? { podSelector: { matchLabels: to.podLabels } } : {}),
         };
-  object.spec.egress = [...(object.spec.egress ?? []), { to: [peer], ports: ports.map(({ port, protocol }) => ({ protocol, port })) }];
+  object.spec.egress = withItem(object.spec.egress, { to: [peer], ports: ports.map(({ port, protocol }) => ({ protocol, port })) });
   return { ok: true, wanted: object };
 };
 
 const addRoleRule = (object: KubernetesObject, operation: Extract<EditOperation, { op: 'addRoleRule' }>): Edit => {
   if (object.kind !== 'Role') return unfit('only a Role has rules');
   const { apiGroup, resources, verbs, resourceNames } = operation;
-  object.rules = [...(object.rules ?? []), { apiGroups: [apiGroup], resources, verbs, ...(resourceNames ? { resourceNames } : {}) }];
+  object.rules = withItem(object.rules, { apiGroups: [apiGroup], resources, verbs, ...(resourceNames ? { resourceNames } : {}) });
   return { ok: true, wanted: object };
 };
 
