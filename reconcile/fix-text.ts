@@ -11,6 +11,7 @@ export const undoTexts: Readonly<Record<Plan['steps'][number]['undo']['kind'], s
   restore: 'the object is put back as it was before',
   remove: 'what it made is removed',
   undoAct: 'the undoing that the target declares for it',
+  forget: 'what was accepted is forgotten',
   irreversible: 'NOTHING UNDOES IT',
   nothing: 'there is nothing to undo',
 };

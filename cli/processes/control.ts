@@ -127,6 +127,7 @@ export const startControlProcess = async (config: ProcessConfigs['control'], log
     temporal,
     reseal: contentStore.resealer(),
     ports,
+    digest: contentStore.digestOf,
     clock,
     intervalMs: sweepIntervalMs,
     logger: logger.child({ part: 'controller' }),

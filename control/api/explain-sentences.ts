@@ -1,4 +1,5 @@
 import { describeStep } from '../../reconcile/describe-step.ts';
+import type { AcceptedDeviation } from '../../reconcile/overlay-desired.ts';
 import type { WhatNow } from '../../reconcile/what-now.ts';
 import type { Conflict } from '../../schema/reconcile/drift.ts';
 import type { Fix } from '../../schema/reconcile/fix.ts';
@@ -68,3 +69,6 @@ export const budgetText = (chargedMicroUsd: number, perDayMicroUsd: number, role
   role === undefined
     ? 'No role diagnoses for it: what no rule mends is left to people at once.'
     : `Diagnoses by ${role} were charged ${moneyOf(chargedMicroUsd)} of ${moneyOf(perDayMicroUsd)} today.`;
+
+export const acceptedText = ({ fixId, object, operation, by, sinceAt }: AcceptedDeviation): string =>
+  `${writeObjectRef(object)} is other than declared since ${sinceAt}, and stays so until it is declared anew: ${describeStep(operation)} (${fixId}, by a ${by}).`;

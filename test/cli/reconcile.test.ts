@@ -238,10 +238,3 @@ test('who may do nothing sees and steers nothing, and each refusal is on record'
     expect((await qd(args, guestToken)).code, args.join(' ')).toBe(4);
   expect((await changes('steerTarget')).filter(({ kind, person }) => kind === 'refusal' && person === 'guest')).toHaveLength(3);
 });
-
-test('rules are listed in the order in which they are tried, and shown one by one', async () => {
-  const { stdout } = await qd(['rules', 'ls', '-o', 'name']);
-  expect(stdout.split('\n')).toContain('reapply-declared');
-  expect((await qd(['rules', 'show', 'raise-memory'])).stdout).toContain('cap      2 in 24 h');
-  expect((await qd(['rules', 'show', 'none'])).code).toBe(1);
-});
