@@ -27,6 +27,7 @@ export const startController = ({
   temporal,
   contents,
   ports,
+  digest,
   clock,
   intervalMs,
   logger,
@@ -37,6 +38,8 @@ export const startController = ({
   contents: ContentStore;
   /** What targets are looked at with. */
   ports: PortsOfTargets;
+  /** What fixes know declared objects by. */
+  digest: (text: string) => string;
   clock: () => Date;
   intervalMs: number;
   logger: Logger;
@@ -49,7 +52,7 @@ export const startController = ({
   const sweepKeys = createKeySweep({ reseal: contents.resealer(), rewrap: contents.ring.rewrap, clock, logger });
   const sweepRetention = createRetentionSweep({ database, audit, contents, clock, logger });
   const { startReconcile, isReconciling } = temporal;
-  const look = createLook({ database, views: createTargetView({ database, clock }), startReconcile, clock });
+  const look = createLook({ database, views: createTargetView({ database, clock }), startReconcile, clock, digest });
   const targets = createTargetWatch({ ports, look, logger });
   const sweepTargets = createTargetSweep({ database, startReconcile, isReconciling, isDeclared: targets.isDeclared, clock, logger });
   const loop = repeat({
