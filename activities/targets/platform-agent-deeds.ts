@@ -1,18 +1,16 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ObjectRef } from '../../schema/reconcile/object-ref.ts';
 import { ResumeRunSchema } from '../../schema/run.ts';
-import { type FleetWorkflowInput, type ShardWorkflowInput, taskQueues, workflowTypes } from '../../schema/workflow-contract.ts';
+import { type FleetWorkflowInput, type ShardWorkflowInput, workflowTypes } from '../../schema/workflow-contract.ts';
 import { type Agent, endAgent, findAgentWithRun, listAgents, unparkAgents } from '../../store/agents.ts';
 import { getRun } from '../../store/runs.ts';
 import { type Deed, NothingSaid, type PlatformContext, PlatformRefusal, type PlatformTarget } from './platform-context.ts';
 import { runningRunOf, shardOfAgent } from './platform-runs.ts';
 
-/** A call under way gets this long to end after the cancellation, then its workflow is ended at once. */
-const drainMs = 30_000;
 const lookEveryMs = 250;
 
 /** Starts, drains and suspends agents, each by its exact id: never by a prefix, and never two of one. */
-export const createAgentDeeds = ({ database, temporal }: PlatformContext) => {
+export const createAgentDeeds = ({ database, temporal, queues, patience }: PlatformContext) => {
   const there = () => {
     if (!temporal) throw new NothingSaid('this process reaches no Temporal server');
     return temporal;
@@ -28,7 +26,7 @@ export const createAgentDeeds = ({ database, temporal }: PlatformContext) => {
     const { fleet: fleetWorkflow, shard, workflowId } = shardOfAgent(run, agent);
     const start = (type: string, id: string, input: object) =>
       workflow.start(type, {
-        ...{ workflowId: id, taskQueue: taskQueues.control, args: [input] },
+        ...{ workflowId: id, taskQueue: queues.control, args: [input] },
         workflowIdConflictPolicy: 'USE_EXISTING',
         workflowIdReusePolicy: 'ALLOW_DUPLICATE',
       });
@@ -56,12 +54,13 @@ export const createAgentDeeds = ({ database, temporal }: PlatformContext) => {
   };
   const isOpen = (agent: Agent): boolean => agent.state === 'pending' || agent.state === 'running';
 
+  /** A call under way gets its time to end after the cancellation, then the workflow is ended at once. */
   const cancel = async (id: string, signal: AbortSignal): Promise<'done' | 'unchanged'> => {
     const { workflow } = there();
     const runId = await runningRunOf(there(), id);
     if (!runId) return 'unchanged';
     await workflow.getHandle(id, runId).cancel();
-    for (const untilMs = performance.now() + drainMs; performance.now() < untilMs; await delay(lookEveryMs, undefined, { signal }))
+    for (const untilMs = performance.now() + patience.drainMs; performance.now() < untilMs; await delay(lookEveryMs, undefined, { signal }))
       if ((await runningRunOf(there(), id)) !== runId) return 'done';
     await workflow.getHandle(id, runId).terminate('It did not end when it was cancelled, and nothing declares it.');
     return 'done';

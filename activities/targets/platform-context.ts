@@ -23,6 +23,8 @@ export type PlatformPatience = {
   pollersMs: number;
   /** How long an order to processes may take. */
   orderMs: number;
+  /** How long a call under way of an agent that is cancelled may take to end. */
+  drainMs: number;
 };
 export const realPatience: PlatformPatience = {
   staleListMs: 120_000,
@@ -30,6 +32,7 @@ export const realPatience: PlatformPatience = {
   agentMs: 60_000,
   pollersMs: 90_000,
   orderMs: 20_000,
+  drainMs: 30_000,
 };
 
 export type PlatformContext = {
@@ -38,6 +41,8 @@ export type PlatformContext = {
   temporal?: Pick<Client, 'workflow' | 'workflowService' | 'options'>;
   /** The same check that gateways make of what is published; absent where nothing is. */
   verifyPolicies?: VerifyPolicies;
+  /** Task queues by their kind of work. */
+  queues: { control: string; model: string; tool: string };
   patience: PlatformPatience;
   now: () => Date;
 };

@@ -1,4 +1,5 @@
 import type { TargetPort } from '../../reconcile/target-port.ts';
+import { taskQueues } from '../../schema/workflow-contract.ts';
 import { createPlatformApply } from './platform-apply.ts';
 import { type PlatformContext, type PlatformPatience, realPatience } from './platform-context.ts';
 import { createPlatformObserve, createPlatformParts } from './platform-observe.ts';
@@ -6,6 +7,7 @@ import { createPlatformObserve, createPlatformParts } from './platform-observe.t
 export type PlatformTargetOptions = Pick<PlatformContext, 'database' | 'temporal' | 'verifyPolicies'> & {
   now?: () => Date;
   patience?: Partial<PlatformPatience>;
+  queues?: PlatformContext['queues'];
 };
 
 /**
@@ -15,9 +17,10 @@ export type PlatformTargetOptions = Pick<PlatformContext, 'database' | 'temporal
 export const createPlatformTarget = ({
   now = () => new Date(),
   patience = {},
+  queues = taskQueues,
   ...options
 }: PlatformTargetOptions): TargetPort<'platform'> => {
-  const context: PlatformContext = { ...options, now, patience: { ...realPatience, ...patience } };
+  const context: PlatformContext = { ...options, now, queues, patience: { ...realPatience, ...patience } };
   const parts = createPlatformParts(context);
   return {
     type: 'platform',

@@ -1,5 +1,4 @@
 import type { ObservedObject, Symptom } from '../../schema/reconcile/observation.ts';
-import { taskQueues } from '../../schema/workflow-contract.ts';
 import { listReports } from '../../store/process-reports.ts';
 import { digestOf } from './kubernetes-state.ts';
 import { NothingSaid, type PlatformContext, type PlatformPart, platformObject, platformRef, symptom } from './platform-context.ts';
@@ -9,13 +8,10 @@ type Temporal = NonNullable<PlatformContext['temporal']>;
 /** `temporal.api.enums.v1.TaskQueueType`: activities, and workflows where the queue has them. */
 const activityQueue = 2;
 
-/** The queues that agents need; without one of `apply` nothing is applied, and nobody would be there to mend that. */
-const watched = [taskQueues.control, taskQueues.model, taskQueues.tool] as const;
-
 const millisecondsOf = (at: { seconds?: unknown } | null | undefined): number => Number(String(at?.seconds ?? 0)) * 1000;
 
 /**
- * Who waits for work at each task queue. `NoPollers`: nobody has asked for a while, or all workers that were at it have fallen silent.
+ * Who waits for work at each task queue that agents need; without anybody at that of `apply` nothing would be mended here. `NoPollers`: nobody has asked for a while, or all workers that were at it have fallen silent.
  * @see https://docs.temporal.io/task-queue
  */
 export const createPlatformWorkers = (context: PlatformContext): PlatformPart => {
@@ -36,7 +32,7 @@ export const createPlatformWorkers = (context: PlatformContext): PlatformPart =>
         report.process === 'worker' ? [{ isLive, ...report }] : [],
       );
       return Promise.all(
-        watched.map(async (queue) => {
+        Object.values(context.queues).map(async (queue) => {
           const polledAtMs = await lastPollMs(temporal, queue);
           const ofQueue = workers.filter(({ queues }) => queues.includes(queue));
           const isSilent = ofQueue.length > 0 && !ofQueue.some(({ isLive }) => isLive);

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { createRegoCompiler } from '../../control/api/compile-rego.ts';
 import { newDecisionId } from '../../control/api/new-decision-id.ts';
 import { startApi } from '../../control/api/start-api.ts';
@@ -8,6 +9,7 @@ import { rotateSigningKeys } from '../../control/issuer/rotate-signing-keys.ts';
 import { startIssuer } from '../../control/issuer/start-issuer.ts';
 import { createChannelNetwork } from '../../control/notify/channel-fetch.ts';
 import { startNotify } from '../../control/notify/start-notify.ts';
+import type { ProcessReport } from '../../schema/process-report.ts';
 import { checkpointFile } from '../../store/audit-checkpoint-file.ts';
 import { createCheckpointer, keepCheckpoints } from '../../store/audit-checkpoints.ts';
 import { createAuditSigner } from '../../store/audit-key.ts';
@@ -16,6 +18,7 @@ import { createRefusalCounter } from '../../store/audit-refusals.ts';
 import { verifyAudit } from '../../store/audit-verify.ts';
 import { createContentStore } from '../../store/contents.ts';
 import { closeDatabase, openDatabase } from '../../store/database.ts';
+import { followOrders } from '../../store/follow-orders.ts';
 import { keepSealed } from '../../store/keep-sealed.ts';
 import { openSealRing } from '../../store/seal-ring.ts';
 import { createPolicySigner, createPolicyVerifier, policyPublicKey } from '../../store/secrets/policy-signature.ts';
@@ -27,6 +30,7 @@ import type { Logger } from '../../telemetry/logger.ts';
 import { findOpa } from '../setup/find-opa.mjs';
 import { createAgentDirectory } from './agent-directory.ts';
 import { createApiPolicy } from './api-policy.ts';
+import { askForWorkers } from './ask-for-workers.ts';
 import { lookupKeychain } from './ask-keychain.ts';
 import { createDevPeople } from './dev-people.ts';
 import type { RunningProcess } from './messages.ts';
@@ -125,6 +129,13 @@ export const startControlProcess = async (config: ProcessConfigs['control'], log
     intervalMs: sweepIntervalMs,
     logger: logger.child({ part: 'controller' }),
   });
+  const orders = followOrders<Extract<ProcessReport, { process: 'control' }>>({
+    database,
+    instance: `control/${randomUUID()}`,
+    report: () => ({ process: 'control' }),
+    carryOut: askForWorkers,
+    logger: logger.child({ part: 'orders' }),
+  });
   const auditLogger = logger.child({ part: 'audit' });
   const checkpoints = keepCheckpoints({
     take: createCheckpointer({ database, signer, sink, logger: auditLogger, clock }),
@@ -133,7 +144,7 @@ export const startControlProcess = async (config: ProcessConfigs['control'], log
   });
   return {
     close: async () => {
-      await Promise.all([api.close(), issuer.close(), devIdp?.close(), controller.close(), notify.close()]);
+      await Promise.all([api.close(), issuer.close(), devIdp?.close(), controller.close(), notify.close(), orders.close()]);
       await channelNetwork.close();
       await stores.close();
       await Promise.all([rotatingKeys.close(), refusedKeys.close()]);

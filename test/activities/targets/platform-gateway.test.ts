@@ -169,7 +169,7 @@ describe('policies', () => {
     const drift = await port.driftOf('PolicyInvalid');
     expect(drift.object).toEqual(bundle);
     const seen = (await port.look()).observation.objects.find(({ ref }) => ref.kind === 'PolicyBundle');
-    const { lastGood } = seen?.state as { lastGood: string };
+    const lastGood = (seen?.state as { lastGood: string } | undefined)?.lastGood ?? '';
     const operation: Operation = { op: 'restorePolicies', object: bundle, revision: lastGood };
     expect(await port.dryRun(operation)).toMatchObject({
       ok: true,
