@@ -27,6 +27,7 @@ import { createAgentFacts } from './auth/agent-facts.ts';
 import { createAuthenticator } from './auth/authenticate.ts';
 import { createStreamGuard } from './auth/create-stream-guard.ts';
 import { cutEndedRuns } from './auth/cut-ended-runs.ts';
+import { createIssuerKeys } from './auth/issuer-keys.ts';
 import { createAccessTokenVerifier } from './auth/verify-access-token.ts';
 import { createRouter } from './create-router.ts';
 import { createCredentialClient } from './credentials/credential-client.ts';
@@ -39,11 +40,13 @@ import type { GatewayConfig } from './gateway-config.ts';
 import type { GatewayContext } from './gateway-context.ts';
 import { createPolicyHooks } from './hooks/policy-hooks.ts';
 import { keepInstanceLock } from './keep-instance-lock.ts';
+import { keepRevisions } from './keep-revisions.ts';
 import { createLabelBook } from './labels/create-label-book.ts';
 import { createLegacyEdge } from './legacy/create-legacy-edge.ts';
 import { followHalts } from './limits/follow-halts.ts';
 import { keepRates } from './limits/keep-rates.ts';
 import { createModelHandler } from './llm/handle-models.ts';
+import { obeyOrders } from './obey-orders.ts';
 import { observeCalls } from './observe-calls.ts';
 import { recordRefused } from './record-refused.ts';
 import { createSurface } from './surface/create-surface.ts';
@@ -82,11 +85,13 @@ export const startGateway = async (
       hooks.take(tenancy, policies);
     },
     logger,
+    pollMs: config.declaredPollMs,
   });
   const decisionFacts = createDecisionFactsWriter({ database, logger });
   const brake = followHalts({ database, logger });
   const rates = keepRates({ take: createRateWindows(database), places: createRatePlaces(database, logger), instance });
   view.onDeclared(rates.take);
+  view.onDeclared(keepRevisions({ database, policy, logger }));
   const releaseLock = await keepInstanceLock(database, instance);
   const refusedKeys = await watchRefusedKeys({ database, logger });
 
@@ -101,6 +106,7 @@ export const startGateway = async (
   const observe = observeCalls({ metrics, tracing, now });
 
   const agents = createAgentFacts({ database, now });
+  const keys = createIssuerKeys({ jwksUri: config.jwksUri });
   const context: GatewayContext = {
     config,
     instance,
@@ -126,7 +132,7 @@ export const startGateway = async (
     authenticate: createAuthenticator({
       database,
       profile: config.profile,
-      verifyAccessToken: createAccessTokenVerifier({ issuerUrl: config.issuerUrl, jwksUri: config.jwksUri, refusedKeys }),
+      verifyAccessToken: createAccessTokenVerifier({ issuerUrl: config.issuerUrl, jwksUri: config.jwksUri, refusedKeys, keys }),
       now,
       agents,
     }),
@@ -144,6 +150,7 @@ export const startGateway = async (
   view.onDeclared(() => void discovery.discover());
   await brake.start();
   await view.begin();
+  const orders = obeyOrders({ context, view, discovery, keys });
   const surface = createSurface({ context, pool });
   const streams = createStreamGuard({ context, checkMs: config.streamCheckMs });
   const runs = cutEndedRuns({ database, agents, streams, logger, lookMs: config.runCheckMs });
@@ -168,6 +175,7 @@ export const startGateway = async (
     port: listener.port,
     close: async () => {
       await listener.close(async () => void (await Promise.all([surface.drain(), legacy.close()])));
+      await orders.close();
       await streams.close();
       await runs.close();
       await discovery.close();

@@ -2,9 +2,10 @@ import type { TargetPort } from '../../reconcile/target-port.ts';
 import type { TargetType } from '../../schema/resources/reconcile-target.ts';
 import { createKubernetesTarget, type KubernetesTargetOptions } from './kubernetes-target.ts';
 import { createMcpTarget, type McpTargetOptions } from './mcp-target.ts';
+import { createPlatformTarget, type PlatformTargetOptions } from './platform-target.ts';
 
 /** `mcp` is left out by processes that cannot speak as an agent: only workers can. */
-export type TargetPortsOptions = KubernetesTargetOptions & { mcp?: McpTargetOptions };
+export type TargetPortsOptions = KubernetesTargetOptions & { mcp?: McpTargetOptions; platform?: PlatformTargetOptions };
 
 /** The adapters that this process has, by kind of target. */
 export const createTargetPorts = (options: TargetPortsOptions) => {
@@ -12,6 +13,7 @@ export const createTargetPorts = (options: TargetPortsOptions) => {
   const ports: { [T in TargetType]?: TargetPort<T> } = {
     kubernetes,
     ...(options.mcp ? { mcp: createMcpTarget(options.mcp) } : {}),
+    ...(options.platform ? { platform: createPlatformTarget(options.platform) } : {}),
   };
   return {
     /** @returns nothing where this process has no adapter of this kind */

@@ -36,6 +36,7 @@ export type PartsContext = {
   /** Whom the egress process turns into; undefined: it shares our user id. */
   egressAccount: Account | undefined;
   secrets: Pick<SecretAnswerer, 'answer'>;
+  restartWorkers: () => void;
 };
 
 export const postgresPart = ({ folder, ports }: Pick<PartsContext, 'folder' | 'ports'>, place: PostgresPlace): Part =>
@@ -195,6 +196,7 @@ export const processParts = (context: PartsContext): Part[] => {
       environment: options.config.environment,
       tracing: options.config.tracing,
       makeJoinToken: name === 'worker' ? workers.makeJoinToken : undefined,
+      restartWorkers: name === 'control' ? context.restartWorkers : undefined,
     });
   return [
     part('worker'),

@@ -7,6 +7,7 @@ export { issuerRecords, orgs, people, personTokens, signingKeys } from './identi
 export { orgKeys, sealKeys } from './keys.ts';
 export { halts, ratePlaces, rateWindows } from './limits.ts';
 export { mcpAnswers, mcpSessions, mcpStreamEvents, mcpStreams, mcpTasks, mcpUpstreamSessions, mcpUsedRounds } from './mcp.ts';
+export { policyRevisions, processAnswers, processOrders, processReports } from './processes.ts';
 export { reconcileBudgets, reconcileFixes, reconcileHolds, reconcilePauses, reconcileSteps, reconcileTargets } from './reconcile.ts';
 export { contents, decisionFacts, operations } from './records.ts';
 export { definitionSights, definitions, policyBundles, resources } from './resources.ts';
