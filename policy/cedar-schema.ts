@@ -59,10 +59,10 @@ namespace Quarterdeck {
   action exchange in [use] appliesTo { principal: [Agent, User], resource: [Backend], context: { who: Who, scopes: Set<String>, ttl: Long, depth: Long } };
   action launchFleet in [use] appliesTo { principal: [User], resource: [Fleet], context: { who: Who } };
   action useRole in [use] appliesTo { principal: [User], resource: [AgentRole], context: { who: Who } };
-  action applyResource, deleteResource, manageRun, releaseLabel, erasePerson, halt, liftHalt in [administer] appliesTo { principal: [User], resource: [Declared, Project], context: { who: Who } };
+  action applyResource, deleteResource, manageRun, releaseLabel, erasePerson, halt, liftHalt, steerTarget, thawTarget in [administer] appliesTo { principal: [User], resource: [Declared, Project], context: { who: Who } };
   action approveServer in [administer] appliesTo { principal: [User], resource: [Declared, Project], context: { who: LoggedIn, mayApproveOwn: Bool } };
   action approve in [administer] appliesTo { principal: [User], resource: [Approval], context: { who: LoggedIn, verdict: String, mayApproveOwn: Bool } };
-  action approveFix in [administer] appliesTo { principal: [User], resource: [Fix], context: { who: LoggedIn, planHash: String, mayApproveOwn: Bool } };
+  action approveFix in [administer] appliesTo { principal: [User], resource: [Fix], context: { who: LoggedIn, planHash: String, named: Bool, mayApproveOwn: Bool } };
   action proposeFix appliesTo { principal: [Agent], resource: [Fix], context: { who: Who } };
   action applyFix appliesTo { principal: [Agent], resource: [Fix], context: { who: Who, planHash: String, stateHashFresh: Bool, dryRunOk: Bool, inWindow: Bool, recentFixes: Long, approvers: Set<User>, approvedCall: Bool, mayApproveOwn: Bool } };
   action seeApproval in [observe] appliesTo { principal: [User], resource: [Approval], context: { who: Who } };

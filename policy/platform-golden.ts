@@ -126,7 +126,7 @@ const usualContext: Readonly<Record<string, Context>> = {
   exchange: { scopes: ['read'], ttl: 120, depth: 3 },
   approve: { who: loggedIn, verdict: 'approve', mayApproveOwn: false },
   approveServer: { who: loggedIn, mayApproveOwn: false },
-  approveFix: { who: loggedIn, planHash: 'h', mayApproveOwn: false },
+  approveFix: { who: loggedIn, planHash: 'h', named: true, mayApproveOwn: false },
   applyFix: {
     ...{ planHash: 'h', stateHashFresh: true, dryRunOk: true, inWindow: true, recentFixes: 0 },
     approvers: [],

@@ -124,12 +124,14 @@ forbid (principal, action == Quarterdeck::Action::"approveServer", resource is Q
 when { resource.submitters.contains(principal) && !context.mayApproveOwn };`,
   'platform/fix-approver': `@advice("A fix is approved as it was planned, not by the owner of the agent that proposed it, and not at all where it is never made.")
 forbid (principal, action == Quarterdeck::Action::"approveFix", resource)
-when { context.planHash != resource.planHash || (principal == resource.proposer.owner && !context.mayApproveOwn)
+when { context.planHash != resource.planHash || !(context.named || context.mayApproveOwn) || (principal == resource.proposer.owner && !context.mayApproveOwn)
   || resource.traits.containsAny([${neverTraits.map((trait) => JSON.stringify(trait)).join(', ')}]) };`,
   'platform/administrators': `permit (principal in Quarterdeck::Role::"administrator", action, resource);`,
   'platform/reviewers-observe': `permit (principal in Quarterdeck::Role::"reviewer", action in [Quarterdeck::Action::"observe"], resource);`,
   'platform/reviewers-approve-servers': `permit (principal in Quarterdeck::Role::"reviewer", action == Quarterdeck::Action::"approveServer", resource);`,
   'platform/reviewers-halt': `permit (principal in Quarterdeck::Role::"reviewer", action == Quarterdeck::Action::"halt", resource);`,
+  'platform/reviewers-steer-targets': `permit (principal in Quarterdeck::Role::"reviewer", action == Quarterdeck::Action::"steerTarget", resource);`,
+  'platform/fix-approvers': `permit (principal, action == Quarterdeck::Action::"approveFix", resource is Quarterdeck::Fix) when { context.named };`,
   'platform/auditors': `permit (principal in Quarterdeck::Role::"auditor", action == Quarterdeck::Action::"readAudit", resource);`,
   'platform/approvers': `permit (principal, action in [Quarterdeck::Action::"approve", Quarterdeck::Action::"seeApproval"], resource is Quarterdeck::Approval)
 when { principal in resource.groups || principal in resource.roles || resource.people.contains(principal) };`,

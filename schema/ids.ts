@@ -65,6 +65,8 @@ export const diagnosisRunId = (fixId: string): string => `run_${fixId.slice('fix
 
 /** @param random - 10 random bytes */
 export const fixIdFrom = (random: Uint8Array): string => `fix_${encoded(random)}`;
+/** @param random - 10 random bytes */
+export const holdIdFrom = (random: Uint8Array): string => `hold_${encoded(random)}`;
 
 /** Reads an agent id back; undefined where it is none. */
 export const parseAgentId = (agentId: string): AgentAddress | undefined => {

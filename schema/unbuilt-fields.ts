@@ -14,4 +14,4 @@ export const unbuiltFields: Readonly<Partial<Record<Kind, readonly string[]>>> =
 };
 
 /** Kinds that the design names and this release does not have. */
-export const unbuiltKinds: readonly string[] = ['Budget', 'ReconcileTarget', 'ReconcileRule', 'Registry'];
+export const unbuiltKinds: readonly string[] = ['Budget', 'Registry'];

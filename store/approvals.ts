@@ -101,3 +101,14 @@ export const openApprovedText = (executor: Executor, keys: ContentKeys, key: App
 /** Opens the call that an approval of a call is about. @throws {PlatformError} `not_found`, `secret_unavailable`, `internal` */
 export const openApprovedCall = async (executor: Executor, keys: ContentKeys, key: ApprovalKey): Promise<ExactCall> =>
   readExactCall(await openApprovedText(executor, keys, key));
+
+/** Until when each of these approvals can be answered; those that are over are not among them. */
+export const listApprovalExpiries = (executor: Executor, ids: readonly string[]): Promise<Map<string, string>> =>
+  guarded(async () => {
+    if (ids.length === 0) return new Map();
+    const rows = await executor
+      .select({ id: approvals.id, expiresAt: approvals.expiresAt })
+      .from(approvals)
+      .where(and(inArray(approvals.id, [...ids]), sql`${stateNow} = 'pending'`));
+    return new Map(rows.map(({ id, expiresAt }) => [id, expiresAt.toISOString()]));
+  });

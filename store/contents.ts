@@ -35,6 +35,9 @@ export const createContentStore = (database: Database, keys: ContentKeys) => {
       return digest;
     });
 
+  /** The digest that a text has, or would have, here; nothing is kept. */
+  const digestOf = (text: string): string => keyedDigest(keys, Buffer.from(text));
+
   /** @throws {PlatformError} `content_missing`, `secret_unavailable`, `store_unavailable` */
   const get = (tenancy: Tenancy, digest: string): Promise<string> =>
     guarded(async () => {
@@ -54,5 +57,5 @@ export const createContentStore = (database: Database, keys: ContentKeys) => {
     put(tenancy, JSON.stringify(value), label, executor);
   const getJson = async (tenancy: Tenancy, digest: string): Promise<unknown> => JSON.parse(await get(tenancy, digest));
 
-  return { put, get, putJson, getJson, ring, resealer: () => createContentResealer({ database, keys, ring }) };
+  return { put, digestOf, get, putJson, getJson, ring, resealer: () => createContentResealer({ database, keys, ring }) };
 };

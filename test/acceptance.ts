@@ -1889,6 +1889,33 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/activities/reconcile-diagnose.test.ts › a budget › of the day holds over twenty escalations at once',
   },
   {
+    id: 'R25',
+    clause: 'a',
+    text: 'The same fix, approved and verified five times by two people on three targets, becomes the draft of a rule with tests, once.',
+    threshold: '5 fixes, 2 people, 3 targets',
+    test: 'test/activities/reconcile-learn.test.ts › the fifth fix that held drafts a rule, once, with its tests, and says so in the audit',
+  },
+  {
+    id: 'R25',
+    clause: 'b',
+    text: 'Fewer fixes, people or targets, or a single rollback among them, draft nothing.',
+    threshold: '0 rollbacks',
+    test: 'test/reconcile/learning/draft-rule.test.ts › five fixes by two people on three targets are learnt; fewer of any, or one taken back, are not',
+  },
+  {
+    id: 'R25',
+    clause: 'c',
+    text: 'A draft is live only after a person has reviewed it, as it was looked at and with tests that hold.',
+    test: 'test/control/api-rules.test.ts › a draft goes live by a person who may, as it was looked at, and on record',
+  },
+  {
+    id: 'R25',
+    clause: 'd',
+    text: 'The first fix by a learned rule that does not hold demotes it.',
+    threshold: 'the first',
+    test: 'test/activities/reconcile-learn.test.ts › a learned rule that is live is demoted by its first fix that did not hold, for good; one that people wrote is not',
+  },
+  {
     id: 'SEC-33',
     clause: 'a',
     text: 'The sixth fix within an hour is held for a person.',

@@ -1,5 +1,6 @@
 import { type ActivityOptions, proxyActivities, workflowInfo } from '@temporalio/workflow';
 import type { Activities } from '../activities/index.ts';
+import type { ReconcileActivities } from '../activities/reconcile-activities.ts';
 import { taskQueues } from '../schema/workflow-contract.ts';
 
 /**
@@ -39,3 +40,20 @@ export const rowActivities = () =>
 export const openingActivities = () => proxyActivities<Pick<Activities, 'openAgent'>>({ ...calls, taskQueue: queueFor('control') });
 export const modelActivities = () => proxyActivities<Pick<Activities, 'callModel'>>({ ...calls, taskQueue: queueFor('model') });
 export const toolActivities = () => proxyActivities<Pick<Activities, 'callTool'>>({ ...calls, taskQueue: queueFor('tool') });
+
+/** A diagnosis may take as long as its target allows, an hour at most, and goes on where it was after a kill. */
+const diagnoses: ActivityOptions = { ...calls, startToCloseTimeout: '70 minutes', scheduleToCloseTimeout: '24 hours' };
+export const diagnosisActivities = () => proxyActivities<Pick<Activities, 'diagnoseFix'>>({ ...diagnoses, taskQueue: queueFor('model') });
+
+/**
+ * What looks at a target and changes it. Each can be made again: rows say what was done, and a write has one operation id. An outage of hours
+ * delays it. `WAIT_CANCELLATION_COMPLETED`: a write is not left in its middle.
+ */
+const applies: ActivityOptions = {
+  startToCloseTimeout: '10 minutes',
+  scheduleToCloseTimeout: '24 hours',
+  heartbeatTimeout: '15 seconds',
+  cancellationType: 'WAIT_CANCELLATION_COMPLETED',
+  retry,
+};
+export const targetActivities = () => proxyActivities<ReconcileActivities>({ ...applies, taskQueue: queueFor('apply') });

@@ -21,6 +21,9 @@ const isForNow = (error: unknown): boolean => error instanceof KubernetesFailure
  */
 export const createKubernetesDesired = (connections: KubernetesConnections) => {
   const kept = new Map<string, KubernetesObject>();
+  const whole = new WeakMap<KubernetesTarget, { connectionKey: string; desired: Desired }>();
+
+  const keyOf = ({ key }: KubernetesConnection, manifest: KubernetesObject): string => `${key} ${digestOf(manifest)}`;
 
   const ask = async ({ client, resources }: KubernetesConnection, { ref, manifest }: Declared, name: string, signal: AbortSignal) => {
     const answer = await client.send({
@@ -49,7 +52,7 @@ export const createKubernetesDesired = (connections: KubernetesConnections) => {
   const normalise = async (connection: KubernetesConnection, one: Declared, signal: AbortSignal): Promise<KubernetesObject> => {
     if (one.ref.kind === 'Secret') return one.manifest; // its values go nowhere but into it
     const digest = digestOf(one.manifest);
-    const key = `${connection.key} ${digest}`;
+    const key = keyOf(connection, one.manifest);
     const known = kept.get(key);
     if (known) return known;
     try {
@@ -77,12 +80,18 @@ export const createKubernetesDesired = (connections: KubernetesConnections) => {
       let current = set.declared[0];
       try {
         const connection = await connections.of(target);
+        const known = whole.get(target);
+        if (known?.connectionKey === connection.key) return known.desired;
         const objects: { ref: Declared['ref']; state: KubernetesObject; wave: number }[] = [];
         for (const one of set.declared) {
           current = one;
           objects.push({ ref: one.ref, state: shown(one, await normalise(connection, one, signal)), wave: one.wave });
         }
-        return { status: 'read', objects, digest: digestOf(objects) };
+        const desired: Desired = { status: 'read', objects, digest: digestOf(objects) };
+        // what was refused for now is asked again; a Secret's manifest is never asked about
+        const isWhole = set.declared.every(({ ref, manifest }) => ref.kind === 'Secret' || kept.has(keyOf(connection, manifest)));
+        if (isWhole) whole.set(target, { connectionKey: connection.key, desired });
+        return desired;
       } catch (error) {
         signal.throwIfAborted();
         return { status: 'unreadable', message: `${current ? `${writeObjectRef(current.ref)}: ` : ''}${(error as Error).message}` };

@@ -31,13 +31,20 @@ const eventSymptoms = (events: readonly KubernetesObject[], uids: ReadonlySet<st
       symptom(/exceeded quota/.test(message) ? 'QuotaExceeded' : (reasonOf[reason] ?? reason), message, count ?? 1),
     );
 
-const isSubset = (part: Record<string, string>, whole: Record<string, string> = {}): boolean =>
+export const isSubset = (part: Record<string, string>, whole: Record<string, string> = {}): boolean =>
   Object.entries(part).every(([name, value]) => whole[name] === value);
 
-/** Pods of a workload or a Service: those that its selector names, as the cluster itself finds them. */
-const podsOf = ({ kind, metadata, spec }: KubernetesObject, pods: readonly KubernetesObject[]): KubernetesObject[] => {
+/** The labels by which a workload or a Service finds its pods; nothing where it names none. */
+export const selectorOf = ({ kind, spec }: KubernetesObject): Record<string, string> | undefined => {
   const labels = kind === 'Service' ? spec?.selector : spec?.selector?.matchLabels;
-  if (!labels || Object.keys(labels).length === 0) return [];
+  return labels && Object.keys(labels).length > 0 ? labels : undefined;
+};
+
+/** Pods of a workload or a Service: those that its selector names, as the cluster itself finds them. */
+const podsOf = (object: KubernetesObject, pods: readonly KubernetesObject[]): KubernetesObject[] => {
+  const labels = selectorOf(object);
+  if (!labels) return [];
+  const { metadata } = object;
   return pods.filter((pod) => pod.metadata.namespace === metadata.namespace && isSubset(labels, pod.metadata.labels));
 };
 

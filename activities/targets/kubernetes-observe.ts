@@ -1,4 +1,4 @@
-import { objectKey } from '../../schema/reconcile/object-ref.ts';
+import { type ObjectRef, objectKey } from '../../schema/reconcile/object-ref.ts';
 import type { Observation, ObservedObject } from '../../schema/reconcile/observation.ts';
 import { KubernetesFailure, type KubernetesObject } from './kubernetes-client.ts';
 import type { KubernetesConnection, KubernetesConnections, KubernetesTarget } from './kubernetes-connections.ts';
@@ -9,16 +9,16 @@ import { judgeHealth, type Neighbourhood } from './kubernetes-neighbourhood.ts';
 import { digestOf, refOf, stateOf, targetLabel, targetLabelOf } from './kubernetes-state.ts';
 import { isMadeBy } from './kubernetes-writing.ts';
 
-type Kind = { apiVersion: string; kind: string };
+export type Kind = { apiVersion: string; kind: string };
 
 /** What shows how the declared things are doing, whatever they are. */
-const pods: Kind = { apiVersion: 'v1', kind: 'Pod' };
-const events: Kind = { apiVersion: 'v1', kind: 'Event' };
-const slices: Kind = { apiVersion: 'discovery.k8s.io/v1', kind: 'EndpointSlice' };
-const autoscalers: Kind = { apiVersion: 'autoscaling/v2', kind: 'HorizontalPodAutoscaler' };
+export const pods: Kind = { apiVersion: 'v1', kind: 'Pod' };
+export const events: Kind = { apiVersion: 'v1', kind: 'Event' };
+export const slices: Kind = { apiVersion: 'discovery.k8s.io/v1', kind: 'EndpointSlice' };
+export const autoscalers: Kind = { apiVersion: 'autoscaling/v2', kind: 'HorizontalPodAutoscaler' };
 
 /** Kinds of which something may be left that is declared no more; asked for only what carries our label. */
-const prunable: readonly Kind[] = [
+export const prunable: readonly Kind[] = [
   ...['ConfigMap', 'Secret', 'Service', 'ServiceAccount', 'PersistentVolumeClaim'].map((kind) => ({ apiVersion: 'v1', kind })),
   ...['Deployment', 'StatefulSet', 'DaemonSet'].map((kind) => ({ apiVersion: 'apps/v1', kind })),
   ...['Job', 'CronJob'].map((kind) => ({ apiVersion: 'batch/v1', kind })),
@@ -26,12 +26,16 @@ const prunable: readonly Kind[] = [
   ...['Role', 'RoleBinding'].map((kind) => ({ apiVersion: 'rbac.authorization.k8s.io/v1', kind })),
 ];
 
+export const warningsOnly = { fieldSelector: 'type=Warning' };
+/** A kind that we may not read and that nobody declares: of it nothing is said, and nothing is deleted. */
+export const isNotForUs = (error: unknown): boolean => error instanceof KubernetesFailure && [403, 404].includes(error.status);
+
 const mostNeighbours = 200;
 const mostStateBytes = 256 * 1024;
 
-const kindText = ({ apiVersion, kind }: Kind): string =>
+export const kindText = ({ apiVersion, kind }: Kind): string =>
   `${apiVersion.includes('/') ? apiVersion.slice(0, apiVersion.indexOf('/')) : ''}/${kind}`;
-const uniqueKinds = (kinds: readonly Kind[]): Kind[] => [...new Map(kinds.map((kind) => [kindText(kind), kind])).values()];
+export const uniqueKinds = (kinds: readonly Kind[]): Kind[] => [...new Map(kinds.map((kind) => [kindText(kind), kind])).values()];
 
 const reasonOf = ({ status }: KubernetesFailure): Extract<Observation, { status: 'unknown' }>['reason'] => {
   if (status === 401 || status === 403) return 'refused';
@@ -39,8 +43,13 @@ const reasonOf = ({ status }: KubernetesFailure): Extract<Observation, { status:
   return status === 0 || status >= 500 ? 'unreachable' : 'incomplete';
 };
 
-/** One answer of all that is there, or `unknown`: a part that cannot be read makes the whole unknown, so that nothing of it looks missing. */
-export const createKubernetesObserve = ({ connections, now }: { connections: KubernetesConnections; now: () => Date }) => {
+/** What was found of a target and around it. */
+export type Found = { everything: readonly KubernetesObject[]; around: Neighbourhood };
+/** How it is found: by lists of its own, or in those that are kept for all. */
+export type Gather = (target: KubernetesTarget, refs: readonly ObjectRef[], signal: AbortSignal) => Promise<Found>;
+
+/** Asks the cluster for each list. */
+export const createListGather = (connections: KubernetesConnections): Gather => {
   const list = async (
     connection: KubernetesConnection,
     target: KubernetesTarget,
@@ -57,6 +66,36 @@ export const createKubernetesObserve = ({ connections, now }: { connections: Kub
     return lists.flatMap(({ items }) => items);
   };
 
+  return async (target, refs, signal) => {
+    const connection = await connections.of(target);
+    const isOfKind = (kind: string) => refs.some((ref) => ref.kind === kind);
+    const declaredKinds = uniqueKinds(refs);
+    const besides = uniqueKinds([...declaredKinds, pods, autoscalers, ...(isOfKind('Service') ? [slices] : [])]);
+    const withLabel = { labelSelector: `${targetLabel}=${targetLabelOf(target)}` };
+    const leftovers = uniqueKinds([...besides, ...prunable]).slice(besides.length);
+
+    const [whole, warnings, labelled] = await Promise.all([
+      Promise.all(besides.map((kind) => list(connection, target, kind, {}, signal))),
+      list(connection, target, events, warningsOnly, signal),
+      Promise.all(
+        leftovers.map((kind) =>
+          list(connection, target, kind, withLabel, signal).catch((error) => {
+            if (isNotForUs(error)) return [];
+            throw error;
+          }),
+        ),
+      ),
+    ]);
+    const ofKind = (wanted: Kind) => whole[besides.findIndex((kind) => kindText(kind) === kindText(wanted))] ?? [];
+    return {
+      everything: [...whole.flat(), ...labelled.flat()],
+      around: { pods: ofKind(pods), events: warnings, slices: ofKind(slices) },
+    };
+  };
+};
+
+/** One answer of all that is there, or `unknown`: a part that cannot be read makes the whole unknown, so that nothing of it looks missing. */
+export const createKubernetesObserve = ({ gather, now }: { gather: Gather; now: () => Date }) => {
   const show =
     (target: KubernetesTarget, around: Neighbourhood, nowMs: number) =>
     (object: KubernetesObject): ObservedObject => {
@@ -79,29 +118,7 @@ export const createKubernetesObserve = ({ connections, now }: { connections: Kub
   const observe = async (target: KubernetesTarget, signal: AbortSignal): Promise<Observation> => {
     const set = declaredOf(target);
     const refs = set.ok ? set.declared.map(({ ref }) => ref) : [];
-    const connection = await connections.of(target);
-    const isOfKind = (kind: string) => refs.some((ref) => ref.kind === kind);
-    const declaredKinds = uniqueKinds(refs);
-    const besides = uniqueKinds([...declaredKinds, pods, autoscalers, ...(isOfKind('Service') ? [slices] : [])]);
-    const withLabel = { labelSelector: `${targetLabel}=${targetLabelOf(target)}` };
-    const leftovers = uniqueKinds([...besides, ...prunable]).slice(besides.length);
-
-    const [whole, warnings, labelled] = await Promise.all([
-      Promise.all(besides.map((kind) => list(connection, target, kind, {}, signal))),
-      list(connection, target, events, { fieldSelector: 'type=Warning' }, signal),
-      Promise.all(
-        leftovers.map((kind) =>
-          list(connection, target, kind, withLabel, signal).catch((error) => {
-            // a kind that we may not read and that nobody declares: of it nothing is said, and nothing is deleted
-            if (error instanceof KubernetesFailure && [403, 404].includes(error.status)) return [];
-            throw error;
-          }),
-        ),
-      ),
-    ]);
-    const everything = [...whole.flat(), ...labelled.flat()];
-    const ofKind = (wanted: Kind) => whole[besides.findIndex((kind) => kindText(kind) === kindText(wanted))] ?? [];
-    const around: Neighbourhood = { pods: ofKind(pods), events: warnings, slices: ofKind(slices) };
+    const { everything, around } = await gather(target, refs, signal);
     const nowMs = now().getTime();
     const shown = show(target, around, nowMs);
 

@@ -3,10 +3,14 @@ import type { SecretSources } from '../../store/secrets/references.ts';
 import { createKubernetesApply } from './kubernetes-apply.ts';
 import { createKubernetesConnections } from './kubernetes-connections.ts';
 import { createKubernetesDesired } from './kubernetes-desired.ts';
+import { createKubernetesInformers } from './kubernetes-informers.ts';
 import type { OwnCluster } from './kubernetes-kubeconfig.ts';
-import { createKubernetesObserve } from './kubernetes-observe.ts';
+import { createKubernetesObserve, createListGather } from './kubernetes-observe.ts';
 import { createKubernetesWatch, realTiming, type WatchTiming } from './kubernetes-watch.ts';
 import { createWritings } from './kubernetes-writing.ts';
+
+/** A kubeconfig that was rotated is taken after so long by who looks again and again. */
+const sharedConnectionMs = 1000;
 
 export type KubernetesTargetOptions = {
   secrets: SecretSources;
@@ -14,6 +18,8 @@ export type KubernetesTargetOptions = {
   ownCluster?: OwnCluster | undefined;
   now?: () => Date;
   watchTiming?: WatchTiming;
+  /** Keeps lists and watches for all watched targets of a cluster together, for who looks again and again; others ask for each look. */
+  sharesLists?: boolean;
 };
 
 /**
@@ -25,15 +31,18 @@ export const createKubernetesTarget = ({
   ownCluster,
   now = () => new Date(),
   watchTiming = realTiming,
+  sharesLists = false,
 }: KubernetesTargetOptions) => {
-  const connections = createKubernetesConnections({ secrets, ownCluster });
+  const connections = createKubernetesConnections({ secrets, ownCluster, reuseMs: sharesLists ? sharedConnectionMs : 0 });
   const desired = createKubernetesDesired(connections);
   const { apply, dryRun } = createKubernetesApply({ connections, writings: createWritings({ desired, secrets }), now });
+  const informers = sharesLists ? createKubernetesInformers({ connections, timing: watchTiming }) : undefined;
+  const observe = createKubernetesObserve({ gather: informers?.gather ?? createListGather(connections), now });
   const port: TargetPort<'kubernetes'> = {
     type: 'kubernetes',
     desired: desired.desired,
-    observe: createKubernetesObserve({ connections, now }),
-    watch: createKubernetesWatch(connections, watchTiming),
+    observe: informers ? informers.remember(observe) : observe,
+    watch: informers?.watch ?? createKubernetesWatch(connections, watchTiming),
     dryRun,
     apply,
   };

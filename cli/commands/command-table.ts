@@ -141,6 +141,12 @@ export const commandTable: readonly CommandEntry[] = [
     register: async (program) => program.addCommand((await import('./run.ts')).runsCommand()),
   },
   {
+    name: 'reconcile',
+    group: work,
+    summary: 'what is kept as it was declared: where it is, why, and what you hold',
+    register: async (program) => program.addCommand((await import('./reconcile.ts')).reconcileCommand()),
+  },
+  {
     name: 'approvals',
     group: work,
     summary: 'calls that a person has to allow: approve or deny them',

@@ -15,6 +15,9 @@ import type { Logger } from '../../telemetry/logger.ts';
 /** Whether a person may use a toolset, or a model. */
 export type MayUse = (...asked: Parameters<PersonRights>) => boolean;
 
+/** Tells of what is declared, now and whenever it changes. */
+export type FollowDeclared = (listener: (declared: Declared) => void) => void;
+
 /** The policies that decide what people ask of the api, kept up to date as they are declared. */
 export const createApiPolicy = async ({
   database,
@@ -30,12 +33,19 @@ export const createApiPolicy = async ({
   verifyPolicies: VerifyPolicies;
   compileRego: CompileRego;
   logger: Logger;
-}): Promise<Pick<ApiDependencies, 'authorize' | 'validatePolicies' | 'rego'> & { mayUse: MayUse; close(): Promise<void> }> => {
+}): Promise<
+  Pick<ApiDependencies, 'authorize' | 'validatePolicies' | 'rego'> & {
+    mayUse: MayUse;
+    followDeclared: FollowDeclared;
+    close(): Promise<void>;
+  }
+> => {
   const policy = createPolicyEngine();
   const pool = createRegoPool();
   const inForce = createRegoPolicies({ pool, now: () => performance.now() });
   const policies = createPolicyKeeper({ policy, verify: verifyPolicies, onPolicies: inForce.take, logger });
   let current: Declared = declaredFrom([], []);
+  const listeners = new Set<(declared: Declared) => void>();
   const declared = (): Declared => current;
   const watch = await watchDeclared({
     database,
@@ -43,6 +53,7 @@ export const createApiPolicy = async ({
     onChange: (next) => {
       current = next;
       policies.take(next);
+      for (const listener of listeners) listener(next);
     },
   });
   const rights = createPersonRights({ policy, declared });
@@ -60,6 +71,10 @@ export const createApiPolicy = async ({
     },
     validatePolicies: createPolicyValidator(declared),
     rego: { compile: compileRego, pool, inForce },
+    followDeclared: (listener) => {
+      listeners.add(listener);
+      listener(current);
+    },
     mayUse: (...asked) => rights(...asked)?.effect === 'allow',
   };
 };

@@ -1,3 +1,4 @@
+import { createTargetPorts } from '../../activities/targets/target-ports.ts';
 import { createRegoCompiler } from '../../control/api/compile-rego.ts';
 import { newDecisionId } from '../../control/api/new-decision-id.ts';
 import { startApi } from '../../control/api/start-api.ts';
@@ -92,6 +93,9 @@ export const startControlProcess = async (config: ProcessConfigs['control'], log
     config.devIdp &&
     (await startDevIdp(config.devIdp, { people: createDevPeople(database, clock), logger: logger.child({ part: 'dev-idp' }) }));
   const contentStore = createContentStore(database, deriveContentKeys(config.contentKey, 'content'));
+  const cluster = config.secretStores.kubernetes;
+  const ownCluster = cluster && 'server' in cluster ? cluster : undefined;
+  const ports = createTargetPorts({ secrets, ownCluster, sharesLists: true });
   const api = await startApi(config.api, {
     database,
     audit,
@@ -101,6 +105,7 @@ export const startControlProcess = async (config: ProcessConfigs['control'], log
     contentStore,
     approvalKeys: approvals.keys('approvals'),
     temporal,
+    targetPorts: ports,
     authorize: policy.authorize,
     validatePolicies: policy.validatePolicies,
     rego: policy.rego,
@@ -121,10 +126,12 @@ export const startControlProcess = async (config: ProcessConfigs['control'], log
     audit,
     temporal,
     reseal: contentStore.resealer(),
+    ports,
     clock,
     intervalMs: sweepIntervalMs,
     logger: logger.child({ part: 'controller' }),
   });
+  policy.followDeclared(controller.take);
   const auditLogger = logger.child({ part: 'audit' });
   const checkpoints = keepCheckpoints({
     take: createCheckpointer({ database, signer, sink, logger: auditLogger, clock }),
@@ -134,6 +141,7 @@ export const startControlProcess = async (config: ProcessConfigs['control'], log
   return {
     close: async () => {
       await Promise.all([api.close(), issuer.close(), devIdp?.close(), controller.close(), notify.close()]);
+      await ports.close();
       await channelNetwork.close();
       await stores.close();
       await Promise.all([rotatingKeys.close(), refusedKeys.close()]);

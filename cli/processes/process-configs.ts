@@ -46,6 +46,22 @@ export type WorkerConfig = TemporalAddress & {
   issuerUrl: string;
   /** Where the proof of who this worker is comes from; without it, it asks its supervisor for a token and joins the issuer. */
   proof?: WorkerProofFile;
+  /** What it takes to keep targets; absent: this worker does not serve the queue `apply`. */
+  apply?: ApplyConfig;
+};
+
+/** What the pool `apply` alone is told, which reaches what is kept. */
+export type ApplyConfig = {
+  /** 32 bytes in base64, see `GatewayConfig`. */
+  auditKey: string;
+  /** 32 bytes in base64, shared with the api: approvals of fixes are sealed for who may see them. */
+  approvalKey: string;
+  policyPublicKey: string;
+  /** Where references of targets lead. */
+  secrets: Omit<SecretSources, 'stores'>;
+  secretStores: SecretStoreSettings;
+  /** Whether the installation has one person alone. */
+  mayApproveOwn: boolean;
 };
 
 export type EgressConfig = {

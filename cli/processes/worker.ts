@@ -10,6 +10,7 @@ import type { Logger } from '../../telemetry/logger.ts';
 import { askForJoinToken } from './ask-join-token.ts';
 import type { RunningProcess } from './messages.ts';
 import type { ProcessConfigs } from './process-configs.ts';
+import { openReconcilePool } from './reconcile-pool.ts';
 import { routeTemporalLogs } from './temporal-logs.ts';
 
 const workflowsPath = fileURLToPath(new URL('../../workflows/index.ts', import.meta.url));
@@ -18,11 +19,12 @@ const workflowsPath = fileURLToPath(new URL('../../workflows/index.ts', import.m
 const shutdown = { shutdownGraceTime: '500ms', shutdownForceTime: '1500ms' } as const;
 
 /** A model takes its time and little of ours; what touches rows is kept to about the size of the pool. */
-const concurrency = { control: 20, model: 100, tool: 100 } as const;
+const concurrency = { control: 20, model: 100, tool: 100, apply: 10 } as const;
 
 /**
  * The workflows and the activities, on a task queue for each kind of work. It holds no credential of a provider or a tool: each call
- * goes through the gateway with a token of the agent that makes it.
+ * goes through the gateway with a token of the agent that makes it. The queue `apply`, where targets are seen and changed, is served where it
+ * is told how.
  */
 export const startWorkerProcess = async (config: ProcessConfigs['worker'], logger: Logger): Promise<RunningProcess> => {
   const temporalLogger = routeTemporalLogs(logger);
@@ -36,9 +38,11 @@ export const startWorkerProcess = async (config: ProcessConfigs['worker'], logge
   const { issuerUrl, proof } = config;
   const proofs = proof ? createFileProofs(proof) : createJoinedProofs({ issuerUrl, joinToken: askForJoinToken });
   const tokens = createRunTokens({ issuerUrl, proofs });
+  const pool = config.apply && (await openReconcilePool(config.apply, { database, logger: logger.child({ part: 'apply' }) }));
   const activities = createActivities({
     database,
     contents: createContentStore(database, deriveContentKeys(config.contentKey, 'content')),
+    ...(pool ? { reconcile: pool.reconcile } : {}),
     gateway: createGatewayClient({ gatewayUrl: config.gatewayUrl, tokens }),
     workflows: new Client({ connection: clientConnection, namespace }).workflow,
     logger,
@@ -54,13 +58,19 @@ export const startWorkerProcess = async (config: ProcessConfigs['worker'], logge
       ...shutdown,
       ...more,
     });
-  const workers = await Promise.all([create('control', { workflowBundle }), create('model'), create('tool')]);
+  const workers = await Promise.all([
+    create('control', { workflowBundle }),
+    create('model'),
+    create('tool'),
+    ...(pool ? [create('apply')] : []),
+  ]);
   // A worker that ends by itself has lost its server for good: that ends the process, and the supervisor starts another.
   const running = Promise.all(workers.map((worker) => worker.run()));
   return {
     close: async () => {
       for (const worker of workers) if (worker.getState() === 'RUNNING') worker.shutdown();
       await running.catch(() => undefined);
+      await pool?.close();
       await connection.close();
       await clientConnection.close();
       await closeDatabase(database);

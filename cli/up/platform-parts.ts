@@ -146,6 +146,12 @@ const configsOf = (context: PartsContext, workers: WorkersOfUp): ProcessConfigs 
       gatewayUrl: url,
       issuerUrl,
       ...(workers.proof ? { proof: workers.proof } : {}),
+      apply: {
+        ...{ auditKey, secrets: people.secrets, secretStores: config.secretStores },
+        approvalKey: approvalKeyOf(gatewayKey),
+        policyPublicKey: policyPublicKey(internal.personTokens),
+        mayApproveOwn: profile === 'solo',
+      },
     },
     'local-model': { port: ports['local-model'], key: internal.gatewayToLocalModel, cacheDirectory: cacheFolder() },
   };

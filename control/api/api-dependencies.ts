@@ -1,9 +1,11 @@
 import type { RecordableDecision } from '../../policy/decision-record.ts';
 import type { RegoPolicies } from '../../policy/rego/rego-policies.ts';
+import type { TargetPort } from '../../reconcile/target-port.ts';
 import type { Verdict } from '../../schema/approval.ts';
 import type { AuditVerification } from '../../schema/audit-verification.ts';
 import type { Tenancy } from '../../schema/ids.ts';
-import type { FleetWorkflowInput } from '../../schema/workflow-contract.ts';
+import type { TargetType } from '../../schema/resources/reconcile-target.ts';
+import type { FleetWorkflowInput, ReconcileWorkflowInput } from '../../schema/workflow-contract.ts';
 import type { AuditPublicKey } from '../../store/audit-key.ts';
 import type { AuditLog } from '../../store/audit-log.ts';
 import type { RefusalCounter } from '../../store/audit-refusals.ts';
@@ -25,6 +27,9 @@ export type ApiAction =
   | 'halt'
   | 'launchFleet'
   | 'liftHalt'
+  | 'steerTarget'
+  | 'thawTarget'
+  | 'approveFix'
   | 'manageRun'
   | 'readAudit'
   | 'releaseLabel'
@@ -73,6 +78,10 @@ export type TemporalPort = {
   cancelFleet(key: FleetKey): Promise<'requested' | 'gone'>;
   /** Wakes the workflow of an agent that waits for an approval; `gone` when no such workflow runs. */
   tellAgent(told: { agent: string; approvalId: string }): Promise<'told' | 'gone'>;
+  /** Has a target looked at: starts its reconcile workflow, or tells the one that runs. */
+  startReconcile(key: ReconcileWorkflowInput): Promise<void>;
+  /** Whether a target's reconcile workflow runs. */
+  isReconciling(key: ReconcileWorkflowInput): Promise<boolean>;
 };
 
 export type ApiProfile = 'dev' | 'solo' | 'production';
@@ -111,6 +120,8 @@ export type ApiDependencies = {
   /** Signs the exact text of a publication; gateways take over none without. */
   signPolicies: (content: string) => string;
   logger: Logger;
+  /** What a target is looked at with when somebody asks why it is where it is. */
+  targetPorts: { of: (type: TargetType) => TargetPort | undefined };
   clock: () => Date;
   /** Keys of the issuer that are refused. */
   refusedKeys?: RefusedKeys;

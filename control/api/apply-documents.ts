@@ -24,6 +24,8 @@ const plainKinds: ReadonlySet<Kind> = new Set([
   'PolicySet',
   'IdentityProvider',
   'OAuthClient',
+  'ReconcileTarget',
+  'ReconcileRule',
 ]);
 
 type Change = { kind: Kind; org: string; project: string; name: string; action: ApplyAction };

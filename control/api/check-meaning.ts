@@ -4,6 +4,8 @@ import { type Kind, kinds, type Resource } from '../../schema/resource.ts';
 import type { PolicySetSpec } from '../../schema/resources/access.ts';
 import type { FleetSpec } from '../../schema/resources/fleet.ts';
 import type { ResourceIssue } from '../../schema/validate-resource.ts';
+import { ruleIssues } from './check-rule.ts';
+import { targetIssues } from './check-targets.ts';
 
 const ajv = new Ajv2020({ strict: false, logger: false });
 
@@ -72,6 +74,8 @@ export const checkMeaning = (resource: Resource): ResourceIssue[] => {
   if (resource.kind === 'Fleet' && resource.metadata.name === reconcileFleet)
     return [{ path: ['metadata', 'name'], message: `expected another name; \`${reconcileFleet}\` is the reconciler's own` }];
   if (resource.kind === 'Fleet') return fleetIssues(resource.spec);
+  if (resource.kind === 'ReconcileTarget') return targetIssues(resource);
   if (resource.kind === 'PolicySet') return regoIssues(resource.spec.rego);
+  if (resource.kind === 'ReconcileRule') return ruleIssues(resource.spec);
   return [];
 };

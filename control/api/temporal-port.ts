@@ -1,8 +1,14 @@
 import { Client, Connection, isGrpcServiceError } from '@temporalio/client';
 import { WorkflowNotFoundError } from '@temporalio/common';
 import { PlatformError } from '../../schema/errors.ts';
-import { fleetWorkflowId } from '../../schema/ids.ts';
-import { type ApprovalDecided, approvalDecidedSignal, taskQueues, workflowTypes } from '../../schema/workflow-contract.ts';
+import { fleetWorkflowId, reconcileWorkflowId } from '../../schema/ids.ts';
+import {
+  type ApprovalDecided,
+  approvalDecidedSignal,
+  targetChangedSignal,
+  taskQueues,
+  workflowTypes,
+} from '../../schema/workflow-contract.ts';
 import type { TemporalPort } from './api-dependencies.ts';
 
 const answerWithinMs = 3_000;
@@ -17,7 +23,7 @@ const isAway = (error: unknown): boolean => {
 };
 
 /**
- * Starts and cancels fleets on a Temporal server, and wakes agents. It connects at the first request, and again after the server was away.
+ * Starts and cancels fleets on a Temporal server, has targets reconciled, and wakes who waits. It connects at the first request, and again after the server was away.
  * A workflow that runs already is found by its id, so a start may be repeated; one that has ended is started anew, which is how a
  * run is resumed.
  * @param options.address - `host:port` of Temporal's frontend
@@ -72,6 +78,25 @@ export const createTemporalPort = ({
         return 'told';
       } catch (error) {
         if (error instanceof WorkflowNotFoundError) return 'gone';
+        throw error;
+      }
+    },
+    startReconcile: ({ org, project, target }) =>
+      ask(async () => {
+        await client.workflow.signalWithStart(workflowTypes.reconcile, {
+          taskQueue: taskQueues.control,
+          workflowId: reconcileWorkflowId({ org, project, target }),
+          workflowIdReusePolicy: 'ALLOW_DUPLICATE',
+          args: [{ org, project, target }],
+          signal: targetChangedSignal,
+        });
+      }),
+    isReconciling: async (key) => {
+      try {
+        const { status } = await ask(() => client.workflow.getHandle(reconcileWorkflowId(key)).describe());
+        return status.name === 'RUNNING';
+      } catch (error) {
+        if (error instanceof WorkflowNotFoundError) return false;
         throw error;
       }
     },

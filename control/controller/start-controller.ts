@@ -1,61 +1,79 @@
 import type { AuditLog } from '../../store/audit-log.ts';
 import type { Database } from '../../store/database.ts';
+import type { Declared } from '../../store/declared.ts';
 import { repeat } from '../../store/repeat.ts';
 import type { ContentResealer } from '../../store/reseal-contents.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import { createLeadership } from './leadership.ts';
+import { createLook, type StartReconcile } from './look-at-target.ts';
 import { createSweep, type SweepTemporal } from './sweep.ts';
 import { createApprovalSweep, type TellAgent } from './sweep-approvals.ts';
 import { createHaltSweep } from './sweep-halts.ts';
 import { createKeySweep } from './sweep-keys.ts';
 import { createLimitSweep } from './sweep-limits.ts';
+import { createTargetSweep, type IsReconciling } from './sweep-targets.ts';
+import { createTargetView } from './target-view.ts';
+import { createTargetWatch, type PortsOfTargets } from './watch-targets.ts';
 
 /**
- * Starts the controller. Until there is a reconciler it only sweeps. Of several, one leads; a lost database is waited for.
+ * Starts the controller: it sweeps, and looks at the targets that are declared to be kept. Of several, one leads; a lost database is waited for.
  * @param options.intervalMs - from the end of one sweep to the beginning of the next
- * @returns `close`, which waits for the sweep that is under way
+ * @returns `take`, for what is declared now, and `close`, which waits for what is under way
  */
 export const startController = ({
   database,
   audit,
   temporal,
   reseal,
+  ports,
   clock,
   intervalMs,
   logger,
 }: {
   database: Database;
   audit: AuditLog;
-  temporal: SweepTemporal & { tellAgent: TellAgent };
+  temporal: SweepTemporal & { tellAgent: TellAgent; startReconcile: StartReconcile; isReconciling: IsReconciling };
   reseal: ContentResealer;
+  /** What targets are looked at with. */
+  ports: PortsOfTargets;
   clock: () => Date;
   intervalMs: number;
   logger: Logger;
-}): { close(): Promise<void> } => {
+}): { take(declared: Declared): void; close(): Promise<void> } => {
   const leadership = createLeadership(database);
   const sweep = createSweep({ database, temporal, clock, logger });
   const sweepApprovals = createApprovalSweep({ database, audit, tellAgent: temporal.tellAgent, clock, logger });
   const sweepHalts = createHaltSweep({ database, tellAgent: temporal.tellAgent, logger });
   const sweepLimits = createLimitSweep({ database, clock, logger });
   const sweepKeys = createKeySweep({ reseal, clock, logger });
+  const { startReconcile, isReconciling } = temporal;
+  const look = createLook({ database, views: createTargetView({ database, clock }), startReconcile, clock });
+  const targets = createTargetWatch({ ports, look, logger });
+  const sweepTargets = createTargetSweep({ database, startReconcile, isReconciling, isDeclared: targets.isDeclared, clock, logger });
   const loop = repeat({
     work: async () => {
-      if (!(await leadership.hold())) return;
+      if (!(await leadership.hold())) return targets.rest();
+      targets.lead();
       await sweep();
       await sweepApprovals();
       await sweepHalts();
       await sweepLimits();
       await sweepKeys();
+      await sweepTargets();
     },
     intervalMs,
-    onFailure: (error) =>
-      logger.warn({ code: (error as { code?: string }).code }, 'the controller cannot reach its database; it keeps trying'),
+    onFailure: (error) => {
+      targets.rest(); // by now another may lead
+      logger.warn({ code: (error as { code?: string }).code }, 'the controller cannot reach its database; it keeps trying');
+    },
     onRecovery: () => logger.info('the controller has its database back'),
   });
 
   return {
+    take: targets.take,
     close: async () => {
       await loop.close();
+      await targets.close();
       leadership.giveUp();
     },
   };

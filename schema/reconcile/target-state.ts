@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { ConflictSchema, DriftSchema } from './drift.ts';
+import { TargetPauseSchema } from './target-pause.ts';
 
 /**
  * Where a target is. `unknown`: it cannot be read, and nothing is done. `waiting`: paused, held, outside its windows, cooling down or blocked.
@@ -56,5 +57,11 @@ export const TargetStatusSchema = z.object({
   changedAt: z.string().nullable(),
   openFix: z.string().nullable(),
   approvalId: z.string().nullable(),
+  /** Until when people have to answer; null where nobody is asked. */
+  approvalExpiresAt: z.string().nullable(),
+  /** What a person, or its declaration, has paused. */
+  pause: TargetPauseSchema.nullable(),
+  isPausedBySpec: z.boolean(),
+  heldUntil: z.string().nullable(),
 });
 export type TargetStatus = z.infer<typeof TargetStatusSchema>;

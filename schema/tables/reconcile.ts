@@ -1,6 +1,7 @@
 import { sql } from 'drizzle-orm';
 import { bigint, boolean, index, integer, jsonb, pgTable, primaryKey, text, timestamp, uniqueIndex } from 'drizzle-orm/pg-core';
 import type { Conflict, Drift } from '../reconcile/drift.ts';
+import type { FixReview } from '../reconcile/fix-review.ts';
 import type { Plan, PlanFault, StepOutcome } from '../reconcile/plan.ts';
 import type { FixState, TargetPhase } from '../reconcile/target-state.ts';
 
@@ -49,6 +50,24 @@ export const reconcileHolds = pgTable(
   (table) => [primaryKey({ columns: [table.org, table.project, table.target, table.id] })],
 );
 
+/**
+ * Targets that people have paused, beside those that are declared so: seen and reported, and not changed. A row of its own, so that it
+ * outlives the next `apply`. `target` is empty where all of the project is.
+ */
+export const reconcilePauses = pgTable(
+  'reconcile_pauses',
+  {
+    ...place,
+    reason: text().notNull(),
+    pausedBy: text('paused_by').notNull(),
+    decisionId: text('decision_id').notNull(),
+    pausedAt: instant('paused_at').notNull().defaultNow(),
+    /** Empty: until somebody lifts it. */
+    untilAt: instant('until_at'),
+  },
+  (table) => [primaryKey({ columns: [table.org, table.project, table.target] })],
+);
+
 /** Each attempt to mend one drift, by a rule or a plan: the history, what learning counts, and what an apply is fenced and resumed by. */
 export const reconcileFixes = pgTable(
   'reconcile_fixes',
@@ -63,12 +82,18 @@ export const reconcileFixes = pgTable(
     /** The operations without the names of what they were made for: what is the same fix elsewhere. */
     normalDigest: text('normal_digest').notNull().default(''),
     faults: jsonb().$type<PlanFault[]>().notNull().default([]),
+    /** What people are shown beside the plan; empty where nobody was asked. */
+    review: jsonb().$type<FixReview>(),
     evidenceDigest: text('evidence_digest').notNull().default(''),
     approvalId: text('approval_id'),
     decisionId: text('decision_id'),
     policyVersion: text('policy_version'),
     costMicroUsd: bigint('cost_micro_usd', { mode: 'number' }).notNull().default(0),
     modelCalls: integer('model_calls').notNull().default(0),
+    /** In the content store: the drift, and what was seen when the plan was made, or last right before it is applied. */
+    seenDigest: text('seen_digest').notNull().default(''),
+    /** What it ends as once its steps are undone. */
+    endsAs: text('ends_as').$type<FixState>(),
     message: text().notNull().default(''),
     beganAt: instant('began_at').notNull().defaultNow(),
     endedAt: instant('ended_at'),

@@ -7,7 +7,7 @@ export { issuerRecords, orgs, people, personTokens, signingKeys } from './identi
 export { orgKeys, sealKeys } from './keys.ts';
 export { halts, rateWindows } from './limits.ts';
 export { mcpAnswers, mcpSessions, mcpStreamEvents, mcpStreams, mcpTasks, mcpUpstreamSessions, mcpUsedRounds } from './mcp.ts';
-export { reconcileBudgets, reconcileFixes, reconcileHolds, reconcileSteps, reconcileTargets } from './reconcile.ts';
+export { reconcileBudgets, reconcileFixes, reconcileHolds, reconcilePauses, reconcileSteps, reconcileTargets } from './reconcile.ts';
 export { contents, decisionFacts, operations } from './records.ts';
 export { definitionSights, definitions, policyBundles, resources } from './resources.ts';
 export { agents, reservations, runs } from './runs.ts';

@@ -1,7 +1,7 @@
 import { MockActivityEnvironment } from '@temporalio/testing';
 import pino from 'pino';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
-import { type Activities, createActivities, createGatewayClient, createRunTokens } from '../../activities/index.ts';
+import { createActivities, createGatewayClient, createRunTokens, type RunActivities } from '../../activities/index.ts';
 import { createTranscriptStore } from '../../activities/transcript-store.ts';
 import { agentIdOf } from '../../schema/ids.ts';
 import { ToolsetSpecSchema } from '../../schema/resources/toolset.ts';
@@ -13,7 +13,7 @@ import { openRunFixture, type RunFixture, snapshotOf } from './run-fixture.ts';
 
 let fixture: RunFixture;
 let fake: FakeGateway;
-let activities: Activities;
+let activities: RunActivities;
 
 beforeAll(async () => {
   fixture = await openRunFixture();

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { MockActivityEnvironment } from '@temporalio/testing';
 import pino from 'pino';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Activities, createActivities } from '../../activities/index.ts';
+import { createActivities, type RunActivities } from '../../activities/index.ts';
 import type { FlowLabel } from '../../schema/flow-label.ts';
 import { type Agent, beginAgent, endAgent, listAgents, unparkAgents } from '../../store/agents.ts';
 import { agentSubject, findLabel, joinLabel } from '../../store/flow-labels.ts';
@@ -11,7 +11,7 @@ import { getRun, moveRun, type RunKey, reopenRun } from '../../store/runs.ts';
 import { openRunFixture, type RunFixture, snapshotOf } from './run-fixture.ts';
 
 let fixture: RunFixture;
-let activities: Activities;
+let activities: RunActivities;
 
 beforeAll(async () => {
   fixture = await openRunFixture();

@@ -74,6 +74,7 @@ export const startPolicyPlace = async ({
       verifyAudit: () => Promise.reject(new Error('no test of policies verifies the audit')),
       contentStore: createContentStore(gateway.database, deriveContentKeys(Buffer.alloc(32, 7).toString('base64'), 'content')),
       approvalKeys: approvalKeysOf(gateway.config.resultKey),
+      targetPorts: { of: () => undefined },
       temporal: recordingTemporal().port,
       authorize: policy.authorize,
       validatePolicies: policy.validatePolicies,

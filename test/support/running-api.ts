@@ -11,7 +11,7 @@ import { createChannelNetwork } from '../../control/notify/channel-fetch.ts';
 import { createRegoPool } from '../../policy/rego/create-rego-pool.ts';
 import { createRegoPolicies } from '../../policy/rego/rego-policies.ts';
 import { PlatformError } from '../../schema/errors.ts';
-import type { FleetWorkflowInput } from '../../schema/workflow-contract.ts';
+import type { FleetWorkflowInput, ReconcileWorkflowInput } from '../../schema/workflow-contract.ts';
 import { checkpointFile } from '../../store/audit-checkpoint-file.ts';
 import { createCheckpointer } from '../../store/audit-checkpoints.ts';
 import { createAuditSigner, makeAuditKey } from '../../store/audit-key.ts';
@@ -36,6 +36,7 @@ export const recordingTemporal = () => {
   const starts: FleetWorkflowInput[] = [];
   const cancellations: FleetKey[] = [];
   const told: { agent: string; approvalId: string }[] = [];
+  const looks: ReconcileWorkflowInput[] = [];
   const state = { away: false, gone: false };
   const refuse = () => {
     if (state.away) throw new PlatformError('store_unavailable', 'Temporal does not answer.');
@@ -55,8 +56,16 @@ export const recordingTemporal = () => {
       refuse();
       return state.gone ? 'gone' : 'told';
     },
+    startReconcile: async (key) => {
+      looks.push(key);
+      refuse();
+    },
+    isReconciling: async () => {
+      refuse();
+      return !state.gone;
+    },
   };
-  return { starts, cancellations, told, state, port };
+  return { starts, cancellations, told, looks, state, port };
 };
 
 const rolesOf: Readonly<Record<string, string[]>> = { admin: ['administrator'], reviewer: ['reviewer'] };
@@ -71,10 +80,12 @@ export const startRunningApi = async ({
   port: wanted,
   cedar = false,
   secretValues = {},
+  targetPorts = { of: () => undefined },
 }: {
   profile?: ApiProfile;
   port?: number;
   cedar?: boolean;
+  targetPorts?: ApiDependencies['targetPorts'];
   /** Environment variables that channels refer to. */
   secretValues?: Record<string, string>;
 } = {}) => {
@@ -121,6 +132,7 @@ export const startRunningApi = async ({
     verifyAudit: () => verifyAudit({ database, verifier: signer, sink: checkpoints }),
     contentStore,
     approvalKeys,
+    targetPorts,
     temporal: temporal.port,
     authorize: async (person: { id: string }, action: ApiAction) =>
       person.id === 'guest' || refusals.has(action)

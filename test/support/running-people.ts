@@ -142,6 +142,7 @@ export const startRunningPeople = async (
       verifyAudit: () => Promise.reject(new Error('no test of logins verifies the audit')),
       approvalKeys,
       contentStore: createContentStore(database, deriveContentKeys(Buffer.alloc(32, 7).toString('base64'), 'content')),
+      targetPorts: { of: () => undefined },
       temporal: recordingTemporal().port,
       authorize: async () => ({ effect: 'allow', decisionId: 'dec_yes', policies: [] }),
       validatePolicies: () => ({ ok: true }),

@@ -1,14 +1,14 @@
 import { Context } from '@temporalio/activity';
 import type { Client } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
-import type { Activities } from '../../activities/index.ts';
+import type { RunActivities } from '../../activities/index.ts';
 import { agentIdOf, fleetWorkflowId, shardWorkflowId } from '../../schema/ids.ts';
 import type { AgentState, ParkReason } from '../../schema/run.ts';
 import { agentsPerShard, workflowTypes } from '../../schema/workflow-contract.ts';
 
 export type MemoryAgent = { id: string; stage: string; ordinal: number; state: AgentState; reason: ParkReason | null; steps: number };
-type Step = Awaited<ReturnType<Activities['callModel']>>;
-type Called = Awaited<ReturnType<Activities['callTool']>>;
+type Step = Awaited<ReturnType<RunActivities['callModel']>>;
+type Called = Awaited<ReturnType<RunActivities['callTool']>>;
 
 /** Ends an agent from within a script of the model. */
 export const ended = (state: AgentState, reason: ParkReason | null = null): Step => ({ kind: 'ended', state, reason });
@@ -50,7 +50,7 @@ export const memoryRows = (stages: Record<string, number>, options: { runId: str
     if (row.state === 'pending' || row.state === 'running') Object.assign(row, { state, reason });
   };
 
-  const activities = (workflows: Client['workflow']): Activities => ({
+  const activities = (workflows: Client['workflow']): RunActivities => ({
     openRun: async () => ({
       kind: 'open',
       stages: Object.keys(stages),

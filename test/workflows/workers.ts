@@ -18,7 +18,7 @@ export const bundleWorkflows = () =>
   });
 
 /**
- * Real workers on a real server, on task queues of their own: one for workflows and rows, one for models, one for tools.
+ * Real workers on a real server, on task queues of their own: one for workflows and rows, one for models, one for tools, one for targets.
  * @param makeActivities - gets the client by which shards are started
  * @param prefix - of the task queues, for workers that take over from others
  */
@@ -37,6 +37,7 @@ export const startWorkers = async (
     Worker.create({ ...shared, taskQueue: `${prefix}${taskQueues.control}`, workflowBundle }),
     Worker.create({ ...shared, taskQueue: `${prefix}${taskQueues.model}` }),
     Worker.create({ ...shared, taskQueue: `${prefix}${taskQueues.tool}` }),
+    Worker.create({ ...shared, taskQueue: `${prefix}${taskQueues.apply}` }),
   ]);
   const running = workers.map((worker) => worker.run());
   return {

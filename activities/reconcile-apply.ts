@@ -1,0 +1,148 @@
+import { Context } from '@temporalio/activity';
+import type { TargetOf } from '../reconcile/target-port.ts';
+import type { Fix, TriedStep } from '../schema/reconcile/fix.ts';
+import { passiveOperations } from '../schema/reconcile/operation.ts';
+import type { PlanStep, StepOutcome } from '../schema/reconcile/plan.ts';
+import type { FixState } from '../schema/reconcile/target-state.ts';
+import { findFix, listStandingFixes, moveFix } from '../store/reconcile-fixes.ts';
+import { beginStep, endStep, listSteps } from '../store/reconcile-steps.ts';
+import { withHeartbeat } from './failures.ts';
+import { askPeople, endFix } from './reconcile-close.ts';
+import {
+  diffNow,
+  ended,
+  type FixCall,
+  type LoadedTarget,
+  loadTarget,
+  lookAgain,
+  type NextStep,
+  type ReconcileCollaborators,
+  reportPhase,
+  resumed,
+  seeTarget,
+  whyUnknown,
+} from './reconcile-context.ts';
+import { planDigestOf } from './reconcile-plan.ts';
+import { writeStep } from './reconcile-write.ts';
+
+/** Of what may have happened the system is asked again so often, ever later; then it is undone. */
+export const mostTries = 6;
+export const triesAfterMs = (tries: number): number => Math.min(10_000, 250 * 2 ** tries);
+
+const isDone = ({ outcome }: TriedStep): boolean => outcome?.kind === 'applied' || outcome?.kind === 'unchanged';
+const mayHaveWritten = ({ outcome }: TriedStep): boolean => outcome?.kind === 'applied' || outcome?.kind === 'unknown';
+
+/** Leaves the plan and goes back to where it began. */
+export const beginUndo = async (
+  { database }: Pick<ReconcileCollaborators, 'database'>,
+  { fence, fixId, org, project, target }: FixCall,
+  endsAs: FixState,
+  message: string,
+): Promise<NextStep> => {
+  const from: FixState[] = ['applying', 'verifying', 'undoing'];
+  const moved = await moveFix(
+    database,
+    { org, project, target, id: fixId },
+    from,
+    'undoing',
+    { endsAs, message: message.slice(0, 2000) },
+    fence,
+  );
+  return moved === 'moved' ? { next: 'undo', fixId, afterMs: 0 } : ended;
+};
+
+/** What changes nothing in the system: waiting for its time, a question to its owner, or leaving it. */
+const doPassive = async (
+  { database, clock }: ReconcileCollaborators,
+  { fence, fixId }: FixCall,
+  step: number,
+  { operation }: PlanStep,
+): Promise<NextStep | StepOutcome> => {
+  const key = { fixId, direction: 'do', step } as const;
+  const begun = await beginStep(database, { ...key, fence, beforeHash: '' });
+  if (begun.outcome !== null) return begun.outcome;
+  if (operation.op === 'wait') {
+    const leftMs = Date.parse(begun.beganAt) + operation.seconds * 1000 - clock().getTime();
+    if (leftMs > 0) return { next: 'apply', fixId, afterMs: leftMs };
+  }
+  const outcome: StepOutcome = { kind: 'unchanged', at: clock().toISOString() };
+  await endStep(database, key, outcome);
+  return outcome;
+};
+
+/** The target as its adapter gets it: what is applied again leaves what earlier fixes made other than declared. Undefined where it cannot be read. */
+const keptTarget = async (
+  collaborators: ReconcileCollaborators,
+  loaded: LoadedTarget,
+  fix: Fix,
+  { operation }: PlanStep,
+  signal: AbortSignal,
+): Promise<TargetOf | undefined> => {
+  if (operation.op !== 'reapply') return loaded.target;
+  const standing = await listStandingFixes(collaborators.database, loaded.key);
+  if (standing.every(({ id }) => id === fix.id)) return loaded.target;
+  const seen = await seeTarget(collaborators, loaded.target, signal);
+  return whyUnknown(seen) === undefined ? (await diffNow(collaborators, loaded, seen)).kept : undefined;
+};
+
+/** All steps are done: what was changed is verified; where nothing was, people are asked or it is left as it is. */
+const finish = async (collaborators: ReconcileCollaborators, call: FixCall, { target }: LoadedTarget, fix: Fix): Promise<NextStep> => {
+  const operations = (fix.plan?.steps ?? []).map(({ operation }) => operation);
+  const questions = operations.flatMap((operation) => (operation.op === 'askOwner' ? [operation.question] : []));
+  if (questions.length > 0 && operations.every(({ op }) => passiveOperations.has(op)))
+    return askPeople(collaborators, call, target, fix, { message: questions.join(' ') });
+  if (operations.every(({ op }) => op === 'nothing'))
+    return endFix(collaborators, call, fix, 'left-alone', { message: 'Nothing is to be done about it.' });
+  const { fence, fixId, org, project, target: name } = call;
+  const key = { org, project, target: name, id: fixId };
+  if ((await moveFix(collaborators.database, key, ['applying'], 'verifying', {}, fence)) !== 'moved') return ended;
+  await reportPhase(collaborators, call, 'verifying', fix.message);
+  return { next: 'judge', fixId, afterMs: 0 };
+};
+
+/** Does the next step of a plan that was not done yet, out of the rows. A step that fails leads back to where the plan began. */
+export const createApplyStep =
+  (collaborators: ReconcileCollaborators) =>
+  (call: FixCall): Promise<NextStep> =>
+    withHeartbeat(async () => {
+      const { database } = collaborators;
+      const { fixId, tries = 0 } = call;
+      const fix = await findFix(database, fixId);
+      const loaded = await loadTarget(collaborators, call);
+      if (!fix?.plan || !loaded || fix.endedAt !== null) return lookAgain;
+      if (fix.state !== 'applying') return resumed(fix);
+      const { plan } = fix;
+      if (planDigestOf(plan) !== fix.planDigest)
+        return endFix(collaborators, call, fix, 'refused', { message: 'The plan in the row is not the one that was decided about.' });
+      const tried = (await listSteps(database, fixId)).filter(({ direction }) => direction === 'do');
+      const index = plan.steps.findIndex((_, step) => !tried.some((one) => one.step === step && isDone(one)));
+      const step = plan.steps[index];
+      if (step === undefined) return finish(collaborators, call, loaded, fix);
+
+      let outcome: StepOutcome | NextStep;
+      if (passiveOperations.has(step.operation.op)) outcome = await doPassive(collaborators, call, index, step);
+      else {
+        const { operation, precondition } = step;
+        const write = { fixId, direction: 'do', step: index, operation, precondition } as const;
+        const signal = Context.current().cancellationSignal;
+        const kept = await keptTarget(collaborators, loaded, fix, step, signal);
+        if (kept === undefined) return lookAgain; // which says that it cannot be read, and waits
+        outcome = await writeStep(collaborators, call, kept, fix, write, signal);
+      }
+      if ('next' in outcome) return outcome;
+      switch (outcome.kind) {
+        case 'applied':
+        case 'unchanged':
+          return index === plan.steps.length - 1 ? finish(collaborators, call, loaded, fix) : { next: 'apply', fixId, afterMs: 0 };
+        case 'unknown':
+          if (tries < mostTries) return { next: 'apply', fixId, afterMs: triesAfterMs(tries), tries: tries + 1 };
+          return beginUndo(collaborators, call, 'failed', `Nobody knows what became of step ${index + 1}: ${outcome.message}`);
+        case 'failed': {
+          if (outcome.reason === 'fenced') return ended;
+          const message = `Step ${index + 1} failed (${outcome.reason}): ${outcome.message}`;
+          if (tried.some((one) => one.step !== index && mayHaveWritten(one))) return beginUndo(collaborators, call, 'failed', message);
+          const isChanged = outcome.reason === 'precondition' || outcome.reason === 'conflict';
+          return endFix(collaborators, call, fix, isChanged ? 'stale' : 'failed', { message });
+        }
+      }
+    });

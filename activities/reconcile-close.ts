@@ -1,0 +1,84 @@
+import type { TargetOf } from '../reconcile/target-port.ts';
+import type { Fix } from '../schema/reconcile/fix.ts';
+import { writeObjectRef } from '../schema/reconcile/object-ref.ts';
+import type { FixState } from '../schema/reconcile/target-state.ts';
+import { addDeliveries } from '../store/channel-deliveries.ts';
+import { voidApproval } from '../store/expire-approvals.ts';
+import { closeFix, type FixPatch, findFix, moveFix } from '../store/reconcile-fixes.ts';
+import { freezeTarget } from '../store/reconcile-targets.ts';
+import {
+  lookAgain,
+  type NextStep,
+  type ReconcileCollaborators,
+  reportPhase,
+  ended as stopped,
+  type TargetCall,
+} from './reconcile-context.ts';
+
+const mostMessage = 2000;
+
+/** Tells the people of a target something that cannot wait, once for one subject, by the channels that it names. */
+export const tellPeople = async (
+  { database }: Pick<ReconcileCollaborators, 'database'>,
+  { org, project, name, spec }: Pick<TargetOf, 'org' | 'project' | 'name' | 'spec'>,
+  subject: string,
+  text: string,
+): Promise<void> => {
+  const told = `${name}: ${text}${spec.contact ? ` Contact: ${spec.contact}.` : ''}`.slice(0, mostMessage);
+  await addDeliveries(
+    database,
+    spec.channels.map((channel) => ({ org, project, channel, event: 'page', subject, text: told })),
+  );
+};
+
+/** Ends a fix, with its approval if that is still open, and looks at the target again. */
+export const endFix = async (
+  { database, audit, learn }: Pick<ReconcileCollaborators, 'database' | 'audit' | 'learn'>,
+  { fence, ...key }: TargetCall,
+  { id, approvalId }: Pick<Fix, 'id' | 'approvalId'>,
+  state: FixState,
+  patch: FixPatch & { message: string },
+): Promise<NextStep> => {
+  const message = patch.message.slice(0, mostMessage);
+  const closed = await closeFix(database, { ...key, id }, state, { ...patch, message }, fence);
+  if (closed === 'lost') return stopped;
+  // nobody is asked any more about what will not be done
+  if (approvalId !== null) await voidApproval(database, audit, { org: key.org, project: key.project, id: approvalId });
+  const ended = await findFix(database, id);
+  if (ended) await learn(ended);
+  return lookAgain;
+};
+
+/** Leaves a fault to people: the fix stays open as `asked`, so that nothing else is tried and they are told once, until the fault is gone. */
+export const askPeople = async (
+  collaborators: Pick<ReconcileCollaborators, 'database'>,
+  call: TargetCall,
+  target: TargetOf,
+  fix: Pick<Fix, 'id' | 'faultKind'>,
+  patch: FixPatch & { message: string },
+): Promise<NextStep> => {
+  const { fence, ...key } = call;
+  const message = patch.message.slice(0, mostMessage);
+  const from: FixState[] = ['diagnosing', 'checking', 'applying', 'asked'];
+  if ((await moveFix(collaborators.database, { ...key, id: fix.id }, from, 'asked', { ...patch, message }, fence)) !== 'moved')
+    return stopped;
+  await tellPeople(collaborators, target, fix.id, `a person has to look at ${fix.faultKind}: ${message}`);
+  await reportPhase(collaborators, call, 'asking', message);
+  return lookAgain;
+};
+
+/** An undo failed: nobody knows what is there, so nothing is changed any more until a person lifts it, and people are called. */
+export const freeze = async (
+  { database }: Pick<ReconcileCollaborators, 'database'>,
+  { fence, ...key }: TargetCall,
+  target: TargetOf,
+  fix: Pick<Fix, 'id' | 'plan'>,
+  why: string,
+): Promise<NextStep> => {
+  const objects = [...new Set((fix.plan?.steps ?? []).map(({ operation }) => writeObjectRef(operation.object)))].join(', ');
+  const message = `An undo failed and the target is frozen: ${why} Touched: ${objects}.`.slice(0, mostMessage);
+  if (!(await freezeTarget(database, key, fence, message))) return stopped;
+  await closeFix(database, { ...key, id: fix.id }, 'frozen', { message }, fence);
+  await tellPeople({ database }, target, `${fix.id}/frozen`, message);
+  return lookAgain;
+};

@@ -1,0 +1,180 @@
+import { diffTarget } from '../reconcile/diff-target.ts';
+import { isInWindow, windowOpensAt } from '../reconcile/is-in-window.ts';
+import { overlayDesired } from '../reconcile/overlay-desired.ts';
+import type { TargetOf } from '../reconcile/target-port.ts';
+import type { Conflict, Drift } from '../schema/reconcile/drift.ts';
+import type { Fix, TargetHold } from '../schema/reconcile/fix.ts';
+import type { Desired, Observation } from '../schema/reconcile/observation.ts';
+import type { TargetPause } from '../schema/reconcile/target-pause.ts';
+import type { TargetPhase } from '../schema/reconcile/target-state.ts';
+import type { ApprovalAsks } from '../store/ask-approval.ts';
+import type { AuditLog } from '../store/audit-log.ts';
+import type { ContentStore } from '../store/contents.ts';
+import type { Database } from '../store/database.ts';
+import { listStandingFixes } from '../store/reconcile-fixes.ts';
+import { listHolds } from '../store/reconcile-holds.ts';
+import { findPause } from '../store/reconcile-pauses.ts';
+import { findTarget, type TargetKey, writeTarget } from '../store/reconcile-targets.ts';
+import { findResource } from '../store/resources.ts';
+import type { FixDecider } from './reconcile-decide.ts';
+import type { TargetPorts } from './targets/target-ports.ts';
+
+/** What the activities of the reconciler work with; they run in the pool `apply`, which alone reaches what is kept. */
+export type ReconcileCollaborators = {
+  database: Database;
+  contents: ContentStore;
+  audit: AuditLog;
+  ports: Pick<TargetPorts, 'of'>;
+  decider: FixDecider;
+  approvals: ApprovalAsks;
+  /** Told of each fix that has ended. */
+  learn: (fix: Fix) => Promise<unknown>;
+  clock: () => Date;
+};
+
+/** Which target, and by which right: whoever took it later holds a higher fence, and then nothing is written here any more. */
+export type TargetCall = TargetKey & { fence: number };
+export type FixCall = TargetCall & { fixId: string; tries?: number; goneSinceAt?: string | null };
+
+/**
+ * What the workflow does next. Everything of record is in rows; this names what to do and how long to wait before, so a workflow that
+ * forgets it looks again and goes on from the rows. `end`: nothing to do now; the target's row says when there may be.
+ */
+export type NextStep =
+  | { next: 'end' }
+  | { next: 'look'; afterMs: number }
+  /** Until people answer, or something changes; then it is looked at again. */
+  | { next: 'await'; afterMs: number }
+  | {
+      next: 'diagnose' | 'check' | 'recheck' | 'apply' | 'judge' | 'undo';
+      fixId: string;
+      afterMs: number;
+      /** How often it was tried already. */
+      tries?: number;
+      /** Since when the fault is not to be seen; null where it is. */
+      goneSinceAt?: string | null;
+    };
+
+export const ended: NextStep = { next: 'end' };
+export const lookAgain: NextStep = { next: 'look', afterMs: 0 };
+
+/** What follows for a fix out of its row alone. */
+export const resumed = ({ id: fixId, state }: Pick<Fix, 'id' | 'state'>): NextStep => {
+  switch (state) {
+    case 'diagnosing':
+      return { next: 'diagnose', fixId, afterMs: 0 };
+    case 'checking':
+      return { next: 'check', fixId, afterMs: 0 };
+    case 'awaiting-approval':
+      return { next: 'recheck', fixId, afterMs: 0 };
+    case 'applying':
+      return { next: 'apply', fixId, afterMs: 0 };
+    case 'verifying':
+      return { next: 'judge', fixId, afterMs: 0 };
+    case 'undoing':
+      return { next: 'undo', fixId, afterMs: 0 };
+    default:
+      return lookAgain;
+  }
+};
+
+export type LoadedTarget = {
+  key: TargetKey;
+  target: TargetOf;
+  holds: TargetHold[];
+  pause: TargetPause | undefined;
+  isProjectFrozen: boolean;
+  now: Date;
+};
+
+/** A target as it is declared and held now; undefined where nobody declares it any more. */
+export const loadTarget = async (
+  { database, clock }: Pick<ReconcileCollaborators, 'database' | 'clock'>,
+  { org, project, target: name }: TargetKey,
+): Promise<LoadedTarget | undefined> => {
+  const resource = await findResource(database, { org, project, kind: 'ReconcileTarget', name });
+  if (!resource) return undefined;
+  const now = clock();
+  const key = { org, project, target: name };
+  const holds = await listHolds(database, key, now);
+  const place = await findResource(database, { org, project, kind: 'Project', name: project });
+  return {
+    ...{ key, holds, now, pause: await findPause(database, key, now), isProjectFrozen: place?.spec.frozen ?? false },
+    target: {
+      ...{ org, project, name, generation: resource.generation, spec: resource.spec },
+      holds: holds.map(({ object, path }) => ({ object, path })),
+    },
+  };
+};
+
+/** Why nothing may be begun now, and until when. What has no end is looked at again at the interval; a change of the target is seen by itself. */
+export const gateOf = ({ target: { spec }, pause, isProjectFrozen, now }: LoadedTarget): { why: string; until: Date } | undefined => {
+  const nextLook = new Date(now.getTime() + spec.intervalSeconds * 1000);
+  if (isProjectFrozen) return { why: 'The project is frozen.', until: nextLook };
+  if (pause) return { why: `Paused by ${pause.pausedBy}: ${pause.reason}`, until: pause.untilAt ? new Date(pause.untilAt) : nextLook };
+  if (spec.paused) return { why: 'The target is paused.', until: nextLook };
+  if (isInWindow(spec.windows, now.getTime())) return undefined;
+  return { why: 'Outside the windows of the target.', until: new Date(windowOpensAt(spec.windows, now.getTime())) };
+};
+
+/** Longer than this a system that does not answer is one that cannot be read. */
+const seeWithinMs = 60_000;
+export type Seen = { desired: Desired; observation: Observation };
+
+/** What was declared and what is there. A system that is slow, or of a kind that no adapter reads, is unknown. */
+export const seeTarget = async (
+  { ports, clock }: Pick<ReconcileCollaborators, 'ports' | 'clock'>,
+  target: TargetOf,
+  signal: AbortSignal,
+): Promise<Seen> => {
+  const unknown = (message: string): Seen => ({
+    desired: { status: 'unreadable', message },
+    observation: { status: 'unknown', at: clock().toISOString(), reason: 'unreachable', message },
+  });
+  const port = ports.of(target.spec.type);
+  if (!port) return unknown(`This installation has no adapter for targets of the kind \`${target.spec.type}\`.`);
+  const late = AbortSignal.timeout(seeWithinMs);
+  const within = AbortSignal.any([signal, late]);
+  const aborted = new Promise<never>((_, reject) => within.addEventListener('abort', () => reject(within.reason), { once: true }));
+  try {
+    const both = Promise.all([port.desired(target, within), port.observe(target, within)]);
+    const [desired, observation] = await Promise.race([both, aborted]);
+    return { desired, observation };
+  } catch (error) {
+    signal.throwIfAborted();
+    if (late.aborted) return unknown(`It did not answer within ${seeWithinMs / 1000} seconds.`);
+    throw error;
+  }
+};
+
+/** Why nothing is said of a target; undefined where it can be read. */
+export const whyUnknown = ({ desired, observation }: Seen): string | undefined => {
+  if (observation.status !== 'read') return `${observation.reason}: ${observation.message}`;
+  return desired.status === 'read' ? undefined : `What was declared cannot be read: ${desired.message}`;
+};
+
+/** What differs, held against the declaration with what verified fixes made other than it says. `kept`: the target as adapters get it. */
+export type Differing = { drifts: Drift[]; conflicts: Conflict[]; kept: TargetOf };
+export const diffNow = async (
+  { database, contents }: Pick<ReconcileCollaborators, 'database' | 'contents'>,
+  { key, target, holds, now }: LoadedTarget,
+  { desired, observation }: Seen,
+): Promise<Differing> => {
+  const fixes = await listStandingFixes(database, key);
+  const { effective, target: kept } = overlayDesired({ target, desired, observation, fixes, digest: contents.digestOf });
+  return { ...diffTarget({ target: kept, desired: effective, observation, holds, now: now.getTime() }), kept };
+};
+
+/** Puts the phase of a target down and leaves what was seen of it as it stands. @returns false where another has taken it */
+export const reportPhase = async (
+  { database }: Pick<ReconcileCollaborators, 'database'>,
+  { fence, ...key }: TargetCall,
+  phase: TargetPhase,
+  message: string,
+  dueAt: Date | null = null,
+): Promise<boolean> => {
+  const row = await findTarget(database, key);
+  if (!row) return false;
+  const { drifts, conflicts } = row;
+  return (await writeTarget(database, key, fence, { phase, message, drifts, conflicts, dueAt })) !== 'lost';
+};

@@ -1,0 +1,106 @@
+import { checkPlan } from '../reconcile/check-plan.ts';
+import { isInWindow } from '../reconcile/is-in-window.ts';
+import { hasWritten } from '../reconcile/past-fix.ts';
+import type { Fix } from '../schema/reconcile/fix.ts';
+import type { FixReview } from '../schema/reconcile/fix-review.ts';
+import { objectKey } from '../schema/reconcile/object-ref.ts';
+import type { ReadObservation } from '../schema/reconcile/observation.ts';
+import { passiveOperations } from '../schema/reconcile/operation.ts';
+import type { BlastRadius, DryRun, Plan, PlanFault } from '../schema/reconcile/plan.ts';
+import { listFixes } from '../store/reconcile-fixes.ts';
+import { diffNow, type LoadedTarget, type ReconcileCollaborators, type Seen, seeTarget, whyUnknown } from './reconcile-context.ts';
+import { planDigestOf } from './reconcile-plan.ts';
+import { readSeen, type SeenFault } from './reconcile-seen.ts';
+
+const hourMs = 3_600_000;
+
+/** All that is known of a plan at this moment, read anew: nothing of an earlier look counts. */
+export type Examined =
+  | { kind: 'unknown' }
+  /** What the plan was made for is not so any more. */
+  | { kind: 'stale'; why: string }
+  | { kind: 'gone' }
+  | { kind: 'refused'; faults: PlanFault[] }
+  | {
+      kind: 'passes';
+      blast: BlastRadius;
+      review: FixReview;
+      seen: Seen;
+      fault: SeenFault;
+      facts: { mustAsk: boolean; dryRunOk: boolean; inWindow: boolean; stateHashFresh: boolean; recentFixes: number };
+    };
+
+/** Which step's object is not as it was when the plan was made. */
+const changedStep = (plan: Plan, { objects }: ReadObservation): number => {
+  const seen = new Map(objects.map((object) => [objectKey(object.ref), object]));
+  return plan.steps.findIndex(({ precondition, operation }) => {
+    const object = seen.get(objectKey(operation.object));
+    if (precondition.kind === 'absent') return object !== undefined;
+    if (precondition.kind === 'none') return false;
+    return (
+      object === undefined ||
+      object.uid !== precondition.uid ||
+      (object.version !== precondition.version && object.hash !== precondition.hash)
+    );
+  });
+};
+
+const dryRunFault = (step: number, run: Extract<DryRun, { ok: false }>): PlanFault => ({
+  code: `dry_run_${run.reason}`,
+  step,
+  message: `The system itself says of step ${step + 1}: ${run.message}`,
+});
+
+/** Looks at a plan as if nobody had: what is there now, the checks, the system's own dry-run, and what policy wants to know. It changes nothing. */
+export const examinePlan = async (
+  { database, contents, ports, clock }: Pick<ReconcileCollaborators, 'database' | 'contents' | 'ports' | 'clock'>,
+  loaded: LoadedTarget,
+  fix: Fix,
+  plan: Plan,
+  signal: AbortSignal,
+): Promise<Examined> => {
+  const { target, holds, now, key } = loaded;
+  const refuse = (code: string, message: string): Examined => ({ kind: 'refused', faults: [{ code, step: null, message }] });
+  // the row is not believed either: what was decided about and approved is this digest
+  if (planDigestOf(plan) !== fix.planDigest) return refuse('other_plan', 'The plan in the row is not the one that its digest is of.');
+  const seen = await seeTarget({ ports, clock }, target, signal);
+  const { desired, observation } = seen;
+  if (whyUnknown(seen) !== undefined || observation.status !== 'read') return { kind: 'unknown' };
+  if (plan.generation !== target.generation)
+    return { kind: 'stale', why: `The plan was made for generation ${plan.generation} of the target; now it is ${target.generation}.` };
+  const { drifts, kept } = await diffNow({ database, contents }, loaded, seen);
+  if (!drifts.some(({ fingerprint }) => fingerprint === fix.fingerprint)) return { kind: 'gone' };
+  const changed = changedStep(plan, observation);
+  if (changed >= 0)
+    return { kind: 'stale', why: `Somebody changed what step ${changed + 1} is about since the plan was made; that stays as it is.` };
+  const checked = checkPlan({ plan, target, desired, observation, holds, now: now.getTime() });
+  if (!checked.ok) return { kind: 'refused', faults: checked.faults };
+  const port = ports.of(target.spec.type);
+  if (!port) return { kind: 'unknown' };
+  const dryRuns: DryRun[] = [];
+  for (const [step, { operation }] of plan.steps.entries()) {
+    // what changes nothing in the system, or only how it is kept, is not the system's to try
+    const isOfSystem = !passiveOperations.has(operation.op) && operation.op !== 'addIgnoreRule';
+    const run: DryRun = isOfSystem ? await port.dryRun(kept, operation, signal) : { ok: true, diff: [] };
+    if (!run.ok && run.reason === 'unreachable') return { kind: 'unknown' };
+    if (!run.ok && run.reason === 'changed') return { kind: 'stale', why: run.message };
+    if (!run.ok) return { kind: 'refused', faults: [dryRunFault(step, run)] };
+    dryRuns.push(run);
+  }
+  const fault = await readSeen(contents, key, fix.seenDigest);
+  const recent = await listFixes(database, key, key.target, { sinceAt: new Date(now.getTime() - hourMs) });
+  return {
+    kind: 'passes',
+    blast: checked.blast,
+    review: { drift: fault.drift, why: fault.why, blast: checked.blast, dryRuns },
+    ...{ seen, fault },
+    facts: {
+      // somebody spoke to whoever reads the evidence: people look at what came of it
+      mustAsk: fault.flagged > 0,
+      dryRunOk: true,
+      inWindow: isInWindow(target.spec.windows, now.getTime()),
+      stateHashFresh: true,
+      recentFixes: recent.filter((one) => one.id !== fix.id && hasWritten(one)).length,
+    },
+  };
+};

@@ -1,0 +1,103 @@
+import { randomBytes } from 'node:crypto';
+import { chooseRule, type UserRule } from '../reconcile/choose-rule.ts';
+import { userRuleOf } from '../reconcile/rules/user-rule.ts';
+import type { WhyEscalate } from '../reconcile/what-now.ts';
+import { isPlatformError } from '../schema/errors.ts';
+import { fixIdFrom } from '../schema/ids.ts';
+import type { Conflict, Drift } from '../schema/reconcile/drift.ts';
+import type { Fix } from '../schema/reconcile/fix.ts';
+import type { StoredResource } from '../schema/resource.ts';
+import type { Database } from '../store/database.ts';
+import { moveFix, openFix } from '../store/reconcile-fixes.ts';
+import { listResources } from '../store/resources.ts';
+import { askPeople, endFix } from './reconcile-close.ts';
+import {
+  ended,
+  type LoadedTarget,
+  type NextStep,
+  type ReconcileCollaborators,
+  resumed,
+  type Seen,
+  type TargetCall,
+} from './reconcile-context.ts';
+import { preparePlan } from './reconcile-plan.ts';
+import { keepSeen } from './reconcile-seen.ts';
+
+/** One fault, with all that was seen of it. */
+export type Fault = {
+  call: TargetCall;
+  loaded: LoadedTarget;
+  seen: Seen;
+  conflicts: Conflict[];
+  fixes: readonly Fix[];
+  drift: Drift;
+};
+
+const open = async (
+  { database }: ReconcileCollaborators,
+  { call: { fence, ...key }, drift: { fingerprint, faultKind } }: Fault,
+  state: 'checking' | 'diagnosing',
+) => openFix(database, { ...key, id: fixIdFrom(randomBytes(10)), fingerprint, faultKind, state }, fence);
+
+/** The rules that people declared in the project of a target, by name. */
+const rulesOf = async (database: Database, { org, project }: TargetCall): Promise<UserRule[]> => {
+  const declared = (await listResources(database, { org, project, kind: 'ReconcileRule' })) as StoredResource<'ReconcileRule'>[];
+  return declared.map(({ metadata, spec }) => userRuleOf(metadata.name, spec));
+};
+
+/** Has a fault diagnosed by the role of its target, on behalf of who declared it; where that cannot be, people are asked. */
+export const openEscalation = async (collaborators: ReconcileCollaborators, fault: Fault, why: WhyEscalate): Promise<NextStep> => {
+  const { call, loaded, seen, conflicts, drift } = fault;
+  const opened = await open(collaborators, fault, 'diagnosing');
+  if (!opened) return ended;
+  const { fix, isNew } = opened;
+  if (!isNew && (fix.state !== 'diagnosing' || fix.seenDigest !== '')) return resumed(fix);
+  const { role } = loaded.target.spec.escalation;
+  let authority = { owner: '', launchDecisionId: '' };
+  let refusal: string | undefined;
+  if (role)
+    try {
+      authority = await collaborators.decider.authoriseDiagnosis(loaded.target, role);
+    } catch (error) {
+      if (!isPlatformError(error) || error.isRetryable) throw error;
+      refusal = error.message;
+    }
+  const kept = { drift, conflicts, why, ...seen, flagged: 0, ...authority };
+  const seenDigest = await keepSeen(collaborators.contents, call, kept);
+  const { fence, ...key } = call;
+  const message = `${why}: ${drift.faultKind}`;
+  if (
+    (await moveFix(collaborators.database, { ...key, id: fix.id }, ['diagnosing'], 'diagnosing', { seenDigest, message }, fence)) !==
+    'moved'
+  )
+    return ended;
+  if (refusal !== undefined) return askPeople(collaborators, call, loaded.target, fix, { message: refusal });
+  return { next: 'diagnose', fixId: fix.id, afterMs: 0 };
+};
+
+/** Begins with a rule; where none fits, or its cap is reached, the fault is escalated. No model is asked here. */
+export const openRuleFix = async (collaborators: ReconcileCollaborators, fault: Fault): Promise<NextStep> => {
+  const { call, loaded, seen, conflicts, fixes, drift } = fault;
+  const { target, now } = loaded;
+  const chosen = chooseRule({ target, drift, ...seen, rules: await rulesOf(collaborators.database, call), fixes, now: now.getTime() });
+  if (!chosen.ok) return openEscalation(collaborators, fault, chosen.reason === 'capped' ? 'rule-failed' : 'no-rule');
+  const opened = await open(collaborators, fault, 'checking');
+  if (!opened) return ended;
+  const { fix, isNew } = opened;
+  if (!isNew && fix.plan !== null) return resumed(fix);
+  const source = { kind: 'rule', rule: chosen.rule } as const;
+  const prepared = await preparePlan(collaborators.contents, {
+    ...{ target, drift, operations: chosen.operations, source, evidenceDigest: '', ...seen },
+  });
+  if (!prepared.ok)
+    return endFix(collaborators, call, fix, 'refused', {
+      faults: prepared.faults,
+      message: prepared.faults.map(({ message }) => message).join(' '),
+    });
+  const kept = { drift, conflicts, why: chosen.rule, ...seen, flagged: 0, owner: '', launchDecisionId: '' };
+  const seenDigest = await keepSeen(collaborators.contents, call, kept);
+  const { fence, ...key } = call;
+  const patch = { ...prepared.patch, seenDigest, message: `rule ${chosen.rule}` };
+  const moved = await moveFix(collaborators.database, { ...key, id: fix.id }, ['checking'], 'checking', patch, fence);
+  return moved === 'moved' ? { next: 'check', fixId: fix.id, afterMs: 0 } : ended;
+};

@@ -1,0 +1,94 @@
+import { Context } from '@temporalio/activity';
+import { type UndoStep, undoPlan } from '../reconcile/undo-plan.ts';
+import { objectKey, writeObjectRef } from '../schema/reconcile/object-ref.ts';
+import type { ReadObservation } from '../schema/reconcile/observation.ts';
+import type { Plan } from '../schema/reconcile/plan.ts';
+import { findFix } from '../store/reconcile-fixes.ts';
+import { listSteps } from '../store/reconcile-steps.ts';
+import { withHeartbeat } from './failures.ts';
+import { mostTries, triesAfterMs } from './reconcile-apply.ts';
+import { endFix, freeze } from './reconcile-close.ts';
+import {
+  ended,
+  type FixCall,
+  loadTarget,
+  lookAgain,
+  type NextStep,
+  type ReconcileCollaborators,
+  resumed,
+  seeTarget,
+  whyUnknown,
+} from './reconcile-context.ts';
+import { writeStep } from './reconcile-write.ts';
+
+/** A system that cannot be read after an undo is waited for; a minute later nobody knows. */
+const mostLooks = 12;
+
+/** What is not as it was before, out of what is seen: `lost` what should be there or should not, `other` what is there in another state. */
+const compare = (plan: Plan, undone: readonly UndoStep[], { objects }: ReadObservation): { lost: string[]; other: string[] } => {
+  const seen = new Map(objects.map((object) => [objectKey(object.ref), object]));
+  const lost: string[] = [];
+  const other: string[] = [];
+  for (const { step, operation } of undone) {
+    const before = plan.steps[step]?.precondition;
+    const object = seen.get(objectKey(operation.object));
+    const name = writeObjectRef(operation.object);
+    if (operation.op === 'remove' && object?.uid === operation.uid && object.deletingSince === '') lost.push(`${name} is still there`);
+    if (operation.op === 'restore' && object === undefined) lost.push(`${name} is not there`);
+    else if (before?.kind === 'version' && object !== undefined && object.hash !== before.hash) other.push(name);
+  }
+  return { lost, other };
+};
+
+/**
+ * Undoes the next step, the last one first, and looks afterwards whether all is as it was before. An undo that fails, or of which nobody knows,
+ * freezes the target.
+ */
+export const createUndoStep =
+  (collaborators: ReconcileCollaborators) =>
+  (call: FixCall): Promise<NextStep> =>
+    withHeartbeat(async () => {
+      const { database } = collaborators;
+      const { fixId, tries = 0 } = call;
+      const signal = Context.current().cancellationSignal;
+      const fix = await findFix(database, fixId);
+      const loaded = await loadTarget(collaborators, call);
+      if (!fix?.plan || !loaded || fix.endedAt !== null) return lookAgain;
+      if (fix.state !== 'undoing') return resumed(fix);
+      const { plan } = fix;
+      const { target } = loaded;
+      const rows = await listSteps(database, fixId);
+      const outcomeOf = (direction: 'do' | 'undo', step: number) =>
+        rows.find((row) => row.direction === direction && row.step === step)?.outcome ?? null;
+      const seen = await seeTarget(collaborators, target, signal);
+      const undoing = undoPlan(
+        plan,
+        plan.steps.map((_, step) => outcomeOf('do', step)),
+        seen.observation,
+      );
+      const pending = undoing.find(({ step }) => {
+        const outcome = outcomeOf('undo', step);
+        return outcome === null || outcome.kind === 'unknown' || outcome.kind === 'failed';
+      });
+      if (pending) {
+        const outcome = await writeStep(collaborators, call, target, fix, { fixId, direction: 'undo', ...pending }, signal);
+        const again = { next: 'undo', fixId } as const;
+        if (outcome.kind === 'unknown' && tries < mostTries) return { ...again, afterMs: triesAfterMs(tries), tries: tries + 1 };
+        if (outcome.kind === 'failed' && outcome.reason === 'fenced') return ended;
+        if (outcome.kind === 'failed' || outcome.kind === 'unknown')
+          return freeze(collaborators, call, target, fix, `step ${pending.step + 1} could not be undone: ${outcome.message}.`);
+        return { ...again, afterMs: 0 };
+      }
+      if (whyUnknown(seen) !== undefined || seen.observation.status !== 'read')
+        return tries < mostLooks
+          ? { next: 'undo', fixId, afterMs: 5_000, tries: tries + 1 }
+          : freeze(collaborators, call, target, fix, 'what is there after the undo cannot be read.');
+      const { lost, other } = compare(plan, undoing, seen.observation);
+      if (lost.length > 0)
+        return tries < mostTries
+          ? { next: 'undo', fixId, afterMs: triesAfterMs(tries), tries: tries + 1 }
+          : freeze(collaborators, call, target, fix, `after the undo ${lost.join(', ')}.`);
+      const nothing = undoing.length === 0 ? ' Nothing was to be undone.' : ' It was undone.';
+      const differs = other.length > 0 ? ` Somebody has changed ${other.join(', ')} since.` : '';
+      return endFix(collaborators, call, fix, fix.endsAs ?? 'rolled-back', { message: `${fix.message}${nothing}${differs}` });
+    });

@@ -1,0 +1,104 @@
+import { chooseRule } from '../../reconcile/choose-rule.ts';
+import { diffTarget } from '../../reconcile/diff-target.ts';
+import { ruleCatalogue } from '../../reconcile/rules/catalogue.ts';
+import type { TargetOf } from '../../reconcile/target-port.ts';
+import { explainDrifts, whatNow } from '../../reconcile/what-now.ts';
+import type { Desired, Observation } from '../../schema/reconcile/observation.ts';
+import type { TargetExplanation } from '../../schema/reconcile/requests.ts';
+import { chargedTo } from '../../store/escalation-budget.ts';
+import { listFixes } from '../../store/reconcile-fixes.ts';
+import { findTarget, type TargetKey } from '../../store/reconcile-targets.ts';
+import type { ApiDependencies } from './api-dependencies.ts';
+import { budgetText, conflictText, driftText, fixText, holdTexts, nextText, ruleText } from './explain-sentences.ts';
+import { getTarget, readTargetDetail } from './reconcile-targets.ts';
+
+/** Decisions of the reconciler look this far back. */
+const historyMs = 7 * 86_400_000;
+const lookWithinMs = 20_000;
+const shownFixes = 3;
+
+/** What is declared and what is there, at this moment; what does not answer in time cannot be read. */
+const look = async (
+  ports: ApiDependencies['targetPorts'],
+  target: TargetOf,
+  now: Date,
+): Promise<{ desired: Desired; observation: Observation }> => {
+  const unknown = (message: string) => ({
+    desired: { status: 'unreadable', message } as const,
+    observation: { status: 'unknown', at: now.toISOString(), reason: 'unreachable', message } as const,
+  });
+  const port = ports.of(target.spec.type);
+  if (!port) return unknown(`no adapter for targets of the kind ${target.spec.type} is there`);
+  const signal = AbortSignal.timeout(lookWithinMs);
+  try {
+    const [desired, observation] = await Promise.all([port.desired(target, signal), port.observe(target, signal)]);
+    return { desired, observation };
+  } catch (error) {
+    if (signal.aborted) return unknown(`no answer within ${lookWithinMs / 1000} seconds`);
+    throw error;
+  }
+};
+
+/**
+ * Why a target is where it is, out of its rows and a fresh look, in sentences: what differs, what is done about it and why not, who holds it,
+ * what was tried, what comes next. Changes nothing.
+ * @throws {PlatformError} `not_found`
+ */
+export const explainTarget = async (
+  dependencies: Pick<ApiDependencies, 'database' | 'temporal' | 'clock' | 'targetPorts'>,
+  key: TargetKey,
+): Promise<TargetExplanation> => {
+  const { database, clock, targetPorts } = dependencies;
+  const now = clock();
+  const [detail, declared, row, charged] = await Promise.all([
+    readTargetDetail(dependencies, key),
+    getTarget(database, key),
+    findTarget(database, key),
+    chargedTo(database, { ...key, fixId: '' }, `day/${now.toISOString().slice(0, 10)}`),
+  ]);
+  const { generation, spec } = declared;
+  const target: TargetOf = { org: key.org, project: key.project, name: key.target, generation, spec, holds: detail.holds };
+  const { desired, observation } = await look(targetPorts, target, now);
+  const fixes = await listFixes(database, key, key.target, { sinceAt: new Date(now.getTime() - historyMs), limit: 500 });
+  const { drifts, conflicts } = diffTarget({ target, desired, observation, holds: detail.holds, now: now.getTime() });
+  const facts = { target, drifts, conflicts, fixes, holds: detail.holds, desired, observation, now: now.getTime() };
+  const input = { ...facts, frozen: row?.frozen ?? false, pause: detail.pause };
+  const judged = explainDrifts(input);
+  const open = fixes.filter(({ endedAt }) => endedAt === null);
+  const past = fixes.filter(({ endedAt }) => endedAt !== null);
+
+  const ofDrift = drifts.flatMap((drift) => {
+    const verdict = judged.find((one) => 'drift' in one && one.drift?.fingerprint === drift.fingerprint);
+    const chosen = chooseRule({ target, drift, observation, desired, rules: [], fixes, now: now.getTime() });
+    return [driftText(drift), `  ${ruleText(chosen, ruleCatalogue.length)}${verdict ? ` ${verdict.because}` : ''}`];
+  });
+  const waiting = detail.approvalId
+    ? [
+        `People are asked: \`quarterdeck approvals show ${detail.approvalId}\`${detail.approvalExpiresAt ? `, until ${detail.approvalExpiresAt}; no answer counts as no` : ', which is over'}.`,
+      ]
+    : [];
+  const sentences = [
+    `${key.target} is ${detail.phase}${detail.changedAt ? ` since ${detail.changedAt}` : ''}.${detail.message ? ` ${detail.message}` : ''}`,
+    ...(detail.isReconciling === true ? ['Its workflow runs at this moment.'] : []),
+    ...(observation.status === 'unknown'
+      ? [`It cannot be read now (${observation.reason}): ${observation.message}. Nothing is done about what cannot be read.`]
+      : []),
+    ...(observation.status === 'read' && desired.status === 'unreadable'
+      ? [`What is declared cannot be read: ${desired.message}. Nothing is done.`]
+      : []),
+    ...(observation.status === 'read' && desired.status === 'read' && drifts.length === 0
+      ? [`All ${desired.objects.length} declared things are as declared.`]
+      : []),
+    ...ofDrift,
+    ...conflicts.map(conflictText),
+    ...holdTexts(detail),
+    ...open.map((fix) => `Under way: ${fixText(fix)}`),
+    ...waiting,
+    ...past.slice(0, shownFixes).map((fix) => `Before: ${fixText(fix)}`),
+    ...(past.length > shownFixes ? [`${past.length - shownFixes} fixes more: \`quarterdeck reconcile history ${key.target}\`.`] : []),
+    budgetText(charged, spec.escalation.costMicroUsdPerDay, spec.escalation.role),
+    ...(spec.contact ? [`Contact: ${spec.contact}.`] : []),
+    open.length > 0 ? 'Next: what is under way is finished first.' : nextText(whatNow(input)),
+  ];
+  return { ...detail, drifts, conflicts, lookedAt: now.toISOString(), sentences };
+};
