@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Approval, ApprovalDetail } from '../../schema/approval.ts';
+import { passiveOperations } from '../../schema/reconcile/operation.ts';
 import type { PlatformClient } from './platform-client.ts';
 
 const fits = (part: unknown, whole: unknown): boolean =>
@@ -32,9 +33,11 @@ export type Answer = { target: string; verdict: 'approve' | 'deny'; operations: 
 export const employPeople = (
   people: readonly { name: string; client: PlatformClient }[],
   rightOf: (target: string) => readonly object[] | undefined,
+  onRefusal: (text: string) => void,
 ) => {
   const stopped = new AbortController();
   const answers: Answer[] = [];
+  const refused = new Set<string>();
   const answer = async ({ name, client }: { name: string; client: PlatformClient }, approval: Approval): Promise<void> => {
     if (approval.kind !== 'fix' || approval.decisions.some(({ person }) => person === name)) return;
     const shown: ApprovalDetail = await client.get(`/approvals/${approval.id}`);
@@ -43,7 +46,9 @@ export const employPeople = (
     const right = rightOf(target);
     if (right === undefined) return;
     const operations = operationsIn(text);
-    const verdict = isWhatIsRight(operations, right) ? 'approve' : 'deny';
+    // to ask, to wait and to do nothing may be done always
+    const isHarmless = operations.length > 0 && operations.every(({ op }) => passiveOperations.has(String(op)));
+    const verdict = isHarmless || isWhatIsRight(operations, right) ? 'approve' : 'deny';
     await client.post(`/approvals/${approval.id}/${verdict}`, { digest: approval.digest });
     answers.push({ target, verdict, operations, by: name });
   };
@@ -52,7 +57,11 @@ export const employPeople = (
       while (!stopped.signal.aborted) {
         const { approvals }: { approvals: Approval[] } = await person.client.get('/approvals').catch(() => ({ approvals: [] }));
         // somebody else may have answered meanwhile, or may have to
-        for (const approval of approvals) await answer(person, approval).catch(() => undefined);
+        for (const approval of approvals)
+          await answer(person, approval).catch((error) => {
+            if (!refused.has(approval.id)) onRefusal(`${person.name}, ${approval.subject}: ${error.message}`);
+            refused.add(approval.id);
+          });
         await new Promise((resolve) => setTimeout(resolve, 300));
       }
     }),

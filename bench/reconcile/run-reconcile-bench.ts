@@ -73,6 +73,7 @@ export const runReconcileBench = async (
       const found = of(target);
       return found && (found.each.right.operations?.(found.lane) ?? []);
     },
+    onLine,
   );
   const keeper = keeperOf(owner);
   const tls = {

@@ -53,6 +53,8 @@ export type DriftCase = {
     operations?: (lane: Lane) => object[];
     /** What the right fix may change beside going back to what was: `Kind/name/path`. */
     changes?: RegExp;
+    /** What changes by itself while somebody tries, whatever comes of it. */
+    moves?: RegExp;
     /** Whether the cluster is as it should be afterwards; by default that the Deployment `web` is available. */
     isWell?: (lane: Lane) => Promise<boolean>;
   };

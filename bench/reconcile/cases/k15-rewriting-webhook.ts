@@ -5,6 +5,8 @@ import { deploymentOf, editByHand, imageOf, readObject } from './manifests.ts';
 
 const annotation = '/spec/template/metadata/annotations/sidecar~1revision';
 
+const revision = /^Deployment\/web\/spec\/template\/metadata\/annotations\/sidecar~1revision$/;
+
 /** Answers each admission with another revision of its sidecar, as injectors do that roll their own certificates. */
 const startInjector = async ({ tls, later }: Lane): Promise<string> => {
   let revision = 0;
@@ -67,7 +69,8 @@ export const rewritingWebhook: DriftCase = {
   right: {
     ends: ['fixed', 'asked'],
     operations: () => [{ op: 'addIgnoreRule', path: annotation }],
-    changes: /^Deployment\/web\/spec\/template\/metadata\/annotations\/sidecar~1revision$/,
+    changes: revision,
+    moves: revision,
     isWell: async () => true,
   },
   wrong: ({ namespace }) => ({

@@ -1,3 +1,4 @@
+import { passiveOperations } from '../../../schema/reconcile/operation.ts';
 import type { KubeObject } from '../cluster/container-status.ts';
 import type { KubeCluster } from '../cluster/start-cluster.ts';
 import { type Change, sideEffects } from '../judge/compare-snapshots.ts';
@@ -24,6 +25,9 @@ export type CaseOutcome = {
 
 const settledMs = 3000;
 const restingPhases = new Set(['clean', 'waiting', 'asking', 'contested', 'frozen']);
+/** An attempt that only waits leaves everything as it is. */
+const onlyWaits = ({ fixes: [newest] }: SeenTarget): boolean =>
+  newest?.plan?.steps.every(({ operation }) => passiveOperations.has(operation.op)) === true;
 
 /** Where the target rests: it says so, and has said so for a while. */
 const waitForRest = async (keeper: Keeper, name: string, mostMs: number): Promise<SeenTarget | undefined> => {
@@ -35,7 +39,7 @@ const waitForRest = async (keeper: Keeper, name: string, mostMs: number): Promis
     const text = JSON.stringify([seen.phase, seen.fixes.map(({ id, state }) => [id, state])]);
     if (text !== last) since = Date.now();
     last = text;
-    if (restingPhases.has(seen.phase) && Date.now() - since >= settledMs) return seen;
+    if ((restingPhases.has(seen.phase) || onlyWaits(seen)) && Date.now() - since >= settledMs) return seen;
     if (Date.now() > until) return undefined;
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
@@ -105,7 +109,7 @@ export const runCase = async (
   const mine = { ...last, fixes };
   const end = seen ? endOf(mine) : 'no-end';
   const isWellNow = await isWell(lane);
-  const changed = sideEffects({ well, faulty, end: await snapshot() }, end === 'fixed' ? right.changes : undefined);
+  const changed = sideEffects({ well, faulty, end: await snapshot() }, end === 'fixed' ? right.changes : right.moves);
   return {
     ...{ id, fault, rule, end, isWell: isWellNow, changed, seen: mine },
     isRight: right.ends.some((one) => one === end) && (end !== 'fixed' || isWellNow) && changed.length === 0,
