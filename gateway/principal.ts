@@ -2,6 +2,7 @@ import type { EntityJson, TypeAndId } from '@cedar-policy/cedar-wasm/nodejs';
 import { agentEntities, entityUid, personEntities } from '../policy/entities.ts';
 import type { NewAuditEvent } from '../schema/audit-event.ts';
 import type { Tenancy } from '../schema/ids.ts';
+import { isMachine } from '../schema/machine-person.ts';
 import type { AgentLimits } from '../schema/resources/agent-role.ts';
 import type { RunVolume } from '../schema/run.ts';
 
@@ -37,8 +38,11 @@ export const principalUid = (principal: Principal): TypeAndId =>
 export const principalEntities = (principal: Principal): EntityJson[] =>
   principal.kind === 'agent' ? agentEntities({ ...principal, owner: principal.person, quarantined: false }) : personEntities(principal);
 
-/** The `who` of a decision's context. */
-export const whoOf = (principal: Principal) => ({ hasHuman: true, run: principal.kind === 'agent' ? principal.runId : '' });
+/** The `who` of a decision's context: nobody stands behind a machine, nor behind the agents of a run that it launched. */
+export const whoOf = (principal: Principal) =>
+  principal.kind === 'agent'
+    ? { hasHuman: !isMachine(principal.person), run: principal.runId }
+    : { hasHuman: !isMachine(principal.id), run: '' };
 
 /** One name for a principal, e.g. as owner of an operation. */
 export const principalName = (principal: Principal): string =>

@@ -37,7 +37,7 @@ const depthOf = (act: unknown): number =>
       ? 0
       : mostActors + 1;
 
-/** Claims of a token of an agent run, in the spelling of RFC 9068 and RFC 8693; `sub` is the person the run is for. */
+/** Claims of a token of an agent run, in the spelling of RFC 9068 and RFC 8693; `sub` is the person the run is for, or the agent of one that a machine launched. */
 export const RunTokenClaimsSchema = z
   .object({
     ...registered,

@@ -45,11 +45,15 @@ export const listOpenToAnnounce = (executor: Executor): Promise<AnnouncedApprova
       .limit(1000),
   );
 
-/** Adds what is to be told because an announced approval is not open any more. @returns how many */
+/**
+ * Adds what is to be told because an announced approval is not open any more; those that were followed so far are not looked at again.
+ * @returns how many
+ */
 export const announceDecided = (executor: Executor): Promise<number> =>
   guarded(async () => {
     const told = await executor
       .select({
+        id: channelDeliveries.id,
         org: channelDeliveries.org,
         project: channelDeliveries.project,
         channel: channelDeliveries.channel,
@@ -66,17 +70,28 @@ export const announceDecided = (executor: Executor): Promise<number> =>
       )
       .where(
         and(
-          eq(channelDeliveries.event, 'approval'),
+          // written out, for a parameter would hide that the partial index is of just these
+          sql`${channelDeliveries.event} = 'approval' and not ${channelDeliveries.isFollowed}`,
           ne(stateNow, 'pending'),
-          sql`not exists (select 1 from ${channelDeliveries} d where d.org = ${channelDeliveries.org} and d.project = ${channelDeliveries.project}
-            and d.channel = ${channelDeliveries.channel} and d.subject = ${channelDeliveries.subject} and d.event = 'decided')`,
         ),
       )
       .limit(500);
-    return addDeliveries(
+    if (told.length === 0) return 0;
+    const added = await addDeliveries(
       executor,
-      told.map((one) => ({ ...one, event: 'decided' as const })),
+      told.map(({ id: _announced, ...one }) => ({ ...one, event: 'decided' as const })),
     );
+    // after it: a kill in between makes the next look find them again, and add nothing twice
+    await executor
+      .update(channelDeliveries)
+      .set({ isFollowed: true })
+      .where(
+        inArray(
+          channelDeliveries.id,
+          told.map(({ id }) => id),
+        ),
+      );
+    return added;
   });
 
 /** Takes what is due, so that nobody else sends it meanwhile; each take counts as an attempt. */

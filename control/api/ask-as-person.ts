@@ -3,6 +3,7 @@ import type { KnownRequest } from '../../policy/decision-cache.ts';
 import type { PolicyDecision, PolicyEngine } from '../../policy/engine.ts';
 import { entityUid, type PersonFacts, personEntities, projectEntities } from '../../policy/entities.ts';
 import type { Tenancy } from '../../schema/ids.ts';
+import { isMachine } from '../../schema/machine-person.ts';
 import type { Declared } from '../../store/declared.ts';
 
 /** Stands for a project that is not declared yet: the platform's policies alone decide about it. */
@@ -26,7 +27,7 @@ export const createPersonAsk =
     action: string,
     tenancy: Tenancy,
     resource: AskedResource,
-    { context = { who: { hasHuman: true, run: '' } }, byPlatformAlone = false }: Options = {},
+    { context = { who: { hasHuman: !isMachine(person.id), run: '' } }, byPlatformAlone = false }: Options = {},
   ): PersonAnswer => {
     const project = declared().find('Project', tenancy, tenancy.project);
     const policies = project && !byPlatformAlone ? tenancy : undeclared;

@@ -4,6 +4,7 @@ import type { PolicyEngine } from '../../policy/engine.ts';
 import { approvalEntity, declaredEntity, entityUid, fleetEntity, roleEntity } from '../../policy/entities.ts';
 import type { Verdict } from '../../schema/approval.ts';
 import { qualifiedName, type Tenancy } from '../../schema/ids.ts';
+import { isMachine } from '../../schema/machine-person.ts';
 import { type Declared, projectPolicies } from '../../store/declared.ts';
 import type { Person } from '../../store/people.ts';
 import type { Logger } from '../../telemetry/logger.ts';
@@ -42,7 +43,7 @@ const contextOf = (
   { verdict = 'approve', fix }: { verdict?: Verdict; fix?: ApiTarget['fix'] },
   { profile, now }: { profile: ApiProfile; now: Date },
 ): Context => {
-  const who = { hasHuman: true, run: '' };
+  const who = { hasHuman: !isMachine(person.id), run: '' };
   const { ageSeconds, level } = loginOf(person, now) ?? noLogin;
   const loggedIn = { ...who, authAge: ageSeconds, acr: level };
   switch (action) {

@@ -8,6 +8,7 @@ import { regoFunctions } from '../../policy/rego/rego-functions.ts';
 import { regoInputSchema } from '../../policy/rego/rego-input.ts';
 import { PlatformError } from '../../schema/errors.ts';
 import type { CompiledRego, RegoPolicy } from '../../schema/resources/rego.ts';
+import { findFailingCalls } from './find-failing-calls.ts';
 import { readTarEntry } from './read-tar-entry.ts';
 
 /** What is wrong with a module; lines count from 1 in its text. */
@@ -113,6 +114,21 @@ const build = async (program: string, folder: string): Promise<Ran & { rules: st
   }
 };
 
+/** Says of each call that may fail inside `deny` why it is not taken, and what to write. */
+const failingIn = async (program: string, folder: string, modules: RegoPolicy['modules']): Promise<RegoIssue[]> => {
+  const trees = [];
+  for (const { name } of modules) {
+    const { out } = await run(program, folder, ['parse', '--format', 'json', '--json-include', 'locations', join('policy', name)]);
+    trees.push({ name, tree: JSON.parse(out) as unknown });
+  }
+  return findFailingCalls(trees)
+    .slice(0, mostIssues)
+    .map(({ function: name, ...place }) => ({
+      ...place,
+      message: `\`${name}\` may fail here, and a \`deny\` in which something fails says nothing, so the call would pass: ask it in \`allow\`, or in a rule of its own behind \`not\`, where that refuses`,
+    }));
+};
+
 const compile = async (program: string, folder: string, { modules }: Pick<RegoPolicy, 'modules'>): Promise<RegoCompilation> => {
   await mkdir(join(folder, 'policy'));
   for (const { name, text } of modules) await writeFile(join(folder, 'policy', name), text);
@@ -130,6 +146,8 @@ const compile = async (program: string, folder: string, { modules }: Pick<RegoPo
     'policy',
   ]);
   if (checked.code !== 0) return { ok: false, issues: issuesOf(checked) };
+  const failing = await failingIn(program, folder, modules);
+  if (failing.length > 0) return { ok: false, issues: failing };
   const built = await build(program, folder);
   if (built.code !== 0) return { ok: false, issues: issuesOf(built) };
   const bytes = readTarEntry(gunzipSync(await readFile(join(folder, 'bundle.tar.gz'))), '/policy.wasm');

@@ -32,6 +32,7 @@ const questionOf = (
   const input: RegoInput = {
     ...common,
     kind: 'toolCall',
+    inputResponses: {},
     ...name,
     hints: { readOnly, destructive, idempotent, openWorld },
     arguments: context.arguments,

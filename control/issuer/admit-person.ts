@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { NameSchema } from '../../schema/ids.ts';
+import { machinePrefix } from '../../schema/machine-person.ts';
 import type { Database } from '../../store/database.ts';
 import { putIssuerRecordOnce } from '../../store/issuer-records.ts';
 import { recordLogin } from '../../store/record-login.ts';
@@ -7,7 +8,7 @@ import { listResources } from '../../store/resources.ts';
 import type { CompanyKeys } from './company-keys.ts';
 import type { PeopleConfig } from './people-config.ts';
 import { AssertionRefused, readClaimed, verifyIdJag, verifySubjectToken, verifyWorkload } from './read-assertion.ts';
-import { machinePrefix, readLogin } from './read-login.ts';
+import { readLogin } from './read-login.ts';
 import { listProviders, type UpstreamProvider } from './upstream-providers.ts';
 
 /** Who somebody is by what they brought, until when, and how the audit calls that. */

@@ -1,4 +1,5 @@
 import { runTokenLifetimeSeconds } from '../../schema/access-token.ts';
+import { subjectOfAgent } from '../../schema/machine-person.ts';
 import type { AgentForToken } from './issuer-config.ts';
 import type { Worker } from './worker.ts';
 
@@ -89,6 +90,6 @@ export const decideRunToken = (
 
   const { org, project, fleet, role, runId: run } = agent;
   const claims = { act: { sub: agent.agentId }, org, project, fleet, run, role };
-  const subject = `${org}/${agent.startedBy}`;
+  const subject = subjectOfAgent({ org, person: agent.startedBy, agentId: agent.agentId });
   return { ok: true, grant: { subject, audience: request.resource, scope, issuedAtSeconds, expiresAtSeconds, claims } };
 };

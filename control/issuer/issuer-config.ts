@@ -41,7 +41,7 @@ export type AgentForToken = {
   runId: string;
   agentId: string;
   role: string;
-  /** Person who launched the run, e.g. `admin`; the token's `sub` is `org/person`. */
+  /** Person who launched the run, e.g. `admin`; the token's `sub` is `org/person`, or the agent where a machine launched it. */
   startedBy: string;
   /** What that person may use themselves of what the role names: an agent gets no more. */
   personScopes: readonly RunTokenScope[];

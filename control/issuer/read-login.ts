@@ -1,10 +1,9 @@
 import { NameSchema } from '../../schema/ids.ts';
+import { isMachine, machinePrefix } from '../../schema/machine-person.ts';
 import type { IdentityProviderSpec } from '../../schema/resources/identity-provider.ts';
 import type { Login } from '../../store/record-login.ts';
 
 const mostGroups = 500;
-/** How ids of clients that act for themselves begin. */
-export const machinePrefix = 'client-';
 
 type Claims = Readonly<Record<string, unknown>>;
 
@@ -36,7 +35,8 @@ export const readLogin = (org: string, spec: IdentityProviderSpec, claims: Claim
   if (names.username !== undefined && !NameSchema.safeParse(username).success)
     return { ok: false, reason: `the claim \`${names.username}\` is no name of lower-case letters, digits and hyphens` };
   // or a person could be what a binding grants to a machine that has not come yet
-  if (username?.startsWith(machinePrefix)) return { ok: false, reason: `names that begin with \`${machinePrefix}\` are those of clients` };
+  if (username !== undefined && isMachine(username))
+    return { ok: false, reason: `names that begin with \`${machinePrefix}\` are those of clients` };
   return {
     ok: true,
     login: {

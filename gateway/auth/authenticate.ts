@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto';
 import { type AccessScope, hasScope, type PersonTokenClaims, type RunTokenClaims } from '../../schema/access-token.ts';
 import { PlatformError } from '../../schema/errors.ts';
+import { subjectOfAgent } from '../../schema/machine-person.ts';
 import type { Database } from '../../store/database.ts';
 import { findPersonBySession, findPersonByToken } from '../../store/people.ts';
 import type { AgentPrincipal, PersonPrincipal, Principal } from '../principal.ts';
@@ -50,7 +51,7 @@ const ofLogin = (person: PersonPrincipal | undefined, { sub, scope }: PersonToke
 
 const ofClaims = (agent: AgentPrincipal | undefined, claims: RunTokenClaims): AgentPrincipal => {
   if (!agent) throw new PlatformError('token_refused', 'The agent run of this token has ended.');
-  if (agent.org !== claims.org || agent.project !== claims.project || `${agent.org}/${agent.person}` !== claims.sub)
+  if (agent.org !== claims.org || agent.project !== claims.project || subjectOfAgent(agent) !== claims.sub)
     throw new PlatformError('token_refused', 'The token does not belong to this agent run.');
   return agent;
 };

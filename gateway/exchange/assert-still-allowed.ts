@@ -4,6 +4,7 @@ import { textOf } from '../mcp/message.ts';
 import { argumentRefused, unknownPrompt, unknownResource } from '../surface/refuse.ts';
 import type { ResourceDirectory } from '../surface/resource-directory.ts';
 import { viewOf } from '../surface/view.ts';
+import { narrowAgain } from '../tool-call/narrow.ts';
 import { unknownTool } from '../tool-call/tool-call.ts';
 import { carryUse, mayStillUse, type ToolUse } from './may-still-use.ts';
 
@@ -20,7 +21,10 @@ export const assertStillAllowed = async (
   const { principal, endpoint, method, params } = request;
   if (asked) {
     const still = mayStillUse(gateway, request, asked);
-    if (still.ok) return carryUse(gateway, request, asked);
+    if (still.ok) {
+      if (!gateway.rego.isIdle()) await narrowAgain(gateway, request, still.item, { facts: asked.facts, decision: still.decision });
+      return carryUse(gateway, request, asked);
+    }
     const { reason, decision } = still;
     throw reason === 'unknown' ? unknownTool({ name: asked.tool, decision }) : argumentRefused(asked.tool, decision);
   }

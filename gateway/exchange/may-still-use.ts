@@ -6,13 +6,14 @@ import { flowOfItem } from '../labels/flow-of-item.ts';
 import type { ClientRequest } from '../mcp/client-request.ts';
 import { auditWho } from '../principal.ts';
 import { targetOf } from '../surface/decide-listing.ts';
+import type { Exposed } from '../surface/exposed.ts';
 import { tenancyOf } from '../surface/record-listing.ts';
 import { viewOf } from '../surface/view.ts';
 import { serverKeyOf } from './exchange-with-server.ts';
 
 /** What a call was allowed for: enough to ask again, when its outcome is to be handed over later. */
 export type ToolUse = NonNullable<McpTaskContent['asked']>;
-export type StillUse = { ok: true } | { ok: false; reason: 'unknown' | 'refused'; decision: Decision };
+export type StillUse = { ok: true; item: Exposed; decision: Decision } | { ok: false; reason: 'unknown' | 'refused'; decision: Decision };
 
 /** What a call reads is carried by whichever client of its caller is handed the outcome. */
 export const carryUse = async (gateway: GatewayContext, { principal, endpoint }: ClientRequest, { tool }: ToolUse): Promise<void> => {
@@ -36,7 +37,7 @@ export const mayStillUse = (
   const again = item
     ? decide(gateway, { principal, action: 'callTool', ...targetOf(item, isolation), facts: { arguments: facts, ...approved } })
     : decision;
-  if (item && again.effect === 'allow') return { ok: true };
+  if (item && again.effect === 'allow') return { ok: true, item, decision: again };
   gateway.audit.write({
     ...(item?.tenancy ?? tenancyOf(request)),
     ...auditWho(principal),

@@ -18,6 +18,8 @@ export type ToolCallInput = Tenancy & {
   hints: { readOnly: boolean; destructive: boolean; idempotent: boolean; openWorld: boolean };
   /** As the server would get them. */
   arguments: object;
+  /** What the client answers to questions that the server asked before, by their keys; empty in the first round of a call. */
+  inputResponses: object;
   /** Paths, URLs and hosts of the arguments in one spelling, as Cedar sees them. */
   facts: object;
 };
@@ -44,6 +46,7 @@ export const regoInputSchema = closed({
   tool: text,
   hints: closed({ readOnly: flag, destructive: flag, idempotent: flag, openWorld: flag }),
   arguments: open,
+  inputResponses: open,
   facts: closed({ paths: texts, roots: texts, urls: texts, hosts: texts, canonical: flag, bytes: { type: 'number' } }),
   manifest: open,
 });

@@ -1,4 +1,5 @@
-import { index, integer, jsonb, pgTable, text, timestamp, uniqueIndex } from 'drizzle-orm/pg-core';
+import { sql } from 'drizzle-orm';
+import { boolean, index, integer, jsonb, pgTable, text, timestamp, uniqueIndex } from 'drizzle-orm/pg-core';
 import type { ChannelEvent } from '../resources/channel.ts';
 
 const instant = (name: string) => timestamp(name, { withTimezone: true });
@@ -26,12 +27,15 @@ export const channelDeliveries = pgTable(
     message: jsonb().$type<Record<string, string>>(),
     dueAt: instant('due_at').notNull().defaultNow(),
     takenUntil: instant('taken_until'),
+    /** Of an announced approval: its decision was put down to be told too, so nobody looks for it again. */
+    isFollowed: boolean('is_followed').notNull().default(false),
     madeAt: instant('made_at').notNull().defaultNow(),
     sentAt: instant('sent_at'),
   },
   (table) => [
     uniqueIndex('channel_deliveries_once').on(table.org, table.project, table.channel, table.event, table.subject),
     index('channel_deliveries_due').on(table.state, table.dueAt),
+    index('channel_deliveries_open').on(table.org, table.project, table.subject).where(sql`event = 'approval' and not is_followed`),
     index('channel_deliveries_subject').on(table.org, table.project, table.subject),
   ],
 );

@@ -258,6 +258,8 @@ describe('a machine client', () => {
     expect(status).toBe(200);
     expect(decodeJwt(body.access_token)).toMatchObject({ sub: 'default/client-default-machine', client_id: clientId });
     expect((await callCounting(body.access_token)).text).toContain('result');
+    const ofApi = (await ask({ resource: people.apiResource })).body.access_token;
+    expect(await people.askApi('/whoami', ofApi)).toMatchObject({ status: 200, body: { id: 'client-default-machine' } });
     const row = await people.gateway.auditRow(({ action, stamp }) => action === 'callTool' && stamp === 'client');
     expect(row.person).toBe('client-default-machine');
     await people.database.$client.query(`update people set disabled = true where id = 'client-default-machine'`);

@@ -8,7 +8,7 @@ const hostile = compiledFixture('hostile');
 const paths = compiledFixture('paths');
 
 const inputOf = (argumentsOfCall: object): ToolCallInput => ({
-  ...{ version: 1, kind: 'toolCall', atSeconds: 1, org: 'default', project: 'default' },
+  ...{ version: 1, kind: 'toolCall', inputResponses: {}, atSeconds: 1, org: 'default', project: 'default' },
   principal: { kind: 'person', id: 'default/ada', person: 'ada', role: '', fleet: '', run: '' },
   ...{ toolset: 'counting', server: 'counting', tool: 'look' },
   hints: { readOnly: true, destructive: false, idempotent: false, openWorld: false },

@@ -92,7 +92,7 @@ export const startRunningGateway = async (overrides: Partial<GatewayConfig> = {}
       .setProtectedHeader({ alg: 'ES256', typ: 'at+jwt', kid: 'test' })
       .setIssuer(issuerUrl)
       .setAudience(audience)
-      .setSubject('default/admin')
+      .setSubject(String(changes.sub ?? 'default/admin'))
       .setJti(crypto.randomUUID())
       .setIssuedAt(now)
       .setExpirationTime(now + 300)

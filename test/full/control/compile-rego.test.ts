@@ -31,7 +31,7 @@ const compiledOf = async (modules: { name: string; text: string }[]): Promise<Co
 };
 const compileText = (text: string) => compile({ modules: [{ name: 'policy.rego', text: `package quarterdeck\n\n${text}\n` }] });
 const inputOf = (argumentsOfCall: object): RegoInput => ({
-  ...{ version: 1, kind: 'toolCall', atSeconds: 1, org: 'default', project: 'default' },
+  ...{ version: 1, kind: 'toolCall', inputResponses: {}, atSeconds: 1, org: 'default', project: 'default' },
   principal: { kind: 'person', id: 'default/ada', person: 'ada', role: '', fleet: '', run: '' },
   ...{ toolset: 'database', server: 'database', tool: 'query' },
   hints: { readOnly: true, destructive: false, idempotent: false, openWorld: false },
@@ -55,7 +55,7 @@ const interpret = (modules: { name: string; text: string }[], all: object[]): { 
 };
 
 describe('the compiler', () => {
-  test.each(['hostile', 'paths'])('makes of the fixture %s what is committed, byte for byte', async (name) => {
+  test.each(['hostile', 'paths', 'answers'])('makes of the fixture %s what is committed, byte for byte', async (name) => {
     const compiled = await compiledOf(fixtureModules(name));
     expect(compiled.digest).toBe(compiledFixture(name).digest);
     expect(compiled.compiler).toBe(compiledFixture(name).compiler);
@@ -85,6 +85,62 @@ describe('the compiler', () => {
     const compilation = await compileText(text);
     expect(compilation.ok).toBe(false);
     expect(JSON.stringify(compilation)).toContain(message);
+  });
+
+  test.each([
+    ['a number of a text', 'deny contains "x" if to_number(input.arguments.n) > 5', 'to_number', 3],
+    ['a value by its name', 'deny contains "x" if {\n\tn := to_number(input.arguments.n)\n\tn > 5\n}', 'to_number', 4],
+    ['a helper', 'deny contains "x" if limit > 5\n\nlimit := 10 / input.arguments.n', 'div', 5],
+    ['a function of its own', 'deny contains "x" if f(input.arguments.t)\n\nf(t) if json.unmarshal(t).big', 'json.unmarshal', 5],
+    ['a pattern of the caller', 'deny contains "x" if regex.match(input.arguments.p, "a")', 'regex.match', 3],
+    [
+      'a rule by its whole name',
+      'deny contains "x" if data.quarterdeck.limit > 5\n\nlimit := to_number(input.arguments.n)',
+      'to_number',
+      5,
+    ],
+    ['a list', 'deny contains "x" if count([n | some t in input.arguments.l; n := to_number(t); n > 5]) > 0', 'to_number', 3],
+    ['not of a not', 'deny contains "x" if not small\n\nsmall if not json.unmarshal(input.arguments.t)', 'json.unmarshal', 5],
+    [
+      'an operand of what is behind not, which is worked out before it',
+      'deny contains "x" if not to_number(input.arguments.n) <= 5',
+      'to_number',
+      3,
+    ],
+    ['a reason', 'deny contains base64.decode(input.arguments.t) if input.tool == "query"', 'base64.decode', 3],
+  ])('refuses what may fail inside deny, with its line: %s', async (_what, text, name, line) => {
+    const compilation = await compileText(text);
+    expect(compilation).toMatchObject({
+      ok: false,
+      issues: [{ module: 'policy.rego', line, message: expect.stringContaining(`\`${name}\` may fail`) }],
+    });
+  });
+
+  test.each([
+    ['allow', 'allow if to_number(input.arguments.n) <= 5'],
+    ['behind not', 'deny contains "x" if not json.unmarshal(input.arguments.t)'],
+    ['behind not, in a helper', 'deny contains "x" if not small\n\nsmall if to_number(input.arguments.n) <= 5'],
+    ['of what the policy says', 'deny contains "x" if { regex.match(`^a`, input.arguments.t); input.arguments.n / 2 > 5 }'],
+    [
+      'a place of the input that is called like a rule',
+      'deny contains "x" if input.arguments.limit > 5\n\nallow if limit <= 5\n\nlimit := to_number(input.arguments.n)',
+    ],
+  ])('takes what may fail where that refuses: %s', async (_what, text) => {
+    expect(await compileText(text)).toMatchObject({ ok: true });
+  });
+
+  test('what may fail refuses in allow and behind not, in the WebAssembly too', async () => {
+    const small = 'small if to_number(input.arguments.n) <= 5';
+    for (const text of [
+      'allow if to_number(input.arguments.n) <= 5',
+      `deny contains "x" if not small\n\n${small}`,
+      `deny contains "x" if not data.quarterdeck.small == true\n\n${small}`,
+    ]) {
+      const compilation = await compileText(text);
+      if (!compilation.ok) throw new Error(JSON.stringify(compilation.issues));
+      expect((await ask(compilation.compiled, { n: '3' })).outcome).toBe('pass');
+      for (const n of ['9', 'many', []]) expect((await ask(compilation.compiled, { n })).outcome, `${text} ${n}`).not.toBe('pass');
+    }
   });
 
   test('takes a policy with one of the two rules, and reads nothing of this machine', async () => {

@@ -6,7 +6,7 @@ import { fixtureModules, type Precompiled, precompiledFile } from '../precompile
 /** Compiles the fixtures anew: `node test/support/rego/precompile.ts`. */
 const compile = createRegoCompiler({ findProgram: () => findOpa() });
 const all: Precompiled[] = [];
-for (const name of ['hostile', 'paths']) {
+for (const name of ['hostile', 'paths', 'answers']) {
   const modules = fixtureModules(name);
   const compilation = await compile({ modules });
   if (!compilation.ok) throw new Error(`${name}.rego: ${JSON.stringify(compilation.issues)}`);
