@@ -1,5 +1,6 @@
 import { diffTarget } from '../reconcile/diff-target.ts';
 import { isInWindow, windowOpensAt } from '../reconcile/is-in-window.ts';
+import { heldLatelyMs } from '../reconcile/judge-drift.ts';
 import { overlayDesired } from '../reconcile/overlay-desired.ts';
 import type { TargetOf } from '../reconcile/target-port.ts';
 import type { Conflict, Drift } from '../schema/reconcile/drift.ts';
@@ -82,6 +83,8 @@ export type LoadedTarget = {
   key: TargetKey;
   target: TargetOf;
   holds: TargetHold[];
+  /** These, and those that ended within a week: of what was held people say what becomes of it. */
+  heldLately: TargetHold[];
   pause: TargetPause | undefined;
   isProjectFrozen: boolean;
   now: Date;
@@ -96,10 +99,11 @@ export const loadTarget = async (
   if (!resource) return undefined;
   const now = clock();
   const key = { org, project, target: name };
-  const holds = await listHolds(database, key, now);
+  const lately = await listHolds(database, key, new Date(now.getTime() - heldLatelyMs));
+  const holds = lately.filter(({ untilAt }) => Date.parse(untilAt) > now.getTime());
   const place = await findResource(database, { org, project, kind: 'Project', name: project });
   return {
-    ...{ key, holds, now, pause: await findPause(database, key, now), isProjectFrozen: place?.spec.frozen ?? false },
+    ...{ key, holds, heldLately: lately, now, pause: await findPause(database, key, now), isProjectFrozen: place?.spec.frozen ?? false },
     target: {
       ...{ org, project, name, generation: resource.generation, spec: resource.spec },
       holds: holds.map(({ object, path }) => ({ object, path })),
