@@ -2,10 +2,6 @@ import { randomBytes } from 'node:crypto';
 import type { Client } from '@temporalio/client';
 import pino from 'pino';
 import { createActivities, createGatewayClient } from '../../activities/index.ts';
-import type { ReconcileCollaborators } from '../../activities/reconcile-context.ts';
-import { createFixDecider } from '../../activities/reconcile-decide.ts';
-import { createLearnFromFix } from '../../activities/reconcile-learn.ts';
-import { createPolicyEngine } from '../../policy/engine.ts';
 import type { Approval, Verdict } from '../../schema/approval.ts';
 import { defaultTenancy, reconcileWorkflowId } from '../../schema/ids.ts';
 import type { Fix } from '../../schema/reconcile/fix.ts';
@@ -14,8 +10,7 @@ import type { TargetPhase } from '../../schema/reconcile/target-state.ts';
 import { resourceSchemas } from '../../schema/resource.ts';
 import { approvalDecidedSignal, targetChangedSignal, workflowTypes } from '../../schema/workflow-contract.ts';
 import { listApprovals } from '../../store/approvals.ts';
-import { createApprovalAsks } from '../../store/ask-approval.ts';
-import { createContentStore } from '../../store/contents.ts';
+import type { ContentStore } from '../../store/contents.ts';
 import type { Database } from '../../store/database.ts';
 import { decideApproval } from '../../store/decide-approval.ts';
 import { seedPeople } from '../../store/people.ts';
@@ -23,16 +18,12 @@ import { listFixes } from '../../store/reconcile-fixes.ts';
 import { liftPause, placePause } from '../../store/reconcile-pauses.ts';
 import { findTarget, type TargetRow } from '../../store/reconcile-targets.ts';
 import { applyResources } from '../../store/resources.ts';
-import { deriveContentKeys } from '../../store/secrets/seal.ts';
 import { bundleWorkflows, startWorkers, type TestWorkers } from '../workflows/workers.ts';
-import { approvalEvent, approvalKeys } from './ask-approval.ts';
-import { openAuditLog } from './audit-log.ts';
+import { approvalEvent } from './ask-approval.ts';
 import { createMemoryTarget } from './memory-target.ts';
 import { createMemoryWorld, type MemoryWorld } from './memory-world.ts';
 import { pollUntil } from './poll-until.ts';
-
-export const contentsOf = (database: Database) =>
-  createContentStore(database, deriveContentKeys(Buffer.alloc(32, 7).toString('base64'), 'content'));
+import { contentsOf, createReconcileParts } from './reconcile-parts.ts';
 
 // biome-ignore lint/suspicious/noExplicitAny: manifests are as people write them
 export const deploymentManifest = (name = 'web', change: any = {}): any => ({
@@ -71,7 +62,7 @@ export const startReconcilePlace = async ({
 }: {
   database: Database;
   gateway?: ReturnType<typeof createGatewayClient>;
-  contents?: ReturnType<typeof createContentStore>;
+  contents?: ContentStore;
   mayApproveOwn?: boolean;
   /** Who declares the targets. */
   owner?: string;
@@ -79,32 +70,14 @@ export const startReconcilePlace = async ({
   const world: MemoryWorld = createMemoryWorld();
   const time = { offsetMs: 0 };
   const clock = (): Date => new Date(Date.now() + time.offsetMs);
-  const audit = openAuditLog(database, 'worker');
-  const engine = createPolicyEngine({ name: `reconcile-${randomBytes(3).toString('hex')}` });
-  const spec = { subjects: [{ person: 'owner' }], toolsets: [], models: [], agentRoles: ['diagnoser'], fleets: [] } as never;
-  const bindings = [{ name: 'diagnosers', spec }];
-  engine.load(defaultTenancy, { policySets: [], bindings });
+  const target = createMemoryTarget(world, { now: clock });
+  const { audit, engine, collaborators } = createReconcileParts({ database, target, clock, mayApproveOwn });
   await seedPeople(database, 'default', [
     { id: 'admin', groups: [], roles: ['administrator'] },
     { id: 'owner', groups: [], roles: [] },
     { id: 'rita', groups: [], roles: ['reviewer'] },
     { id: 'rob', groups: [], roles: ['reviewer'] },
   ]);
-  const newDecisionId = (): string => `dec_${randomBytes(9).toString('hex')}`;
-  const decider = createFixDecider({
-    ...{ database, engine, audit, mayApproveOwn },
-    newDecisionId,
-  });
-  const target = createMemoryTarget(world, { now: clock });
-  const ports = { of: () => target } as unknown as ReconcileCollaborators['ports'];
-  const collaborators = {
-    audit,
-    ports,
-    decider,
-    approvals: createApprovalAsks(database, audit, approvalKeys),
-    learn: createLearnFromFix({ database, audit, newDecisionId }),
-    clock,
-  };
   const bundle = await bundleWorkflows();
   const makeActivities = (workflows: Client['workflow'], change: Partial<typeof collaborators> = {}) =>
     createActivities({
@@ -120,23 +93,7 @@ export const startReconcilePlace = async ({
   const fixesOf = async (name: string): Promise<Fix[]> => (await listFixes(database, defaultTenancy, name)).toReversed();
 
   return {
-    ...{
-      world,
-      time,
-      clock,
-      audit,
-      engine,
-      decider,
-      ports,
-      collaborators,
-      contents,
-      database,
-      bundle,
-      makeActivities,
-      idOf,
-      rowOf,
-      fixesOf,
-    },
+    ...{ world, target, time, clock, audit, engine, collaborators, contents, database, bundle, makeActivities, idOf, rowOf, fixesOf },
     workers: () => workers,
     /** Takes other workers in place of these, on the same queues. */
     restart: async (change: Partial<typeof collaborators> = {}): Promise<void> => {
