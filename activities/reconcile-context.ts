@@ -86,9 +86,14 @@ export type LoadedTarget = {
   /** These, and those that ended within a week: of what was held people say what becomes of it. */
   heldLately: TargetHold[];
   pause: TargetPause | undefined;
-  isProjectFrozen: boolean;
   now: Date;
 };
+
+/** A project that is frozen pauses all that is of it, until a person lifts that. */
+const frozenProject = (key: TargetKey, now: Date): TargetPause => ({
+  ...key,
+  ...{ reason: 'The project is frozen.', pausedBy: 'its project', decisionId: '', pausedAt: now.toISOString(), untilAt: null },
+});
 
 /** A target as it is declared and held now; undefined where nobody declares it any more. */
 export const loadTarget = async (
@@ -103,7 +108,8 @@ export const loadTarget = async (
   const holds = lately.filter(({ untilAt }) => Date.parse(untilAt) > now.getTime());
   const place = await findResource(database, { org, project, kind: 'Project', name: project });
   return {
-    ...{ key, holds, heldLately: lately, now, pause: await findPause(database, key, now), isProjectFrozen: place?.spec.frozen ?? false },
+    ...{ key, holds, heldLately: lately, now },
+    pause: place?.spec.frozen ? frozenProject(key, now) : await findPause(database, key, now),
     target: {
       ...{ org, project, name, generation: resource.generation, spec: resource.spec },
       holds: holds.map(({ object, path }) => ({ object, path })),
@@ -112,9 +118,8 @@ export const loadTarget = async (
 };
 
 /** Why nothing may be begun now, and until when. What has no end is looked at again at the interval; a change of the target is seen by itself. */
-export const gateOf = ({ target: { spec }, pause, isProjectFrozen, now }: LoadedTarget): { why: string; until: Date } | undefined => {
+export const gateOf = ({ target: { spec }, pause, now }: LoadedTarget): { why: string; until: Date } | undefined => {
   const nextLook = new Date(now.getTime() + spec.intervalSeconds * 1000);
-  if (isProjectFrozen) return { why: 'The project is frozen.', until: nextLook };
   if (pause) return { why: `Paused by ${pause.pausedBy}: ${pause.reason}`, until: pause.untilAt ? new Date(pause.untilAt) : nextLook };
   if (spec.paused) return { why: 'The target is paused.', until: nextLook };
   if (isInWindow(spec.windows, now.getTime())) return undefined;
