@@ -1,5 +1,6 @@
 import { diffTarget } from '../reconcile/diff-target.ts';
 import { isInWindow, windowOpensAt } from '../reconcile/is-in-window.ts';
+import { heldLatelyMs } from '../reconcile/judge-drift.ts';
 import { overlayDesired } from '../reconcile/overlay-desired.ts';
 import type { TargetOf } from '../reconcile/target-port.ts';
 import type { Conflict, Drift } from '../schema/reconcile/drift.ts';
@@ -82,10 +83,17 @@ export type LoadedTarget = {
   key: TargetKey;
   target: TargetOf;
   holds: TargetHold[];
+  /** These, and those that ended within a week: of what was held people say what becomes of it. */
+  heldLately: TargetHold[];
   pause: TargetPause | undefined;
-  isProjectFrozen: boolean;
   now: Date;
 };
+
+/** A project that is frozen pauses all that is of it, until a person lifts that. */
+const frozenProject = (key: TargetKey, now: Date): TargetPause => ({
+  ...key,
+  ...{ reason: 'The project is frozen.', pausedBy: 'its project', decisionId: '', pausedAt: now.toISOString(), untilAt: null },
+});
 
 /** A target as it is declared and held now; undefined where nobody declares it any more. */
 export const loadTarget = async (
@@ -96,10 +104,12 @@ export const loadTarget = async (
   if (!resource) return undefined;
   const now = clock();
   const key = { org, project, target: name };
-  const holds = await listHolds(database, key, now);
+  const lately = await listHolds(database, key, new Date(now.getTime() - heldLatelyMs));
+  const holds = lately.filter(({ untilAt }) => Date.parse(untilAt) > now.getTime());
   const place = await findResource(database, { org, project, kind: 'Project', name: project });
   return {
-    ...{ key, holds, now, pause: await findPause(database, key, now), isProjectFrozen: place?.spec.frozen ?? false },
+    ...{ key, holds, heldLately: lately, now },
+    pause: place?.spec.frozen ? frozenProject(key, now) : await findPause(database, key, now),
     target: {
       ...{ org, project, name, generation: resource.generation, spec: resource.spec },
       holds: holds.map(({ object, path }) => ({ object, path })),
@@ -108,9 +118,8 @@ export const loadTarget = async (
 };
 
 /** Why nothing may be begun now, and until when. What has no end is looked at again at the interval; a change of the target is seen by itself. */
-export const gateOf = ({ target: { spec }, pause, isProjectFrozen, now }: LoadedTarget): { why: string; until: Date } | undefined => {
+export const gateOf = ({ target: { spec }, pause, now }: LoadedTarget): { why: string; until: Date } | undefined => {
   const nextLook = new Date(now.getTime() + spec.intervalSeconds * 1000);
-  if (isProjectFrozen) return { why: 'The project is frozen.', until: nextLook };
   if (pause) return { why: `Paused by ${pause.pausedBy}: ${pause.reason}`, until: pause.untilAt ? new Date(pause.untilAt) : nextLook };
   if (spec.paused) return { why: 'The target is paused.', until: nextLook };
   if (isInWindow(spec.windows, now.getTime())) return undefined;

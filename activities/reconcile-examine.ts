@@ -13,6 +13,8 @@ import { planDigestOf } from './reconcile-plan.ts';
 import { readSeen, type SeenFault } from './reconcile-seen.ts';
 
 const hourMs = 3_600_000;
+/** What was tried in vain is remembered this long. */
+const historyMs = 7 * 24 * hourMs;
 
 /** All that is known of a plan at this moment, read anew: nothing of an earlier look counts. */
 export type Examined =
@@ -73,7 +75,9 @@ export const examinePlan = async (
   const changed = changedStep(plan, observation);
   if (changed >= 0)
     return { kind: 'stale', why: `Somebody changed what step ${changed + 1} is about since the plan was made; that stays as it is.` };
-  const checked = checkPlan({ plan, target, desired, observation, holds, now: now.getTime() });
+  const history = await listFixes(database, key, key.target, { sinceAt: new Date(now.getTime() - historyMs) });
+  const fixes = history.filter(({ id }) => id !== fix.id);
+  const checked = checkPlan({ plan, target, desired, observation, holds, now: now.getTime(), fixes });
   if (!checked.ok) return { kind: 'refused', faults: checked.faults };
   const port = ports.of(target.spec.type);
   if (!port) return { kind: 'unknown' };
@@ -88,7 +92,7 @@ export const examinePlan = async (
     dryRuns.push(run);
   }
   const fault = await readSeen(contents, key, fix.seenDigest);
-  const recent = await listFixes(database, key, key.target, { sinceAt: new Date(now.getTime() - hourMs) });
+  const recent = history.filter(({ beganAt }) => Date.parse(beganAt) >= now.getTime() - hourMs);
   return {
     kind: 'passes',
     blast: checked.blast,

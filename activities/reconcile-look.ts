@@ -155,7 +155,7 @@ export const createLookAtTarget =
     const free = drifts.filter(({ fingerprint }) => !left.has(fingerprint));
     if (awaiting.length > 0 && free.length === 0) return awaitPeople();
     const decided = whatNow({
-      ...{ target, drifts: free, conflicts, fixes, holds, now: now.getTime(), ...seen },
+      ...{ target, drifts: free, conflicts, fixes, holds: loaded.heldLately, now: now.getTime(), ...seen },
       ...{ frozen: row.frozen, pause: loaded.pause ?? null },
     });
     // the wait for people ends with whatever comes first

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { chooseRule, type UserRule } from '../reconcile/choose-rule.ts';
+import { type ChosenRule, chooseRule, type UserRule } from '../reconcile/choose-rule.ts';
 import { userRuleOf } from '../reconcile/rules/user-rule.ts';
 import type { WhyEscalate } from '../reconcile/what-now.ts';
 import { isPlatformError } from '../schema/errors.ts';
@@ -45,16 +45,28 @@ const rulesOf = async (database: Database, { org, project }: TargetCall): Promis
   return declared.map(({ metadata, spec }) => userRuleOf(metadata.name, spec));
 };
 
+/** A rule for a fault, or, with `why`, for what an escalation is about. */
+const ruleFor = async ({ database }: ReconcileCollaborators, fault: Fault, why?: WhyEscalate): Promise<ChosenRule> => {
+  const { call, loaded, seen, fixes, drift } = fault;
+  const { target, now } = loaded;
+  const asked = { target, drift, ...seen, rules: await rulesOf(database, call), fixes, now: now.getTime() };
+  return chooseRule(why === undefined ? asked : { ...asked, why });
+};
+
 /** Has a fault diagnosed by the role of its target, on behalf of who declared it; where that cannot be, people are asked. */
 export const openEscalation = async (collaborators: ReconcileCollaborators, fault: Fault, why: WhyEscalate): Promise<NextStep> => {
   const { call, loaded, seen, conflicts, drift } = fault;
+  // some escalations have rules of their own: what those propose, people decide, and no model is asked
+  const chosen = await ruleFor(collaborators, fault, why);
+  if (chosen.ok) return beginWithRule(collaborators, fault, chosen);
   const opened = await open(collaborators, fault, 'diagnosing');
   if (!opened) return ended;
   const { fix, isNew } = opened;
   if (!isNew && (fix.state !== 'diagnosing' || fix.seenDigest !== '')) return resumed(fix);
-  const { role } = loaded.target.spec.escalation;
+  const role = why === 'was-held' ? undefined : loaded.target.spec.escalation.role;
   let authority = { owner: '', launchDecisionId: '' };
-  let refusal: string | undefined;
+  let refusal =
+    why === 'was-held' ? 'People held it until lately, and it is not as declared. Declare it as it is, or put it back by hand.' : undefined;
   if (role)
     try {
       authority = await collaborators.decider.authoriseDiagnosis(loaded.target, role);
@@ -77,10 +89,18 @@ export const openEscalation = async (collaborators: ReconcileCollaborators, faul
 
 /** Begins with a rule; where none fits, or its cap is reached, the fault is escalated. No model is asked here. */
 export const openRuleFix = async (collaborators: ReconcileCollaborators, fault: Fault): Promise<NextStep> => {
-  const { call, loaded, seen, conflicts, fixes, drift } = fault;
-  const { target, now } = loaded;
-  const chosen = chooseRule({ target, drift, ...seen, rules: await rulesOf(collaborators.database, call), fixes, now: now.getTime() });
+  const chosen = await ruleFor(collaborators, fault);
   if (!chosen.ok) return openEscalation(collaborators, fault, chosen.reason === 'capped' ? 'rule-failed' : 'no-rule');
+  return beginWithRule(collaborators, fault, chosen);
+};
+
+const beginWithRule = async (
+  collaborators: ReconcileCollaborators,
+  fault: Fault,
+  chosen: Extract<ChosenRule, { ok: true }>,
+): Promise<NextStep> => {
+  const { call, loaded, seen, conflicts, drift } = fault;
+  const { target } = loaded;
   const opened = await open(collaborators, fault, 'checking');
   if (!opened) return ended;
   const { fix, isNew } = opened;

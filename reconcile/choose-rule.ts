@@ -11,8 +11,13 @@ import type { Rule, RuleFacts } from './rules/rule.ts';
 import type { TargetOf } from './target-port.ts';
 import type { WhyEscalate } from './what-now.ts';
 
-/** A rule that people wrote; `matches` evaluates its CEL over the facts and is false on any error. */
-export type UserRule = { name: string; spec: ReconcileRuleSpec; matches: (facts: Record<string, unknown>) => boolean };
+/** A rule that people wrote; `matches` evaluates its CEL over the facts and is false on any error, which `failure` says. */
+export type UserRule = {
+  name: string;
+  spec: ReconcileRuleSpec;
+  matches: (facts: Record<string, unknown>) => boolean;
+  failure?: (facts: Record<string, unknown>) => string | undefined;
+};
 export type ChosenRule = { ok: true; rule: string; operations: ProposableOperation[] } | { ok: false; reason: 'no-rule' | 'capped' };
 
 const fill = (template: unknown, drift: Drift): unknown => {
@@ -31,22 +36,13 @@ export const fillOperations = ({ operations }: ReconcileRuleSpec, drift: Drift):
   return parsed.every(({ success }) => success) ? parsed.flatMap(({ data }) => (data === undefined ? [] : [data])) : undefined;
 };
 
-/**
- * The first rule that fits and is not used up: those of people before the built-in ones. What was done in vain is not done again while the
- * object is as it was.
- * @param now - milliseconds since the epoch
- * @param why - why it is to be escalated: then only rules for that are looked for, before anybody else is asked
- */
-export const chooseRule = ({
-  target,
-  drift,
-  observation,
-  desired,
-  rules,
-  fixes,
-  now,
-  why,
-}: {
+/** What one rule says of one drift. `message` says what is wrong with a rule that failed; `in-vain`: what it would do was done without effect. */
+export type JudgedRule = { rule: string } & (
+  | { verdict: 'fits'; operations: ProposableOperation[] }
+  | { verdict: 'off' | 'other-case' | 'no-match' | 'in-vain' | 'capped' }
+  | { verdict: 'failed'; message: string }
+);
+export type RuleQuestion = {
   target: TargetOf;
   drift: Drift;
   observation: Observation;
@@ -55,8 +51,23 @@ export const chooseRule = ({
   fixes: readonly PastFix[];
   now: number;
   why?: WhyEscalate;
-}): ChosenRule => {
-  if (observation.status !== 'read' || desired.status !== 'read') return { ok: false, reason: 'no-rule' };
+};
+
+type Found = ProposableOperation[] | { message: string } | undefined;
+
+/** What a rule of people would do, or why it cannot be told. */
+const writtenFix = ({ spec, matches, failure }: UserRule, { drift, seen }: RuleFacts, { name, spec: { type } }: TargetOf): Found => {
+  const facts = { drift, target: { name, type }, object: seen?.state ?? {} };
+  if (!matches(facts)) {
+    const message = failure?.(facts);
+    return message === undefined ? undefined : { message: `its match cannot be evaluated: ${message}` };
+  }
+  return fillOperations(spec, drift) ?? { message: 'what it is filled with makes no operation that there is' };
+};
+
+/** What each rule says of a drift, in the order in which they are tried: for `reconcile explain`, and what `chooseRule` chooses from. */
+export const judgeRules = ({ target, drift, observation, desired, rules, fixes, now, why }: RuleQuestion): JudgedRule[] => {
+  if (observation.status !== 'read' || desired.status !== 'read') return [];
   const key = objectKey(drift.object);
   const seenOf = (object: string) => observation.objects.find(({ ref }) => objectKey(ref) === object);
   const earlier = fixesOf(fixes, drift.fingerprint);
@@ -65,35 +76,43 @@ export const chooseRule = ({
     declared: desired.objects.find(({ ref }) => objectKey(ref) === key),
     seen: seenOf(key),
   };
-  const written: Pick<Rule, 'name' | 'cap' | 'fix' | 'after'>[] = rules
-    .filter(({ spec }) => spec.state === 'live' && (spec.targets === undefined || spec.targets.includes(target.name)))
-    .map(({ name, spec, matches }) => ({
-      name,
-      cap: spec.cap,
-      fix: ({ seen }: RuleFacts) =>
-        matches({ drift, target: { name: target.name, type: target.spec.type }, object: seen?.state ?? {} })
-          ? fillOperations(spec, drift)
-          : undefined,
-    }));
-  const isTriedInVain = (operations: readonly ProposableOperation[]): boolean =>
-    wasInVain(
-      { fingerprint: drift.fingerprint, evidenceDigest: '', steps: operations.map((operation) => asSeen(operation, seenOf)) },
-      earlier,
-    );
-  let isCapped = false;
-  for (const { name, cap, fix, after } of [...written, ...ruleCatalogue]) {
-    if (target.spec.rulesOff.some((off) => off === name) || (why === undefined ? after !== undefined : after?.includes(why) !== true))
-      continue;
-    const operations = fix(facts);
-    if (operations === undefined || isTriedInVain(operations)) continue;
+  const judge = (name: string, cap: Rule['cap'], find: () => Found): JudgedRule => {
+    if (target.spec.rulesOff.some((off) => off === name)) return { rule: name, verdict: 'off' };
+    const found = find();
+    if (found === undefined) return { rule: name, verdict: 'no-match' };
+    if (!Array.isArray(found)) return { rule: name, verdict: 'failed', ...found };
+    const steps = found.map((operation) => asSeen(operation, seenOf));
+    if (wasInVain({ fingerprint: drift.fingerprint, evidenceDigest: '', steps }, earlier)) return { rule: name, verdict: 'in-vain' };
     const uses = earlier.filter(
       ({ plan, beganAt }) =>
         plan?.source.kind === 'rule' && plan.source.rule === name && now - Date.parse(beganAt) < cap.withinSeconds * 1000,
     );
-    if (uses.length < cap.times) return { ok: true, rule: name, operations };
-    isCapped = true;
-  }
-  return { ok: false, reason: isCapped ? 'capped' : 'no-rule' };
+    return uses.length < cap.times ? { rule: name, verdict: 'fits', operations: found } : { rule: name, verdict: 'capped' };
+  };
+  const written = rules.map((rule): JudgedRule => {
+    const { state, targets, cap } = rule.spec;
+    if (state !== 'live' || (targets !== undefined && !targets.includes(target.name))) return { rule: rule.name, verdict: 'off' };
+    if (why !== undefined) return { rule: rule.name, verdict: 'other-case' };
+    return judge(rule.name, cap, () => writtenFix(rule, facts, target));
+  });
+  const builtIn = ruleCatalogue.map(({ name, cap, fix, after }): JudgedRule => {
+    const isOfCase = why === undefined ? after === undefined : after?.includes(why) === true;
+    return isOfCase ? judge(name, cap, () => fix(facts)) : { rule: name, verdict: 'other-case' };
+  });
+  return [...written, ...builtIn];
+};
+
+/**
+ * The first rule that fits and is not used up: those of people before the built-in ones. What was done in vain is not done again while the
+ * object is as it was.
+ * @param question.now - milliseconds since the epoch
+ * @param question.why - why it is to be escalated: then only rules for that are looked for, before anybody else is asked
+ */
+export const chooseRule = (question: RuleQuestion): ChosenRule => {
+  const judged = judgeRules(question);
+  const first = judged.find((one) => one.verdict === 'fits');
+  if (first?.verdict === 'fits') return { ok: true, rule: first.rule, operations: first.operations };
+  return { ok: false, reason: judged.some(({ verdict }) => verdict === 'capped') ? 'capped' : 'no-rule' };
 };
 
 /** An operation with what would be its precondition, for the comparison with earlier ones. */

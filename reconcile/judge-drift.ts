@@ -37,7 +37,8 @@ const contested = (drift: Drift, ofFault: readonly PastFix[], most: number, now:
   return { next: 'contested', drift, field, untilMs, because: `${because} Nothing is written to ${writeObjectRef(drift.object)}.` };
 };
 
-const heldLatelyMs = 7 * 24 * 3_600_000;
+/** Holds that ended longer ago say nothing any more. */
+export const heldLatelyMs = 7 * 24 * 3_600_000;
 
 /** Held by people until lately, and still as they left it: what they did is not taken back by itself, they are asked (once). */
 const wasHeld = (drift: Drift, holds: readonly Hold[], ofFault: readonly PastFix[], now: number): WhatNow | undefined => {
@@ -72,7 +73,9 @@ export const judgeDrift = (target: TargetOf, drift: Drift, fixes: readonly PastF
   const failures = failuresInRow(ofFault);
   const lastFailure = Math.max(0, ...failures.map(endOf));
   const newest = ofFault[0];
-  const answer = newest && newest.endedAt !== null && !isRuleFix(newest) ? answers[newest.state] : undefined;
+  // a rule that leaves something alone waits its own time, and is asked again
+  const isAnswer = newest?.endedAt != null && (newest.state !== 'left-alone' || !isRuleFix(newest));
+  const answer = newest && isAnswer ? answers[newest.state] : undefined;
   const waits =
     (failures.length >= limits.failuresBeforeBlock
       ? waitUntil(lastFailure + blockMs, 'blocked', `It failed ${failures.length} times in a row.`)

@@ -1893,6 +1893,38 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/policy/decide-fix.test.ts › a fix › that a dry-run refused is refused and asks nobody, approved or not',
   },
   {
+    id: 'R10',
+    clause: 'c',
+    text: 'The wrong fixes of all faults that the bench runs are refused by what is checked, each with a code that is explained, as far as the union can say them: 29 of 30.',
+    threshold: '≥ 15 by checks',
+    test: 'test/reconcile/wrong-fixes.test.ts › almost all of them are blocked by what is checked, not because they cannot be said',
+  },
+  {
+    id: 'R10',
+    clause: 'd',
+    text: 'Of random plans over the whole union exactly those of the allowed set pass, held against a list that shares no code with the checker.',
+    threshold: '10,000 plans',
+    test: 'test/reconcile/random-plans.test.ts › of 10,000 random plans exactly those of the allowed set pass',
+  },
+  {
+    id: 'R04',
+    clause: 'm',
+    text: 'A later wave waits until the earlier one is there and healthy.',
+    test: 'test/reconcile/what-now.test.ts › a later wave waits until the earlier one is there and healthy, not only until it is applied',
+  },
+  {
+    id: 'R04',
+    clause: 'n',
+    text: 'What is declared no more goes after all is healthy, in reverse; more than the limits say is not deleted, at once or one by one.',
+    test: 'test/reconcile/what-now.test.ts › a mass is not deleted one by one: what is to go and what went within the hour count together',
+  },
+  {
+    id: 'R22',
+    clause: 'm',
+    text: 'A plan that was without effect is not offered again while nothing new is known, by a rule or by a model.',
+    test: 'test/reconcile/rules/rules.test.ts › what was without effect is not done again while the object is as it was (R22)',
+  },
+  {
     id: 'R15',
     clause: 'a',
     text: 'The owner of the agent that proposed a fix does not count as one who approved it.',

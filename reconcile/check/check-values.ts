@@ -56,7 +56,11 @@ const checkPatch = ({ object, path, value }: Of<'patchField'>, facts: CheckFacts
   return isWithin ? undefined : fault('field_not_allowed', `${path} of ${object.kind} may only go back to what is declared.`);
 };
 
+const scaledKinds: ReadonlySet<string> = new Set(['Deployment', 'StatefulSet', 'ReplicaSet']);
+const restartedKinds: ReadonlySet<string> = new Set(['Deployment', 'StatefulSet', 'DaemonSet']);
+
 const checkScale = ({ object, replicas }: Of<'scale'>, facts: CheckFacts): Fault => {
+  if (!scaledKinds.has(object.kind)) return fault('wrong_kind', `A ${object.kind} has no replicas.`);
   const declared = valueAt(facts.declared(object)?.state, '/spec/replicas') ?? 1;
   if (replicas < 1) return fault('scales_to_nothing', 'Nothing is scaled to zero to mend it.');
   return replicas <= Number(declared)
@@ -172,6 +176,10 @@ export const checkValues = (operation: ProposableOperation, facts: CheckFacts): 
       return checkPatch(operation, facts);
     case 'scale':
       return checkScale(operation, facts);
+    case 'restart':
+      return restartedKinds.has(operation.object.kind)
+        ? undefined
+        : fault('wrong_kind', `A ${operation.object.kind} has no pods of its own that could be made anew.`);
     case 'setResources':
       return checkResources(operation, facts);
     case 'setProbe':

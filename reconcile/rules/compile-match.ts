@@ -13,6 +13,10 @@ const operators = /^(_[?]_:_|_&&_|_\|\|_|_\[_\]|_\[\?_\]|_\?\._|@not_strictly_fa
 /** Lists within lists are gone through this deep; deeper ones cost more than any rule is worth. */
 const mostLoops = 2;
 
+/** Items that loops may pass through, all together, and characters of text: a worker has other things to do meanwhile. */
+const mostTurns = 250_000;
+const mostCharacters = 4 * 1024 * 1024;
+
 const environment = celEnv();
 
 type Node = { exprKind?: { case?: string; value?: Record<string, unknown> } } & Record<string, unknown>;
@@ -44,6 +48,40 @@ const findFault = (node: unknown, bound: ReadonlySet<string>, loops: number): st
   return findFault(Object.values(kind === undefined ? node : value), bound, loops);
 };
 
+/** How deep lists are gone through within lists. */
+const depthOf = (node: unknown, loops = 0): number => {
+  if (Array.isArray(node)) return Math.max(loops, ...node.map((item) => depthOf(item, loops)));
+  if (!isNode(node)) return loops;
+  const { case: kind, value = {} } = node.exprKind ?? {};
+  if (kind !== 'comprehensionExpr') return depthOf(Object.values(kind === undefined ? node : value), loops);
+  const inside = depthOf([value.loopCondition, value.loopStep, value.result], loops + 1);
+  return Math.max(inside, depthOf([value.iterRange, value.accuInit], loops));
+};
+
+/** The longest list or map of what a rule looks at, and all of its text. */
+const sizeOf = (value: unknown): { longest: number; characters: number } => {
+  if (typeof value === 'string') return { longest: 0, characters: value.length };
+  if (typeof value !== 'object' || value === null) return { longest: 0, characters: 0 };
+  const [names, items] = Array.isArray(value) ? [[], value] : [Object.keys(value), Object.values(value)];
+  let longest = items.length;
+  let characters = names.reduce((sum, name) => sum + name.length, 0);
+  for (const item of items) {
+    const inner = sizeOf(item);
+    longest = Math.max(longest, inner.longest);
+    characters += inner.characters;
+  }
+  return { longest, characters };
+};
+
+/** Why evaluating would take too long: told before, because nothing interrupts it. */
+const isTooMuch = (facts: MatchFacts, depth: number): string | undefined => {
+  const { longest, characters } = sizeOf(facts);
+  if (characters > mostCharacters) return `what it looks at is larger than ${mostCharacters} characters`;
+  return longest ** depth > mostTurns
+    ? `it goes through lists ${depth} deep, of up to ${longest} items: more than ${mostTurns} turns`
+    : undefined;
+};
+
 const whereOf = (error: unknown): Pick<MatchFault, 'line' | 'column'> => {
   const start = (error as { location?: { start?: { line?: number; column?: number } } }).location?.start;
   return start?.line === undefined || start.column === undefined ? {} : { line: start.line, column: start.column };
@@ -62,9 +100,12 @@ export const compileMatch = (text: string): CompiledMatch => {
     const fault = findFault(parsed.expr, new Set(), 0);
     if (fault !== undefined) return { ok: false, message: fault };
     const run = plan(environment, parsed) as (facts: MatchFacts) => unknown;
+    const depth = depthOf(parsed.expr);
     return {
       ok: true,
       evaluate: (facts) => {
+        const tooMuch = isTooMuch(facts, depth);
+        if (tooMuch !== undefined) return { ok: false, message: tooMuch };
         try {
           const value = run(facts);
           if (isCelError(value)) return { ok: false, message: value.message.slice(0, 300) };

@@ -9,5 +9,10 @@ export const userRuleOf = (name: string, spec: ReconcileRuleSpec): UserRule => {
     const matched = compiled.ok ? compiled.evaluate(facts) : undefined;
     return matched?.ok === true && matched.value;
   };
-  return { name, spec, matches };
+  const failure: UserRule['failure'] = (facts) => {
+    if (!compiled.ok) return compiled.message;
+    const matched = compiled.evaluate(facts);
+    return matched.ok ? undefined : matched.message;
+  };
+  return { name, spec, matches, failure };
 };

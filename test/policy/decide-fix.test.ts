@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { decideFix, type FixToDecide } from '../../policy/decide-fix.ts';
 import { createPolicyEngine } from '../../policy/engine.ts';
-import { deployment, fixOf } from '../support/fix-to-decide.ts';
+import { deployment, fixOf, objectOf } from '../support/fix-to-decide.ts';
 import { type WrongFix, wrongFixes, wrongPlatformFixes } from '../support/wrong-fixes.ts';
 
 const engine = createPolicyEngine({ name: 'decide-fix' });
@@ -73,6 +73,17 @@ describe('a fix', () => {
       expect(decided).toMatchObject({ kind: 'refuse', rule });
     }
   });
+
+  test.each([
+    ['drains an agent that nobody declares', { op: 'drainAgent', object: objectOf('Agent', 'a', 'run_1') }, platform],
+    ['brings back a controller', { op: 'reviveController', object: deployment, finalizer: 'a.b/c' }, {}],
+  ] as const)(
+    'that %s needs nobody when a rule does it, whose symptom is checked, and a person when a model proposes it',
+    (_what, operation, target) => {
+      expect(decide(fixOf([operation], { target, source: { kind: 'rule', rule: 'own' } })).kind).toBe('apply');
+      expect(decide(fixOf([operation], { target })).kind).toBe('ask');
+    },
+  );
 
   test('that cannot be undone asks two people where the target allows it at all', () => {
     expect(peopleFor(fixOf([restart], { isReversible: false, target: { allow: ['irreversible-ok'] } }))).toBe(2);

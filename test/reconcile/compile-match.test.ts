@@ -1,5 +1,9 @@
 import { describe, expect, test } from 'vitest';
+import { judgeRules } from '../../reconcile/choose-rule.ts';
 import { compileMatch } from '../../reconcile/rules/compile-match.ts';
+import { userRuleOf } from '../../reconcile/rules/user-rule.ts';
+import { ReconcileRuleSpecSchema } from '../../schema/resources/reconcile-rule.ts';
+import { desired, now, objectOf, seen, targetOf, web } from './support.ts';
 
 const facts = {
   drift: {
@@ -63,5 +67,71 @@ describe('a match', () => {
   test('of a pattern is linear in what it is held against, whatever that says', () => {
     const hostile = { ...facts, drift: { ...facts.drift, kind: `${'a'.repeat(100_000)}!` } };
     expect(evaluate('drift.kind.matches("^(a+)+$")', hostile)).toEqual({ ok: true, value: false });
+  });
+
+  test('that would take too long over what is seen is an error at once, and over less is evaluated', () => {
+    const many = (count: number) => ({ ...facts, object: { list: Array.from({ length: count }, (_, index) => index) } });
+    const nested = 'object.list.all(a, object.list.exists(b, b == a))';
+    expect(evaluate(nested, many(100))).toEqual({ ok: true, value: true });
+    const began = performance.now();
+    const refused = evaluate(nested, many(20_000));
+    expect(performance.now() - began).toBeLessThan(1000);
+    expect(refused.ok || refused.message).toContain('2 deep, of up to 20000 items');
+    expect(evaluate('object.list.exists(a, a == 19999)', many(20_000))).toEqual({ ok: true, value: true });
+    const huge = { ...facts, object: { text: 'x'.repeat(5 * 1024 * 1024) } };
+    expect(evaluate('object.text == "a"', huge).ok).toBe(false);
+  });
+});
+
+describe('a rule of people', () => {
+  const drift = {
+    kind: 'unhealthy',
+    object: web,
+    fields: [],
+    symptoms: [{ code: 'Stuck', message: '', count: 1 }],
+    fingerprint: 'f',
+    faultKind: 'k',
+  } as const;
+  const ruleOf = (match: string, more: object = {}) =>
+    userRuleOf('own', ReconcileRuleSpecSchema.parse({ match, operations: [{ op: 'restart', object: { $drift: 'object' } }], ...more }));
+  const judge = (rule: ReturnType<typeof ruleOf>, target = targetOf()) =>
+    judgeRules({
+      target,
+      drift: { ...drift, fields: [], symptoms: [...drift.symptoms] },
+      observation: seen(objectOf()),
+      desired,
+      rules: [rule],
+      fixes: [],
+      now,
+    })[0];
+  const fits = 'drift.symptoms.exists(one, one.code == "Stuck")';
+
+  test('that fits says what it does, before the built-in ones', () => {
+    expect(judge(ruleOf(fits))).toEqual({ rule: 'own', verdict: 'fits', operations: [{ op: 'restart', object: web }] });
+  });
+
+  test.each([
+    ['does not fit', ruleOf('drift.kind == "extra"'), { verdict: 'no-match' }],
+    ['fails', ruleOf('object.spec.nothing.here == 1'), { verdict: 'failed', message: expect.stringContaining('cannot be evaluated') }],
+    [
+      'says neither true nor false',
+      ruleOf('drift.kind'),
+      { verdict: 'failed', message: expect.stringContaining('neither true nor false') },
+    ],
+    ['cannot be compiled', ruleOf('drift.kind =='), { verdict: 'failed' }],
+    [
+      'makes no operation',
+      ruleOf(fits, { operations: [{ op: 'scale', object: { $drift: 'object' }, replicas: { $drift: '/kind' } }] }),
+      { verdict: 'failed', message: expect.stringContaining('no operation') },
+    ],
+    ['is a draft', ruleOf(fits, { state: 'draft' }), { verdict: 'off' }],
+    ['is demoted', ruleOf(fits, { state: 'demoted' }), { verdict: 'off' }],
+    ['is for another target', ruleOf(fits, { targets: ['other'] }), { verdict: 'off' }],
+  ])('that %s does nothing, and that is said', (_what, rule, verdict) => {
+    expect(judge(rule)).toMatchObject({ rule: 'own', ...verdict });
+  });
+
+  test('that a target has turned off does nothing there', () => {
+    expect(judge(ruleOf(fits), targetOf({ rulesOff: ['own'] }))).toMatchObject({ verdict: 'off' });
   });
 });

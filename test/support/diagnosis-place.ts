@@ -98,7 +98,7 @@ export const startDiagnosisPlace = async () => {
   };
 
   return {
-    ...{ script, model, server, gateway, contents, inputOf },
+    ...{ script, model, server, gateway, contents, client, inputOf },
     /** One call of a tool with an agent's own token, past the agent. @returns the error, without its data */
     callAs: async (agentId: string, name: string): Promise<unknown> => {
       const audience = `${gateway.publicUrl}/mcp/default/default/counting`;

@@ -2,10 +2,6 @@ import { randomBytes } from 'node:crypto';
 import type { Client } from '@temporalio/client';
 import pino from 'pino';
 import { createActivities, createGatewayClient } from '../../activities/index.ts';
-import type { ReconcileCollaborators } from '../../activities/reconcile-context.ts';
-import { createFixDecider } from '../../activities/reconcile-decide.ts';
-import { createLearnFromFix } from '../../activities/reconcile-learn.ts';
-import { createPolicyEngine } from '../../policy/engine.ts';
 import type { Approval, Verdict } from '../../schema/approval.ts';
 import { defaultTenancy, reconcileWorkflowId } from '../../schema/ids.ts';
 import type { Fix } from '../../schema/reconcile/fix.ts';
@@ -14,24 +10,20 @@ import type { TargetPhase } from '../../schema/reconcile/target-state.ts';
 import { resourceSchemas } from '../../schema/resource.ts';
 import { approvalDecidedSignal, targetChangedSignal, workflowTypes } from '../../schema/workflow-contract.ts';
 import { listApprovals } from '../../store/approvals.ts';
-import { createApprovalAsks } from '../../store/ask-approval.ts';
-import { createContentStore } from '../../store/contents.ts';
+import type { ContentStore } from '../../store/contents.ts';
 import type { Database } from '../../store/database.ts';
 import { decideApproval } from '../../store/decide-approval.ts';
 import { seedPeople } from '../../store/people.ts';
 import { listFixes } from '../../store/reconcile-fixes.ts';
+import { liftPause, placePause } from '../../store/reconcile-pauses.ts';
 import { findTarget, type TargetRow } from '../../store/reconcile-targets.ts';
 import { applyResources } from '../../store/resources.ts';
-import { deriveContentKeys } from '../../store/secrets/seal.ts';
 import { bundleWorkflows, startWorkers, type TestWorkers } from '../workflows/workers.ts';
-import { approvalEvent, approvalKeys } from './ask-approval.ts';
-import { openAuditLog } from './audit-log.ts';
+import { approvalEvent } from './ask-approval.ts';
 import { createMemoryTarget } from './memory-target.ts';
 import { createMemoryWorld, type MemoryWorld } from './memory-world.ts';
 import { pollUntil } from './poll-until.ts';
-
-export const contentsOf = (database: Database) =>
-  createContentStore(database, deriveContentKeys(Buffer.alloc(32, 7).toString('base64'), 'content'));
+import { contentsOf, createReconcileParts } from './reconcile-parts.ts';
 
 // biome-ignore lint/suspicious/noExplicitAny: manifests are as people write them
 export const deploymentManifest = (name = 'web', change: any = {}): any => ({
@@ -66,39 +58,26 @@ export const startReconcilePlace = async ({
   gateway = noGateway,
   contents = contentsOf(database),
   mayApproveOwn = false,
+  owner = 'owner',
 }: {
   database: Database;
   gateway?: ReturnType<typeof createGatewayClient>;
-  contents?: ReturnType<typeof createContentStore>;
+  contents?: ContentStore;
   mayApproveOwn?: boolean;
+  /** Who declares the targets. */
+  owner?: string;
 }) => {
   const world: MemoryWorld = createMemoryWorld();
   const time = { offsetMs: 0 };
   const clock = (): Date => new Date(Date.now() + time.offsetMs);
-  const audit = openAuditLog(database, 'worker');
-  const engine = createPolicyEngine({ name: `reconcile-${randomBytes(3).toString('hex')}` });
-  engine.load(defaultTenancy, { policySets: [], bindings: [] });
+  const target = createMemoryTarget(world, { now: clock });
+  const { audit, engine, collaborators } = createReconcileParts({ database, target, clock, mayApproveOwn });
   await seedPeople(database, 'default', [
     { id: 'admin', groups: [], roles: ['administrator'] },
     { id: 'owner', groups: [], roles: [] },
     { id: 'rita', groups: [], roles: ['reviewer'] },
     { id: 'rob', groups: [], roles: ['reviewer'] },
   ]);
-  const newDecisionId = (): string => `dec_${randomBytes(9).toString('hex')}`;
-  const decider = createFixDecider({
-    ...{ database, engine, audit, mayApproveOwn },
-    newDecisionId,
-  });
-  const target = createMemoryTarget(world, { now: clock });
-  const ports = { of: () => target } as unknown as ReconcileCollaborators['ports'];
-  const collaborators = {
-    audit,
-    ports,
-    decider,
-    approvals: createApprovalAsks(database, audit, approvalKeys),
-    learn: createLearnFromFix({ database, audit, newDecisionId }),
-    clock,
-  };
   const bundle = await bundleWorkflows();
   const makeActivities = (workflows: Client['workflow'], change: Partial<typeof collaborators> = {}) =>
     createActivities({
@@ -107,29 +86,14 @@ export const startReconcilePlace = async ({
     });
   let workers: TestWorkers = await startWorkers(bundle, makeActivities);
   let serial = 0;
+  const names = new Set<string>();
 
   const idOf = (name: string): string => reconcileWorkflowId({ ...defaultTenancy, target: name });
   const rowOf = (name: string): Promise<TargetRow | undefined> => findTarget(database, { ...defaultTenancy, target: name });
   const fixesOf = async (name: string): Promise<Fix[]> => (await listFixes(database, defaultTenancy, name)).toReversed();
 
   return {
-    ...{
-      world,
-      time,
-      clock,
-      audit,
-      engine,
-      decider,
-      ports,
-      collaborators,
-      contents,
-      database,
-      bundle,
-      makeActivities,
-      idOf,
-      rowOf,
-      fixesOf,
-    },
+    ...{ world, target, time, clock, audit, engine, collaborators, contents, database, bundle, makeActivities, idOf, rowOf, fixesOf },
     workers: () => workers,
     /** Takes other workers in place of these, on the same queues. */
     restart: async (change: Partial<typeof collaborators> = {}): Promise<void> => {
@@ -139,9 +103,23 @@ export const startReconcilePlace = async ({
     },
     newName: (): string => {
       serial += 1;
-      return `shop-${serial}-${randomBytes(2).toString('hex')}`;
+      const name = `shop-${serial}-${randomBytes(2).toString('hex')}`;
+      names.add(name);
+      return name;
     },
-    /** Declares a target as `owner`, and puts what it declares into the world as it is to be. */
+    /** Ends what earlier tests left to go on by itself. */
+    stop: async (): Promise<void> => {
+      await Promise.all(
+        [...names].map((name) =>
+          workers.workflows
+            .getHandle(idOf(name))
+            .terminate()
+            .catch(() => undefined),
+        ),
+      );
+      names.clear();
+    },
+    /** Declares a target, and puts what it declares into the world as it is to be. */
     declare: async (
       name: string,
       { manifests = [deploymentManifest()], ...spec }: { manifests?: object[] } & Record<string, unknown> = {},
@@ -150,7 +128,7 @@ export const startReconcilePlace = async ({
         ...{ apiVersion: 'quarterdeck.dev/v1alpha1', kind: 'ReconcileTarget', metadata: { name } },
         spec: { type: 'kubernetes', namespace: 'shop', ...quick, ...spec, manifests },
       };
-      await applyResources(database, [resourceSchemas.ReconcileTarget.parse(document)], 'owner');
+      await applyResources(database, [resourceSchemas.ReconcileTarget.parse(document)], owner);
       for (const manifest of manifests as ReturnType<typeof deploymentManifest>[]) {
         const { apiVersion, kind, metadata } = manifest;
         const ref = { apiVersion, kind, namespace: metadata.namespace ?? 'shop', name: metadata.name };
@@ -159,6 +137,16 @@ export const startReconcilePlace = async ({
     },
     // biome-ignore lint/suspicious/noExplicitAny: states are whatever people declare
     worldState: (name: string): any => world.stateOf(deploymentRef(name)),
+    /** Pauses a target as people do with the command, or lifts that. */
+    declarePause: async (target: string, isPaused: boolean): Promise<void> => {
+      const key = { ...defaultTenancy, target };
+      if (isPaused) await placePause(database, { ...key, reason: 'incident', pausedBy: 'rita', decisionId: 'd', untilAt: null });
+      else await liftPause(database, key);
+    },
+    freezeProject: async (frozen: boolean): Promise<void> => {
+      const document = { apiVersion: 'quarterdeck.dev/v1alpha1', kind: 'Project', metadata: { name: 'default' }, spec: { frozen } };
+      await applyResources(database, [resourceSchemas.Project.parse(document)], 'admin');
+    },
     declareChannel: async (name: string): Promise<void> => {
       const document = {
         ...{ apiVersion: 'quarterdeck.dev/v1alpha1', kind: 'Channel', metadata: { name } },
@@ -200,7 +188,12 @@ export const startReconcilePlace = async ({
     /** The approval that a target's fix waits for. */
     waiting: (name: string): Promise<Approval> =>
       pollUntil(async () => {
-        const open = (await fixesOf(name)).find(({ state }) => state === 'awaiting-approval');
+        const fixes = await fixesOf(name);
+        const open = fixes.find(({ state }) => state === 'awaiting-approval');
+        const last = fixes.at(-1);
+        // a fix that went another way is said at once, with its reason
+        if (!open && last && (last.endedAt !== null || last.state === 'asked'))
+          throw new Error(`${name} is ${last.state}: ${last.message}`);
         const found = await listApprovals(database, defaultTenancy, { state: 'pending', limit: 100 });
         return found.find(({ id }) => id === open?.approvalId);
       }, `an approval of ${name}`),

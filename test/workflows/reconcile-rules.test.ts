@@ -14,7 +14,8 @@ beforeAll(async () => {
   place = await startReconcilePlace({ database: database() });
 });
 afterAll(() => place.close());
-beforeEach(() => {
+beforeEach(async () => {
+  await place.stop();
   for (const { ref } of place.world.list()) place.world.remove(ref);
   place.world.effects.length = 0;
   Object.assign(place.world.faults, { observe: undefined, apply: undefined, refuse: undefined });

@@ -1,0 +1,148 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { decideFix } from '../../policy/decide-fix.ts';
+import { createPolicyEngine } from '../../policy/engine.ts';
+import { checkPlan } from '../../reconcile/check-plan.ts';
+import type { ObjectRef } from '../../schema/reconcile/object-ref.ts';
+import type { Desired, Observation, ObservedObject } from '../../schema/reconcile/observation.ts';
+import { ProposableOperationSchema } from '../../schema/reconcile/operation.ts';
+import type { PlanStep } from '../../schema/reconcile/plan.ts';
+import { ReconcileTargetSpecSchema } from '../../schema/resources/reconcile-target.ts';
+import { fixOf } from '../support/fix-to-decide.ts';
+import { objectOf, planOf, targetOf } from './support.ts';
+import { claim, policy, role, service, type WrongFix, web, wrongFixes } from './wrong-fixes.ts';
+
+const benched = [
+  ...Array.from({ length: 16 }, (_, index) => `K${String(index + 1).padStart(2, '0')}`),
+  ...['G01', 'G03', 'G04', 'G05', 'G06', 'G07', 'G08', 'G10', 'G11', 'G12', 'A01', 'A02', 'A03', 'A12'],
+];
+const deployment = {
+  spec: {
+    replicas: 2,
+    template: {
+      spec: {
+        imagePullSecrets: [{ name: 'pull' }],
+        containers: [
+          {
+            ...{ name: 'app', image: 'registry.example/shop/web:1', ports: [{ containerPort: 80 }] },
+            resources: { limits: { memory: '100Mi' } },
+            readinessProbe: { httpGet: { port: 80 }, failureThreshold: 3 },
+            env: [{ name: 'TOKEN', valueFrom: { secretKeyRef: { name: 'keys', key: 'token' } } }],
+          },
+        ],
+      },
+    },
+  },
+};
+const scaled = { ...web, name: 'scaled' };
+const held = { ...web, name: 'held' };
+const states = new Map<ObjectRef, object>([
+  [web, deployment],
+  [scaled, deployment],
+  [held, deployment],
+  [service, { spec: { type: 'ClusterIP', selector: { app: 'web' } } }],
+  [policy, { spec: { egress: [] } }],
+  [role, { rules: [] }],
+  [claim, { spec: { resources: { requests: { storage: '1Gi' } } } }],
+]);
+const seenOf = (ref: ObjectRef, state: object, more: Partial<ObservedObject> = {}) =>
+  objectOf({ ref, state: structuredClone(state) as never, ...more });
+const leftovers = ['McpServer', 'PersistentVolumeClaim'].map((kind) => seenOf({ ...service, kind, name: 'old' }, {}));
+const cluster: Observation = {
+  ...{ status: 'read', at: '', neighbours: [] },
+  objects: [
+    ...[...states].map(([ref, state]) =>
+      seenOf(ref, state, ref === scaled ? { owners: [{ manager: 'keda', paths: ['/spec/replicas'] }] } : {}),
+    ),
+    ...leftovers,
+  ],
+};
+const ours = (kind: string, name: string, namespace = '') => ({ apiVersion: 'quarterdeck.dev/v1alpha1', kind, namespace, name });
+const platform: Observation = {
+  ...{ status: 'read', at: '', neighbours: [] },
+  objects: [
+    seenOf(ours('McpServer', 'files'), {}),
+    seenOf(ours('Toolset', 'desk'), {}),
+    seenOf(ours('PolicyBundle', 'default'), { lastGood: 'r2' }),
+    seenOf(ours('PolicyBundle', 'broken'), { lastGood: 'r2' }, { symptoms: [{ code: 'PolicyInvalid', message: '', count: 1 }] }),
+    seenOf(ours('SigningKeys', 'issuer'), {}),
+    seenOf(ours('Agent', 'well', 'run_1'), { callsPerMinute: 600 }),
+  ],
+};
+const declare = (entries: Iterable<[ObjectRef, object]>): Desired => ({
+  ...{ status: 'read', digest: 'd' },
+  objects: [...entries].map(([ref, state]) => ({ ref, state: state as never, wave: 0 })),
+});
+const declaredCluster = declare(states);
+const declaredPlatform = declare(platform.status === 'read' ? platform.objects.map(({ ref }): [ObjectRef, object] => [ref, {}]) : []);
+const holds = [{ object: 'apps/Deployment/shop/held', path: '', untilAt: '2027-01-01T00:00:00Z' }];
+
+type Said = Extract<WrongFix, { operations: unknown }>;
+const said = wrongFixes.filter((one): one is Said => 'operations' in one);
+const check = ({ operations, target: type }: Said) => {
+  const isPlatform = type === 'platform';
+  const [observation, desired] = isPlatform ? [platform, declaredPlatform] : [cluster, declaredCluster];
+  const target = isPlatform ? { ...targetOf(), spec: ReconcileTargetSpecSchema.parse({ type: 'platform' }) } : targetOf({ prune: true });
+  const plan = planOf(...operations);
+  const known = new Set(observation.status === 'read' ? observation.objects.map(({ ref }) => JSON.stringify(ref)) : []);
+  // as a plan is made: bound to what is seen
+  const steps = plan.steps.map(
+    (step): PlanStep => ({
+      ...step,
+      precondition: known.has(JSON.stringify(step.operation.object))
+        ? { kind: 'version', version: '1', hash: 'h1', uid: 'u1' }
+        : { kind: 'absent' },
+    }),
+  );
+  return checkPlan({ plan: { ...plan, steps }, target, desired, observation, holds, now: Date.parse('2026-11-30T12:00:00Z') });
+};
+
+test('every fault that the bench runs has its wrong fix here', () => {
+  expect([...new Set(wrongFixes.map(({ fault }) => fault))].sort()).toEqual([...benched].sort());
+});
+
+test.each(said)('$fault: $says is refused ($code)', (wrong) => {
+  for (const operation of wrong.operations) expect(ProposableOperationSchema.safeParse(operation).success).toBe(true);
+  const checked = check(wrong);
+  expect(checked.ok ? [] : checked.faults.map(({ code }) => code)).toContain(wrong.code);
+});
+
+test('almost all of them are blocked by what is checked, not because they cannot be said', () => {
+  const blocked = new Set(said.filter((wrong) => !check(wrong).ok).map(({ fault }) => fault));
+  const inexpressible = benched.filter((fault) => !blocked.has(fault));
+  expect(inexpressible).toEqual(['G03']);
+  expect(blocked.size).toBe(29);
+});
+
+test('policy, which does not rely on the checks, lets none of them through without a person, the holds and owners of fields aside', () => {
+  const engine = createPolicyEngine({ name: 'wrong-fixes' });
+  expect(engine.load({ org: 'default', project: 'default' }, { policySets: [], bindings: [] })).toEqual({ ok: true });
+  const through = said.filter(({ operations, target }) => {
+    const fix = fixOf([...operations], target === 'platform' ? { target: { type: 'platform' } } : {});
+    return decideFix(engine, fix).kind === 'apply';
+  });
+  // what is asked of each is whether it leads back to what is declared; whose it is only the checks can see
+  expect(through.map(({ fault, code }) => `${fault} ${code}`).sort()).toEqual(['G01 unknown_object', 'G08 unknown_object', 'G12 held']);
+});
+
+test('every code that a plan is refused with has its sentence in docs/plan-faults.md', () => {
+  const root = join(import.meta.dirname, '../..');
+  const read = (path: string): string => readFileSync(join(root, path), 'utf8');
+  const sources = [
+    ...['reconcile/check-plan.ts', 'reconcile/make-plan.ts', 'activities/reconcile-examine.ts'],
+    ...readdirSync(join(root, 'reconcile/check')).map((name) => `reconcile/check/${name}`),
+  ];
+  const codes = sources.flatMap((path) =>
+    [...read(path).matchAll(/(?:fault|whole|refuse|wide)\(\s*'([a-z_]+)'|code: '([a-z_]+)'/g)].map(([, one, other]) => one ?? other ?? ''),
+  );
+  const left = [
+    'ignored',
+    'held',
+    'autoscaled',
+    'owned_by_other',
+    ...['changed', 'conflict', 'invalid', 'refused'].map((why) => `dry_run_${why}`),
+  ];
+  const written = [...read('docs/plan-faults.md').matchAll(/^\| `([a-z_]+)` \|/gm)].map(([, code]) => code ?? '');
+  expect(written).toEqual([...new Set([...codes, ...left])].sort());
+});

@@ -1,0 +1,325 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { AuditQuerySchema } from '../../schema/audit-event.ts';
+import { defaultTenancy } from '../../schema/ids.ts';
+import { getApproval, listApprovals, openApprovedText } from '../../store/approvals.ts';
+import { queryAudit } from '../../store/audit.ts';
+import { digestOfText } from '../../store/exact-call.ts';
+import { approvalKeys, runOut } from '../support/ask-approval.ts';
+import { type DiagnosisPlace, propose, startDiagnosisPlace } from '../support/diagnosis-place.ts';
+import { objectOf } from '../support/fix-to-decide.ts';
+import { pollUntil } from '../support/poll-until.ts';
+import { deploymentManifest, deploymentRef, type ReconcilePlace, startReconcilePlace } from '../support/reconcile-place.ts';
+
+let diagnosis: DiagnosisPlace;
+let place: ReconcilePlace;
+beforeAll(async () => {
+  diagnosis = await startDiagnosisPlace();
+  const { gateway, contents, client } = diagnosis;
+  place = await startReconcilePlace({ database: gateway.database, contents, gateway: client, owner: 'admin' }); // on whose behalf the test's issuer mints
+});
+afterAll(async () => {
+  await place.close();
+  await diagnosis.close();
+});
+
+const scale = { op: 'scale', object: deploymentRef(), replicas: 1 };
+const proposal = (operations: object[] = [scale], confidence = 0.9) => ({
+  diagnosis: 'It hangs: two of it are one too many.',
+  confidence,
+  operations,
+});
+const manifests = ['web', 'a', 'b', 'c'].map((name) => deploymentManifest(name));
+const secret = 'hunter2-very-secret-value';
+
+/** `web` hangs for a reason that no rule knows, as long as there are two of it. */
+const hang = (also: (name: string) => boolean = () => false): void =>
+  place.world.judgeBy(({ name }, state) =>
+    (name === 'web' && state.spec.replicas !== 1) || also(name)
+      ? { health: 'degraded', symptoms: [{ code: 'Stuck', message: `it hangs, PASSWORD=${secret}`, count: 1 }] }
+      : { health: 'healthy', symptoms: [] },
+  );
+beforeEach(async () => {
+  await place.stop();
+  for (const { ref } of place.world.list()) place.world.remove(ref);
+  place.world.effects.length = 0;
+  Object.assign(place.world.faults, { observe: undefined, apply: undefined, refuse: undefined });
+  hang();
+  diagnosis.script.answer = () => propose(proposal());
+  diagnosis.model.requests.length = 0;
+});
+
+const declare = async (more: object = {}): Promise<string> => {
+  const name = place.newName();
+  await place.declare(name, { manifests, escalation: { role: 'diagnoser' }, ...more });
+  return name;
+};
+const states = async (name: string): Promise<string[]> => (await place.fixesOf(name)).map(({ state }) => state);
+const lastOf = async (name: string) => (await place.fixesOf(name)).at(-1);
+const run = async (name: string): Promise<void> => {
+  await place.start(name);
+  await place.ended(name);
+};
+const until = (name: string, state: string) =>
+  pollUntil(async () => (await place.fixesOf(name)).find((fix) => fix.state === state), `${name}: ${state}`, 20_000);
+const audited = (action: string) => queryAudit(diagnosis.gateway.database, defaultTenancy, AuditQuerySchema.parse({ action, limit: 1000 }));
+
+describe('a fault that no rule knows', () => {
+  test('is diagnosed, proposed, approved, applied, verified and recorded', async () => {
+    const name = await declare();
+    await place.start(name);
+    const approval = await place.waiting(name);
+    const asked = await lastOf(name);
+    expect(asked).toMatchObject({
+      modelCalls: 1,
+      evidenceDigest: expect.stringMatching(/./),
+      review: { blast: { objects: 1 }, why: 'no-rule' },
+    });
+    expect(approval).toMatchObject({ kind: 'fix', digest: asked?.planDigest, rules: [{ count: 1 }] });
+    const text = await openApprovedText(diagnosis.gateway.database, approvalKeys, { ...defaultTenancy, id: approval.id });
+    expect(digestOfText(text)).toBe(asked?.planDigest);
+    expect(JSON.parse(text)).toEqual(asked?.plan);
+    expect(await place.rowOf(name)).toMatchObject({ phase: 'awaiting-approval' });
+    expect(place.world.effects).toEqual([]);
+    await place.answer(name, approval);
+    await place.ended(name);
+    expect(await lastOf(name)).toMatchObject({ state: 'fixed', modelCalls: 1, plan: { source: { kind: 'model', role: 'diagnoser' } } });
+    expect(place.world.effects).toEqual([`${asked?.id}/do/0`]);
+    expect(await place.rowOf(name)).toMatchObject({ phase: 'clean', drifts: [] });
+    expect((await getApproval(diagnosis.gateway.database, { ...defaultTenancy, id: approval.id })).state).toBe('consumed');
+    // what was fixed other than declared stays so, at no cost
+    await run(name);
+    expect([place.world.effects.length, diagnosis.model.requests.length]).toEqual([1, 1]);
+    expect(await place.rowOf(name)).toMatchObject({ phase: 'clean' });
+    // from the audit alone: who, why, on what evidence, by which decision, before and after
+    const [outcome] = (await audited('applyFix')).filter(
+      ({ operationId, kind }) => operationId === `${asked?.id}/do/0` && kind === 'outcome',
+    );
+    expect(outcome).toMatchObject({
+      decisionId: (await lastOf(name))?.decisionId,
+      facts: {
+        evidence: asked?.evidenceDigest,
+        plan: asked?.planDigest,
+        before: expect.stringMatching(/^[0-9a-f]{64}$/),
+        after: expect.stringMatching(/^[0-9a-f]{64}$/),
+      },
+    });
+    expect((await audited('useApproval')).find(({ operationId }) => operationId === asked?.id)?.facts).toMatchObject({ people: ['rita'] });
+  });
+
+  test('leaves no secret and nothing that was observed in a history, a prompt or the audit', async () => {
+    const name = await declare();
+    await place.start(name);
+    await place.answer(name, await place.waiting(name));
+    await place.ended(name);
+    const history = JSON.stringify(await place.history(name), (_key, value) =>
+      value instanceof Uint8Array ? Buffer.from(value).toString() : value,
+    );
+    expect(history).not.toContain(secret);
+    expect(history).not.toContain('it hangs');
+    expect(JSON.stringify(diagnosis.model.requests.map(({ body }) => body))).not.toContain(secret);
+    expect(JSON.stringify(await audited('applyFix'))).not.toContain(secret);
+  });
+
+  test('that nobody can diagnose is for people, who are told once', async () => {
+    for (const [what, text] of [
+      ['prose', 'I would delete the namespace, if I were you.'],
+      ['cut JSON', '{"diagnosis":"It ha'],
+      ['an unknown operation', JSON.stringify(proposal([{ op: 'runShell', object: deploymentRef(), command: 'rm' }]))],
+      ['a foreign target', JSON.stringify(proposal([{ op: 'restart', object: objectOf('Deployment', 'web', 'elsewhere', 'apps/v1') }]))],
+      ['too much', JSON.stringify({ ...proposal(), diagnosis: 'x'.repeat(5_000_000) })],
+    ] as const) {
+      const name = await declare();
+      diagnosis.model.requests.length = 0;
+      diagnosis.script.answer = () => ({ text });
+      await run(name);
+      await run(name);
+      expect(await states(name), what).toEqual(['asked']);
+      expect(diagnosis.model.requests.length, `${what}: at most two repairs`).toBeLessThanOrEqual(3);
+      expect(await place.rowOf(name)).toMatchObject({ phase: 'asking' });
+    }
+    expect(place.world.effects).toEqual([]);
+    const open = await listApprovals(diagnosis.gateway.database, defaultTenancy, { state: 'pending', limit: 100 });
+    expect(open).toEqual([]);
+  });
+
+  test('and is gone by itself is left alone, with its approval', async () => {
+    const name = await declare();
+    await place.start(name);
+    const approval = await place.waiting(name);
+    place.world.judgeBy(() => ({ health: 'healthy', symptoms: [] }));
+    await run(name);
+    expect(await states(name)).toEqual(['left-alone']);
+    expect(await getApproval(diagnosis.gateway.database, { ...defaultTenancy, id: approval.id })).toMatchObject({ state: 'expired' });
+    expect(place.world.effects).toEqual([]);
+  });
+
+  test('and waits for people holds up no rule for another fault', async () => {
+    const name = await declare();
+    await place.start(name);
+    const approval = await place.waiting(name);
+    place.world.remove(deploymentRef('a'));
+    await place.start(name);
+    await until(name, 'fixed');
+    expect(place.world.effects.length).toBe(1);
+    await place.answer(name, approval);
+    await place.ended(name);
+    expect(await states(name)).toEqual(['fixed', 'fixed']);
+  });
+});
+
+describe('a fix that is asked about', () => {
+  test('is not made where nobody answers in time: it expires, and what is there is looked at again', async () => {
+    const name = await declare();
+    await place.start(name);
+    const approval = await place.waiting(name);
+    await runOut(diagnosis.gateway.database, approval.id);
+    await expect(place.answer(name, approval)).rejects.toMatchObject({ code: 'approval_expired' });
+    const before = place.world.reads.observe;
+    await place.start(name);
+    await until(name, 'expired');
+    expect(place.world.reads.observe).toBeGreaterThan(before);
+    expect(place.world.effects).toEqual([]);
+  });
+
+  test('is made once, however often it is approved and by however many channels', async () => {
+    const name = await declare();
+    await place.start(name);
+    const approval = await place.waiting(name);
+    await Promise.allSettled([1, 2, 3].flatMap(() => [place.answer(name, approval), place.answer(name, approval, 'rob')]));
+    await place.ended(name);
+    expect(place.world.effects.length).toBe(1);
+    expect(await states(name)).toEqual(['fixed']);
+  });
+
+  test('is not made when it was denied, and nothing new is tried for the same', async () => {
+    const name = await declare();
+    await place.start(name);
+    await place.answer(name, await place.waiting(name), 'rita', 'deny');
+    await place.ended(name);
+    await run(name);
+    expect(await states(name)).toEqual(['denied']);
+    expect([place.world.effects, diagnosis.model.requests.length]).toEqual([[], 1]);
+  });
+
+  test('is not made of other bytes than were approved, whoever changed the row', async () => {
+    const name = await declare();
+    await place.start(name);
+    const approval = await place.waiting(name);
+    const fix = await lastOf(name);
+    await diagnosis.gateway.database.$client.query(
+      `update reconcile_fixes set plan = jsonb_set(plan, '{steps,0,operation,replicas}', '0') where id = $1`,
+      [fix?.id],
+    );
+    await place.answer(name, approval);
+    await until(name, 'refused');
+    expect((await place.fixesOf(name))[0]?.faults).toMatchObject([{ code: 'other_plan' }]);
+    expect(place.world.effects).toEqual([]);
+  });
+
+  test('is not made when a person edited its object meanwhile: the edit is kept', async () => {
+    const name = await declare();
+    await place.start(name);
+    const approval = await place.waiting(name);
+    place.world.edit(deploymentRef(), (state) => {
+      state.metadata.labels = { by: 'hand' };
+    });
+    await place.answer(name, approval);
+    await until(name, 'stale');
+    expect(place.worldState('web').metadata.labels).toEqual({ by: 'hand' });
+    expect(place.world.effects).toEqual([]);
+  });
+
+  test('takes two different people where policy says so, as they are when it is applied', async () => {
+    diagnosis.script.answer = () => propose(proposal([scale], 0.3)); // unsure: two people
+    const name = await declare();
+    await place.start(name);
+    const approval = await place.waiting(name);
+    expect(approval.rules).toMatchObject([{ count: 2 }]);
+    expect((await place.answer(name, approval, 'rita')).state).toBe('pending');
+    expect((await place.answer(name, approval, 'rita')).state, 'the same one twice counts once').toBe('pending');
+    await diagnosis.gateway.database.$client.query(`update people set disabled = true where id = 'rita'`);
+    expect((await place.answer(name, approval, 'rob')).state).toBe('approved');
+    const fix = await until(name, 'denied');
+    expect(fix.message).toContain('as they are now');
+    expect(place.world.effects).toEqual([]);
+    await diagnosis.gateway.database.$client.query(`update people set disabled = false where id = 'rita'`);
+  });
+
+  test('waits while the target is paused, and is made afterwards', async () => {
+    const name = await declare();
+    await place.start(name);
+    const approval = await place.waiting(name);
+    await place.declarePause(name, true);
+    await place.answer(name, approval);
+    await place.phase(name, 'waiting');
+    expect(place.world.effects).toEqual([]);
+    await place.declarePause(name, false);
+    await place.start(name);
+    await until(name, 'fixed');
+    expect(place.world.effects.length).toBe(1);
+  });
+});
+
+describe('a fix that does not mend', () => {
+  test('or makes a neighbour unwell is rolled back exactly, and not offered again at once', async () => {
+    hang((name) => name === 'b' && place.worldState('web')?.spec.replicas === 1);
+    const name = await declare({ limits: { cooldownSeconds: 300 } });
+    const before = place.world.text();
+    await place.start(name);
+    await place.answer(name, await place.waiting(name));
+    const fix = await until(name, 'rolled-back');
+    expect(place.world.text()).toBe(before);
+    expect(place.world.effects.map((effect) => effect.slice(fix.id.length))).toEqual(['/do/0', '/undo/0']);
+    await run(name);
+    expect(diagnosis.model.requests.length).toBe(1);
+    expect(await place.rowOf(name)).toMatchObject({ phase: 'waiting', drifts: [{ kind: 'unhealthy' }] });
+  });
+
+  test('whose fault stays is undone and counts as without effect', async () => {
+    place.world.judgeBy(({ name }) =>
+      name === 'web' ? { health: 'degraded', symptoms: [{ code: 'Stuck', message: '', count: 1 }] } : { health: 'healthy', symptoms: [] },
+    );
+    const name = await declare({ limits: { cooldownSeconds: 300 }, verification: { timeoutSeconds: 1, holdSeconds: 0 } });
+    const before = place.world.text();
+    await place.start(name);
+    await place.answer(name, await place.waiting(name));
+    await until(name, 'ineffective');
+    expect(place.world.text()).toBe(before);
+  });
+
+  test('that the system refuses to try, or that reaches too far, is refused with its reason, and nobody is asked', async () => {
+    place.world.faults.refuse = (id) =>
+      id === 'dry-run' ? { kind: 'failed', reason: 'invalid', message: 'spec.replicas: forbidden here' } : undefined;
+    const name = await declare({ limits: { cooldownSeconds: 300 } });
+    await run(name);
+    expect(await lastOf(name)).toMatchObject({ state: 'refused', approvalId: null, faults: [{ code: 'dry_run_invalid' }] });
+    expect((await lastOf(name))?.message).toContain('spec.replicas: forbidden here');
+    place.world.faults.refuse = undefined;
+    diagnosis.script.answer = () => propose(proposal(['web', 'a', 'b'].map((one) => ({ ...scale, object: deploymentRef(one) }))));
+    const wide = await declare({ limits: { cooldownSeconds: 300, objectsPerPlan: 2 } });
+    await run(wide);
+    expect(await lastOf(wide)).toMatchObject({ state: 'refused', approvalId: null });
+    expect((await lastOf(wide))?.faults.map(({ code }) => code)).toEqual(['too_many_objects', 'too_many_percent']);
+    expect(place.world.effects).toEqual([]);
+  });
+
+  test('that policy never allows is denied by it, and nobody is asked', async () => {
+    const name = await declare({ limits: { cooldownSeconds: 300 } });
+    await place.freezeProject(true);
+    await run(name);
+    expect(await place.rowOf(name)).toMatchObject({ phase: 'waiting' });
+    expect(place.world.effects).toEqual([]);
+    await place.freezeProject(false);
+  });
+});
+
+test('a budget that is over ends the diagnosis, and what there is goes to people', async () => {
+  const name = await declare({ escalation: { role: 'diagnoser', costMicroUsd: 1 } });
+  await run(name);
+  expect(await states(name)).toEqual(['asked']);
+  expect(await lastOf(name)).toMatchObject({
+    evidenceDigest: expect.stringMatching(/./),
+    message: expect.stringContaining('budget-escalation'),
+  });
+  expect(diagnosis.model.requests.length).toBeLessThanOrEqual(1);
+});
