@@ -20,7 +20,7 @@ beforeAll(async () => {
 
 test('keeps a history of each workflow', () => {
   const names = files.map((file) => historyOf(file).events[0]?.workflowExecutionStartedEventAttributes?.workflowType?.name);
-  expect(new Set(names)).toEqual(new Set(['fleet', 'shard', 'agent']));
+  expect(new Set(names)).toEqual(new Set(['fleet', 'shard', 'agent', 'reconcile']));
 });
 
 test.each(files)('replays %s without a difference', async (file) => {
