@@ -2133,4 +2133,10 @@ export const acceptance: readonly AcceptanceEntry[] = [
     text: 'An agent that is suspended is believed no more, keeps its transcript, and goes on when that is undone.',
     test: 'test/activities/targets/platform-runs.test.ts › an agent that is suspended is given no token any more, keeps its transcript, and goes on when that is undone (A12)',
   },
+  {
+    id: 'A12',
+    clause: 'b',
+    text: 'An agent that tries three times to let out what it has read is seen and suspended: its token is refused at once, its neighbour goes on.',
+    test: 'test/activities/targets/platform-odd-egress.test.ts › an agent that tries again and again to let out what it has read is suspended: its token is refused at once (A12)',
+  },
 ];
