@@ -27,6 +27,8 @@ export type GatewayConfig = {
   environment: Readonly<Record<string, string | undefined>>;
   /** The installation's data folder: no secret reference may lead into it. */
   privateDirectory?: string;
+  /** Files of the installation itself that none leads to either. */
+  privatePaths?: readonly string[];
   /** Vault and Kubernetes, where references may lead to them. */
   secretStores?: SecretStoreSettings;
   /** How often the callers of open streams are authenticated again (10,000 ms). */

@@ -71,7 +71,7 @@ export const startGateway = async (
   const instance = randomUUID();
   const policy = createPolicyEngine();
   const stores = openSecretStores(config.secretStores ?? {}, lookupKeychain);
-  const secrets = { environment: config.environment, privateDirectory: config.privateDirectory, stores };
+  const secrets = { environment: config.environment, privateDirectory: config.privateDirectory, privatePaths: config.privatePaths, stores };
   const hooks = createPolicyHooks({ config, secrets, logger, now });
   const regoPool = createRegoPool();
   const rego = createRegoPolicies({ pool: regoPool, now: () => performance.now() });

@@ -1256,7 +1256,7 @@ export const acceptance: readonly AcceptanceEntry[] = [
   {
     id: 'SEC-5',
     clause: 'd',
-    text: 'A machine’s token that is for somebody else, has ended or never ends is not sent to the issuer of a server’s tokens.',
+    text: 'A machine’s token that is for somebody else is not sent to the issuer of a server’s tokens.',
     test: 'test/control/workload-identity.test.ts › a JWT that will not do is not sent to the issuer › one for somebody else',
   },
   {

@@ -15,7 +15,22 @@ const namesFrom: Readonly<Record<RootName, readonly string[]>> = {
   'issuer.key': [],
 };
 
-const folderOf = ({ data }: Pick<ConnectionOptions, 'data'>) => dataFolderAt(data ?? readConfig().dataDirectory);
+const variables = {
+  'content.key': 'QUARTERDECK_CONTENT_KEY',
+  'gateway.key': 'QUARTERDECK_GATEWAY_KEY',
+  'issuer.key': 'QUARTERDECK_ISSUER_KEY',
+} as const;
+
+const folderOf = (name: RootName, { data }: Pick<ConnectionOptions, 'data'>) => {
+  const config = readConfig();
+  const variable = variables[name];
+  if (config.references[variable])
+    throw usageError(
+      `${name} is where ${variable} leads, and not in a data folder`,
+      'change it there: a line for each version, `ID:BASE64` with an id of 16 hexadecimal digits and 32 bytes',
+    );
+  return dataFolderAt(data ?? config.dataDirectory);
+};
 
 /** @returns the name, where it is one of a key that wraps others */
 export const rootNameOf = (name: string | undefined): RootName | undefined => RootNameSchema.safeParse(name).data;
@@ -35,9 +50,9 @@ export const rotateRootKey = async (
   name: RootName,
   { announce = false, use, ...connection }: Pick<ConnectionOptions, 'data'> & { announce?: boolean; use?: string },
 ): Promise<void> => {
-  const folder = folderOf(connection);
+  const folder = folderOf(name, connection);
   if (use !== undefined) {
-    await changeRootKey(folder, name, (root) => {
+    changeRootKey(folder, name, (root) => {
       if (!root.versions.some(({ id }) => (id ?? originalKey) === use))
         throw usageError(`there is no version ${name}/${use}`, 'announce one first: `quarterdeck keys rotate NAME --announce`');
       return putFirst(root, use === originalKey ? undefined : use);
@@ -47,7 +62,7 @@ export const rotateRootKey = async (
     return;
   }
   let made = '';
-  await changeRootKey(folder, name, (root) => {
+  changeRootKey(folder, name, (root) => {
     const { root: changed, id } = addVersion(root, announce ? 'second' : 'first');
     made = id;
     return changed;
@@ -75,7 +90,7 @@ export const retireRootKey = async (name: RootName, id: string, connection: Conn
   if (!version) throw usageError(`there is no version ${name}/${id}`, '`quarterdeck keys ls --installation` lists them');
   const obstacle = obstacleTo(version);
   if (obstacle !== undefined) throw usageError(`${name}/${id} cannot be retired: ${obstacle}`);
-  await changeRootKey(folderOf(connection), name, (root) => dropVersion(root, id === originalKey ? undefined : id, namesFrom[name]));
+  changeRootKey(folderOf(name, connection), name, (root) => dropVersion(root, id === originalKey ? undefined : id, namesFrom[name]));
   print(`${name}/${id} retired`);
   say('It is out of the file; backups of the folder of keys still hold it. Processes forget it when they start anew.');
 };

@@ -44,7 +44,6 @@ export type Keys = {
 const files = {
   content: 'content.key',
   gateway: 'gateway.key',
-  issuerSeal: 'issuer.key',
   issuer: 'issuer.json',
   audit: 'audit.json',
   egress: 'egress-authority.json',
@@ -53,13 +52,13 @@ const files = {
 const secret = (): string => randomBytes(32).toString('base64url');
 
 /** Made aside and renamed whole: after a kill there are all keys or none. */
-const makeKeys = (folder: string): void => {
+const makeKeys = (folder: string, given: Partial<Record<RootName, string | undefined>>): void => {
   const unfinished = `${folder}.unfinished`;
   rmSync(unfinished, { recursive: true, force: true });
   mkdirSync(unfinished, { mode: 0o700 });
   const write = (name: string, text: string): void => writeFileSync(join(unfinished, name), `${text}\n`, { mode: 0o600 });
-  write(files.content, randomBytes(32).toString('base64'));
-  write(files.gateway, randomBytes(32).toString('base64'));
+  for (const name of ['content.key', 'gateway.key'] as const)
+    if (given[name] === undefined) write(name, randomBytes(32).toString('base64'));
   write(files.audit, JSON.stringify(makeAuditKey()));
   const internal: z.infer<typeof InternalKeysSchema> = {
     gatewayToHost: secret(),
@@ -99,12 +98,16 @@ const unusable = (path: string, cause: unknown) =>
 
 /**
  * Reads the keys of a data folder, and makes them at its first start.
+ * @param given - keys that come from elsewhere; of these no file is made
  * @throws {PlatformError} `input_invalid` when data is there and a key is not: new keys would not open what is stored
  */
-export const loadKeys = async (folder: Pick<DataFolder, 'keys' | 'postgres' | 'checkpoints'>): Promise<Keys> => {
+export const loadKeys = async (
+  folder: Pick<DataFolder, 'keys' | 'postgres' | 'checkpoints'>,
+  given: Partial<Record<RootName, string | undefined>> = {},
+): Promise<Keys> => {
   if (!existsSync(folder.keys)) {
     if (existsSync(folder.postgres)) throw unusable(join(folder.keys, files.content), undefined);
-    makeKeys(folder.keys);
+    makeKeys(folder.keys, given);
   }
   chmodSync(folder.keys, 0o700);
   addAuditKey(folder);
@@ -118,11 +121,27 @@ export const loadKeys = async (folder: Pick<DataFolder, 'keys' | 'postgres' | 'c
     }
   };
   const rootKey = (text: string): string => formatRootKey(parseRootKey(text)).replaceAll('\n', ' ');
+  /** A key from elsewhere beside a file of its name has to be the same: what the file's has wrapped would not open. */
+  const confirmed = (name: RootName, text: string): string => {
+    const path = join(folder.keys, name);
+    if (!existsSync(path)) return text;
+    const versions = new Set(parseRootKey(text).versions.map(({ id, bytes }) => `${id}:${bytes.toString('base64')}`));
+    if (parseRootKey(read(name, rootKey)).versions.every(({ id, bytes }) => versions.has(`${id}:${bytes.toString('base64')}`))) return text;
+    throw cannotStart(
+      `The reference to ${name} leads to a key that lacks a version of the file ${path}: put what is in the file there too, or move the file away if nothing was kept with it.`,
+    );
+  };
   const internal = read(files.internal, (text) => InternalKeysSchema.parse(JSON.parse(text)));
+  /** A root key from elsewhere, or out of its file; `first` is what there is without either. */
+  const rootOf = (name: RootName, first?: string): string => {
+    const elsewhere = given[name];
+    if (elsewhere !== undefined) return confirmed(name, elsewhere);
+    return first !== undefined && !existsSync(join(folder.keys, name)) ? first : read(name, rootKey);
+  };
   return {
-    contentKey: read(files.content, rootKey),
-    gatewayKey: read(files.gateway, rootKey),
-    issuerKey: existsSync(join(folder.keys, files.issuerSeal)) ? read(files.issuerSeal, rootKey) : signingKeysSealOf(internal.personTokens),
+    contentKey: rootOf('content.key'),
+    gatewayKey: rootOf('gateway.key'),
+    issuerKey: rootOf('issuer.key', signingKeysSealOf(internal.personTokens)),
     signingKeys: existsSync(join(folder.keys, files.issuer)) ? read(files.issuer, (text) => SigningKeysSchema.parse(JSON.parse(text))) : [],
     auditSigningKey: read(files.audit, (text) => AuditKeySchema.parse(JSON.parse(text))),
     egressAuthority: read(files.egress, (text) => EgressAuthoritySchema.parse(JSON.parse(text))),
@@ -134,20 +153,21 @@ export const loadKeys = async (folder: Pick<DataFolder, 'keys' | 'postgres' | 'c
  * Changes the file of one of the keys that wrap others, whole or not at all; processes take it up when they start anew.
  * @throws {PlatformError} `input_invalid` where there is no such folder
  */
-export const changeRootKey = async (
-  folder: Pick<DataFolder, 'keys' | 'postgres' | 'checkpoints'>,
-  name: RootName,
-  change: (root: RootKey) => RootKey,
-): Promise<RootKey> => {
-  if (!existsSync(folder.keys)) throw unusable(join(folder.keys, files.content), undefined);
-  const keys = await loadKeys(folder);
-  const { file, text } = {
-    'content.key': { file: files.content, text: keys.contentKey },
-    'gateway.key': { file: files.gateway, text: keys.gatewayKey },
-    'issuer.key': { file: files.issuerSeal, text: keys.issuerKey },
-  }[name];
+export const changeRootKey = (folder: Pick<DataFolder, 'keys'>, name: RootName, change: (root: RootKey) => RootKey): RootKey => {
+  const path = join(folder.keys, name);
+  const textIn = (file: string): string => {
+    try {
+      return readFileSync(file, 'utf8');
+    } catch (cause) {
+      throw unusable(file, cause);
+    }
+  };
+  // the issuer's begins with what was made from another secret
+  const text =
+    name === 'issuer.key' && !existsSync(path)
+      ? signingKeysSealOf(InternalKeysSchema.parse(JSON.parse(textIn(join(folder.keys, files.internal)))).personTokens)
+      : textIn(path);
   const changed = change(parseRootKey(text));
-  const path = join(folder.keys, file);
   writeFileSync(`${path}.unfinished`, `${formatRootKey(changed)}\n`, { mode: 0o600, flush: true });
   renameSync(`${path}.unfinished`, path);
   return changed;

@@ -34,7 +34,7 @@ export const peopleConfigs = ({
     deviceCodeKey: deviceCodeKeyOf(keys.issuerKey, cookieKey),
     allowsRegistration: allowClientRegistration ?? false,
     allowsLoopbackClients: profile === 'dev',
-    secrets: { environment: config.environment, privateDirectory: folder.root },
+    secrets: { environment: config.environment, privateDirectory: folder.root, privatePaths: config.privatePaths },
   };
   if (profile === 'production') return { people };
   return {

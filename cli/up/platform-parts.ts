@@ -129,6 +129,7 @@ const configsOf = (context: PartsContext, workers: WorkersOfUp): ProcessConfigs 
       profile,
       environment: config.environment,
       privateDirectory: folder.root,
+      privatePaths: config.privatePaths,
       secretStores: config.secretStores,
     },
     host: {

@@ -204,7 +204,7 @@ test('versions are added to the files of a data folder, which stay closed, and r
   await expect(rotateRootKey('content.key', { data, use: '0000000000000000' })).rejects.toThrow('no version');
   await rotateRootKey('content.key', { data, use: second?.id ?? '' });
   expect(parseRootKey(readFileSync(join(folder.keys, 'content.key'), 'utf8')).versions[0]?.id).toBe(second?.id);
-  await changeRootKey(folder, 'issuer.key', (root) => dropVersion(root, undefined, []));
+  changeRootKey(folder, 'issuer.key', (root) => dropVersion(root, undefined, []));
   expect((await loadKeys(folder)).issuerKey).not.toContain(made.issuerKey);
   rmSync(data, { recursive: true });
 });
