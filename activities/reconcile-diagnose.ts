@@ -155,7 +155,7 @@ export const createDiagnosis =
         // a log may hold what the evidence does not
         const text = mask(answer.text);
         if (findOrders(text).length > 0) flaggedResults += 1;
-        return { ...answer, text };
+        return { failed: answer.failed, text };
       },
     };
     const agent = { database, contents, transcripts: createTranscriptStore(contents), gateway: reading };

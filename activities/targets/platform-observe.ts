@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { isPlatformError } from '../../schema/errors.ts';
 import { type ObjectRef, objectKey } from '../../schema/reconcile/object-ref.ts';
 import type { Desired, Observation, ObservedObject } from '../../schema/reconcile/observation.ts';
@@ -31,6 +32,17 @@ export type PlatformParts = ReturnType<typeof createPlatformParts>;
 
 /** What was declared is what was seen this long ago at most, so that the two are of one moment. */
 const sameMomentMs = 10_000;
+/** A part of the platform that does not say anything for so long says nothing. */
+const answerWithinMs = 15_000;
+const inTime = async <T>(work: Promise<T>, what: string): Promise<T> => {
+  const late = new AbortController();
+  const deadline = delay(answerWithinMs, undefined, { signal: late.signal }).then(() => {
+    throw new NothingSaid(`${what} could not be seen within ${answerWithinMs / 1000} s`);
+  });
+  deadline.catch(() => undefined);
+  return Promise.race([work, deadline]).finally(() => late.abort());
+};
+
 /** What was there and is no more is said to be gone for this long, so that it is not taken for missing by whoever asked before. */
 const goneForMs = 120_000;
 
@@ -55,7 +67,7 @@ export const createPlatformObserve = ({ parts, now }: { parts: PlatformParts; no
     const before = held.last;
     const next = async (): Promise<Look> => {
       await before?.catch(() => undefined);
-      const seen = (await Promise.all(spec.watch.map((item) => parts[item].see({ org, project }, signal)))).flat();
+      const seen = (await Promise.all(spec.watch.map((item) => inTime(parts[item].see({ org, project }, signal), item)))).flat();
       const atMs = now().getTime();
       const present = new Set(seen.map(({ ref }) => objectKey(ref)));
       for (const [object, { ref, uid, untilMs }] of held.gone)

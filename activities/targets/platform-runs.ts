@@ -3,6 +3,7 @@ import { actingFleet, fleetWorkflowId, parseAgentId, reconcileFleet, shardWorkfl
 import type { ObservedObject } from '../../schema/reconcile/observation.ts';
 import { agentsPerShard } from '../../schema/workflow-contract.ts';
 import { type Agent, findAgentWithRun, listAgents } from '../../store/agents.ts';
+import { countRefusedWaysOut } from '../../store/odd-egress.ts';
 import { listOpenRuns, type Run } from '../../store/runs.ts';
 import { digestOf } from './kubernetes-state.ts';
 import { NothingSaid, type PlatformContext, type PlatformPart, platformObject, platformRef, symptom } from './platform-context.ts';
@@ -27,11 +28,16 @@ export const runningRunOf = async (temporal: Temporal, workflowId: string): Prom
   }
 };
 
+/** An agent that is refused a way out so often within so long for what it has read is taken for one that obeys what it read. */
+const mostRefusals = 3;
+const refusalsWithinMs = 10 * 60_000;
+
 const isOpen = ({ state }: Pick<Agent, 'state'>): boolean => state === 'pending' || state === 'running';
 
 /**
- * Agents of open runs, and of those that should not be there. `AgentMissing`: its row is open, and no workflow will ever go on with it: that of
- * its fleet or shard is gone, or its own. `AgentOrphaned`: its workflow runs, and its row has ended or was never there.
+ * Agents of open runs that are not well, and those that should not be there. `AgentMissing`: its row is open, and no workflow will ever go on with it: that of
+ * its fleet or shard is gone, or its own. `AgentOrphaned`: its workflow runs, and its row has ended or was never there. `OddEgress`:
+ * it tries again and again to let out what it may not, as a tool's answer told it to.
  */
 export const createPlatformRuns = (context: PlatformContext): PlatformPart => {
   const missingIn = async (temporal: Temporal, run: Run): Promise<{ agent: Agent; why: string }[]> => {
@@ -75,6 +81,15 @@ export const createPlatformRuns = (context: PlatformContext): PlatformPart => {
     return orphans;
   };
 
+  const oddIn = async (place: Tenancy): Promise<{ agent: Agent; refusals: number }[]> => {
+    const since = new Date(context.now().getTime() - refusalsWithinMs);
+    const counted = await countRefusedWaysOut(context.database, place, { since, least: mostRefusals });
+    const found = await Promise.all(
+      counted.map(async ({ agent, refusals }) => ({ found: await findAgentWithRun(context.database, agent), refusals })),
+    );
+    return found.flatMap(({ found: row, refusals }) => (row && isOpen(row.agent) ? [{ agent: row.agent, refusals }] : []));
+  };
+
   return {
     see: async (place, signal): Promise<ObservedObject[]> => {
       const { temporal, database } = context;
@@ -85,9 +100,16 @@ export const createPlatformRuns = (context: PlatformContext): PlatformPart => {
       );
       const missing = (await Promise.all(ours.map((run) => missingIn(temporal, run)))).flat();
       const orphans = await orphansIn(temporal, place, signal);
+      const lost = new Set(missing.map(({ agent }) => agent.id));
+      const odd = (await oddIn(place)).filter(({ agent }) => !lost.has(agent.id));
       return [
         ...missing.map(({ agent, why }) =>
           platformObject(agentRef(agent), digestOf(agent.id), { state: agent.state, workflow: 'gone' }, [symptom('AgentMissing', why)]),
+        ),
+        ...odd.map(({ agent, refusals }) =>
+          platformObject(agentRef(agent), digestOf(agent.id), { state: agent.state, workflow: 'running' }, [
+            symptom('OddEgress', `It was refused a way out ${refusals} times for what it has read.`, refusals),
+          ]),
         ),
         ...orphans.map(({ id, why }) =>
           platformObject(platformRef('Agent', parseAgentId(id)?.runId ?? '', id), digestOf(id), { state: 'ended', workflow: 'running' }, [

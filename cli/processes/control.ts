@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { Client, Connection } from '@temporalio/client';
 import { createTargetPorts } from '../../activities/targets/target-ports.ts';
 import { createRegoCompiler } from '../../control/api/compile-rego.ts';
 import { newDecisionId } from '../../control/api/new-decision-id.ts';
@@ -106,7 +107,15 @@ export const startControlProcess = async (
   const contentStore = createContentStore(database, deriveContentKeys(config.contentKey, 'content'));
   const cluster = config.secretStores.kubernetes;
   const ownCluster = cluster && 'server' in cluster ? cluster : undefined;
-  const ports = createTargetPorts({ secrets, ownCluster, sharesLists: true });
+  const platformConnection = Connection.lazy({ address: config.temporalAddress, connectTimeout: '3s' });
+  const ports = createTargetPorts({
+    ...{ secrets, ownCluster, sharesLists: true },
+    platform: {
+      database,
+      temporal: new Client({ connection: platformConnection, namespace: config.temporalNamespace }),
+      verifyPolicies: createPolicyVerifier(policyPublicKey(config.policySecret)),
+    },
+  });
   const api = await startApi(config.api, {
     database,
     audit,
@@ -164,6 +173,7 @@ export const startControlProcess = async (
     close: async () => {
       await Promise.all([api.close(), issuer.close(), devIdp?.close(), controller.close(), notify.close(), orders.close()]);
       await ports.close();
+      await platformConnection.close();
       await channelNetwork.close();
       await stores.close();
       await Promise.all([rotatingKeys.close(), refusedKeys.close()]);

@@ -41,13 +41,15 @@ export const startWorkerProcess = async (config: ProcessConfigs['worker'], logge
   const { issuerUrl, proof } = config;
   const proofs = proof ? createFileProofs(proof) : createJoinedProofs({ issuerUrl, joinToken: askForJoinToken });
   const tokens = createRunTokens({ issuerUrl, proofs });
-  const pool = config.apply && (await openReconcilePool(config.apply, { database, logger: logger.child({ part: 'apply' }) }));
+  const temporal = new Client({ connection: clientConnection, namespace });
+  const contents = createContentStore(database, deriveContentKeys(config.contentKey, 'content'));
+  const gateway = createGatewayClient({ gatewayUrl: config.gatewayUrl, tokens });
+  const shared = { database, contents, gateway };
+  const pool = config.apply && (await openReconcilePool(config.apply, { ...shared, temporal, logger: logger.child({ part: 'apply' }) }));
   const activities = createActivities({
-    database,
-    contents: createContentStore(database, deriveContentKeys(config.contentKey, 'content')),
+    ...shared,
     ...(pool ? { reconcile: pool.reconcile } : {}),
-    gateway: createGatewayClient({ gatewayUrl: config.gatewayUrl, tokens }),
-    workflows: new Client({ connection: clientConnection, namespace }).workflow,
+    workflows: temporal.workflow,
     logger,
   });
   const create = (kind: keyof typeof concurrency, more: Partial<WorkerOptions> = {}): Promise<Worker> =>

@@ -117,7 +117,7 @@ test('puts other content than text in words', async () => {
   fake.script.onTool = () => ({ result: { content } });
   expect(await clientOf().callTool({ agentId, signal }, call)).toEqual({ failed: false, text: 'one\n[image image/png left out]\ntwo' });
   fake.script.onTool = () => ({ result: { structuredContent: { a: 1 } } });
-  expect(await clientOf().callTool({ agentId, signal }, call)).toEqual({ failed: false, text: '{"a":1}' });
+  expect(await clientOf().callTool({ agentId, signal }, call)).toEqual({ failed: false, text: '{"a":1}', structured: { a: 1 } });
   fake.script.onTool = () => ({ result: { resultType: 'input_required', inputRequests: {} } });
   expect(await clientOf().callTool({ agentId, signal }, call)).toMatchObject({ failed: true });
 });

@@ -46,9 +46,14 @@ export const startRunningGateway = async (overrides: Partial<GatewayConfig> = {}
 
   const { publicKey, privateKey } = await generateKeyPair('ES256');
   const jwk = { ...(await exportJWK(publicKey)), kid: 'test', alg: 'ES256', use: 'sig' };
-  const issuer = createServer((_request, response) =>
-    response.setHeader('content-type', 'application/json').end(JSON.stringify({ keys: [jwk] })),
-  ).listen(0, '127.0.0.1');
+  /** The ids under which the issuer publishes its key; without any it has an outage. */
+  const published = { kids: ['test'] };
+  const issuer = createServer((_request, response) => {
+    if (published.kids.length === 0) return response.writeHead(503).end();
+    return response
+      .setHeader('content-type', 'application/json')
+      .end(JSON.stringify({ keys: published.kids.map((kid) => ({ ...jwk, kid })) }));
+  }).listen(0, '127.0.0.1');
   await once(issuer, 'listening');
   const issuerUrl = `http://127.0.0.1:${(issuer.address() as { port: number }).port}`;
 
@@ -145,6 +150,7 @@ export const startRunningGateway = async (overrides: Partial<GatewayConfig> = {}
   return {
     config,
     publicUrl,
+    issuer: published,
     database,
     mint,
     addAgent,

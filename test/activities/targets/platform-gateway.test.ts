@@ -4,6 +4,7 @@ import type { Operation } from '../../../schema/reconcile/operation.ts';
 import { acceptDefinitions } from '../../../store/accept-definitions.ts';
 import { listDefinitions } from '../../../store/definitions.ts';
 import { findResource } from '../../../store/resources.ts';
+import { addSigningKey } from '../../../store/signing-keys.ts';
 import { startCountingServer } from '../../support/counting-server.ts';
 import { type PlatformTargetPlace, platformTargetPlace } from '../../support/platform-target-place.ts';
 import { pollUntil } from '../../support/poll-until.ts';
@@ -234,6 +235,26 @@ test('a route to a server that was given up is rebuilt (G01) as soon as the serv
   const { drifts } = await port.look();
   expect(drifts.filter(({ object }) => object.name === 'counting')).toEqual([]);
 });
+
+test('keys of the issuer that a gateway lacks are fetched again (G08), and those it knows stay while the issuer is away', async () => {
+  const keysPort = platformTargetPlace({ database: gateway.database, patience: { orderMs: 8000 } }, ['keys']);
+  const object = { ...bundle, kind: 'SigningKeys', name: 'issuer' };
+  const refetch: Operation = { op: 'refetchKeys', object };
+  expect(await keysPort.apply(refetch)).toMatchObject({ kind: 'applied' });
+  expect((await keysPort.look()).drifts).toEqual([]);
+  // the issuer signs with another key than the gateway has fetched
+  await addSigningKey(gateway.database, { number: 1, kid: 'the-next-one', sealed: Buffer.alloc(8), signs: 'at-once' });
+  expect((await keysPort.driftOf('KeysUnknown')).object).toEqual(object);
+  gateway.issuer.kids = ['test', 'the-next-one'];
+  expect(await keysPort.apply(refetch)).toMatchObject({ kind: 'applied' });
+  await keysPort.without('KeysUnknown');
+  gateway.issuer.kids = [];
+  expect(await keysPort.apply(refetch)).toMatchObject({ kind: 'failed', reason: 'refused' });
+  await keysPort.driftOf('KeysUnknown');
+  gateway.issuer.kids = ['test', 'the-next-one'];
+  expect(await keysPort.apply(refetch)).toMatchObject({ kind: 'applied' });
+  await keysPort.without('KeysUnknown');
+}, 60_000);
 
 test('what a gateway has says nothing when no gateway is there: unknown, and nothing is missing', async () => {
   await gateway.stop();
