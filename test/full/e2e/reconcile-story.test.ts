@@ -115,7 +115,7 @@ const declared = (kubeconfig: string): string =>
         server('files-mcp', 'registry.test/files-mcp:3.1'),
       ],
       ...{ escalation: { role: 'mechanic' }, verification: { timeoutSeconds: 20, holdSeconds: 2 }, contact: '#mcp-ops' },
-      limits: { cooldownSeconds: 600 },
+      limits: { cooldownSeconds: 1, failuresBeforeBlock: 1 },
     }),
   ].join('---\n');
 
