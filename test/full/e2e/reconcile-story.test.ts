@@ -172,7 +172,7 @@ test('three servers are kept; what no rule knows is diagnosed, read, approved, a
   expect((await qd('approvals', 'ls', '-o', 'name', '--as', 'reviewer')).stdout).toBe(`${approvalId}\n`);
   const shown = await qd('approvals', 'show', approvalId ?? '', '--as', 'reviewer');
   shownTo(`approvals show ${approvalId} --as reviewer`, shown);
-  expect(shown.stdout).toContain(`1. setImage Deployment/mcp/github-mcp container="server" image="${good}"`);
+  expect(shown.stdout).toContain(`1. setImage Deployment/mcp/github-mcp image="${good}" container="server"`);
   expect(shown.stdout).toMatch(/dry-run: \/spec\/template\/spec\/containers\/0\/image: "registry\.test\/github-mcp:1\.4" -> /);
   expect(shown.stdout).toContain('undo:    the object is put back as it was before');
   expect((await qd('approvals', 'show', approvalId ?? '', '--as', 'reviewer', '--evidence')).stdout).toContain('ImagePullBackOff');
