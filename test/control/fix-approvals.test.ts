@@ -1,9 +1,13 @@
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { createApprovalSweep } from '../../control/controller/sweep-approvals.ts';
+import { approvalMessage } from '../../control/notify/channel-message.ts';
+import { slackBlocks } from '../../control/notify/slack-blocks.ts';
 import { AuditQuerySchema } from '../../schema/audit-event.ts';
 import { defaultTenancy } from '../../schema/ids.ts';
+import { getApproval } from '../../store/approvals.ts';
 import { queryAudit } from '../../store/audit.ts';
 import { seedPeople } from '../../store/people.ts';
+import { findFixOfApproval } from '../../store/reconcile-fixes.ts';
 import { runOut } from '../support/ask-approval.ts';
 import { askForFix, fixRule } from '../support/ask-for-fix.ts';
 import { runCli } from '../support/run-cli.ts';
@@ -148,4 +152,22 @@ test('what is never done is not approved by anybody: policy is asked about the v
   const refused = await answer(asked, 'approve', adminToken);
   expect(refused.body.detail).toContain('platform/fix-approver');
   expect(await refusals('approveFix')).toBeGreaterThan(0);
+});
+
+test('channels are told what a fix is for, what it would do and how far it reaches, as code writes it', async () => {
+  const asked = await askForFix(api.database, { diagnosis: 'secret words of a model' });
+  const approval = await getApproval(api.database, { ...defaultTenancy, id: asked.approvalId });
+  const fix = await findFixOfApproval(api.database, defaultTenancy, asked.approvalId);
+  const message = approvalMessage(approval, { event: 'approval', publicUrl: api.url, contact: '+49 30 1234', fix });
+  const facts = Object.fromEntries(message.facts.map(({ label, text }) => [label, text]));
+  expect(facts).toMatchObject({
+    Fault: expect.stringContaining('CrashLoopBackOff (back-off \\u{202E}5m)'),
+    'Would do': '1. scale Deployment/shop/web replicas=3',
+    Reach: '1 object (12.5 % of the target), Deployment in shop; can be undone; 1 of 5',
+    'Proposed by': 'the role mechanic, by the model small, 83 % sure',
+    'When nobody answers': '+49 30 1234',
+    Digest: asked.planDigest,
+  });
+  expect(JSON.stringify(message)).not.toContain('secret words');
+  expect(JSON.stringify(slackBlocks(message))).toContain(`\\"digest\\":\\"${asked.planDigest}\\"`);
 });
