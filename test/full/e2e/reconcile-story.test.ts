@@ -198,10 +198,11 @@ test('three servers are kept; what no rule knows is diagnosed, read, approved, a
     'a person to be asked again',
   );
   expect((await qd('approvals', 'approve', second.approvalId ?? '', '--as', 'reviewer', '--yes')).code).toBe(0);
-  const undone = await pollUntil(
+  // biome-ignore lint/suspicious/noExplicitAny: looked at field by field
+  const undone: any = await pollUntil(
     async () => {
-      const [last] = await history();
-      return last.approvalId === second.approvalId && last.endedAt ? last : undefined;
+      const fixes: { approvalId: string; endedAt: string | null }[] = await history();
+      return fixes.find((fix) => fix.approvalId === second.approvalId && fix.endedAt !== null);
     },
     'the fix to be undone',
     150_000,
