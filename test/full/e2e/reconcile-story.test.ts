@@ -207,7 +207,7 @@ test('three servers are kept; what no rule knows is diagnosed, read, approved, a
     'the fix to be undone',
     150_000,
   );
-  shownTo('reconcile history mcp-servers --limit 1', await qd('reconcile', 'history', 'mcp-servers', '--limit', '1'));
+  shownTo('reconcile history mcp-servers --limit 2', await qd('reconcile', 'history', 'mcp-servers', '--limit', '2'));
   expect(['ineffective', 'rolled-back']).toContain(undone.state);
   expect(undone.steps).toMatchObject([
     { direction: 'do', outcome: { kind: 'applied' } },
