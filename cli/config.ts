@@ -1,10 +1,13 @@
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { isAddressRange } from '../policy/source-of-request.ts';
 import { PlatformError } from '../schema/errors.ts';
+import type { RootName } from '../schema/seal-key.ts';
 import type { SecretStoreSettings } from '../store/secrets/settings.ts';
 import type { TracingOptions } from '../telemetry/tracing.ts';
 import { given } from './given.ts';
+import { type InstallationReferences, InstallationVariables, installationReferences } from './installation-references.ts';
 import { readSecretStores, SecretStoreVariables } from './secret-stores.ts';
 
 /** @see https://opentelemetry.io/docs/specs/otel/protocol/exporter/#specifying-headers-via-environment-variables */
@@ -25,8 +28,7 @@ const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'] as const;
 
 /** Whatever the environment may say, by its variable; none of them is needed. */
 const EnvironmentSchema = z.object({
-  /** URL of a Postgres server's database (`postgres://user:password@host:5432/name`). Default: an embedded Postgres in the data folder. */
-  DATABASE_URL: given(z.url({ protocol: /^postgres(ql)?$/, error: 'a URL such as postgres://user:password@host:5432/name' })),
+  ...InstallationVariables,
   /** `host:port` of a Temporal frontend (gRPC). Default: the development server, with its file in the data folder. */
   TEMPORAL_ADDRESS: given(z.string().regex(/^[^\s/]+:\d+$/, 'a host and a port such as 127.0.0.1:7233')),
   /** Temporal namespace, which has to exist there. Default: `default`. */
@@ -57,6 +59,16 @@ const EnvironmentSchema = z.object({
   OTEL_EXPORTER_OTLP_HEADERS: given(z.string().transform(readHeaders)),
   /** Simple index of Python packages (PEP 503) that the tiny model is fetched from. Default: the public one. */
   PIP_INDEX_URL: given(z.url({ error: 'a URL such as https://index.example/simple' })),
+  /** Addresses or CIDR ranges of proxies in front of us, with commas: what they say of where requests come from is believed. Default: none. */
+  QUARTERDECK_TRUSTED_PROXIES: given(
+    z
+      .string()
+      .transform((text) => text.split(',').map((range) => range.trim()))
+      .refine(
+        (ranges) => ranges.every(isAddressRange),
+        'addresses or CIDR ranges with commas between them, such as 10.0.0.0/8,2001:db8::7',
+      ),
+  ),
   ...SecretStoreVariables,
   /** PEM file with further certificate authorities; Node reads it at its start, and our processes get it too. Default: none. */
   NODE_EXTRA_CA_CERTS: given(z.string()),
@@ -70,6 +82,7 @@ const tracingOf = ({
 
 /** What the environment decides, with defaults filled in. */
 export type Config = {
+  /** Undefined: an embedded one, or what a reference leads to, as long as it is not resolved (`resolveInstallation`). */
   databaseUrl: string | undefined;
   temporalAddress: string | undefined;
   temporalNamespace: string;
@@ -85,12 +98,20 @@ export type Config = {
   tracing: TracingOptions | undefined;
   /** Vault and Kubernetes, where references to secrets may lead. */
   secretStores: SecretStoreSettings;
+  /** Addresses or CIDR ranges of proxies that are believed about where requests come from. */
+  trustedProxies: readonly string[];
   /** Program that compiles Rego; undefined: it is looked for. */
   opaProgram: string | undefined;
   /** File that says which workers are believed, beside one that joins by a token. */
   workerTrustFile: string | undefined;
   /** Where the worker of this machine finds its proof; absent, it joins. */
   workerProof: { kind: 'kubernetes' | 'spiffe'; file: string } | undefined;
+  /** References of the installation itself; none once they are resolved. */
+  references: InstallationReferences;
+  /** Keys that wrap others, where references lead to them in place of their files. */
+  rootKeys: Partial<Record<RootName, string | undefined>>;
+  /** Files that those references lead to: no reference of a resource may. */
+  privatePaths: readonly string[];
   /** All variables as they are: the gateway looks references such as `env: OPENAI_API_KEY` up in them, and nobody else. */
   environment: Readonly<Record<string, string | undefined>>;
 };
@@ -111,7 +132,7 @@ export const readConfig = (environment: Readonly<Record<string, string | undefin
   const values = parsed.data;
   const [proofKind, proofFile] = values.QUARTERDECK_WORKER_PROOF?.split(/:(.*)/s) ?? [];
   return {
-    databaseUrl: values.DATABASE_URL,
+    databaseUrl: typeof values.DATABASE_URL === 'string' ? values.DATABASE_URL : undefined,
     temporalAddress: values.TEMPORAL_ADDRESS,
     temporalNamespace: values.TEMPORAL_NAMESPACE ?? 'default',
     url: values.QUARTERDECK_URL?.replace(/\/$/, ''),
@@ -123,9 +144,13 @@ export const readConfig = (environment: Readonly<Record<string, string | undefin
     pipIndexUrl: values.PIP_INDEX_URL,
     tracing: tracingOf(values),
     secretStores: readSecretStores(values),
+    trustedProxies: values.QUARTERDECK_TRUSTED_PROXIES ?? [],
     opaProgram: values.QUARTERDECK_OPA,
     workerTrustFile: values.QUARTERDECK_WORKER_TRUST,
     workerProof: proofFile ? { kind: proofKind as 'kubernetes' | 'spiffe', file: proofFile } : undefined,
+    references: installationReferences(values),
+    rootKeys: {},
+    privatePaths: [],
     environment,
   };
 };

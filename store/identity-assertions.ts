@@ -1,7 +1,7 @@
-import { and, desc, eq, lt, sql } from 'drizzle-orm';
+import { and, desc, eq, exists, lt, sql } from 'drizzle-orm';
 import { z } from 'zod';
 import type { Tenancy } from '../schema/ids.ts';
-import { identityAssertions } from '../schema/tables/tables.ts';
+import { identityAssertions, people } from '../schema/tables/tables.ts';
 import { type Database, guarded } from './database.ts';
 import { type ContentKeys, seal, unseal } from './secrets/seal.ts';
 
@@ -38,13 +38,17 @@ export const createAssertionStore = (database: Database, keys: ContentKeys) => {
             set: values,
           });
       }),
-    /** @param personId - undefined: of whoever logged in last */
+    /** @param personId - undefined: of whoever logged in last and is not shut out since */
     find: (key: ProviderKey, personId: string | undefined): Promise<IdentityAssertion | undefined> =>
       guarded(async () => {
+        const letIn = database
+          .select({ id: people.id })
+          .from(people)
+          .where(and(eq(people.org, identityAssertions.org), eq(people.id, identityAssertions.personId), eq(people.disabled, false)));
         const [row] = await database
           .select()
           .from(identityAssertions)
-          .where(and(ofProvider(key), personId === undefined ? undefined : eq(identityAssertions.personId, personId)))
+          .where(and(ofProvider(key), personId === undefined ? exists(letIn) : eq(identityAssertions.personId, personId)))
           .orderBy(desc(identityAssertions.createdAt))
           .limit(1);
         return row && opened(row);

@@ -74,13 +74,14 @@ const serviceHealth = (service: KubernetesObject, { pods, slices }: Neighbourhoo
     .map(([name, value]) => `${name}=${value}`)
     .join(',');
   if (selected.length === 0) return none(`no pod has the labels ${wanted}`);
-  if (!hasEndpoints(service, slices)) return none(`none of ${selected.length} pods with the labels ${wanted} is ready at its ports`);
   const known = portsOf(selected);
   const odd = ports.map((port: KubernetesObject) => port.targetPort ?? port.port).find((port: string | number) => !known.includes(port));
   // a container may listen where it does not say so; where they say ports and not this one, nobody answers there
-  return odd !== undefined && known.length > 0
-    ? none(`no container of its pods declares the port ${odd}`)
-    : { health: 'healthy', symptoms: [] };
+  if (odd !== undefined && known.length > 0) return none(`no container of its pods declares the port ${odd}`);
+  if (hasEndpoints(service, slices)) return { health: 'healthy', symptoms: [] };
+  // who writes the endpoints is a moment behind the pods
+  if (selected.some(isPodReady)) return { health: 'progressing', symptoms: [] };
+  return none(`none of ${selected.length} pods with the labels ${wanted} is ready at its ports`);
 };
 
 const workloads = new Set(['Deployment', 'StatefulSet', 'DaemonSet', 'ReplicaSet', 'Job']);

@@ -9,6 +9,7 @@ import type { BenchPlaces } from '../../bench/gateway/run-gateway-bench.ts';
 import type { GatewayConfig } from '../../gateway/gateway-config.ts';
 import { migrateDatabase } from '../../store/database.ts';
 import type { Config } from '../config.ts';
+import { resolveInstallation } from '../resolve-installation.ts';
 import { spawnCommand } from '../up/command.ts';
 import { type LastWill, makeLastWill } from '../up/last-will.ts';
 import { nodePart } from '../up/node-part.ts';
@@ -67,7 +68,8 @@ const makeDatabase = async (serverUrl: string): Promise<Server> => {
  * their own, as `quarterdeck up` has them. Nothing of it outlives this process, however that ends.
  * @param root - where the folder of this run is made; on the disk that the platform would write to
  */
-export const startBenchPlaces = async (root: string, config: Config): Promise<BenchPlaces & { close(): Promise<void> }> => {
+export const startBenchPlaces = async (root: string, given: Config): Promise<BenchPlaces & { close(): Promise<void> }> => {
+  const config = await resolveInstallation(given);
   const undo = createUndo();
   try {
     const folder = makeBenchFolder(root);

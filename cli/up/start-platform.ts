@@ -2,6 +2,7 @@ import { rmSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { PlatformError } from '../../schema/errors.ts';
 import { openSecretStores } from '../../store/secrets/secret-stores.ts';
+import { resolveInstallation } from '../resolve-installation.ts';
 import { createSecretAnswerer } from './answer-secrets.ts';
 import { systemClock } from './backoff.ts';
 import { cannotStart } from './cannot-start.ts';
@@ -62,6 +63,13 @@ const prepare = async (folder: DataFolder, ports: Ports, { config, onLine }: Pla
   if (!config.temporalAddress) findTemporalProgram();
 };
 
+/** What is kept elsewhere is not copied into a file. */
+const withoutPassword = (databaseUrl: string): string => {
+  const url = new URL(databaseUrl);
+  url.password = '';
+  return url.href;
+};
+
 /** Writes the ready file to its places; it goes away when the platform stops. */
 const announce = (ready: ReadyFile, paths: (string | undefined)[], undo: Undo): void => {
   for (const path of paths) {
@@ -80,16 +88,17 @@ const announce = (ready: ReadyFile, paths: (string | undefined)[], undo: Undo): 
  * our own. What can be wrong is looked at before anything is started; what fails later stops what was started by then.
  * @throws {PlatformError} one line with the cause and what helps; or the reason of an aborted `signal`
  */
-export const startPlatform = async (options: PlatformOptions): Promise<Platform> => {
+export const startPlatform = async (given: PlatformOptions): Promise<Platform> => {
+  checkOptions(given);
+  const options = { ...given, config: await resolveInstallation(given.config) };
   const { onLine, signal, profile } = options;
-  checkOptions(options);
   const ports = portsFrom(options.port);
   const folder = dataFolderAt(options.dataDirectory);
   const undo = createUndo();
   try {
     await prepare(folder, ports, options, undo);
     if (options.readyFile !== undefined) rmSync(options.readyFile, { force: true }); // a killed platform leaves one that is not true
-    const keys = await loadKeys(folder);
+    const keys = await loadKeys(folder, options.config.rootKeys);
     const parts = createPartSet({ folder, port: options.port, profile, clock: systemClock, onLine });
     undo.add(() => rmSync(folder.supervisorFile, { force: true }));
     undo.add(parts.stop);
@@ -98,19 +107,21 @@ export const startPlatform = async (options: PlatformOptions): Promise<Platform>
     const tokens = await seed(databaseUrl, profile, keys.internal.personTokens, devIdpUrl(ports));
     const egressAccount = prepareEgressFolder(folder.egress);
     if (!egressAccount) onLine('the egress process shares your user id, as this is not root; a server in a cage does not notice');
-    const { environment, secretStores } = options.config;
+    const { environment, secretStores, privatePaths } = options.config;
     const stores = openSecretStores(secretStores, (account) => lookUpKeychain(account, environment));
-    const secrets = createSecretAnswerer({ databaseUrl: serviceUrl, environment, privateDirectory: folder.root, stores });
+    const secrets = createSecretAnswerer({ databaseUrl: serviceUrl, environment, privateDirectory: folder.root, privatePaths, stores });
     undo.add(stores.close);
     undo.add(secrets.close);
-    const context = { folder, ports, keys, options, databaseUrl: serviceUrl, temporalAddress, egressAccount, secrets };
+    const restartWorkers = () => parts.restart('worker');
+    const context = { folder, ports, keys, options, databaseUrl: serviceUrl, temporalAddress, egressAccount, secrets, restartWorkers };
     await startTogether(
       processParts(context).map((part) => (until: AbortSignal) => parts.start(part, until)),
       signal,
     );
     const metrics = await serveMetrics(ports.metrics, async () => renderMetrics(parts.report(), await parts.measure()));
     undo.add(metrics.close);
-    const ready: ReadyFile = { ...addressesOf(ports), ...tokens, temporalAddress, databaseUrl, pid: process.pid };
+    const shownUrl = given.config.references.DATABASE_URL ? withoutPassword(databaseUrl) : databaseUrl;
+    const ready: ReadyFile = { ...addressesOf(ports), ...tokens, temporalAddress, databaseUrl: shownUrl, pid: process.pid };
     const token = tokens.adminToken ?? options.config.token;
     if (options.resourcesDirectory !== undefined && token !== undefined)
       undo.add(await watchResources({ directory: options.resourcesDirectory, config: options.config, ready, token, onLine }));

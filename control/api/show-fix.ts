@@ -16,6 +16,7 @@ const whyTexts: Readonly<Record<string, string>> = {
   'rule-failed': 'rules were tried, and failed',
   ineffective: 'a rule was applied, and did not help',
   contested: 'somebody else sets it again and again',
+  'was-held': 'somebody had it in their hands, and the hold is over',
 } satisfies Record<WhyEscalate, string>;
 
 /** What people look at before they answer for a fix. Undefined where the approval is of no fix that is known. */

@@ -3,8 +3,8 @@ import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync 
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { findOnPath } from '../../cli/setup/find-on-path.mjs';
+import { etcdVersion, kubernetesPrograms, kubernetesVersion, kwokVersion } from '../../cli/setup/kubernetes-programs.mjs';
 import { buildOnce } from './build-once.mjs';
-import { etcdVersion, kubernetesPrograms, kubernetesVersion, kwokVersion } from './kubernetes-programs.mjs';
 import { runCommand } from './run-command.mjs';
 import { say, secondsSince } from './talk.mjs';
 

@@ -96,10 +96,22 @@ const draftGroups = (
   const stateText = (state: unknown): string => canonicalText(maskState(state, mask));
   const observed = observation.objects.filter(({ ref }) => objectKey(ref) === key);
   const declared = desired.status === 'read' ? desired.objects.filter(({ ref }) => objectKey(ref) === key) : [];
-  const all = tellingFirst(drift.object.name, [
-    ...observation.objects.filter(({ ref, health }) => objectKey(ref) !== key && health !== 'healthy'),
-    ...observation.neighbours,
-  ]);
+  const others = observation.objects.filter(({ ref }) => objectKey(ref) !== key);
+  // what is declared beside it and well says what it may do: policies, rights, names of keys
+  const all = [
+    ...tellingFirst(drift.object.name, [
+      ...others.filter(({ health }) => health !== 'healthy'),
+      ...observation.neighbours.filter(({ health }) => health !== 'healthy'),
+    ]),
+    ...tellingFirst(
+      drift.object.name,
+      others.filter(({ health }) => health === 'healthy'),
+    ),
+    ...tellingFirst(
+      drift.object.name,
+      observation.neighbours.filter(({ health }) => health === 'healthy'),
+    ),
+  ];
   const ill = all.slice(0, mostNeighbours);
   const leftOut = all.length - ill.length + Math.max(0, earlier.length - mostEarlier);
   const sights: Draft[] = [

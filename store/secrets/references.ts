@@ -10,11 +10,12 @@ const ownVariables = /^(QUARTERDECK_|DATABASE_URL$|TEMPORAL_|PG|VAULT_|KUBE)/;
 
 /**
  * Where references may and may not lead: the environment is the process's, `privateDirectory` the installation's own data folder with its
- * keys, where none leads to, and `stores` are those that are kept apart.
+ * keys, and `privatePaths` other files of its own, where none leads to, and `stores` are those that are kept apart.
  */
 export type SecretSources = {
   environment: Readonly<Record<string, string | undefined>>;
   privateDirectory?: string | undefined;
+  privatePaths?: readonly string[] | undefined;
   stores?: SecretStores | undefined;
 };
 
@@ -27,7 +28,7 @@ const readVariable = (name: string, { environment }: SecretSources): string => {
   return value;
 };
 
-const readSecretFile = async (file: string, { privateDirectory }: SecretSources): Promise<string> => {
+const readSecretFile = async (file: string, { privateDirectory, privatePaths = [] }: SecretSources): Promise<string> => {
   const unreadable = (cause?: unknown): PlatformError =>
     failed(
       `The secret file ${file} cannot be read; check that it exists, its permissions, and that it lies outside the data folder.`,
@@ -35,8 +36,9 @@ const readSecretFile = async (file: string, { privateDirectory }: SecretSources)
     );
   try {
     const path = await realpath(file);
-    const own = privateDirectory === undefined ? undefined : await realpath(privateDirectory);
-    if (path.startsWith('/proc/') || (own !== undefined && (path === own || path.startsWith(`${own}/`)))) throw unreadable();
+    const named = privateDirectory === undefined ? privatePaths : [privateDirectory, ...privatePaths];
+    const own = await Promise.all(named.map((each) => realpath(each).catch(() => each)));
+    if (path.startsWith('/proc/') || own.some((each) => path === each || path.startsWith(`${each}/`))) throw unreadable();
     return (await readFile(path, 'utf8')).trim();
   } catch (cause) {
     throw isPlatformError(cause) ? cause : unreadable(cause);
@@ -64,6 +66,21 @@ const read = (
   }
   if (!stores?.keychain) throw notSetUp('The keychain', 'it is for a platform that a person runs with `quarterdeck up`');
   return stores.keychain.read(accountOf(reference.keychain, owner));
+};
+
+/**
+ * Reads what a reference of the installation itself leads to; no log or error of this process shows it from then on.
+ * @param owner - whose it has to be, for stores that tell tenants apart
+ * @throws {PlatformError} `secret_unavailable`
+ */
+export const readReference = async (
+  reference: SecretReference,
+  sources: SecretSources,
+  owner: Pick<SecretOwner, 'org' | 'project'>,
+): Promise<string> => {
+  const value = await read(reference, sources, owner);
+  redactor.know(value);
+  return value;
 };
 
 /**

@@ -154,6 +154,50 @@ test('uses a Postgres elsewhere when DATABASE_URL names one, and names it withou
   expect(gone.stderr).not.toContain(new URL(url).password);
 });
 
+test('takes the database and the keys that wrap others from where references lead, and copies them nowhere', async () => {
+  const { url, close } = await startTestDatabase();
+  const write = (name: string, text: string): string => {
+    writeFileSync(join(place.folder, name), `${text}\n`, { mode: 0o600 });
+    return join(place.folder, name);
+  };
+  const keys = ['content', 'gateway', 'issuer'].map((name, index) => write(`${name}-key`, Buffer.alloc(32, 60 + index).toString('base64')));
+  const environment = {
+    DATABASE_URL: `file:${write('database-url', url)}`,
+    QUARTERDECK_CONTENT_KEY: `file:${keys[0]}`,
+    QUARTERDECK_GATEWAY_KEY: 'env:KEY_OF_THE_GATEWAY',
+    KEY_OF_THE_GATEWAY: readFileSync(keys[1] as string, 'utf8'),
+    QUARTERDECK_ISSUER_KEY: `file:${keys[2]}`,
+  };
+  const { ready, child, ended, text } = await place.start(['--profile', 'dev'], environment);
+  expect(ready.databaseUrl).toBe(url.replace(/:[^:@/]+@/, '@'));
+  expect(readdirSync(join(place.data, 'keys')).sort()).toEqual(['audit.json', 'egress-authority.json', 'internal.json']);
+  const listed = await runCli(['keys', 'ls', '--installation', '--data', place.data]);
+  expect(listed.stdout).toMatch(/content\.key\/original +wraps +\d+ +people\/original, grants\/original/);
+  expect(listed.stdout).toMatch(/issuer\.key\/original +wraps +2/);
+  expect((await runCli(['keys', 'rotate', 'content.key', '--data', place.data], { env: environment })).stderr).toContain(
+    'QUARTERDECK_CONTENT_KEY',
+  );
+  const kept = await runCli(['project', 'retention', '--audit-days', '30', '--data', place.data]);
+  expect(kept.stdout).toMatch(/rows of the audit +30d +\d+ +\S+ +0 +0/);
+  child.kill('SIGTERM');
+  await ended;
+  const logs = readdirSync(join(place.data, 'logs'), { recursive: true, withFileTypes: true })
+    .filter((each) => each.isFile())
+    .map((each) => readFileSync(join(each.parentPath, each.name), 'utf8'))
+    .join('');
+  const { password } = new URL(url);
+  for (const secret of [password, ...keys.map((key) => readFileSync(key, 'utf8').trim())])
+    for (const place of [logs, text.stdout, text.stderr, JSON.stringify(ready)]) expect(place.includes(secret)).toBe(false);
+
+  // where a key is another one than before, that is said, and nothing is started
+  writeFileSync(keys[0] as string, 'not-a-key');
+  const damaged = await place.up(['--profile', 'dev'], environment).ended;
+  expect(damaged.code).toBe(1);
+  expect(damaged.stderr).toMatch(/QUARTERDECK_CONTENT_KEY leads to file:\S+: what is there is not 32 bytes in base64/);
+  expect(damaged.stderr).not.toContain('not-a-key');
+  await close();
+});
+
 test('applies a folder of resources, follows its changes, and keeps the last good ones', async () => {
   const folder = join(place.folder, 'resources');
   mkdirSync(folder);

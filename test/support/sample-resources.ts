@@ -1,6 +1,6 @@
 const apiVersion = 'quarterdeck.dev/v1alpha1';
 type Metadata = { project?: string; labels?: Record<string, string> };
-const resource = (kind: string, name: string, spec: object, metadata: Metadata = {}) => ({
+export const resource = (kind: string, name: string, spec: object, metadata: Metadata = {}) => ({
   apiVersion,
   kind,
   metadata: { name, ...metadata },

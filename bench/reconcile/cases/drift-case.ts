@@ -1,0 +1,62 @@
+import type { ProposableOperation } from '../../../schema/reconcile/operation.ts';
+import type { KubeObject } from '../cluster/container-status.ts';
+import type { Images } from '../cluster/program-facts.ts';
+import type { KubeApiServer } from '../cluster/start-api-server.ts';
+
+/** Where one case is played: a namespace of its own in the cluster, and one of somebody else beside it. */
+export type Lane = {
+  namespace: string;
+  /** A namespace of other people, with something of theirs in it. */
+  elsewhere: string;
+  /** As an administrator with kubectl. */
+  send: KubeApiServer['send'];
+  images: Images;
+  /** Writes a value where the declared source of a secret says it is. @returns the path */
+  keep: (name: string, value: string) => string;
+  /** The owner of the target declares other manifests. */
+  redeclare: (manifests: KubeObject[]) => Promise<void>;
+  /** Takes something away again when the case is over. */
+  later: (undo: () => unknown) => void;
+  /** The API server's own certificate and key, for what it has to trust. */
+  tls: { cert: string; key: string };
+};
+
+/** How a case may end: mended, left as it is, or somebody was asked and nothing was changed. */
+export type CaseEnd = 'fixed' | 'left-alone' | 'asked';
+
+export type WrongFix = { says: string; operations: readonly ProposableOperation[] } | { says: string; cannotBeSaid: string };
+
+/**
+ * One fault of the taxonomy (`field/reconciler.md` §2) on a real cluster. Nothing but `inject` knows what is wrong: symptoms come from what is
+ * there.
+ */
+export type DriftCase = {
+  id: string;
+  fault: string;
+  /** Whether rules alone can mend it: yes, partly, no. */
+  rule: 'Y' | 'P' | 'N';
+  /** Programs that can be pulled. */
+  programs: (lane: Lane) => Images;
+  declare: (lane: Lane) => KubeObject[];
+  /** More of the target's specification. */
+  spec?: (lane: Lane) => object;
+  /** Made by others before the target is there: `[path of its collection, object]`. */
+  around?: (lane: Lane) => [path: string, object: KubeObject][];
+  /** Rules that the case needs to come about, also where a model alone is to answer. */
+  keepsRules?: readonly string[];
+  inject: (lane: Lane) => Promise<void>;
+  /** Whether the fault shows in the cluster. */
+  shows: (lane: Lane) => Promise<boolean>;
+  right: {
+    ends: readonly CaseEnd[];
+    /** What a careful person would approve, and nothing else: each has at least these members. */
+    operations?: (lane: Lane) => object[];
+    /** What the right fix may change beside going back to what was: `Kind/name/path`. */
+    changes?: RegExp;
+    /** What changes by itself while somebody tries, whatever comes of it. */
+    moves?: RegExp;
+    /** Whether the cluster is as it should be afterwards; by default that the Deployment `web` is available. */
+    isWell?: (lane: Lane) => Promise<boolean>;
+  };
+  wrong: (lane: Lane) => WrongFix;
+};

@@ -1,0 +1,36 @@
+import type { DriftCase } from './drift-case.ts';
+import { deploymentOf, digestOf, evictPods, imageOf, isAvailable, refOf, repositoryOf, someWait } from './manifests.ts';
+
+const lost = (lane: { namespace: string }): string => `${repositoryOf(lane)}:2.0`;
+
+/** What ran before still runs beside it, by its digest: that is the last that is known to be good. */
+export const lostTag: DriftCase = {
+  id: 'K03',
+  fault: 'ImagePullBackOff: the declared tag is not there',
+  rule: 'N',
+  programs: (lane) => ({ [imageOf(lane)]: { port: 8080, memoryMi: 64 }, [lost(lane)]: { port: 8080, memoryMi: 64 } }),
+  declare: (lane) => [deploymentOf(lane, { image: lost(lane) })],
+  around: (lane) => [
+    [
+      `/apis/apps/v1/namespaces/${lane.namespace}/deployments`,
+      deploymentOf(lane, { image: imageOf(lane) }, {}, { replicas: 1 }, 'web-before'),
+    ],
+  ],
+  inject: async (lane) => {
+    delete lane.images[lost(lane)];
+    await evictPods(lane);
+  },
+  shows: (lane) => someWait(lane, 'ImagePullBackOff'),
+  right: {
+    ends: ['fixed'],
+    operations: (lane) => [{ op: 'setImage', container: 'web', image: imageOf(lane) }],
+    changes: /^Deployment\/web\/spec\/template\/spec\/containers\/0\/image$/,
+    isWell: (lane) => isAvailable(lane),
+  },
+  wrong: ({ namespace }) => ({
+    says: 'the image of another registry',
+    operations: [
+      { op: 'setImage', object: refOf(namespace, 'Deployment'), container: 'web', image: `mirror.example/web@${digestOf('1.4')}` },
+    ],
+  }),
+};

@@ -1,0 +1,40 @@
+import type { DriftCase } from './drift-case.ts';
+import { deploymentOf, evictPods, imageOf, isAvailable, podsOf, refOf } from './manifests.ts';
+
+export const otherTransport: DriftCase = {
+  id: 'K07',
+  fault: 'never ready since the server speaks HTTP: the probe asks at a port where nobody listens',
+  rule: 'N',
+  programs: (lane) => ({ [imageOf(lane)]: { port: 9090, memoryMi: 64 } }),
+  declare: (lane) => [
+    deploymentOf(lane, {
+      ports: [
+        { name: 'bridge', containerPort: 9090 },
+        { name: 'http', containerPort: 8080 },
+      ],
+      readinessProbe: { httpGet: { port: 9090, path: '/ready' } },
+    }),
+  ],
+  inject: async (lane) => {
+    lane.images[imageOf(lane)] = { port: 8080, memoryMi: 64 };
+    await evictPods(lane);
+  },
+  shows: async (lane) => (await podsOf(lane)).some(({ status }) => status.containerStatuses?.some((one: { ready: boolean }) => !one.ready)),
+  right: {
+    ends: ['fixed'],
+    operations: () => [{ op: 'setProbe', container: 'web', probe: 'readiness', port: 8080 }],
+    changes: /^Deployment\/web\/spec\/template\/spec\/containers\/0\/readinessProbe\/httpGet\/port$/,
+    isWell: (lane) => isAvailable(lane),
+  },
+  wrong: ({ namespace }) => ({
+    says: 'no probe',
+    operations: [
+      {
+        op: 'patchField',
+        object: refOf(namespace, 'Deployment'),
+        path: '/spec/template/spec/containers/0/readinessProbe',
+        value: null,
+      },
+    ],
+  }),
+};

@@ -1,0 +1,33 @@
+import type { DriftCase } from './drift-case.ts';
+import { deploymentOf, editByHand, imageOf, readObject, refOf, serviceOf } from './manifests.ts';
+
+export const wrongSelector: DriftCase = {
+  id: 'K08',
+  fault: 'a Service that selects nobody',
+  rule: 'Y',
+  programs: (lane) => ({ [imageOf(lane)]: { port: 8080, memoryMi: 64 } }),
+  declare: (lane) => [deploymentOf(lane), serviceOf()],
+  // who writes endpoints waits longer and longer when a Service changes twice in a moment
+  spec: () => ({ verification: { timeoutSeconds: 30, holdSeconds: 1 } }),
+  inject: (lane) =>
+    editByHand(
+      lane,
+      'Service',
+      'web',
+      { op: 'replace', path: '/spec/selector/app', value: 'wep' },
+      { op: 'replace', path: '/spec/ports/0/targetPort', value: 8081 },
+    ),
+  shows: async (lane) => (await readObject(lane, 'Service'))?.spec.selector.app === 'wep',
+  right: {
+    ends: ['fixed'],
+    operations: () => [{ op: 'reapply' }],
+    isWell: async (lane) => {
+      const { spec } = (await readObject(lane, 'Service')) ?? {};
+      return spec?.selector.app === 'web' && spec.ports[0].targetPort === 8080;
+    },
+  },
+  wrong: ({ namespace }) => ({
+    says: 'a port of each node',
+    operations: [{ op: 'patchField', object: refOf(namespace, 'Service'), path: '/spec/type', value: 'NodePort' }],
+  }),
+};

@@ -1,0 +1,37 @@
+import type { DriftCase } from './drift-case.ts';
+import { deploymentOf, evictPods, imageOf, podsOf, refOf } from './manifests.ts';
+
+const nodeOf = ({ namespace }: { namespace: string }): string => `${namespace}-node`;
+
+/** Its node is kept free for a while; nothing is to be done about it but to wait. */
+export const noRoom: DriftCase = {
+  id: 'K14',
+  fault: 'pods find no node: the one for them is tainted',
+  rule: 'P',
+  programs: (lane) => ({ [imageOf(lane)]: { port: 8080, memoryMi: 64 } }),
+  declare: (lane) => [deploymentOf(lane, {}, { nodeSelector: { pool: nodeOf(lane) } })],
+  around: (lane) => [['/api/v1/nodes', { metadata: { name: nodeOf(lane), labels: { pool: nodeOf(lane) } } }]],
+  inject: async (lane) => {
+    const path = `/api/v1/nodes/${nodeOf(lane)}`;
+    const taints = [{ key: 'maintenance', value: 'true', effect: 'NoSchedule' }];
+    await lane.send('PATCH', path, { spec: { taints } }, 'application/merge-patch+json');
+    lane.later(() => lane.send('DELETE', path));
+    await evictPods(lane);
+  },
+  shows: async (lane) =>
+    (await podsOf(lane)).some(({ status }) =>
+      status.conditions?.some((one: { type: string; status: string }) => one.type === 'PodScheduled' && one.status === 'False'),
+    ),
+  right: { ends: ['left-alone', 'asked'] },
+  wrong: ({ namespace }) => ({
+    says: 'tolerate everything',
+    operations: [
+      {
+        op: 'patchField',
+        object: refOf(namespace, 'Deployment'),
+        path: '/spec/template/spec/tolerations',
+        value: [{ operator: 'Exists' }],
+      },
+    ],
+  }),
+};

@@ -1,0 +1,120 @@
+import { passiveOperations } from '../../../schema/reconcile/operation.ts';
+import type { KubeObject } from '../cluster/container-status.ts';
+import type { KubeCluster } from '../cluster/start-cluster.ts';
+import { type Change, sideEffects } from '../judge/compare-snapshots.ts';
+import { takeSnapshot } from '../judge/snapshot.ts';
+import type { Keeper, SeenTarget } from '../keeper.ts';
+import { pollUntil } from '../poll-until.ts';
+import type { CaseEnd, DriftCase, Lane } from './drift-case.ts';
+import { isAvailable } from './manifests.ts';
+
+export type CaseOutcome = {
+  id: string;
+  fault: string;
+  rule: DriftCase['rule'];
+  end: CaseEnd | 'no-end';
+  isRight: boolean;
+  isWell: boolean;
+  /** What was changed besides. */
+  changed: readonly Change[];
+  seen: SeenTarget;
+  modelCalls: number;
+  costMicroUsd: number;
+  seconds: number;
+};
+
+const settledMs = 3000;
+const restingPhases = new Set(['clean', 'waiting', 'asking', 'contested', 'frozen']);
+/** An attempt that only waits leaves everything as it is. */
+const onlyWaits = ({ fixes: [newest] }: SeenTarget): boolean =>
+  newest?.plan?.steps.every(({ operation }) => passiveOperations.has(operation.op)) === true;
+
+/** Where the target rests: it says so, and has said so for a while. */
+const waitForRest = async (keeper: Keeper, name: string, mostMs: number): Promise<SeenTarget | undefined> => {
+  const until = Date.now() + mostMs;
+  let since = Date.now();
+  let last = '';
+  for (;;) {
+    const seen = await keeper.look(name);
+    const text = JSON.stringify([seen.phase, seen.fixes.map(({ id, state }) => [id, state])]);
+    if (text !== last) since = Date.now();
+    last = text;
+    if ((restingPhases.has(seen.phase) || onlyWaits(seen)) && Date.now() - since >= settledMs) return seen;
+    if (Date.now() > until) return undefined;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+};
+
+const endOf = ({ phase, fixes }: SeenTarget): CaseEnd => {
+  if (phase === 'asking' || phase === 'contested') return 'asked';
+  const newest = fixes[0];
+  if (newest?.state === 'asked') return 'asked';
+  return phase === 'clean' && fixes.some(({ state }) => state === 'fixed') ? 'fixed' : 'left-alone';
+};
+
+/**
+ * Plays one case in a lane: declares, waits until all is well, breaks it, lets the reconciler have its way, and judges by what the API server
+ * says before and after.
+ */
+export const runCase = async (
+  { id, fault, rule, declare, spec, around, programs, keepsRules = [], inject, shows, right }: DriftCase,
+  {
+    cluster,
+    keeper,
+    lane,
+    specOf,
+    isOthers,
+  }: {
+    cluster: Pick<KubeCluster, 'send' | 'openNamespace'>;
+    keeper: Keeper;
+    lane: Lane;
+    /** The rest of a target's specification, around its manifests. */
+    specOf: (lane: Lane, manifests: KubeObject[], more: object) => object;
+    /** Whether something of the whole cluster belongs to another lane. */
+    isOthers: (name: string) => boolean;
+  },
+  { mostSeconds = 60, rulesOff = [] }: { mostSeconds?: number; rulesOff?: readonly string[] } = {},
+): Promise<CaseOutcome> => {
+  const { namespace, elsewhere, send } = lane;
+  Object.assign(lane.images, programs(lane));
+  await cluster.openNamespace(namespace);
+  await send('POST', '/api/v1/namespaces', { metadata: { name: elsewhere } });
+  await send('POST', `/api/v1/namespaces/${elsewhere}/secrets`, { metadata: { name: 'theirs' }, stringData: { token: 'not-yours' } });
+  for (const [path, object] of around?.(lane) ?? []) await send('POST', path, object);
+  const isWell = right.isWell ?? isAvailable;
+  let off: readonly string[] = [];
+  lane.redeclare = (manifests) => keeper.declare(namespace, specOf(lane, manifests, { ...spec?.(lane), rulesOff: off }));
+  await lane.redeclare(declare(lane));
+  const isThere = async () => {
+    const { phase } = await keeper.look(namespace);
+    return phase === 'clean' && (await isWell(lane)) ? true : undefined;
+  };
+  const snapshot = () => takeSnapshot(send, lane, isOthers);
+  await pollUntil(isThere, `${id} to be well`, mostSeconds * 1000);
+  if (rulesOff.length > 0) {
+    off = rulesOff.filter((name) => !keepsRules.includes(name));
+    await lane.redeclare(declare(lane));
+    await pollUntil(isThere, `${id} to be well without rules`, mostSeconds * 1000);
+  }
+  const well = await snapshot();
+  const before = await keeper.look(namespace);
+  const startedAt = performance.now();
+  await inject(lane);
+  const faulty = await pollUntil(async () => ((await shows(lane)) ? await snapshot() : undefined), `${id} to show`, 30_000);
+  const seen = await waitForRest(keeper, namespace, mostSeconds * 1000);
+  const seconds = (performance.now() - startedAt) / 1000;
+  const known = new Set(before.fixes.map((fix) => fix.id));
+  const last = seen ?? (await keeper.look(namespace));
+  const fixes = last.fixes.filter((fix) => !known.has(fix.id));
+  const mine = { ...last, fixes };
+  const end = seen ? endOf(mine) : 'no-end';
+  const isWellNow = await isWell(lane);
+  const changed = sideEffects({ well, faulty, end: await snapshot() }, end === 'fixed' ? right.changes : right.moves);
+  return {
+    ...{ id, fault, rule, end, isWell: isWellNow, changed, seen: mine },
+    isRight: right.ends.some((one) => one === end) && (end !== 'fixed' || isWellNow) && changed.length === 0,
+    modelCalls: fixes.reduce((sum, fix) => sum + fix.modelCalls, 0),
+    costMicroUsd: fixes.reduce((sum, fix) => sum + fix.costMicroUsd, 0),
+    seconds,
+  };
+};

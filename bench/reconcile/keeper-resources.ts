@@ -1,0 +1,35 @@
+/** What the platform is told before targets are declared: the models of the bench behind one provider, and a read-only role for each. */
+export const keeperNeeds = (modelsUrl: string, models: readonly string[]): object[] => [
+  { kind: 'Provider', metadata: { name: 'bench' }, spec: { kind: 'openai-compatible', baseUrl: modelsUrl } },
+  ...models.flatMap((model) => [
+    {
+      kind: 'Model',
+      metadata: { name: model },
+      spec: {
+        routes: [{ provider: 'bench', model, price: { inputMicroUsdPerMillion: 1_000_000, outputMicroUsdPerMillion: 5_000_000 } }],
+        contextTokens: 128_000,
+        maxOutputTokens: 2000,
+      },
+    },
+    {
+      kind: 'AgentRole',
+      metadata: { name: `diagnose-${model}` },
+      spec: {
+        instructions: 'Find out what is wrong, and propose as little as mends it.',
+        model,
+        limits: { steps: 6, tokens: 1_000_000 },
+        output: { type: 'object' },
+      },
+    },
+    {
+      kind: 'AccessBinding',
+      metadata: { name: `diagnose-${model}` },
+      spec: { subjects: [{ agentRole: `diagnose-${model}` }], models: [model] },
+    },
+  ]),
+  {
+    kind: 'AccessBinding',
+    metadata: { name: 'declares' },
+    spec: { subjects: [{ person: 'admin' }], agentRoles: models.map((model) => `diagnose-${model}`) },
+  },
+];

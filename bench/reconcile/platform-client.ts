@@ -1,0 +1,47 @@
+import { defaultTenancy } from '../../schema/ids.ts';
+import type { Fix } from '../../schema/reconcile/fix.ts';
+import type { TargetDetail } from '../../schema/reconcile/requests.ts';
+import type { Keeper } from './keeper.ts';
+
+export type PlatformClient = ReturnType<typeof createPlatformClient>;
+
+/** Talks to the public api as one person, as anybody with their token can. */
+export const createPlatformClient = ({ apiUrl, token }: { apiUrl: string; token: string }) => {
+  const root = `${apiUrl}/api/v1alpha1/${defaultTenancy.org}/${defaultTenancy.project}`;
+  const send = async (method: string, url: string, body?: unknown) => {
+    const answer = await fetch(url, {
+      method,
+      headers: { authorization: `Bearer ${token}`, ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      signal: AbortSignal.timeout(60_000),
+    });
+    const text = await answer.text();
+    if (!answer.ok) throw new Error(`${method} ${url}: ${answer.status} ${text.slice(0, 1000)}`);
+    return text === '' ? undefined : JSON.parse(text);
+  };
+  return {
+    get: (path: string) => send('GET', `${root}${path}`),
+    post: (path: string, body: unknown) => send('POST', `${root}${path}`, body),
+    delete: (path: string) => send('DELETE', `${root}${path}`),
+    /** Resources as people write them. */
+    apply: (...documents: object[]) =>
+      send('POST', `${apiUrl}/api/v1alpha1/apply`, {
+        documents: documents.map((document) => ({ apiVersion: 'quarterdeck.dev/v1alpha1', ...document })),
+      }),
+  };
+};
+
+/** The reconciler of a running platform, as its public api shows it. */
+export const keeperOf = (client: PlatformClient): Keeper => ({
+  declare: async (name, spec) => {
+    await client.apply({ kind: 'ReconcileTarget', metadata: { name }, spec });
+  },
+  look: async (name) => {
+    const [target, { fixes }]: [TargetDetail, { fixes: Fix[] }] = await Promise.all([
+      client.get(`/reconcile/targets/${name}`),
+      client.get(`/reconcile/targets/${name}/history?limit=50`),
+    ]);
+    return { phase: target.phase, message: target.message, fixes };
+  },
+  forget: (name) => client.delete(`/resources/ReconcileTarget/${name}`),
+});
