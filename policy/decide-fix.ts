@@ -134,7 +134,10 @@ const needFor = ({ rules, expiresInSeconds, reason }: ApprovalNeed, { target, ma
   const platform = rules.filter(isPlatforms);
   const count = Math.max(approval.count, ...platform.map((rule) => rule.count));
   const [strictest] = platform.toSorted((one, other) => other.count - one.count);
-  const own = strictest ? [{ policy: strictest.policy, approvers: approval.approvers, count: mayApproveOwn ? 1 : count }] : [];
+  const acr = Math.max(approval.acr ?? 1, ...platform.map((rule) => rule.acr ?? 1));
+  const own = strictest
+    ? [{ policy: strictest.policy, approvers: approval.approvers, count: mayApproveOwn ? 1 : count, ...(acr > 1 ? { acr } : {}) }]
+    : [];
   return {
     rules: [...own, ...rules.filter((rule) => !isPlatforms(rule))],
     expiresInSeconds: rules.every(isPlatforms) ? approval.expiresInSeconds : Math.min(expiresInSeconds, approval.expiresInSeconds),

@@ -24,6 +24,14 @@ const over = (id: string, state: Approval['state'], message: string): PlatformEr
     facts: { approvalId: id, approvalState: state },
   });
 
+/** Whoever comes second is told who was first, and when. */
+const answeredBy = (decisions: readonly { person: string; verdict: Verdict; at: Date }[]): string => {
+  const told = decisions.map(
+    ({ person, verdict, at }) => `${verdict === 'approve' ? 'approved' : 'denied'} by ${person} at ${at.toISOString()}`,
+  );
+  return told.length > 0 ? ` (${told.join(', ')})` : '';
+};
+
 /** Whether each rule has as many different people as it asks for. */
 const isMet = (rules: readonly ApprovalRule[], approvers: readonly { policies: string[] }[], mayApproveOwn: boolean): boolean =>
   rules.every(({ policy, count }) => {
@@ -57,7 +65,7 @@ export const decideApproval = (
       const own = earlier.find(({ person }) => person === answer.person);
       if (own?.verdict === answer.verdict) return getApproval(transaction, key);
       const isOpen = row.state === 'pending' || (row.state === 'approved' && answer.verdict === 'deny');
-      if (!isOpen) throw over(id, row.state, `is ${row.state} already; nothing was changed.`);
+      if (!isOpen) throw over(id, row.state, `is ${row.state} already${answeredBy(earlier)}; nothing was changed.`);
       const decision = { approvalId: id, ...answer };
       await transaction
         .insert(approvalDecisions)

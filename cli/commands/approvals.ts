@@ -79,7 +79,11 @@ const answer =
     if (format === 'json') return print(JSON.stringify(decided, undefined, 2));
     if (format === 'yaml') return print(toYaml(decided));
     print(format === 'name' ? decided.id : `${decided.id} ${decided.state}`);
-    if (decided.state === 'pending') say('Others have to approve it too.');
+    if (decided.state === 'pending') {
+      const given = decided.decisions.filter((one) => one.verdict === 'approve').length;
+      const asked = Math.max(...decided.rules.map(({ count }) => count));
+      say(`Others have to approve it too${given < asked ? `: ${given} of ${asked}` : ''}.`);
+    }
     if (decided.kind === 'fix' && decided.state === 'approved')
       return say('It is looked at once more, and applied; `quarterdeck reconcile status` says what came of it.');
     if (decided.state === 'consumed' && decided.kind !== 'call') say('It is in force.');

@@ -15,7 +15,7 @@ const untilText = (at: string, now: Date): string => {
 /** What a target waits for, in a few words: whose turn it is comes first. */
 const waitsFor = ({ phase, approvalId, approvalExpiresAt, pause, isPausedBySpec, heldUntil, dueAt }: TargetStatus, now: Date): string => {
   if (phase === 'awaiting-approval' && approvalId)
-    return `a person: ${approvalId}${approvalExpiresAt ? `, ${untilText(approvalExpiresAt, now).replace('in ', 'expires in ')}` : ''}`;
+    return `a person${approvalExpiresAt ? `, ${untilText(approvalExpiresAt, now).replace('in ', 'expires in ')}` : ''}`;
   if (phase === 'frozen') return 'a person, who lifts the freeze';
   if (phase === 'asking') return 'a person, who mends it by hand';
   if (pause) return `resume (paused by ${pause.pausedBy}${pause.untilAt ? `, ends ${untilText(pause.untilAt, now)}` : ''})`;
@@ -23,6 +23,10 @@ const waitsFor = ({ phase, approvalId, approvalExpiresAt, pause, isPausedBySpec,
   if (heldUntil) return `a hold, ends ${untilText(heldUntil, now)}`;
   return dueAt ? `its time, ${untilText(dueAt, now)}` : '';
 };
+
+/** The approval has a column of its own. */
+const whatText = ({ message, approvalId }: TargetStatus): string =>
+  approvalId && message.startsWith(`${approvalId}: `) ? message.slice(approvalId.length + 2) : message;
 
 /** What an ops person reads first; targets that need somebody come first. */
 export const statusTable = (targets: readonly TargetStatus[], now: Date): string => {
@@ -37,7 +41,7 @@ export const statusTable = (targets: readonly TargetStatus[], now: Date): string
       waitsFor(target, now),
       target.changedAt ? formatAge(target.changedAt, now) : '',
       target.approvalId ?? '',
-      target.message || target.drifts.map(({ kind, object }) => `${kind} ${writeObjectRef(object)}`).join(', '),
+      whatText(target) || target.drifts.map(({ kind, object }) => `${kind} ${writeObjectRef(object)}`).join(', '),
     ]);
   return renderTable(['TARGET', 'PHASE', 'DRIFTS', 'WAITS FOR', 'SINCE', 'APPROVAL', 'WHAT'], rows);
 };

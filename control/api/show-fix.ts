@@ -1,5 +1,6 @@
 import { describeStep } from '../../reconcile/describe-step.ts';
 import { driftText, dryRunLines, proposerText, undoTexts } from '../../reconcile/fix-text.ts';
+import type { WhyEscalate } from '../../reconcile/what-now.ts';
 import type { Approval } from '../../schema/approval.ts';
 import { withHiddenShown } from '../../schema/hidden-characters.ts';
 import type { ShownFix } from '../../schema/reconcile/shown-fix.ts';
@@ -9,6 +10,15 @@ import { findFixOfApproval } from '../../store/reconcile-fixes.ts';
 import { redactor } from '../../telemetry/redactor.ts';
 
 const shown = (text: string): string => withHiddenShown(redactor.text(text));
+/** Why a model was asked. */
+const whyTexts: Readonly<Record<string, string>> = {
+  'no-rule': 'no rule fits it',
+  'rule-failed': 'rules were tried, and failed',
+  ineffective: 'a rule was applied, and did not help',
+  contested: 'somebody else sets it again and again',
+  'was-held': 'somebody had it in their hands, and the hold is over',
+} satisfies Record<WhyEscalate, string>;
+
 /** What people look at before they answer for a fix. Undefined where the approval is of no fix that is known. */
 export const showFix = async (
   database: Database,
@@ -22,7 +32,7 @@ export const showFix = async (
   return {
     ...{ fixId, target, evidenceDigest },
     fault: shown(review ? driftText(review.drift) : faultKind),
-    why: shown(review?.why ?? ''),
+    why: shown(whyTexts[review?.why ?? ''] ?? (source.kind === 'rule' ? `the rule ${source.rule} fits it` : (review?.why ?? ''))),
     proposedBy: proposerText(plan),
     diagnosis: source.kind === 'model' ? shown(source.diagnosis) : '',
     confidence: source.kind === 'model' ? source.confidence : null,

@@ -134,7 +134,7 @@ export const pageMessage = ({
       { label: 'Where', text: `${org}/${project}, ${subject}` },
       ...(rest.length > 0 ? [{ label: 'What', text: rest.join('\n') }] : []),
     ],
-    next: `quarterdeck reconcile explain --project ${project}`,
+    next: `quarterdeck reconcile status --project ${project}`,
     link: null,
     approval: null,
   };

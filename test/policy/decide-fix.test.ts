@@ -84,6 +84,11 @@ describe('a fix', () => {
       expect(decide(fixOf([operation], { target })).kind).toBe('ask');
     },
   );
+  test('asks for as strong a login as its target does', () => {
+    const approval = { approvers: ['group:ops'], count: 1, expiresInSeconds: 3600, acr: 2 };
+    const decided = decide(fixOf([{ op: 'scale', object: deployment, replicas: 3 }], { target: { approval } }));
+    expect(decided).toMatchObject({ kind: 'ask', need: { rules: [{ approvers: ['group:ops'], acr: 2 }] } });
+  });
 
   test('that cannot be undone asks two people where the target allows it at all', () => {
     expect(peopleFor(fixOf([restart], { isReversible: false, target: { allow: ['irreversible-ok'] } }))).toBe(2);

@@ -115,7 +115,7 @@ const declared = (kubeconfig: string): string =>
         server('files-mcp', 'registry.test/files-mcp:3.1'),
       ],
       ...{ escalation: { role: 'mechanic' }, verification: { timeoutSeconds: 20, holdSeconds: 2 }, contact: '#mcp-ops' },
-      limits: { cooldownSeconds: 600 },
+      limits: { cooldownSeconds: 1, failuresBeforeBlock: 1 },
     }),
   ].join('---\n');
 
@@ -172,7 +172,7 @@ test('three servers are kept; what no rule knows is diagnosed, read, approved, a
   expect((await qd('approvals', 'ls', '-o', 'name', '--as', 'reviewer')).stdout).toBe(`${approvalId}\n`);
   const shown = await qd('approvals', 'show', approvalId ?? '', '--as', 'reviewer');
   shownTo(`approvals show ${approvalId} --as reviewer`, shown);
-  expect(shown.stdout).toContain(`1. setImage Deployment/mcp/github-mcp container="server" image="${good}"`);
+  expect(shown.stdout).toContain(`1. setImage Deployment/mcp/github-mcp image="${good}" container="server"`);
   expect(shown.stdout).toMatch(/dry-run: \/spec\/template\/spec\/containers\/0\/image: "registry\.test\/github-mcp:1\.4" -> /);
   expect(shown.stdout).toContain('undo:    the object is put back as it was before');
   expect((await qd('approvals', 'show', approvalId ?? '', '--as', 'reviewer', '--evidence')).stdout).toContain('ImagePullBackOff');
@@ -198,15 +198,16 @@ test('three servers are kept; what no rule knows is diagnosed, read, approved, a
     'a person to be asked again',
   );
   expect((await qd('approvals', 'approve', second.approvalId ?? '', '--as', 'reviewer', '--yes')).code).toBe(0);
-  const undone = await pollUntil(
+  // biome-ignore lint/suspicious/noExplicitAny: looked at field by field
+  const undone: any = await pollUntil(
     async () => {
-      const [last] = await history();
-      return last.approvalId === second.approvalId && last.endedAt ? last : undefined;
+      const fixes: { approvalId: string; endedAt: string | null }[] = await history();
+      return fixes.find((fix) => fix.approvalId === second.approvalId && fix.endedAt !== null);
     },
     'the fix to be undone',
     150_000,
   );
-  shownTo('reconcile history mcp-servers --limit 1', await qd('reconcile', 'history', 'mcp-servers', '--limit', '1'));
+  shownTo('reconcile history mcp-servers --limit 2', await qd('reconcile', 'history', 'mcp-servers', '--limit', '2'));
   expect(['ineffective', 'rolled-back']).toContain(undone.state);
   expect(undone.steps).toMatchObject([
     { direction: 'do', outcome: { kind: 'applied' } },
