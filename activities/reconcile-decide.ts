@@ -1,14 +1,15 @@
-import { decideFix, type FixDecision, type FixProposer, type FixToDecide } from '../policy/decide-fix.ts';
+import { decideFix, type FixDecision, type FixToDecide } from '../policy/decide-fix.ts';
 import type { Known, KnownRequest } from '../policy/decision-cache.ts';
 import { basisOf, partsOf } from '../policy/decision-record.ts';
 import type { PolicyDecision, PolicyEngine } from '../policy/engine.ts';
-import { entityUid, personEntities, projectEntities, reconcilerId, roleEntity } from '../policy/entities.ts';
+import { entityUid, personEntities, projectEntities, roleEntity } from '../policy/entities.ts';
+import { fixProposerOf } from '../policy/fix-proposer.ts';
 import { recordContext } from '../policy/recorded-context.ts';
 import type { TargetOf } from '../reconcile/target-port.ts';
 import type { ApprovalNeed } from '../schema/approval.ts';
 import type { NewAuditEvent } from '../schema/audit-event.ts';
 import { PlatformError } from '../schema/errors.ts';
-import { agentIdOf, diagnosisRunId, qualifiedName, reconcileFleet, type Tenancy } from '../schema/ids.ts';
+import { qualifiedName, type Tenancy } from '../schema/ids.ts';
 import type { AuditLog } from '../store/audit-log.ts';
 import type { Database } from '../store/database.ts';
 import { insertDecisionFacts } from '../store/decision-facts.ts';
@@ -27,16 +28,6 @@ export type FixAnswer = { decisionId: string; policyVersion: string; policies: s
   | { kind: 'ask'; need: ApprovalNeed }
   | { kind: 'refuse'; rule: string; advice: string }
 );
-
-/** Who proposed a plan: of a model the agent of its diagnosis, else what stands for the target's rules and people. */
-const proposerOf = ({ fixId, plan, target }: FixQuestion, owner: string): FixProposer => {
-  const { org, project, name } = target;
-  if (plan.source.kind !== 'model')
-    return { agentId: `${reconcilerId({ org, project }, name)}/${plan.source.kind}`, fleet: reconcileFleet, role: plan.source.kind, owner };
-  const { role } = plan.source;
-  const address = { org, project, fleet: reconcileFleet, runId: diagnosisRunId(fixId), stage: name, role, ordinal: 0 };
-  return { agentId: agentIdOf(address), fleet: reconcileFleet, role, owner };
-};
 
 /**
  * Decides about fixes and diagnoses by Cedar, and writes each decision into the audit with what it was made on: a refusal too, with the
@@ -117,7 +108,7 @@ export const createFixDecider = ({
         ...facts,
         target: { ...place, name: target.name, spec: target.spec, owner },
         project: await projectOf(place),
-        proposer: proposerOf(question, owner),
+        proposer: fixProposerOf(question, owner),
         // who is not there any more approves nothing
         ...(approval ? { approval: { planDigest: approval.planDigest, people: people.filter((person) => person !== undefined) } } : {}),
         mayApproveOwn,

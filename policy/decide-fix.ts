@@ -82,9 +82,23 @@ const fixFacts = ({ fixId, target, plan, planDigest, blast, proposer, mustAsk }:
   };
 };
 
+/** A fix as the resource that a decision is about: with who proposed it, whose owner counts, and those who approved it. */
+export const fixResource = (fix: FixToDecide): KnownRequest['resource'] => {
+  const { target, proposer, approval, fixId } = fix;
+  const place = { org: target.org, project: target.project };
+  return {
+    uid: entityUid('Fix', qualifiedName(place, fixId)),
+    entities: [
+      ...fixEntities(fixFacts(fix)),
+      ...agentEntities({ ...place, ...proposer, quarantined: false, assignedPaths: [] }),
+      ...(approval?.people ?? []).flatMap((person) => personEntities({ ...person, org: place.org })),
+    ],
+  };
+};
+
 /** A fix as a request to Cedar: whether the reconciler may apply it. */
 export const fixRequest = (fix: FixToDecide): KnownRequest => {
-  const { target, project, proposer, planDigest, approval, fixId } = fix;
+  const { target, project, planDigest, approval } = fix;
   const place = { org: target.org, project: target.project };
   const people = approval?.people ?? [];
   return {
@@ -93,14 +107,7 @@ export const fixRequest = (fix: FixToDecide): KnownRequest => {
       entities: reconcilerEntities(place, target.name, target.owner),
     },
     action: 'applyFix',
-    resource: {
-      uid: entityUid('Fix', qualifiedName(place, fixId)),
-      entities: [
-        ...fixEntities(fixFacts(fix)),
-        ...agentEntities({ ...place, ...proposer, quarantined: false, assignedPaths: [] }),
-        ...people.flatMap((person) => personEntities({ ...person, org: place.org })),
-      ],
-    },
+    resource: fixResource(fix),
     surroundings: { uid: entityUid('Project', `${place.org}/${place.project}`), entities: projectEntities({ ...place, ...project }) },
     context: {
       who: { hasHuman: people.length > 0, run: '' },

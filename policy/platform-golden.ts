@@ -273,6 +273,7 @@ export const guardCases: readonly GoldenCase[] = [
   refused('fresh-login-fix', 'a fix, after a login of long ago', ask(bea, 'approveFix', things.fix, stale)),
   refused('submitter-does-not-approve', "definitions of one's own server", ask(person(), 'approveServer', things.ownServer)),
   refused('fix-approver', "a fix of one's own agent", ask(person(), 'approveFix', things.fix)),
+  refused('fix-approver', 'a fix, by one who is not asked', ask(bea, 'approveFix', things.fix, { named: false })),
   refused('fix-approver', 'a plan that was changed', ask(bea, 'approveFix', things.fix, { planHash: 'other' })),
 ];
 
@@ -293,6 +294,12 @@ export const permitCases: readonly GoldenCase[] = [
     'a reviewer who approves',
     ask(person({ roles: ['reviewer'] }), 'approveServer', things.declared),
   ),
+  allowed(
+    'platform/reviewers-steer-targets',
+    'a reviewer who pauses a target',
+    ask(person({ roles: ['reviewer'] }), 'steerTarget', things.declared),
+  ),
+  allowed('platform/fix-approvers', 'a fix, by one who is asked', ask(bea, 'approveFix', things.fix)),
   allowed('platform/reviewers-halt', 'a reviewer who pulls the brake', ask(person({ roles: ['reviewer'] }), 'halt', things.declared)),
   allowed(
     'platform/approvers',

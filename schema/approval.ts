@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { ShownFix } from './reconcile/shown-fix.ts';
 
 export const ApprovalIdSchema = z.string().regex(/^apr_[0-9a-z]{16}$/, 'an approval id such as `apr_` and 16 characters');
 
@@ -90,8 +91,8 @@ export type Approval = z.infer<typeof ApprovalSchema>;
 /** What the proposer of a change is told while others have to approve it. */
 export type WaitingChange = Pick<Approval, 'digest' | 'expiresAt' | 'rules'> & { approvalId: string };
 
-/** With what would be run or put into force: as JSON, every character to be seen. */
-export type ApprovalDetail = Approval & { arguments: string };
+/** With what would be run or put into force: as JSON, every character to be seen; of a fix also what it is for and what it would do. */
+export type ApprovalDetail = Approval & { arguments: string; fix?: ShownFix };
 
 /** What `POST …/approvals/ID/approve` and `…/deny` take: the digest of the call that the person looked at. */
 export const DecideApprovalSchema = z.strictObject({

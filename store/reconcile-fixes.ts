@@ -149,3 +149,11 @@ export const listOpenFixes = (executor: Executor, place: Partial<TargetKey> = {}
     );
     return (await executor.select().from(reconcileFixes).where(isOf).orderBy(beganAt, id)).map(toFix);
   });
+
+/** The fix that an approval was asked for; undefined where it was not asked for one. */
+export const findFixOfApproval = (executor: Executor, place: Tenancy, approvalId: string): Promise<Fix | undefined> =>
+  guarded(async () => {
+    const isOf = and(eq(org, place.org), eq(project, place.project), eq(reconcileFixes.approvalId, approvalId));
+    const [row] = await executor.select().from(reconcileFixes).where(isOf);
+    return row && toFix(row);
+  });

@@ -7,6 +7,7 @@ import { CliError, usageError } from '../output/cli-error.ts';
 import { withExamples } from '../output/command-help.ts';
 import { type Format, formatOption } from '../output/format-option.ts';
 import { toYaml } from '../output/manifest.ts';
+import { plainText } from '../output/plain-text.ts';
 import { print, say } from '../output/talk.ts';
 
 type Options = ConnectionOptions & { format: Format };
@@ -30,7 +31,21 @@ const fetchOne = (connection: ConnectionOptions, id: string) => {
   return { ...session, place, approval: session.api.get<ApprovalDetail>(place) };
 };
 
-const show = async (id: string, { format, ...connection }: Options): Promise<void> => {
+const show = async (id: string, { format, evidence: wantsEvidence, ...connection }: Options & { evidence?: boolean }): Promise<void> => {
+  if (wantsEvidence) {
+    const { api, place } = fetchOne(connection, id);
+    const found = await api.get<{ digest: string; evidence: string }>(`${place}/evidence`);
+    if (format === 'json') return print(JSON.stringify(found, undefined, 2));
+    // of observed systems, and not to be trusted: each line is marked
+    return print(
+      format === 'yaml'
+        ? toYaml(found)
+        : found.evidence
+            .split('\n')
+            .map((line) => `| ${plainText(line)}`)
+            .join('\n'),
+    );
+  }
   const approval = await fetchOne(connection, id).approval;
   if (format === 'json') return print(JSON.stringify(approval, undefined, 2));
   print(format === 'yaml' ? toYaml(approval) : approvalText(approval, new Date()));
@@ -65,6 +80,8 @@ const answer =
     if (format === 'yaml') return print(toYaml(decided));
     print(format === 'name' ? decided.id : `${decided.id} ${decided.state}`);
     if (decided.state === 'pending') say('Others have to approve it too.');
+    if (decided.kind === 'fix' && decided.state === 'approved')
+      return say('It is looked at once more, and applied; `quarterdeck reconcile status` says what came of it.');
     if (decided.state === 'consumed' && decided.kind !== 'call') say('It is in force.');
     if (decided.state === 'approved')
       say(decided.agent === null ? 'It runs when the same call is made again.' : 'The agent that waits makes its call now.');
@@ -96,6 +113,7 @@ export const approvalsCommand = (): Command =>
         connectedCommand('show')
           .description('Show one, with exactly what would be run')
           .argument('<approval>', 'its id')
+          .option('--evidence', 'what the diagnosis of a fix was made of, instead')
           .addOption(formatOption(['table', 'json', 'yaml']))
           .action(show),
       )

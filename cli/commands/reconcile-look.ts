@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Argument, type Command, Option } from 'commander';
-import type { PastFixDetail, ShownRule, TargetDetail, TargetExplanation } from '../../schema/reconcile/requests.ts';
+import type { PastFixDetail, TargetDetail, TargetExplanation } from '../../schema/reconcile/requests.ts';
 import type { TargetStatus } from '../../schema/reconcile/target-state.ts';
 import { patiently } from '../client/patience.ts';
 import { type ConnectionOptions, connectedCommand, openSession } from '../client/session.ts';
@@ -8,7 +8,7 @@ import { CliError, usageError } from '../output/cli-error.ts';
 import { exitCodes } from '../output/exit-codes.ts';
 import { type Format, formatOption } from '../output/format-option.ts';
 import { toYaml } from '../output/manifest.ts';
-import { explanationText, fixText, ruleTable, ruleText, statusTable } from '../output/reconcile-text.ts';
+import { explanationText, fixText, statusTable } from '../output/reconcile-text.ts';
 import { print, say } from '../output/talk.ts';
 import { parseDuration } from '../output/units.ts';
 
@@ -85,23 +85,6 @@ const explain = async (target: string, { format, ...connection }: Options): Prom
   print(explanationText(explanation));
 };
 
-const fetchRules = async (connection: ConnectionOptions): Promise<ShownRule[]> => {
-  const { api, path } = openSession(connection);
-  return (await api.get<{ rules: ShownRule[] }>(`${path}/reconcile/rules`)).rules;
-};
-
-const listRules = async ({ format, ...connection }: Options): Promise<void> => {
-  const rules = await fetchRules(connection);
-  if (printed(format, { rules })) return;
-  print(format === 'name' ? rules.map(({ name }) => name).join('\n') : ruleTable(rules));
-};
-
-const showRule = async (name: string, { format, ...connection }: Options): Promise<void> => {
-  const rule = (await fetchRules(connection)).find((one) => one.name === name);
-  if (!rule) throw new CliError(`There is no rule ${name}`, { code: 'not_found', next: 'quarterdeck reconcile rules ls' });
-  if (!printed(format, rule)) print(ruleText(rule));
-};
-
 const targetArgument = (): Argument => new Argument('<target>', 'name of a ReconcileTarget');
 
 export const lookCommands = (): Command[] => [
@@ -128,16 +111,4 @@ export const lookCommands = (): Command[] => [
     .addArgument(targetArgument())
     .addOption(formatOption(['table', 'json', 'yaml']))
     .action(explain),
-];
-
-export const ruleCommands = (): Command[] => [
-  connectedCommand('ls')
-    .description('List the rules in the order in which they are tried')
-    .addOption(formatOption(['table', 'json', 'yaml', 'name']))
-    .action(listRules),
-  connectedCommand('show')
-    .description('Show one')
-    .argument('<rule>', 'its name')
-    .addOption(formatOption(['table', 'json', 'yaml']))
-    .action(showRule),
 ];

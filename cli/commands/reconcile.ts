@@ -7,7 +7,8 @@ import { usageError } from '../output/cli-error.ts';
 import { withExamples } from '../output/command-help.ts';
 import { print, say } from '../output/talk.ts';
 import { parseDuration } from '../output/units.ts';
-import { lookCommands, ruleCommands } from './reconcile-look.ts';
+import { lookCommands } from './reconcile-look.ts';
+import { rulesCommand } from './reconcile-rules.ts';
 
 type Reasoned = ConnectionOptions & { reason?: string };
 
@@ -119,10 +120,8 @@ const changeCommands = (): Command[] => [
 ];
 
 export const reconcileCommand = (): Command => {
-  const rules = new Command('rules').description('The rules that mend drift without a model');
-  for (const command of ruleCommands()) rules.addCommand(command);
   const reconcile = new Command('reconcile').description('What is kept as it was declared: where it is, why, and what you hold');
-  for (const command of [...lookCommands(), ...changeCommands(), rules]) reconcile.addCommand(command);
+  for (const command of [...lookCommands(), ...changeCommands(), rulesCommand()]) reconcile.addCommand(command);
   return withExamples(reconcile, [
     ['quarterdeck reconcile status', 'each target, those that need you first'],
     ['quarterdeck reconcile explain shop', 'why it is where it is'],

@@ -1,11 +1,17 @@
+import { reachText } from '../../reconcile/fix-text.ts';
 import type { Approval, ApprovalDetail } from '../../schema/approval.ts';
+import type { ShownFix } from '../../schema/reconcile/shown-fix.ts';
 import { plainText } from './plain-text.ts';
 import { renderTable } from './table.ts';
 import { formatAge, formatDuration } from './units.ts';
 
 /** `read/reader/0 of run_1, for ada`, or the person. */
-const callerText = ({ agent, run, person }: Approval): string =>
-  agent === null ? person : `${agent.split('/').slice(4).join('/')} of ${run}, for ${person}`;
+const callerText = ({ kind, agent, run, person }: Approval): string =>
+  kind === 'fix'
+    ? `the reconciler, for ${person}`
+    : agent === null
+      ? person
+      : `${agent.split('/').slice(4).join('/')} of ${run}, for ${person}`;
 
 /** `2 of role:reviewer or group:ops` */
 const ruleText = ({ approvers, count }: Approval['rules'][number]): string => `${count > 1 ? `${count} of ` : ''}${approvers.join(' or ')}`;
@@ -33,6 +39,34 @@ export const approvalTable = (approvals: Approval[], now: Date): string =>
     ]),
   );
 
+/** What a fix is for and what it would do. What a model said is marked as its words: it decides nothing. */
+const fixLines = (fix: ShownFix): string[] => {
+  const { blast, confidence } = fix;
+  const reach = blast ? reachText(blast) : 'not known';
+  const facts: [string, string][] = [
+    ['target', fix.target],
+    ['fault', fix.fault],
+    ['why', fix.why],
+    ['proposed', `${fix.proposedBy}${confidence === null ? '' : `, ${Math.round(confidence * 100)} % sure`}`],
+    ['reach', reach],
+    ...(fix.evidenceDigest ? [['evidence', `${fix.evidenceDigest} (--evidence shows it)`] satisfies [string, string]] : []),
+    ...(fix.contact ? [['contact', fix.contact] satisfies [string, string]] : []),
+  ];
+  return [
+    ...facts.map(([name, text]) => `  ${name.padEnd(9)} ${plainText(text)}`),
+    ...(fix.diagnosis
+      ? ['What the model says, in its own words:', ...fix.diagnosis.split('\n').map((line) => `  " ${plainText(line)}`)]
+      : []),
+    'What would be done, step by step:',
+    ...fix.steps.flatMap(({ operation, expected, undo, dryRun }, index) => [
+      `  ${index + 1}. ${plainText(operation)}`,
+      ...dryRun.map((line) => `     dry-run: ${plainText(line)}`),
+      `     then:    ${plainText(expected)}`,
+      `     undo:    ${plainText(undo)}`,
+    ]),
+  ];
+};
+
 /**
  * One approval for a person who is to decide: who, what, why, until when, and what would be run. Each line of the call is marked, so that
  * nothing in it can pass for a line of ours.
@@ -55,7 +89,8 @@ export const approvalText = (approval: ApprovalDetail, now: Date): string => {
   return [
     `Approval ${id}: ${state}`,
     ...facts.map(([name, text]) => `  ${name.padEnd(9)} ${plainText(text)}`),
-    `What would be ${kind === 'call' ? 'run' : 'in force'}, as JSON:`,
+    ...(approval.fix ? fixLines(approval.fix) : []),
+    kind === 'fix' ? 'The plan that the digest is of, as JSON:' : `What would be ${kind === 'call' ? 'run' : 'in force'}, as JSON:`,
     ...approval.arguments.split('\n').map((line) => `  | ${plainText(line)}`),
   ].join('\n');
 };

@@ -1,7 +1,7 @@
 import { describeStep } from '../../reconcile/describe-step.ts';
 import type { TriedStep } from '../../schema/reconcile/fix.ts';
 import { writeObjectRef } from '../../schema/reconcile/object-ref.ts';
-import type { PastFixDetail, ShownRule, TargetExplanation } from '../../schema/reconcile/requests.ts';
+import type { PastFixDetail, TargetExplanation } from '../../schema/reconcile/requests.ts';
 import type { TargetStatus } from '../../schema/reconcile/target-state.ts';
 import { plainText } from './plain-text.ts';
 import { renderTable } from './table.ts';
@@ -95,23 +95,3 @@ export const fixText = (fix: PastFixDetail): string => {
   const ended = fix.endedAt ? `ended ${fix.endedAt}` : 'under way';
   return [`${fix.id}: ${fix.state} (began ${fix.beganAt}, ${ended})`, ...lines.map((line) => `  ${plainText(line)}`)].join('\n');
 };
-
-const capText = ({ cap }: ShownRule): string => `${cap.times} in ${formatDuration(cap.withinSeconds * 1000)}`;
-
-export const ruleTable = (rules: readonly ShownRule[]): string =>
-  renderTable(
-    ['RULE', 'ORIGIN', 'STATE', 'CAP', 'WHAT IT DOES'],
-    rules.map((rule) => [rule.name, rule.origin, rule.state, capText(rule), rule.description]),
-  );
-
-export const ruleText = (rule: ShownRule): string =>
-  [
-    `${rule.name}: ${rule.state}, ${rule.origin}`,
-    `  what     ${rule.description || 'nobody says'}`,
-    `  cap      ${capText(rule)} for one fault, then it is escalated`,
-    `  targets  ${rule.targets === null ? 'all' : rule.targets.join(', ')}`,
-    ...(rule.match ? [`  match    ${rule.match}`] : []),
-    ...rule.operations.map((operation) => `  does     ${JSON.stringify(operation)}`),
-  ]
-    .map((line) => plainText(line))
-    .join('\n');

@@ -18,6 +18,7 @@ import { verifyAudit } from '../../store/audit-verify.ts';
 import { createContentStore } from '../../store/contents.ts';
 import { closeDatabase, openDatabase } from '../../store/database.ts';
 import { keepSealed } from '../../store/keep-sealed.ts';
+import { measureReconciler } from '../../store/reconcile-measures.ts';
 import { openSealRing } from '../../store/seal-ring.ts';
 import { createPolicySigner, createPolicyVerifier, policyPublicKey } from '../../store/secrets/policy-signature.ts';
 import { deriveContentKeys } from '../../store/secrets/seal.ts';
@@ -25,12 +26,13 @@ import { openSecretStores } from '../../store/secrets/secret-stores.ts';
 import { watchRefusedKeys } from '../../store/watch-refused-keys.ts';
 import { createWorkerKeys } from '../../store/worker-keys.ts';
 import type { Logger } from '../../telemetry/logger.ts';
+import { registerReconcileMetrics } from '../../telemetry/reconcile-metrics.ts';
 import { findOpa } from '../setup/find-opa.mjs';
 import { createAgentDirectory } from './agent-directory.ts';
 import { createApiPolicy } from './api-policy.ts';
 import { lookupKeychain } from './ask-keychain.ts';
 import { createDevPeople } from './dev-people.ts';
-import type { RunningProcess } from './messages.ts';
+import type { ProcessTelemetry, RunningProcess } from './messages.ts';
 import type { ProcessConfigs } from './process-configs.ts';
 
 const sweepIntervalMs = 5_000;
@@ -39,7 +41,11 @@ const notifyIntervalMs = 2_000;
 const checkpointIntervalMs = 10_000;
 
 /** The issuer, the login provider of this machine, the api and the controller in one process, each with what it needs and no more. */
-export const startControlProcess = async (config: ProcessConfigs['control'], logger: Logger): Promise<RunningProcess> => {
+export const startControlProcess = async (
+  config: ProcessConfigs['control'],
+  logger: Logger,
+  { metrics }: ProcessTelemetry,
+): Promise<RunningProcess> => {
   const clock = (): Date => new Date();
   const database = openDatabase({ url: config.databaseUrl, max: 12, name: 'control' });
   const temporal = createTemporalPort({ address: config.temporalAddress, namespace: config.temporalNamespace });
@@ -121,12 +127,14 @@ export const startControlProcess = async (config: ProcessConfigs['control'], log
     intervalMs: notifyIntervalMs,
     logger: logger.child({ part: 'notify' }),
   });
+  registerReconcileMetrics(metrics, () => measureReconciler(database));
   const controller = startController({
     database,
     audit,
     temporal,
     reseal: contentStore.resealer(),
     ports,
+    digest: contentStore.digestOf,
     clock,
     intervalMs: sweepIntervalMs,
     logger: logger.child({ part: 'controller' }),

@@ -12,6 +12,7 @@ import { describeCause } from './describe-cause.ts';
 import { enactChange } from './enact-change.ts';
 import { inTransaction } from './in-transaction.ts';
 import type { Permit } from './permit.ts';
+import { permitFix } from './permit-fix.ts';
 import { contextFacts, recordBasis } from './record-basis.ts';
 
 /** What is the person's of whom an installation of one person consists. */
@@ -46,6 +47,7 @@ export const answerApproval = async (
   const { database, audit, temporal, logger, permit } = dependencies;
   const { org, project, id, agent, role, fleet, run, server, tool } = approval;
   const permitted = await permit(person, 'approve', approval, approvalTarget(approval, verdict));
+  if (approval.kind === 'fix' && verdict === 'approve') await permitFix(dependencies, config, person, approval, digest);
   const { decisionId, policies } = permitted;
   const isAlone = mayApproveOwn(config);
   const counted = approval.rules.filter((rule) => isAlone || fitsRule(rule, person)).map(({ policy }) => policy);
@@ -65,7 +67,8 @@ export const answerApproval = async (
   const given = { person: person.id, verdict, digest, policies: counted, stamp, comment: comment ?? null, decisionId };
   const decide = (within: Database): Promise<Approval> =>
     decideApproval(within, audit, { org, project, id }, given, event, { mayApproveOwn: isAlone });
-  if (approval.kind !== 'call' && verdict === 'approve') {
+  // a call is made, and a fix applied, by who waits for it; all else is in force with the last approval
+  if (approval.kind !== 'call' && approval.kind !== 'fix' && verdict === 'approve') {
     let isImpossible = false;
     const enact = async (within: Database): Promise<Approval> => {
       const decided = await decide(within);

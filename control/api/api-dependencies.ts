@@ -1,3 +1,4 @@
+import type { KnownRequest } from '../../policy/decision-cache.ts';
 import type { RecordableDecision } from '../../policy/decision-record.ts';
 import type { RegoPolicies } from '../../policy/rego/rego-policies.ts';
 import type { TargetPort } from '../../reconcile/target-port.ts';
@@ -56,6 +57,8 @@ export type ApiTarget = {
   kind: string;
   name: string;
   approval?: { owner: string; approvers: readonly string[]; verdict: Verdict; acr: number };
+  /** Of a fix that people are asked about: as policies know it, the digest of the plan that is answered for, and whether this person is asked. */
+  fix?: { resource: KnownRequest['resource']; planHash: string; named: boolean };
   submitters?: readonly string[];
 };
 

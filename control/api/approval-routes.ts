@@ -1,11 +1,15 @@
 import { type Context, Hono } from 'hono';
 import { type Approval, ApprovalIdSchema, ApprovalQuerySchema, DecideApprovalSchema, type Verdict } from '../../schema/approval.ts';
+import { PlatformError } from '../../schema/errors.ts';
+import { withHiddenShown } from '../../schema/hidden-characters.ts';
 import { type ApprovalKey, getApproval, listApprovals, noApproval } from '../../store/approvals.ts';
 import type { Person } from '../../store/people.ts';
+import { findFixOfApproval } from '../../store/reconcile-fixes.ts';
 import { answerApproval, approvalTarget } from './answer-approval.ts';
 import type { ApiConfig, ApiDependencies, ApiEnvironment } from './api-dependencies.ts';
 import type { Permit } from './permit.ts';
 import { parseAs, readBody, readQuery, tenancyOf } from './read-request.ts';
+import { recordChange } from './record-change.ts';
 import { showApproval } from './show-approval.ts';
 
 /** Calls that wait for people: listed, shown with what would be run, approved or denied. Each person sees what is theirs to answer or to know. */
@@ -43,6 +47,21 @@ export const approvalRoutes = (config: ApiConfig, dependencies: ApiDependencies 
   routes.get('/:org/:project/approvals/:id', async (context) => {
     const { person, approval, sight } = await find(context);
     return context.json(await showApproval(dependencies, person, sight, approval));
+  });
+
+  routes.get('/:org/:project/approvals/:id/evidence', async (context) => {
+    const { person, approval, sight } = await find(context);
+    const fix = approval.kind === 'fix' ? await findFixOfApproval(database, approval, approval.id) : undefined;
+    if (!fix?.evidenceDigest)
+      throw new PlatformError('not_found', `There is no evidence to ${approval.id}: no model looked at what it is about.`);
+    const text = await dependencies.contentStore.get(approval, fix.evidenceDigest);
+    const resource = `Approval/${approval.id}`;
+    await recordChange(dependencies.audit, database, approval, person, sight, {
+      action: 'seeApproval',
+      resource,
+      facts: { evidence: fix.evidenceDigest },
+    });
+    return context.json({ digest: fix.evidenceDigest, evidence: withHiddenShown(text) });
   });
 
   for (const verdict of ['approve', 'deny'] satisfies Verdict[])

@@ -18,6 +18,7 @@ type Target = ApiTarget | undefined;
 const resourceOf = (action: ApiAction, tenancy: Tenancy, target: Target): { uid: TypeAndId; entities: EntityJson[]; verdict?: Verdict } => {
   if (action === 'launchFleet' && target)
     return { uid: entityUid('Fleet', qualifiedName(tenancy, target.name)), entities: [fleetEntity(tenancy, target.name)] };
+  if (target?.fix) return { uid: target.fix.resource.uid, entities: [...target.fix.resource.entities] };
   if (target?.approval) {
     const entity = approvalEntity({ ...tenancy, id: target.name, ...target.approval });
     return {
@@ -38,7 +39,7 @@ const noLogin = { ageSeconds: 1_000_000_000, level: 0 };
 const contextOf = (
   person: Person,
   action: string,
-  { verdict = 'approve' }: { verdict?: Verdict },
+  { verdict = 'approve', fix }: { verdict?: Verdict; fix?: ApiTarget['fix'] },
   { profile, now }: { profile: ApiProfile; now: Date },
 ): Context => {
   const who = { hasHuman: true, run: '' };
@@ -47,6 +48,8 @@ const contextOf = (
   switch (action) {
     case 'approve':
       return { who: loggedIn, verdict, mayApproveOwn: profile === 'solo' };
+    case 'approveFix':
+      return { who: loggedIn, planHash: fix?.planHash ?? '', named: fix?.named ?? false, mayApproveOwn: profile === 'solo' };
     case 'approveServer':
       // in the other profiles a server's `apply` is its first approval already (design §5)
       return { who: loggedIn, mayApproveOwn: profile !== 'production' };
@@ -95,7 +98,7 @@ export const createAuthorizer = ({
   const ask = (person: Person, action: string, tenancy: Tenancy, resource: ReturnType<typeof resourceOf>, target?: Target): ApiDecision => {
     const isBroken = declared().find('Project', tenancy, tenancy.project) !== undefined && policy.versionOf(tenancy) === undefined;
     const byPlatformAlone = isBroken && mayBreakGlass(action, target);
-    const context = contextOf(person, action, resource, { profile, now: clock() });
+    const context = contextOf(person, action, { ...resource, ...(target?.fix ? { fix: target.fix } : {}) }, { profile, now: clock() });
     const answer = askAsPerson(person, action, tenancy, resource, { context, byPlatformAlone });
     return { ...decided(action, answer), ...(byPlatformAlone ? { stamp: 'break-glass' as const } : {}) };
   };

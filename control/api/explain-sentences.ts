@@ -1,34 +1,12 @@
 import { describeStep } from '../../reconcile/describe-step.ts';
+import type { AcceptedDeviation } from '../../reconcile/overlay-desired.ts';
 import type { WhatNow } from '../../reconcile/what-now.ts';
-import type { Conflict, Drift } from '../../schema/reconcile/drift.ts';
+import type { Conflict } from '../../schema/reconcile/drift.ts';
 import type { Fix } from '../../schema/reconcile/fix.ts';
 import { writeObjectRef } from '../../schema/reconcile/object-ref.ts';
 import type { TargetDetail } from '../../schema/reconcile/requests.ts';
 
-const list = (texts: readonly string[]): string => texts.join(', ');
 const moneyOf = (microUsd: number): string => `$${(microUsd / 1_000_000).toFixed(2)}`;
-
-const fieldText = ({ path, observed, desired, manager }: Drift['fields'][number]): string =>
-  `${path} is ${observed === undefined ? 'not there' : JSON.stringify(observed)} instead of ${desired === undefined ? 'not there' : JSON.stringify(desired)}${manager ? ` (written by ${manager})` : ''}`;
-
-/** What differs, as one sentence. */
-export const driftText = ({ kind, object, fields, symptoms }: Drift): string => {
-  const name = writeObjectRef(object);
-  const signs =
-    symptoms.length > 0 ? ` Seen of it: ${list(symptoms.map(({ code, message }) => `${code} (${message.slice(0, 200)})`))}.` : '';
-  switch (kind) {
-    case 'missing':
-      return `${name} is declared and not there.${signs}`;
-    case 'extra':
-      return `${name} is ours, and declared no more.${signs}`;
-    case 'deleting':
-      return `${name} is being deleted.${signs}`;
-    case 'changed':
-      return `${name} differs: ${fields.slice(0, 5).map(fieldText).join('; ')}${fields.length > 5 ? `; and ${fields.length - 5} fields more` : ''}.${signs}`;
-    case 'unhealthy':
-      return `${name} is as declared and not well.${signs}`;
-  }
-};
 
 export const conflictText = ({ object, path, manager, why }: Conflict): string => {
   const what = `${writeObjectRef(object)}${path}`;
@@ -91,3 +69,6 @@ export const budgetText = (chargedMicroUsd: number, perDayMicroUsd: number, role
   role === undefined
     ? 'No role diagnoses for it: what no rule mends is left to people at once.'
     : `Diagnoses by ${role} were charged ${moneyOf(chargedMicroUsd)} of ${moneyOf(perDayMicroUsd)} today.`;
+
+export const acceptedText = ({ fixId, object, operation, by, sinceAt }: AcceptedDeviation): string =>
+  `${writeObjectRef(object)} is other than declared since ${sinceAt}, and stays so until it is declared anew: ${describeStep(operation)} (${fixId}, by a ${by}).`;

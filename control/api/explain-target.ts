@@ -1,15 +1,20 @@
 import { chooseRule } from '../../reconcile/choose-rule.ts';
 import { diffTarget } from '../../reconcile/diff-target.ts';
+import { driftText } from '../../reconcile/fix-text.ts';
+import { overlayDesired } from '../../reconcile/overlay-desired.ts';
 import { ruleCatalogue } from '../../reconcile/rules/catalogue.ts';
+import { userRuleOf } from '../../reconcile/rules/user-rule.ts';
 import type { TargetOf } from '../../reconcile/target-port.ts';
 import { explainDrifts, whatNow } from '../../reconcile/what-now.ts';
 import type { Desired, Observation } from '../../schema/reconcile/observation.ts';
 import type { TargetExplanation } from '../../schema/reconcile/requests.ts';
+import type { StoredResource } from '../../schema/resource.ts';
 import { chargedTo } from '../../store/escalation-budget.ts';
-import { listFixes } from '../../store/reconcile-fixes.ts';
+import { listFixes, listStandingFixes } from '../../store/reconcile-fixes.ts';
 import { findTarget, type TargetKey } from '../../store/reconcile-targets.ts';
+import { listResources } from '../../store/resources.ts';
 import type { ApiDependencies } from './api-dependencies.ts';
-import { budgetText, conflictText, driftText, fixText, holdTexts, nextText, ruleText } from './explain-sentences.ts';
+import { acceptedText, budgetText, conflictText, fixText, holdTexts, nextText, ruleText } from './explain-sentences.ts';
 import { getTarget, readTargetDetail } from './reconcile-targets.ts';
 
 /** Decisions of the reconciler look this far back. */
@@ -45,10 +50,10 @@ const look = async (
  * @throws {PlatformError} `not_found`
  */
 export const explainTarget = async (
-  dependencies: Pick<ApiDependencies, 'database' | 'temporal' | 'clock' | 'targetPorts'>,
+  dependencies: Pick<ApiDependencies, 'database' | 'temporal' | 'clock' | 'targetPorts' | 'contentStore'>,
   key: TargetKey,
 ): Promise<TargetExplanation> => {
-  const { database, clock, targetPorts } = dependencies;
+  const { database, clock, targetPorts, contentStore } = dependencies;
   const now = clock();
   const [detail, declared, row, charged] = await Promise.all([
     readTargetDetail(dependencies, key),
@@ -60,7 +65,16 @@ export const explainTarget = async (
   const target: TargetOf = { org: key.org, project: key.project, name: key.target, generation, spec, holds: detail.holds };
   const { desired, observation } = await look(targetPorts, target, now);
   const fixes = await listFixes(database, key, key.target, { sinceAt: new Date(now.getTime() - historyMs), limit: 500 });
-  const { drifts, conflicts } = diffTarget({ target, desired, observation, holds: detail.holds, now: now.getTime() });
+  const standing = await listStandingFixes(database, key);
+  const overlay = overlayDesired({ target, desired, observation, fixes: standing, digest: contentStore.digestOf });
+  const { effective, target: kept, accepted } = overlay;
+  const { drifts, conflicts } = diffTarget({ target: kept, desired: effective, observation, holds: detail.holds, now: now.getTime() });
+  const written = (await listResources(database, {
+    org: key.org,
+    project: key.project,
+    kind: 'ReconcileRule',
+  })) as StoredResource<'ReconcileRule'>[];
+  const rules = written.map(({ metadata, spec: rule }) => userRuleOf(metadata.name, rule));
   const facts = { target, drifts, conflicts, fixes, holds: detail.holds, desired, observation, now: now.getTime() };
   const input = { ...facts, frozen: row?.frozen ?? false, pause: detail.pause };
   const judged = explainDrifts(input);
@@ -69,8 +83,8 @@ export const explainTarget = async (
 
   const ofDrift = drifts.flatMap((drift) => {
     const verdict = judged.find((one) => 'drift' in one && one.drift?.fingerprint === drift.fingerprint);
-    const chosen = chooseRule({ target, drift, observation, desired, rules: [], fixes, now: now.getTime() });
-    return [driftText(drift), `  ${ruleText(chosen, ruleCatalogue.length)}${verdict ? ` ${verdict.because}` : ''}`];
+    const chosen = chooseRule({ target, drift, observation, desired, rules, fixes, now: now.getTime() });
+    return [driftText(drift), `  ${ruleText(chosen, ruleCatalogue.length + rules.length)}${verdict ? ` ${verdict.because}` : ''}`];
   });
   const waiting = detail.approvalId
     ? [
@@ -90,6 +104,7 @@ export const explainTarget = async (
       ? [`All ${desired.objects.length} declared things are as declared.`]
       : []),
     ...ofDrift,
+    ...accepted.map(acceptedText),
     ...conflicts.map(conflictText),
     ...holdTexts(detail),
     ...open.map((fix) => `Under way: ${fixText(fix)}`),

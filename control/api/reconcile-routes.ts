@@ -20,7 +20,6 @@ import { describeCause } from './describe-cause.ts';
 import { explainTarget } from './explain-target.ts';
 import { heldObjectKey } from './hold-object.ts';
 import { inTransaction } from './in-transaction.ts';
-import { listShownRules } from './list-rules.ts';
 import type { Permit } from './permit.ts';
 import { parseAs, readBody, readQuery, tenancyOf } from './read-request.ts';
 import { getTarget, listTargetStatus, readTargetDetail } from './reconcile-targets.ts';
@@ -52,12 +51,6 @@ export const reconcileRoutes = (dependencies: ApiDependencies & { permit: Permit
     const tenancy = tenancyOf(context);
     await permit(context.get('person'), 'getResource', tenancy);
     return context.json({ targets: await listTargetStatus(database, tenancy, undefined, clock()) });
-  });
-
-  routes.get('/:org/:project/reconcile/rules', async (context) => {
-    const tenancy = tenancyOf(context);
-    await permit(context.get('person'), 'getResource', tenancy);
-    return context.json({ rules: await listShownRules(database, tenancy) });
   });
 
   routes.get('/:org/:project/reconcile/targets/:target', async (context) => {

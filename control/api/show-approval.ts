@@ -7,6 +7,7 @@ import type { Person } from '../../store/people.ts';
 import type { ContentKeys } from '../../store/secrets/seal.ts';
 import type { ApiDecision, ApiDependencies } from './api-dependencies.ts';
 import { recordChange } from './record-change.ts';
+import { showFix } from './show-fix.ts';
 
 /** Of a call the arguments, and what its caller answers to a server's questions. */
 const shownCall = async (database: Database, keys: ContentKeys, key: ApprovalKey): Promise<unknown> => {
@@ -34,13 +35,17 @@ export const showApproval = async (
   decision: ApiDecision,
   approval: Approval,
 ): Promise<ApprovalDetail> => {
+  const parsed = async () => parseExactly(await openApprovedText(database, approvalKeys, approval));
   const shown =
     approval.kind === 'call'
       ? await shownCall(database, approvalKeys, approval)
-      : inLines(parseExactly(await openApprovedText(database, approvalKeys, approval)));
+      : approval.kind === 'fix' // its texts are a model's, shown in their own place; here it is the plan as it is
+        ? await parsed()
+        : inLines(await parsed());
   const { id, kind, agent, role, fleet, run, server, tool } = approval;
   const what = { kind: 'call' as const, action: 'seeApproval', resource: `Approval/${id}` };
   const ofCall = kind === 'call' ? { agent, role, fleet, run, server, tool } : {};
   await recordChange(audit, database, approval, person, decision, { ...what, ...ofCall });
-  return { ...approval, arguments: withHiddenShown(JSON.stringify(shown, undefined, 2)) };
+  const fix = await showFix(database, approval);
+  return { ...approval, arguments: withHiddenShown(JSON.stringify(shown, undefined, 2)), ...(fix ? { fix } : {}) };
 };

@@ -1,7 +1,10 @@
 import { diffTarget } from '../../reconcile/diff-target.ts';
+import type { Hold } from '../../reconcile/field-ownership.ts';
+import { overlayDesired } from '../../reconcile/overlay-desired.ts';
 import type { TargetOf, TargetPort } from '../../reconcile/target-port.ts';
 import type { Desired, Observation } from '../../schema/reconcile/observation.ts';
 import type { Database } from '../../store/database.ts';
+import { listStandingFixes } from '../../store/reconcile-fixes.ts';
 import { noteTarget } from '../../store/reconcile-notes.ts';
 import type { TargetKey } from '../../store/reconcile-targets.ts';
 import { judgeLook, type Look } from './judge-look.ts';
@@ -23,19 +26,31 @@ export type LookMemory = {
  * Looks at one target and does what follows: most often nothing. A row is written where what it says changes, a workflow started where
  * there is work that it does not know of.
  */
-export const createLook =
-  ({
-    database,
-    views,
-    startReconcile,
-    clock,
-  }: {
-    database: Database;
-    views: TargetViews;
-    startReconcile: StartReconcile;
-    clock: () => Date;
-  }) =>
-  async (target: TargetOf, port: TargetPort, memory: LookMemory, signal: AbortSignal): Promise<Look> => {
+export const createLook = ({
+  database,
+  views,
+  startReconcile,
+  clock,
+  digest,
+}: {
+  database: Database;
+  views: TargetViews;
+  startReconcile: StartReconcile;
+  clock: () => Date;
+  /** What fixes know declared objects by (`ContentStore.digestOf`). */
+  digest: (text: string) => string;
+}) => {
+  /** What verified fixes made other than declared is no drift; they are asked for only where something differs. */
+  const diff = async (target: TargetOf, facts: { desired: Desired; observation: Observation; holds: readonly Hold[]; now: number }) => {
+    const bare = diffTarget({ target, ...facts });
+    if (bare.drifts.length === 0) return bare;
+    const fixes = await listStandingFixes(database, { org: target.org, project: target.project, target: target.name });
+    if (fixes.length === 0) return bare;
+    const { effective, target: kept } = overlayDesired({ target, ...facts, fixes, digest });
+    return diffTarget({ ...facts, target: kept, desired: effective });
+  };
+
+  return async (target: TargetOf, port: TargetPort, memory: LookMemory, signal: AbortSignal): Promise<Look> => {
     const key = { org: target.org, project: target.project, target: target.name };
     const [observation, desired] = await Promise.all([port.observe(target, signal), port.desired(target, signal)]);
     const { rows, holdsOf } = await views.read();
@@ -47,7 +62,7 @@ export const createLook =
     const isSame = clean?.observation === observation && clean.desired === desired && holds.length === 0;
     if (isSame && row?.phase === 'clean' && row.generation === target.generation) return clean.look;
     const now = clock().getTime();
-    const found = diffTarget({ target, desired, observation, holds, now });
+    const found = await diff(target, { desired, observation, holds, now });
     const look: Look = { generation: target.generation, desired, observation, ...found };
     const judged = judgeLook(look, row);
     memory.clean = judged.next === 'note' && judged.phase === 'clean' && holds.length === 0 ? { observation, desired, look } : undefined;
@@ -68,4 +83,5 @@ export const createLook =
     }
     return look;
   };
+};
 export type LookAtTarget = ReturnType<typeof createLook>;

@@ -26,6 +26,7 @@ export const startController = ({
   temporal,
   reseal,
   ports,
+  digest,
   clock,
   intervalMs,
   logger,
@@ -36,6 +37,8 @@ export const startController = ({
   reseal: ContentResealer;
   /** What targets are looked at with. */
   ports: PortsOfTargets;
+  /** What fixes know declared objects by. */
+  digest: (text: string) => string;
   clock: () => Date;
   intervalMs: number;
   logger: Logger;
@@ -47,7 +50,7 @@ export const startController = ({
   const sweepLimits = createLimitSweep({ database, clock, logger });
   const sweepKeys = createKeySweep({ reseal, clock, logger });
   const { startReconcile, isReconciling } = temporal;
-  const look = createLook({ database, views: createTargetView({ database, clock }), startReconcile, clock });
+  const look = createLook({ database, views: createTargetView({ database, clock }), startReconcile, clock, digest });
   const targets = createTargetWatch({ ports, look, logger });
   const sweepTargets = createTargetSweep({ database, startReconcile, isReconciling, isDeclared: targets.isDeclared, clock, logger });
   const loop = repeat({

@@ -1,5 +1,8 @@
+import { describeStep } from '../../reconcile/describe-step.ts';
+import { driftText, proposerText, reachText } from '../../reconcile/fix-text.ts';
 import type { Approval, ApprovalState } from '../../schema/approval.ts';
 import { withHiddenShown } from '../../schema/hidden-characters.ts';
+import type { Fix } from '../../schema/reconcile/fix.ts';
 import { redactor } from '../../telemetry/redactor.ts';
 
 /**
@@ -53,13 +56,39 @@ const endings: Readonly<Record<ApprovalState, string>> = {
 export const approvalLink = (publicUrl: string, { org, project, id }: Pick<Approval, 'org' | 'project' | 'id'>): string =>
   `${publicUrl}/approvals/${org}/${project}/${id}`;
 
+const mostSteps = 8;
+/** Of a fix also what it is for and what it would do: who is named by a target may know what becomes of it. Of a model only how sure it is. */
+const fixFacts = ({ plan, review }: Fix): ChannelMessage['facts'] => {
+  if (plan === null) return [];
+  const { source } = plan;
+  const sure = source.kind === 'model' ? `, ${Math.round(source.confidence * 100)} % sure` : '';
+  return [
+    ...(review ? [{ label: 'Fault', text: shown(driftText(review.drift)) }] : []),
+    {
+      label: 'Would do',
+      text: plan.steps
+        .slice(0, mostSteps)
+        .map(({ operation }, index) => shown(`${index + 1}. ${describeStep(operation)}`))
+        .join('\n'),
+    },
+    ...(review ? [{ label: 'Reach', text: reachText(review.blast) }] : []),
+    { label: 'Proposed by', text: `${proposerText(plan)}${sure}` },
+  ];
+};
+
 /**
+ * @param options.fix - what the approval is of, where it is of a fix
  * @param options.publicUrl - origin of the api and console
  * @param options.contact - whom to call when nobody answers
  */
 export const approvalMessage = (
   approval: Approval,
-  { event, publicUrl, contact }: { event: 'approval' | 'decided'; publicUrl: string; contact: string | undefined },
+  {
+    event,
+    publicUrl,
+    contact,
+    fix,
+  }: { event: 'approval' | 'decided'; publicUrl: string; contact: string | undefined; fix?: Fix | undefined },
 ): ChannelMessage => {
   const { org, project, id, digest, state, reason, person, run, expiresAt, decisions } = approval;
   const isOpen = state === 'pending';
@@ -68,6 +97,7 @@ export const approvalMessage = (
     title: shown(`${isOpen ? 'Approval asked' : endings[state]}: ${what(approval)}`).slice(0, 250),
     facts: [
       { label: 'Where', text: `${org}/${project}${run ? `, run ${run}` : ''}` },
+      ...(fix ? fixFacts(fix) : []),
       { label: 'Why', text: shown(reason) },
       { label: 'Asked by', text: person },
       ...(isOpen ? [{ label: 'Who may answer', text: who(approval) }] : []),

@@ -5,6 +5,7 @@ import { getApproval } from '../../store/approvals.ts';
 import { type Delivery, findFirstMessage, markDelivered, markUndelivered } from '../../store/channel-deliveries.ts';
 import type { Database } from '../../store/database.ts';
 import { findReconcileContact } from '../../store/reconcile-contact.ts';
+import { findFixOfApproval } from '../../store/reconcile-fixes.ts';
 import { findResource } from '../../store/resources.ts';
 import { resolveSecret, type SecretSources } from '../../store/secrets/references.ts';
 import type { Logger } from '../../telemetry/logger.ts';
@@ -37,7 +38,8 @@ const compose = async ({ database, publicUrl }: DeliveryDependencies, delivery: 
   const approval = await getApproval(database, { org, project, id: subject });
   // decided before anybody was asked: what is told is what was decided, and by `decided` alone
   if (event === 'approval' && approval.state !== 'pending') return undefined;
-  return approvalMessage(approval, { event, publicUrl, contact: await findReconcileContact(database, subject) });
+  const fix = approval.kind === 'fix' ? await findFixOfApproval(database, approval, subject) : undefined;
+  return approvalMessage(approval, { event, publicUrl, fix, contact: await findReconcileContact(database, subject) });
 };
 
 const send = async (

@@ -60,3 +60,5 @@ export const TargetHoldSchema = z.object({
   untilAt: z.string(),
 });
 export type TargetHold = z.infer<typeof TargetHoldSchema>;
+
+export type { TargetPause } from './target-pause.ts';

@@ -49,16 +49,3 @@ export const TargetExplanationSchema = TargetDetailSchema.extend({
   sentences: z.array(z.string()),
 });
 export type TargetExplanation = z.infer<typeof TargetExplanationSchema>;
-
-/** A rule as `reconcile rules` shows it; `origin` is `built-in`, or who wrote it. */
-export const ShownRuleSchema = z.object({
-  name: z.string(),
-  origin: z.enum(['built-in', 'declared']),
-  state: z.enum(['live', 'draft', 'demoted']),
-  description: z.string(),
-  cap: z.object({ times: z.number(), withinSeconds: z.number() }),
-  match: z.string(),
-  operations: z.array(z.json()),
-  targets: z.array(z.string()).nullable(),
-});
-export type ShownRule = z.infer<typeof ShownRuleSchema>;

@@ -92,7 +92,7 @@ const begin = (more: object = {}) => {
   const clock = () => new Date();
   const views = createTargetView({ database: database(), clock, maxAgeMs: 0 });
   const startReconcile = async (started: TargetKey) => void starts.push(started);
-  const look = createLook({ database: database(), views, startReconcile, clock });
+  const look = createLook({ database: database(), views, startReconcile, clock, digest: (text) => text });
   watch = createTargetWatch({ ports: { of: () => place.port }, look, logger, random: () => 0.5 });
   watch.take(declare(key, 1, more));
   return { key, place, starts, watch };

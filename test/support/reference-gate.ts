@@ -96,7 +96,17 @@ export type Verdict = { effect: 'allow' | 'deny' | 'needsPerson'; why: string };
 
 const lists = ['listTool', 'listPrompt', 'listResource', 'listModel'];
 const calls = ['callTool', 'getPrompt', 'readResource', 'invokeModel', 'exchange'];
-const administers = ['applyResource', 'deleteResource', 'manageRun', 'releaseLabel', 'approveServer', 'halt', 'liftHalt'];
+const administers = [
+  'applyResource',
+  'deleteResource',
+  'manageRun',
+  'releaseLabel',
+  'approveServer',
+  'halt',
+  'liftHalt',
+  'steerTarget',
+  'thawTarget',
+];
 const observes = ['getResource', 'readAudit'];
 const answers = ['approve', 'seeApproval'];
 
@@ -218,7 +228,7 @@ const isPermittedByRole = (caller: Caller, action: string): boolean => {
   if (caller.roles.includes('auditor') && action === 'readAudit') return true;
   return (
     caller.roles.includes('reviewer') &&
-    (observes.includes(action) || action === 'seeApproval' || ['approveServer', 'halt'].includes(action))
+    (observes.includes(action) || action === 'seeApproval' || ['approveServer', 'halt', 'steerTarget'].includes(action))
   );
 };
 

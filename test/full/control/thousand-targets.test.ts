@@ -104,7 +104,7 @@ test('a thousand targets in steady state: no write, no workflow, a few lists for
   const starts: TargetKey[] = [];
   const clock = () => new Date();
   const look = createLook({
-    ...{ database: database(), views: createTargetView({ database: database(), clock }), clock },
+    ...{ database: database(), views: createTargetView({ database: database(), clock }), clock, digest: (text: string) => text },
     startReconcile: async (key) => void starts.push(key),
   });
   const port = ports.of('kubernetes') as TargetPort;
@@ -178,7 +178,7 @@ test('a cluster that goes away is unknown to all, asked about rarely, and seen a
   const starts: TargetKey[] = [];
   const clock = () => new Date();
   const look = createLook({
-    ...{ database: database(), views: createTargetView({ database: database(), clock }), clock },
+    ...{ database: database(), views: createTargetView({ database: database(), clock }), clock, digest: (text: string) => text },
     startReconcile: async (key) => void starts.push(key),
   });
   const some = resources.slice(100, 300).map((resource) => ({ ...resource, spec: { ...resource.spec, intervalSeconds: 4 } }));

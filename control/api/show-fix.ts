@@ -1,0 +1,38 @@
+import { describeStep } from '../../reconcile/describe-step.ts';
+import { driftText, dryRunLines, proposerText, undoTexts } from '../../reconcile/fix-text.ts';
+import type { Approval } from '../../schema/approval.ts';
+import { withHiddenShown } from '../../schema/hidden-characters.ts';
+import type { ShownFix } from '../../schema/reconcile/shown-fix.ts';
+import type { Database } from '../../store/database.ts';
+import { findReconcileContact } from '../../store/reconcile-contact.ts';
+import { findFixOfApproval } from '../../store/reconcile-fixes.ts';
+import { redactor } from '../../telemetry/redactor.ts';
+
+const shown = (text: string): string => withHiddenShown(redactor.text(text));
+/** What people look at before they answer for a fix. Undefined where the approval is of no fix that is known. */
+export const showFix = async (
+  database: Database,
+  approval: Pick<Approval, 'org' | 'project' | 'id' | 'kind'>,
+): Promise<ShownFix | undefined> => {
+  if (approval.kind !== 'fix') return undefined;
+  const fix = await findFixOfApproval(database, approval, approval.id);
+  if (!fix?.plan) return undefined;
+  const { plan, review, id: fixId, target, faultKind, evidenceDigest } = fix;
+  const { source } = plan;
+  return {
+    ...{ fixId, target, evidenceDigest },
+    fault: shown(review ? driftText(review.drift) : faultKind),
+    why: shown(review?.why ?? ''),
+    proposedBy: proposerText(plan),
+    diagnosis: source.kind === 'model' ? shown(source.diagnosis) : '',
+    confidence: source.kind === 'model' ? source.confidence : null,
+    steps: plan.steps.map(({ operation, expected, undo }, index) => ({
+      operation: shown(describeStep(operation)),
+      expected: shown(expected),
+      undo: undoTexts[undo.kind],
+      dryRun: dryRunLines(review?.dryRuns[index]).map(shown),
+    })),
+    blast: review?.blast ?? null,
+    contact: (await findReconcileContact(database, approval.id)) ?? null,
+  };
+};
