@@ -25,7 +25,7 @@ import {
 import { openEscalation, openRuleFix } from './reconcile-open-fix.ts';
 
 /** So long a workflow waits by itself; for anything later the target's row says when, and the controller starts another. */
-const longestWaitMs = 60_000;
+const longestWaitMs = 30_000;
 /** A signal that was lost costs no longer than this: the row of an approval is looked at again. */
 const longestApprovalWaitMs = 3_600_000;
 const graceMs = 250;
@@ -135,7 +135,7 @@ export const createLookAtTarget =
     const [firstHold] = holds;
     if (active && firstHold && heldObject(active, conflicts))
       return waitUntil(new Date(firstHold.untilAt), 'waiting', `Held by ${firstHold.heldBy}: ${firstHold.reason}`);
-    if (gate && drifts.length > 0) return waitUntil(gate.until, 'waiting', gate.why);
+    if (gate && (active || awaiting.length > 0)) return waitUntil(gate.until, 'waiting', gate.why);
     if (active) {
       await report(phaseOf[active.state] ?? 'fixing', active.message);
       return resumed(active);

@@ -15,8 +15,8 @@ const ToolResultSchema = z.looseObject({
   resultType: z.string().default('complete'),
 });
 
-/** What a tool answered, as an agent reads it. */
-export type ToolAnswer = { failed: boolean; text: string };
+/** What a tool answered, as an agent reads it; `structured` where the tool gave a structured result beside it. */
+export type ToolAnswer = { failed: boolean; text: string; structured?: unknown };
 
 const textOf = (block: z.infer<typeof ContentSchema>): string => {
   if (block.type === 'text') return block.text ?? '';
@@ -31,6 +31,8 @@ export const readToolResult = (result: unknown): ToolAnswer => {
   if (!parsed.success) return { failed: true, text: 'The tool answered something that is no result.' };
   const { content, structuredContent, isError, resultType } = parsed.data;
   if (resultType !== 'complete') return { failed: true, text: 'The tool asks for input from a person; no agent can give it.' };
-  if (content.length === 0 && structuredContent !== undefined) return { failed: isError, text: JSON.stringify(structuredContent) };
-  return { failed: isError, text: content.map(textOf).join('\n') };
+  const structured = structuredContent === undefined ? {} : { structured: structuredContent };
+  if (content.length === 0 && structuredContent !== undefined)
+    return { failed: isError, text: JSON.stringify(structuredContent), ...structured };
+  return { failed: isError, text: content.map(textOf).join('\n'), ...structured };
 };

@@ -1,6 +1,7 @@
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { isAddressRange } from '../policy/source-of-request.ts';
 import { PlatformError } from '../schema/errors.ts';
 import type { SecretStoreSettings } from '../store/secrets/settings.ts';
 import type { TracingOptions } from '../telemetry/tracing.ts';
@@ -57,6 +58,16 @@ const EnvironmentSchema = z.object({
   OTEL_EXPORTER_OTLP_HEADERS: given(z.string().transform(readHeaders)),
   /** Simple index of Python packages (PEP 503) that the tiny model is fetched from. Default: the public one. */
   PIP_INDEX_URL: given(z.url({ error: 'a URL such as https://index.example/simple' })),
+  /** Addresses or CIDR ranges of proxies in front of us, with commas: what they say of where requests come from is believed. Default: none. */
+  QUARTERDECK_TRUSTED_PROXIES: given(
+    z
+      .string()
+      .transform((text) => text.split(',').map((range) => range.trim()))
+      .refine(
+        (ranges) => ranges.every(isAddressRange),
+        'addresses or CIDR ranges with commas between them, such as 10.0.0.0/8,2001:db8::7',
+      ),
+  ),
   ...SecretStoreVariables,
   /** PEM file with further certificate authorities; Node reads it at its start, and our processes get it too. Default: none. */
   NODE_EXTRA_CA_CERTS: given(z.string()),
@@ -85,6 +96,8 @@ export type Config = {
   tracing: TracingOptions | undefined;
   /** Vault and Kubernetes, where references to secrets may lead. */
   secretStores: SecretStoreSettings;
+  /** Addresses or CIDR ranges of proxies that are believed about where requests come from. */
+  trustedProxies: readonly string[];
   /** Program that compiles Rego; undefined: it is looked for. */
   opaProgram: string | undefined;
   /** File that says which workers are believed, beside one that joins by a token. */
@@ -123,6 +136,7 @@ export const readConfig = (environment: Readonly<Record<string, string | undefin
     pipIndexUrl: values.PIP_INDEX_URL,
     tracing: tracingOf(values),
     secretStores: readSecretStores(values),
+    trustedProxies: values.QUARTERDECK_TRUSTED_PROXIES ?? [],
     opaProgram: values.QUARTERDECK_OPA,
     workerTrustFile: values.QUARTERDECK_WORKER_TRUST,
     workerProof: proofFile ? { kind: proofKind as 'kubernetes' | 'spiffe', file: proofFile } : undefined,

@@ -98,7 +98,10 @@ export const createRouter = ({
 
   const handleOther = async (pathname: string, request: IncomingMessage, response: ServerResponse): Promise<void> => {
     if (await handleModels(request, response)) return;
-    if (pathname.startsWith('/api/') || pathname.startsWith('/registry/')) return passThrough(config.apiUrl, request, response, logger);
+    if (pathname.startsWith('/api/') || pathname.startsWith('/registry/')) {
+      const source = context.sourceOf(request.socket.remoteAddress, request.headers);
+      return passThrough(config.apiUrl, request, response, { source, logger });
+    }
     if (pathname.startsWith(metadataPrefix)) return answerMetadata(pathname, response);
     notFound(response, 'Tools are at /mcp, models at /v1, the api at /api.');
   };

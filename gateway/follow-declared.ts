@@ -19,12 +19,14 @@ export const followDeclared = ({
   verifyPolicies,
   onPolicies,
   logger,
+  pollMs,
 }: {
   database: Database;
   policy: PolicyEngine;
   verifyPolicies: VerifyPolicies;
   onPolicies: (tenancy: Tenancy, policies: ProjectPolicies) => void;
   logger: Logger;
+  pollMs?: number | undefined;
 }) => {
   const policies = createPolicyKeeper({ policy, verify: verifyPolicies, onPolicies, logger });
   let declared = declaredFrom([], []);
@@ -50,10 +52,15 @@ export const followDeclared = ({
     },
     /** Reads the first view; resolves when it is in force. */
     begin: async (): Promise<void> => {
-      watch = await watchDeclared({ database, logger, onChange });
+      watch = await watchDeclared({ database, logger, onChange, ...(pollMs === undefined ? {} : { pollMs }) });
     },
     /** Looks at once; resolves when what is declared by now is in force. */
     refresh: async (): Promise<void> => watch?.refresh(),
+    /** The same, and loads the policies of all projects again, also where nothing else was declared. */
+    reload: async (): Promise<void> => {
+      await watch?.refresh();
+      policies.take(declared);
+    },
     close: async (): Promise<void> => {
       policies.close();
       await watch?.close();

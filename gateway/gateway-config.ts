@@ -10,6 +10,8 @@ export type GatewayConfig = {
   jwksUri: string;
   /** Where `/api/*` and `/registry/*` are passed on to. */
   apiUrl: string;
+  /** Addresses or CIDR ranges of proxies that are believed about where requests come from; none unless said. */
+  trustedProxies?: readonly string[];
   hostUrl: string;
   hostKey: string;
   localModelUrl: string;
@@ -31,6 +33,10 @@ export type GatewayConfig = {
   streamCheckMs?: number;
   /** How often it is looked whether the runs whose agents are being answered have ended, beside what the database tells (1,000 ms). */
   runCheckMs?: number;
+  /** How often what is declared is read anew, beside what the database tells (5,000 ms). */
+  declaredPollMs?: number;
+  /** How often servers are looked at again (30,000 ms). */
+  serverLookMs?: number;
   /** How keys rotate: how often they are read (1,000 ms), how long after it was made one seals (10,000 ms), how often rows are sealed anew (5,000 ms). */
   sealing?: { pollMs?: number; sealsAfterMs?: number; everyMs?: number };
   /** How a stop goes: for how long calls are taken after readiness is off (0 ms), and how long running ones may take to end (5,000 ms). */

@@ -1,5 +1,6 @@
 import type { PolicyEngine } from '../policy/engine.ts';
 import type { RegoPolicies } from '../policy/rego/rego-policies.ts';
+import type { SourceOf } from '../policy/source-of-request.ts';
 import type { ApprovalAsks } from '../store/ask-approval.ts';
 import type { RefusalCounter } from '../store/audit-refusals.ts';
 import type { AuditWriter } from '../store/audit-writer.ts';
@@ -31,6 +32,8 @@ export type GatewayContext = {
   observe?: ObserveCall;
   /** Refusals of callers that nobody knows. */
   unknownCallers: RefusalCounter;
+  /** Where a request comes from, past the proxies that are trusted. */
+  sourceOf: SourceOf;
   /** Names arguments in the audit: a keyed digest of what JSON says, whatever the order of its keys. */
   digestArguments: (value: unknown) => string;
   /** What decisions were made on, written once for all rows of the audit that refer to it. */

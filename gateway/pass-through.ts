@@ -21,14 +21,23 @@ const forwardable = (headers: IncomingMessage['headers']): Record<string, string
     Object.entries(headers).flatMap(([name, value]) => (value === undefined || hopByHop.has(name) ? [] : [[name, value]])),
   );
 
-/** Hands a request on to the api as it is, and its answer back; nothing is looked at. */
-export const passThrough = async (apiUrl: string, request: IncomingMessage, response: ServerResponse, logger: Logger): Promise<void> => {
+/**
+ * Hands a request on to the api as it is, and its answer back; nothing is looked at.
+ * @param options.source - where it comes from: said in place of whatever its headers say of that
+ */
+export const passThrough = async (
+  apiUrl: string,
+  request: IncomingMessage,
+  response: ServerResponse,
+  { source, logger }: { source: string | undefined; logger: Logger },
+): Promise<void> => {
+  const { forwarded: _hearsay, 'x-forwarded-for': _moreOfIt, ...headers } = forwardable(request.headers);
   const abort = new AbortController();
   response.once('close', () => abort.abort());
   try {
     const answer = await send(`${apiUrl}${request.url ?? '/'}`, {
       method: (request.method ?? 'GET') as 'GET',
-      headers: forwardable(request.headers),
+      headers: { ...headers, ...(source === undefined ? {} : { 'x-forwarded-for': source }) },
       body: request.method === 'GET' || request.method === 'HEAD' ? null : request,
       signal: abort.signal,
     });

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { createPolicyEngine } from '../policy/engine.ts';
 import { createRegoPool } from '../policy/rego/create-rego-pool.ts';
 import { createRegoPolicies } from '../policy/rego/rego-policies.ts';
+import { createSourceOf } from '../policy/source-of-request.ts';
 import type { SealedName } from '../schema/seal-key.ts';
 import { createArgumentDigest } from '../store/argument-digest.ts';
 import { createApprovalAsks } from '../store/ask-approval.ts';
@@ -12,6 +13,7 @@ import { closeDatabase, openDatabase } from '../store/database.ts';
 import { createDecisionFactsWriter } from '../store/decision-facts.ts';
 import { keepSealed } from '../store/keep-sealed.ts';
 import { createOperationStore } from '../store/operations.ts';
+import { createRatePlaces } from '../store/rate-places.ts';
 import { createRateWindows } from '../store/rate-windows.ts';
 import { openSealRing } from '../store/seal-ring.ts';
 import { createPolicyVerifier } from '../store/secrets/policy-signature.ts';
@@ -25,6 +27,7 @@ import { createAgentFacts } from './auth/agent-facts.ts';
 import { createAuthenticator } from './auth/authenticate.ts';
 import { createStreamGuard } from './auth/create-stream-guard.ts';
 import { cutEndedRuns } from './auth/cut-ended-runs.ts';
+import { createIssuerKeys } from './auth/issuer-keys.ts';
 import { createAccessTokenVerifier } from './auth/verify-access-token.ts';
 import { createRouter } from './create-router.ts';
 import { createCredentialClient } from './credentials/credential-client.ts';
@@ -37,11 +40,13 @@ import type { GatewayConfig } from './gateway-config.ts';
 import type { GatewayContext } from './gateway-context.ts';
 import { createPolicyHooks } from './hooks/policy-hooks.ts';
 import { keepInstanceLock } from './keep-instance-lock.ts';
+import { keepRevisions } from './keep-revisions.ts';
 import { createLabelBook } from './labels/create-label-book.ts';
 import { createLegacyEdge } from './legacy/create-legacy-edge.ts';
 import { followHalts } from './limits/follow-halts.ts';
 import { keepRates } from './limits/keep-rates.ts';
 import { createModelHandler } from './llm/handle-models.ts';
+import { obeyOrders } from './obey-orders.ts';
 import { observeCalls } from './observe-calls.ts';
 import { recordRefused } from './record-refused.ts';
 import { createSurface } from './surface/create-surface.ts';
@@ -80,11 +85,13 @@ export const startGateway = async (
       hooks.take(tenancy, policies);
     },
     logger,
+    pollMs: config.declaredPollMs,
   });
   const decisionFacts = createDecisionFactsWriter({ database, logger });
   const brake = followHalts({ database, logger });
-  const rates = keepRates({ take: createRateWindows(database) });
+  const rates = keepRates({ take: createRateWindows(database), places: createRatePlaces(database, logger), instance });
   view.onDeclared(rates.take);
+  view.onDeclared(keepRevisions({ database, policy, logger }));
   const releaseLock = await keepInstanceLock(database, instance);
   const refusedKeys = await watchRefusedKeys({ database, logger });
 
@@ -99,12 +106,14 @@ export const startGateway = async (
   const observe = observeCalls({ metrics, tracing, now });
 
   const agents = createAgentFacts({ database, now });
+  const keys = createIssuerKeys({ jwksUri: config.jwksUri });
   const context: GatewayContext = {
     config,
     instance,
     database,
     audit,
     ...(observe ? { observe } : {}),
+    sourceOf: createSourceOf(config.trustedProxies),
     unknownCallers: createRefusalCounter({ write: (events) => events.forEach(audit.write), newDecisionId }),
     digestArguments: createArgumentDigest(config.auditKey),
     decisionFacts,
@@ -123,7 +132,7 @@ export const startGateway = async (
     authenticate: createAuthenticator({
       database,
       profile: config.profile,
-      verifyAccessToken: createAccessTokenVerifier({ issuerUrl: config.issuerUrl, jwksUri: config.jwksUri, refusedKeys }),
+      verifyAccessToken: createAccessTokenVerifier({ issuerUrl: config.issuerUrl, jwksUri: config.jwksUri, refusedKeys, keys }),
       now,
       agents,
     }),
@@ -141,6 +150,7 @@ export const startGateway = async (
   view.onDeclared(() => void discovery.discover());
   await brake.start();
   await view.begin();
+  const orders = obeyOrders({ context, view, discovery, keys });
   const surface = createSurface({ context, pool });
   const streams = createStreamGuard({ context, checkMs: config.streamCheckMs });
   const runs = cutEndedRuns({ database, agents, streams, logger, lookMs: config.runCheckMs });
@@ -165,6 +175,7 @@ export const startGateway = async (
     port: listener.port,
     close: async () => {
       await listener.close(async () => void (await Promise.all([surface.drain(), legacy.close()])));
+      await orders.close();
       await streams.close();
       await runs.close();
       await discovery.close();
@@ -172,6 +183,7 @@ export const startGateway = async (
       await hooks.close();
       await regoPool.close();
       await view.close();
+      await rates.close();
       await brake.close();
       await refusedKeys.close();
       await context.unknownCallers.close();

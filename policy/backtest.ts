@@ -76,7 +76,11 @@ const joined = (one: Flip, other: Flip): Flip => ({
 });
 
 /** Puts together what a trial of policies on recorded calls has found; what flips most often first. */
-export const reportBacktest = (retried: readonly Retried[], undecided: readonly UndecidedReason[]): BacktestReport => {
+export const reportBacktest = (
+  retried: readonly Retried[],
+  undecided: readonly UndecidedReason[],
+  notes: string[] = [],
+): BacktestReport => {
   const flips = new Map<string, Flip>();
   for (const flip of retried.filter(({ effect, tried }) => effect !== tried.effect).map(flipOf)) {
     const key = keyOf(flip);
@@ -89,6 +93,7 @@ export const reportBacktest = (retried: readonly Retried[], undecided: readonly 
     flipped: all.reduce((sum, { count }) => sum + count, 0),
     flips: all,
     undecided: [...Map.groupBy(undecided, (reason) => reason)].map(([reason, each]) => ({ reason, count: each.length })),
+    notes,
     firstAt: retried[0]?.row.at ?? null,
     lastAt: retried.at(-1)?.row.at ?? null,
   };

@@ -132,9 +132,17 @@ const traitsOf = (operation: Operation): readonly FixTrait[] => {
   }
 };
 
+/** What a rule may do alone though others are asked: it restores what it is written for, and a symptom of its own has to be seen. */
+const ownToRules: Partial<Record<ProposableOperation['op'], FixTrait>> = {
+  restorePolicies: 'four-eyes',
+  drainAgent: 'attended',
+  rotateCredential: 'attended',
+  reviveController: 'attended',
+};
+
 /**
  * What stands out in a fix, as policies see it. Read from its operations alone, so that it says the same whatever a checker found before.
- * @param source - a rule restores what it is written for: policies that were good last, and what we made and nobody declares
+ * @param source - a rule is asked less of than a model or a person
  */
 export const fixTraits = (
   bounds: FixBounds,
@@ -142,7 +150,7 @@ export const fixTraits = (
   operations: readonly ProposableOperation[],
 ): FixTrait[] => {
   const found = operations.flatMap((operation): FixTrait[] => [
-    ...traitsOf(operation).filter((trait) => source !== 'rule' || operation.op !== 'restorePolicies' || trait !== 'four-eyes'),
+    ...traitsOf(operation).filter((trait) => source !== 'rule' || ownToRules[operation.op] !== trait),
     ...(isForeign(bounds, operation) ? (['foreign'] as const) : []),
     ...(clusterKinds.has(operation.object.kind) && !isOfTarget(operation) && operation.op !== 'reapply'
       ? (['cluster-object'] as const)

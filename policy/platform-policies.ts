@@ -113,7 +113,7 @@ forbid (principal, action == Quarterdeck::Action::"approve", resource)
 unless { context.mayApproveOwn || principal in resource.groups || principal in resource.roles || resource.people.contains(principal) };`,
   'platform/fresh-login': `@advice("Approving takes a login of the last five minutes: \`quarterdeck login --fresh\`, and then the same again.")
 forbid (principal, action == Quarterdeck::Action::"approve", resource) when { context.verdict == "approve" && context.who.authAge > 300 };`,
-  'platform/strong-login': `@advice("Approving this takes a login by two things: \`quarterdeck login --fresh\`, with the second one, and then the same again.")
+  'platform/strong-login': `@advice("Approving this takes a login by two things: \`quarterdeck login --fresh --acr 2\`, and then the same again.")
 forbid (principal, action == Quarterdeck::Action::"approve", resource) when { context.verdict == "approve" && context.who.acr < resource.acr };`,
   'platform/fresh-login-server': `@advice("Accepting definitions takes a login of the last five minutes: \`quarterdeck login --fresh\`, and then the same again.")
 forbid (principal, action == Quarterdeck::Action::"approveServer", resource) when { !context.mayApproveOwn && context.who.authAge > 300 };`,

@@ -6,6 +6,8 @@ import { measureBlast } from './check/blast-radius.ts';
 import { checkFacts } from './check/check-facts.ts';
 import { checkStep } from './check/check-step.ts';
 import type { Hold } from './field-ownership.ts';
+import { type PastFix, wasInVain } from './past-fix.ts';
+import { prunedLately } from './prune-limit.ts';
 import type { TargetOf } from './target-port.ts';
 
 export type CheckedPlan = { ok: true; blast: BlastRadius } | { ok: false; faults: PlanFault[] };
@@ -30,10 +32,25 @@ const checkReach = ({ spec }: TargetOf, blast: BlastRadius): PlanFault[] => [
     : [whole('irreversible', 'A step cannot be undone, and the target does not allow that.')]),
 ];
 
+/** What the plan by itself does not show: that it was tried already, and that many small deletions are a large one. */
+const checkHistory = (plan: Plan, { spec }: TargetOf, fixes: readonly PastFix[], now: number): PlanFault[] => {
+  const prunes = plan.steps.filter(({ operation }) => operation.op === 'prune').map(({ operation }) => objectKey(operation.object));
+  const deleted = new Set([...prunes, ...prunedLately(fixes, now).keys()]);
+  return [
+    ...(wasInVain(plan, fixes)
+      ? [whole('tried_in_vain', 'The same was done for this fault without effect, and nothing is known since that was not known then.')]
+      : []),
+    ...(prunes.length > 0 && deleted.size > spec.limits.objectsPerPlan
+      ? [whole('too_many_prunes', `${deleted.size} objects would be deleted within an hour; ${spec.limits.objectsPerPlan} are the most.`)]
+      : []),
+  ];
+};
+
 /**
  * Whether a plan is one of those that are ever allowed, whoever made it and whoever would approve it: a closed set. It passes here first; then
  * policy and people decide. What passes is not yet allowed.
  * @param holds - what people hold at `now` (milliseconds); by default the target's own
+ * @param fixes - the history: what was tried in vain, and what was deleted within the last hour
  */
 export const checkPlan = ({
   plan,
@@ -42,6 +59,7 @@ export const checkPlan = ({
   observation,
   holds,
   now,
+  fixes = [],
 }: {
   plan: Plan;
   target: TargetOf;
@@ -49,6 +67,7 @@ export const checkPlan = ({
   observation: Observation;
   holds?: readonly Hold[];
   now?: number;
+  fixes?: readonly PastFix[];
 }): CheckedPlan => {
   if (!PlanSchema.safeParse(plan).success) return { ok: false, faults: [whole('bad_plan', 'The plan does not fit the schema.')] };
   if (desired.status !== 'read' || observation.status !== 'read')
@@ -67,7 +86,8 @@ export const checkPlan = ({
     return found === undefined ? [] : [{ ...found, step: index }];
   });
   const acting = plan.steps
-    .filter(({ operation }) => !passiveOperations.has(operation.op))
+    // an ignore rule is agreed, and writes nothing
+    .filter(({ operation }) => !passiveOperations.has(operation.op) && operation.op !== 'addIgnoreRule')
     .map(({ operation }) => objectKey(operation.object));
   if (new Set(acting).size < acting.length)
     faults.push(
@@ -75,6 +95,6 @@ export const checkPlan = ({
     );
   const known = new Set([...desired.objects, ...observation.objects.filter(({ isOurs }) => isOurs)].map(({ ref }) => objectKey(ref)));
   const blast = measureBlast(plan, known.size);
-  faults.push(...checkReach(target, blast));
+  faults.push(...checkReach(target, blast), ...checkHistory(plan, target, fixes, now ?? 0));
   return faults.length === 0 ? { ok: true, blast } : { ok: false, faults };
 };

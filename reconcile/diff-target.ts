@@ -2,6 +2,7 @@ import type { Conflict, Drift, FieldDrift } from '../schema/reconcile/drift.ts';
 import { type ObjectRef, objectKey } from '../schema/reconcile/object-ref.ts';
 import type { Desired, Observation, ObservedObject, Symptom } from '../schema/reconcile/observation.ts';
 import { compareState } from './compare-state.ts';
+import { deriveSymptoms } from './derive-symptoms.ts';
 import { type Hold, isHeld, ourManager, ownersAt, whyLeft } from './field-ownership.ts';
 import type { TargetOf } from './target-port.ts';
 
@@ -66,7 +67,11 @@ export const diffTarget = ({
         else if (why !== 'ignored') result.conflicts.push({ object: ref, path, manager, why });
       }
       if (fields.length > 0) result.drifts.push(drift('changed', ref, fields, object.symptoms));
-      else if (object.health === 'degraded') result.drifts.push(drift('unhealthy', ref, [], object.symptoms));
+      else {
+        const derived = deriveSymptoms(object);
+        if (object.health === 'degraded' || derived.length > 0)
+          result.drifts.push(drift('unhealthy', ref, [], [...object.symptoms, ...derived]));
+      }
     }
   }
   result.drifts.push(...findExtra(target, desired.objects, observation.objects, holds, now));

@@ -1,6 +1,8 @@
 import type { Drift } from '../schema/reconcile/drift.ts';
-import { writeObjectRef } from '../schema/reconcile/object-ref.ts';
+import { objectKey, writeObjectRef } from '../schema/reconcile/object-ref.ts';
 import { backoffMs, seedOf } from './backoff.ts';
+import type { Hold } from './field-ownership.ts';
+import { touches } from './json-pointer.ts';
 import { endOf, failuresInRow, fixesOf, hasWritten, isFailure, isRuleFix, type PastFix } from './past-fix.ts';
 import type { TargetOf } from './target-port.ts';
 import type { WhatNow } from './what-now.ts';
@@ -35,12 +37,34 @@ const contested = (drift: Drift, ofFault: readonly PastFix[], most: number, now:
   return { next: 'contested', drift, field, untilMs, because: `${because} Nothing is written to ${writeObjectRef(drift.object)}.` };
 };
 
+const heldLatelyMs = 7 * 24 * 3_600_000;
+
+/** Held by people until lately, and still as they left it: what they did is not taken back by itself, they are asked (once). */
+const wasHeld = (drift: Drift, holds: readonly Hold[], ofFault: readonly PastFix[], now: number): WhatNow | undefined => {
+  const key = objectKey(drift.object);
+  const paths = drift.fields.length > 0 ? drift.fields.map(({ path }) => path) : [''];
+  const ended = holds
+    .filter(({ object, path }) => (object === '' || object === key) && paths.some((field) => touches(path, field)))
+    .map(({ untilAt }) => Date.parse(untilAt))
+    .filter((until) => until <= now && now - until < heldLatelyMs);
+  const last = Math.max(...ended);
+  if (ended.length === 0 || ofFault.some(({ beganAt }) => Date.parse(beganAt) >= last)) return undefined;
+  return {
+    next: 'escalate',
+    drift,
+    why: 'was-held',
+    because: `People held ${writeObjectRef(drift.object)} until ${new Date(last).toISOString()}, and it is not as declared: they say what becomes of it.`,
+  };
+};
+
 /** What the history of one fault says about trying again now. */
-export const judgeDrift = (target: TargetOf, drift: Drift, fixes: readonly PastFix[], now: number): WhatNow => {
+export const judgeDrift = (target: TargetOf, drift: Drift, fixes: readonly PastFix[], holds: readonly Hold[], now: number): WhatNow => {
   const { limits } = target.spec;
   const ofFault = fixesOf(fixes, drift.fingerprint);
   const isContested = contested(drift, ofFault, limits.revertsBeforeContested, now);
   if (isContested) return isContested;
+  const held = wasHeld(drift, holds, ofFault, now);
+  if (held) return held;
 
   const waitUntil = (untilMs: number, why: 'blocked' | 'answered' | 'cooldown', because: string): WhatNow | undefined =>
     now < untilMs ? { next: 'wait', untilMs, why, drift, because } : undefined;

@@ -1,5 +1,6 @@
-import type { Plan } from '../schema/reconcile/plan.ts';
+import type { Plan, PlanStep } from '../schema/reconcile/plan.ts';
 import type { FixState } from '../schema/reconcile/target-state.ts';
+import { canonicalText } from './canonical-text.ts';
 
 /** One attempt out of the history, as much of its row as decisions need; instants as ISO 8601. */
 export type PastFix = {
@@ -32,3 +33,30 @@ export const failuresInRow = (ofFault: readonly PastFix[]): PastFix[] => {
   const success = ended.findIndex(({ state }) => state === 'fixed');
   return (success === -1 ? ended : ended.slice(0, success)).filter(isFailure);
 };
+
+const seenBy = (steps: readonly Pick<PlanStep, 'operation' | 'precondition'>[]): string =>
+  canonicalText(
+    steps.map(({ operation, precondition }) => ({ operation, was: 'hash' in precondition ? precondition.hash : precondition.kind })),
+  );
+const operationsOf = (steps: readonly Pick<PlanStep, 'operation'>[]): string => canonicalText(steps.map(({ operation }) => operation));
+
+/**
+ * Whether the same operations were tried for the same fault, in vain, and nothing is known since that was not known then: the objects are as
+ * they were, or the evidence is the same, byte for byte.
+ */
+export const wasInVain = (
+  {
+    fingerprint,
+    steps,
+    evidenceDigest,
+  }: { fingerprint: string; steps: readonly Pick<PlanStep, 'operation' | 'precondition'>[]; evidenceDigest: string },
+  fixes: readonly PastFix[],
+): boolean =>
+  fixes.some(
+    ({ state, plan: earlier, ...fix }) =>
+      (state === 'ineffective' || state === 'rolled-back') &&
+      fix.fingerprint === fingerprint &&
+      earlier !== null &&
+      operationsOf(earlier.steps) === operationsOf(steps) &&
+      (seenBy(earlier.steps) === seenBy(steps) || (evidenceDigest !== '' && fix.evidenceDigest === evidenceDigest)),
+  );

@@ -25,7 +25,8 @@ export type WhyWait =
   | 'wave'
   | 'deleting'
   | 'mass-prune';
-export type WhyEscalate = 'no-rule' | 'rule-failed' | 'ineffective' | 'contested';
+/** `was-held`: people held it until lately; they are asked, and no model. */
+export type WhyEscalate = 'no-rule' | 'rule-failed' | 'ineffective' | 'contested' | 'was-held';
 /** What is done next, and why, as a sentence for people. `untilMs` null: nothing but somebody's act ends the waiting. */
 export type WhatNow = { because: string } & (
   | { next: 'nothing' }
@@ -42,6 +43,7 @@ export type WhatNowInput = {
   drifts: readonly Drift[];
   conflicts: readonly Conflict[];
   fixes: readonly PastFix[];
+  /** Those in force, and those of the last week: of what was held people say what becomes of it. */
   holds: readonly Hold[];
   desired: Desired;
   observation: Observation;
@@ -112,12 +114,14 @@ const leavingByItself = (drift: Drift, { observation, target, now }: WhatNowInpu
 
 /** Of each drift, in the order in which they are mended, what is done about it now and why: what `reconcile explain` prints. */
 export const explainDrifts = (input: WhatNowInput): WhatNow[] => {
-  const { drifts, desired, observation, target, fixes, now } = input;
+  const { drifts, desired, observation, target, fixes, holds, now } = input;
   if (desired.status !== 'read' || observation.status !== 'read') return [];
   let isOpen = true;
   return wavesOf(drifts, desired, observation).flatMap((wave) => {
     const held = waveGate(wave, input, isOpen);
-    const judged = wave.drifts.map((drift) => held?.(drift) ?? leavingByItself(drift, input) ?? judgeDrift(target, drift, fixes, now));
+    const judged = wave.drifts.map(
+      (drift) => held?.(drift) ?? leavingByItself(drift, input) ?? judgeDrift(target, drift, fixes, holds, now),
+    );
     isOpen &&= judged.every(isPeoples);
     return judged;
   });

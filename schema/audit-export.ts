@@ -30,6 +30,8 @@ export const AuditExportLineSchema = z.discriminatedUnion('type', [
   }),
   z.object({ type: z.literal('row'), ...place, at: z.string(), event: z.record(z.string(), z.unknown()) }),
   z.object({ type: z.literal('withheld'), ...place }),
+  /** Of the project, and removed by its retention: the row of the removal, which is among the lines, says exactly which were. */
+  z.object({ type: z.literal('removed'), ...place, removal: z.string() }),
   /** `digest`: SHA-256 of all lines before, with their line breaks. */
   z.object({ type: z.literal('end'), lines: z.number().int(), digest: hex }),
 ]);

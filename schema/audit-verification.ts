@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { TenancySchema } from './ids.ts';
 
 /** What can be wrong with the audit. Kinds are API: added, never renamed. */
 export const AuditBreachKindSchema = z.enum([
@@ -52,6 +53,8 @@ export const AuditVerificationSchema = z.object({
   unsignedRows: z.number().int(),
   /** Chains without an end in order: their process was killed, lost the database, or still runs. No breach. */
   unclosed: z.array(z.object({ writer: z.string(), epoch: z.number().int(), link: z.number().int(), at: z.string() })),
+  /** Rows of which retention has left the digest alone, as the chain says, by project; `before`: older ones. */
+  removed: z.array(z.object({ ...TenancySchema.shape, rows: z.number().int(), before: z.string(), lastAt: z.string() })),
   breaches: z.array(AuditBreachSchema),
   /** Breaches beyond those that are listed. */
   moreBreaches: z.number().int(),

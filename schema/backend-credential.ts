@@ -20,10 +20,16 @@ export const CredentialRequestSchema = z.strictObject({
 });
 export type CredentialRequest = z.infer<typeof CredentialRequestSchema>;
 
+/** The private key that a token is bound to (RFC 9449): P-256, made for this token or grant alone. */
+export const ProofKeySchema = z.object({ kty: z.literal('EC'), crv: z.literal('P-256'), x: z.string(), y: z.string(), d: z.string() });
+export type ProofKey = z.infer<typeof ProofKeySchema>;
+
 /** A header that goes along with each request to that server, and nowhere else. */
 export const BackendCredentialSchema = z.object({
   header: z.string(),
   value: z.string(),
+  /** Of a token that goes with the scheme `DPoP`: each request carries a proof, made anew, that whoever sends it has this key. */
+  proofKey: ProofKeySchema.optional(),
   /** For how long it may be used from now on. */
   lifetimeMs: z.number(),
 });

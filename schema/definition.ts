@@ -6,9 +6,10 @@ export type DefinitionKind = z.infer<typeof DefinitionKindSchema>;
 
 /**
  * How a definition stands. `pending`: from the first look at its server, not approved yet; `new`: offered later, not approved yet;
- * `changed`: offered otherwise than it was approved; `gone`: approved, and offered no more. Only `approved` ones are used.
+ * `changed`: offered otherwise than it was approved; `gone`: approved, and offered no more;
+ * `quarantined`: the reconciler took it out of use until a person accepts it. Only `approved` ones are used.
  */
-export const PinStateSchema = z.enum(['approved', 'changed', 'new', 'pending', 'gone']);
+export const PinStateSchema = z.enum(['approved', 'changed', 'new', 'pending', 'gone', 'quarantined']);
 export type PinState = z.infer<typeof PinStateSchema>;
 
 /** A definition as the api shows it. */

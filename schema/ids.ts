@@ -59,6 +59,8 @@ export const reconcileWorkflowId = ({ org, project, target }: Tenancy & { target
 
 /** The fleet that the agents of all diagnoses belong to; none that people declare has this name. */
 export const reconcileFleet = 'reconcile';
+/** The fleet as which targets of type `mcp` are changed; apart from the other, whose agents can only read. */
+export const actingFleet = 'reconcile-act';
 
 /** The run of a fix's diagnosis: one fix has one, so a retried start finds it. */
 export const diagnosisRunId = (fixId: string): string => `run_${fixId.slice('fix_'.length)}`;

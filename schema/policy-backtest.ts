@@ -42,7 +42,7 @@ export type Flip = {
 };
 
 /** Why a recorded call could not be decided again. */
-export type UndecidedReason = 'arguments-not-kept' | 'facts-missing' | 'other-project' | 'url-cut' | 'vocabulary-changed';
+export type UndecidedReason = 'arguments-not-kept' | 'facts-missing' | 'facts-removed' | 'other-project' | 'url-cut' | 'vocabulary-changed';
 
 export type BacktestReport = {
   /** Recorded calls that were decided again. */
@@ -51,6 +51,8 @@ export type BacktestReport = {
   flipped: number;
   flips: Flip[];
   undecided: { reason: UndecidedReason; count: number }[];
+  /** What of the window retention has removed, in sentences. */
+  notes: string[];
   firstAt: string | null;
   lastAt: string | null;
 };

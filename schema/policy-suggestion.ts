@@ -29,4 +29,6 @@ export type PolicySuggestion = {
   stillAllowed: GrantChange[];
   /** The recorded calls decided again as if it were applied; `refused` names those that would be refused, if only until people approve them, and why. */
   check: { allowed: number; refused: { decisionId: string; by: string[]; needsPerson: boolean }[] };
+  /** What of the time retention has removed, in sentences. */
+  notes: string[];
 };

@@ -26,8 +26,26 @@ export const SealKeySchema = z.object({
   retiredAt: z.iso.datetime().nullable(),
   /** Rows that stand on it. */
   rows: z.number().int(),
+  /** Whether that is an estimate: large tables are read in part. */
+  isEstimate: z.boolean().default(false),
 });
 export type SealKey = z.infer<typeof SealKeySchema>;
 
 export const RotateSealKeysSchema = z.strictObject({ names: z.array(SealedNameSchema).min(1) });
 export const RetireSealKeySchema = z.strictObject({ name: SealedNameSchema, id: z.string().regex(/^([0-9a-f]{16}|original)$/) });
+
+/** The keys that wrap others, named as their files are: of contents, pseudonyms and grants; of the gateway's rows and approvals; of the issuer's own. */
+export const RootNameSchema = z.enum(['content.key', 'gateway.key', 'issuer.key']);
+export type RootName = z.infer<typeof RootNameSchema>;
+
+/** A version of a key that wraps others. The file says which there are, the database what each has wrapped. */
+export type RootKeyVersion = {
+  name: RootName;
+  id: string;
+  /** `wraps` what comes; `opens` what it wrapped; `unknown` to the process that was asked, though something stands on it. */
+  state: 'wraps' | 'opens' | 'unknown';
+  /** Keys and codes that stand on it. */
+  wraps: number;
+  /** What else needs it: keys of the installation that were never rotated are made from the original version. */
+  needed: string[];
+};

@@ -2,7 +2,7 @@ import type { Kind } from './resource.ts';
 
 /** Fields that the design names and this release does not have: they are refused by name, never stored. */
 export const unbuiltFields: Readonly<Partial<Record<Kind, readonly string[]>>> = {
-  Project: ['groups', 'retention', 'maxRisk'],
+  Project: ['groups', 'maxRisk'],
   McpServer: ['registry', 'image', 'isolation', 'replicas', 'permissionProfile'],
   Toolset: ['expose', 'composite', 'overrides'],
   Provider: ['region', 'headers'],

@@ -9,7 +9,8 @@ import { type Definition, isUsable, type ServerKey } from './definitions.ts';
 /** What became of one definition: the hash that was in force, and the one that is now. */
 export type AcceptedDefinition = { kind: DefinitionKind; name: string; before: string; after: string; issues: readonly string[] };
 
-export const pinStateOf = (definition: Pick<Definition, 'approvedHash' | 'currentHash' | 'cameLater'>): PinState => {
+export const pinStateOf = (definition: Pick<Definition, 'approvedHash' | 'currentHash' | 'cameLater' | 'quarantined'>): PinState => {
+  if (definition.quarantined !== '') return 'quarantined';
   if (isUsable(definition)) return 'approved';
   if (definition.approvedHash === '') return definition.cameLater ? 'new' : 'pending';
   return definition.currentHash === '' ? 'gone' : 'changed';
@@ -85,6 +86,7 @@ export const acceptDefinitions = (
             ...hintsOf(kind, definition),
             cameLater: false,
             approvedBy: person,
+            quarantined: '',
             updatedAt: sql`now()`,
           })
           .where(at);

@@ -16,10 +16,11 @@ const commitLine = ({ previous, hash, ...link }: StoredLink): AuditExportLine =>
   hash: hash.toString('hex'),
 });
 
-const rowLine = ({ sequence, position, digest, at, event }: StoredRow, { org, project }: Tenancy): AuditExportLine =>
-  event.org === org && event.project === project
-    ? { type: 'row', sequence, position, digest: hexOf(digest), at, event }
-    : { type: 'withheld', sequence, position, digest: hexOf(digest) };
+const rowLine = ({ sequence, position, digest, at, event, removal }: StoredRow, { org, project }: Tenancy): AuditExportLine => {
+  const place = { sequence, position, digest: hexOf(digest) };
+  if (event.org !== org || event.project !== project) return { type: 'withheld', ...place };
+  return removal === undefined ? { type: 'row', ...place, at, event } : { type: 'removed', ...place, removal };
+};
 
 async function* linesOf(database: Database, tenancy: Tenancy, publicKey: AuditPublicKey, now: Date): AsyncGenerator<AuditExportLine> {
   yield { type: 'head', version: 1, ...tenancy, at: now.toISOString(), publicKey };

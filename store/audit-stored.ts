@@ -11,19 +11,31 @@ const utc = (column: string): string => `to_char(${column} at time zone 'utc', '
 const numbers = new Set(['bigint', 'double precision']);
 
 /** Rows come as they are stored; numbers that the driver gives as text are numbers again. */
+const place = 'writer, epoch, link, position, digest';
+const ofRemoved = new Set(['org', 'project']);
 const rowsInOrder = `
-select sequence, ${utc('at')}, ${Object.entries(said)
-  .map(([key, { name }]) => `${name} as "${key}"`)
-  .join(', ')}, writer, epoch, link, position, digest
-from audit_events where writer is not null order by writer collate "C", epoch, link, position, sequence`;
+select * from (
+  select sequence, ${utc('at')}, ${Object.entries(said)
+    .map(([key, { name }]) => `${name} as "${key}"`)
+    .join(', ')}, ${place}, null as removal
+  from audit_events where writer is not null
+  union all
+  select sequence, '' as at, ${Object.entries(said)
+    .map(([key, column]) => (ofRemoved.has(key) ? column.name : `null::${column.getSQLType()}`))
+    .join(', ')}, ${place}, removal
+  from audit_removed where writer is not null
+) each order by writer collate "C", epoch, link, position, sequence`;
 const linksInOrder = `
 select writer, epoch, number, rows, previous, hash, closes, ${utc('at')} from audit_links order by writer collate "C", epoch, number`;
 
 const numeric = Object.entries(said).flatMap(([key, column]) => (numbers.has(column.getSQLType()) ? [key] : []));
 
-const rowOf = ({ sequence, at, writer, epoch, link, position, digest, ...event }: Record<string, unknown>): StoredRow => {
+const rowOf = ({ sequence, at, writer, epoch, link, position, digest, removal, ...event }: Record<string, unknown>): StoredRow => {
   for (const key of numeric) if (event[key] !== null) event[key] = Number(event[key]);
-  return { sequence: Number(sequence), at, event: event as unknown as NewAuditEvent, writer, epoch, link, position, digest } as StoredRow;
+  return {
+    ...{ sequence: Number(sequence), at, event: event as unknown as NewAuditEvent, writer, epoch, link, position, digest },
+    ...(removal === null ? {} : { removal }),
+  } as StoredRow;
 };
 
 /** Reads a cursor page by page. */

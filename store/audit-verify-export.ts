@@ -3,6 +3,7 @@ import type { NewAuditEvent } from '../schema/audit-event.ts';
 import { type AuditExportLine, AuditExportLineSchema } from '../schema/audit-export.ts';
 import type { AuditBreach, AuditVerification } from '../schema/audit-verification.ts';
 import { PlatformError } from '../schema/errors.ts';
+import type { Tenancy } from '../schema/ids.ts';
 import type { SignedCheckpoint } from './audit-checkpoint.ts';
 import { type AuditPublicKey, createAuditVerifier } from './audit-key.ts';
 import type { StoredCommit } from './audit-stored.ts';
@@ -58,16 +59,17 @@ const linkOf = ({ type: _type, previous, hash, ...link }: Line<'commit'>): Store
   hash: Buffer.from(hash, 'hex'),
 });
 
-const rowOf = (line: Line<'row'> | Line<'withheld'>, link: StoredLink | undefined): StoredRow => ({
+const rowOf = (line: Line<'row'> | Line<'withheld'> | Line<'removed'>, tenancy: Tenancy, link: StoredLink | undefined): StoredRow => ({
   sequence: line.sequence,
   at: line.type === 'row' ? line.at : '',
-  event: (line.type === 'row' ? line.event : {}) as unknown as NewAuditEvent,
+  event: (line.type === 'row' ? line.event : tenancy) as unknown as NewAuditEvent,
   writer: link?.writer ?? null,
   epoch: link?.epoch ?? null,
   link: link?.number ?? null,
   position: line.position,
   digest: line.digest === null ? null : Buffer.from(line.digest, 'hex'),
   isWithheld: line.type === 'withheld',
+  ...(line.type === 'removed' ? { removal: line.removal } : {}),
 });
 
 /**
@@ -88,6 +90,7 @@ export const verifyExport = async (lines: AsyncIterable<string>, trusted?: Audit
     );
   const verifier = createAuditVerifier(trusted ?? head.publicKey);
   if (trusted && trusted.x !== head.publicKey.x) report(damaged('the head names another key than the one that is trusted'));
+  const tenancy = { org: head.org, project: head.project };
   const signed: SignedCheckpoint[] = [];
   let withheldRows = 0;
 
@@ -107,16 +110,16 @@ export const verifyExport = async (lines: AsyncIterable<string>, trusted?: Audit
       if (line.type === 'commit') {
         if (open) yield open;
         open = { link: linkOf(line), rows: [] };
-      } else if (line.type === 'row' || line.type === 'withheld') {
+      } else if (line.type === 'row' || line.type === 'withheld' || line.type === 'removed') {
         if (line.type === 'withheld') withheldRows += 1;
-        const row = rowOf(line, open?.link);
+        const row = rowOf(line, tenancy, open?.link);
         if (open) open.rows.push(row);
         else yield { stray: row };
       } else report(damaged(`a ${line.type} stands among the rows`));
     }
     if (open) yield open;
   }
-  const { unclosed, ...totals } = await checkCommits(commits(), checkpoints, report);
+  const { unclosed, removed, ...totals } = await checkCommits(commits(), checkpoints, report);
   return {
     ok: count() === 0,
     ...totals,
@@ -124,6 +127,7 @@ export const verifyExport = async (lines: AsyncIterable<string>, trusted?: Audit
     hasOutsideCopy: true,
     unchainedRows: 0,
     unclosed,
+    removed,
     breaches,
     moreBreaches: count() - breaches.length,
     keyId: verifier.keyId,

@@ -15,6 +15,8 @@ export type StoredRow = {
   digest: Buffer | null;
   /** Of an export: a row of another project, of which nothing but its digest is there. */
   isWithheld?: boolean;
+  /** The removal by which retention took all of it but the digest. */
+  removal?: string;
 };
 export type StoredLink = {
   writer: string;
@@ -37,8 +39,8 @@ const breach = (
   message: string,
 ): AuditBreach => ({ kind, writer, epoch, link: number, sequence, message });
 
-export const isRowAsWritten = ({ event, at, digest, isWithheld = false }: StoredRow): boolean =>
-  digest !== null && (isWithheld || auditDigest(auditText(event, writtenAt(at))) === digest.toString('hex'));
+export const isRowAsWritten = ({ event, at, digest, isWithheld = false, removal }: StoredRow): boolean =>
+  digest !== null && (isWithheld || removal !== undefined || auditDigest(auditText(event, writtenAt(at))) === digest.toString('hex'));
 
 /** Where rows of a link are missing: behind which row the first of them stood. */
 const missingAt = (link: StoredLink, rows: readonly StoredRow[]): AuditBreach => {

@@ -7,6 +7,7 @@ import { type StoredCommit, storedCommits } from './audit-stored.ts';
 import { createChainCheck } from './audit-verify-chain.ts';
 import { verifyCheckpoints } from './audit-verify-checkpoints.ts';
 import type { StoredLink, StoredRow } from './audit-verify-link.ts';
+import { createRemovalCheck } from './audit-verify-removed.ts';
 import { type Database, guarded } from './database.ts';
 
 const mostBreaches = 100;
@@ -51,6 +52,7 @@ export const checkCommits = async (commits: AsyncIterable<StoredCommit>, checkpo
   const totals = { rows: 0, links: 0, chains: 0, unsignedRows: 0 };
   const unclosed: AuditVerification['unclosed'] = [];
   const seen = new Set<string>();
+  const removals = createRemovalCheck(report);
   let chain: ReturnType<typeof createChainCheck> | undefined;
   let name = '';
   const finish = (): void => {
@@ -63,6 +65,7 @@ export const checkCommits = async (commits: AsyncIterable<StoredCommit>, checkpo
   for await (const commit of commits) {
     if ('stray' in commit) {
       totals.rows += 1;
+      removals.next(commit.stray);
       report(ofNoLink(commit.stray));
       continue;
     }
@@ -79,6 +82,7 @@ export const checkCommits = async (commits: AsyncIterable<StoredCommit>, checkpo
     totals.links += 1;
     totals.rows += rows.length;
     chain?.next(link, rows);
+    for (const row of rows) removals.next(row);
   }
   finish();
   // chains of which nothing is left but what was signed
@@ -86,13 +90,14 @@ export const checkCommits = async (commits: AsyncIterable<StoredCommit>, checkpo
     const [writer = '', epoch] = gone.split('/');
     createChainCheck({ writer, epoch: Number(epoch) }, signed, report).end();
   }
-  return { ...totals, unclosed };
+  return { ...totals, unclosed, removed: removals.end() };
 };
 
 /** Rows without a place in a chain are from before there were chains; what came later and has none was put there by somebody else. */
 const checkUnchained = async (client: pg.PoolClient, report: Report): Promise<number> => {
   const { rows } = await client.query<{ count: string; late: string | null }>(
-    `select count(*) as count, min(sequence) filter (where sequence > (select min(sequence) from audit_events where writer is not null)) as late
+    `select count(*) as count, min(sequence) filter (where sequence > least(
+       (select min(sequence) from audit_events where writer is not null), (select min(sequence) from audit_removed where writer is not null))) as late
      from audit_events where writer is null`,
   );
   const { count = '0', late } = rows[0] ?? {};
@@ -131,7 +136,7 @@ export const verifyAudit = ({
       await client.query('begin isolation level repeatable read read only');
       const { rows: inside } = await client.query<SignedCheckpoint>('select statement, signature from audit_checkpoints order by number');
       const checkpoints = verifyCheckpoints(inside, outside, verifier, report);
-      const { unclosed, ...totals } = await checkCommits(storedCommits(client), checkpoints, report);
+      const { unclosed, removed, ...totals } = await checkCommits(storedCommits(client), checkpoints, report);
       const unchainedRows = await checkUnchained(client, report);
       return {
         ok: count() === 0,
@@ -140,6 +145,7 @@ export const verifyAudit = ({
         hasOutsideCopy: outside !== undefined,
         unchainedRows,
         unclosed,
+        removed,
         breaches,
         moreBreaches: count() - breaches.length,
       };

@@ -1,11 +1,13 @@
-import { and, eq } from 'drizzle-orm';
+import { and, eq, sql } from 'drizzle-orm';
 import { PlatformError } from '../schema/errors.ts';
 import type { Tenancy } from '../schema/ids.ts';
+import { removedText, usedAgainMs } from '../schema/retention.ts';
 import { contents } from '../schema/tables/tables.ts';
 import { openContent, sealContent } from './content-seal.ts';
 import { type Database, type Executor, guarded } from './database.ts';
 import { createOrgKeys } from './org-keys.ts';
 import { createContentResealer } from './reseal-contents.ts';
+import { findRemoved } from './retention-progress.ts';
 import { type ContentKeys, keyedDigest } from './secrets/seal.ts';
 
 /** Documents by digest, sealed with a key of their org, which is wrapped by one that the database never sees. */
@@ -31,9 +33,20 @@ export const createContentStore = (database: Database, keys: ContentKeys) => {
           sizeBytes: plain.length,
           label,
         })
-        .onConflictDoNothing();
+        // what is kept once more is used again, and stays as long as if it were new
+        .onConflictDoUpdate({
+          target: [contents.org, contents.project, contents.digest],
+          set: { usedAt: sql`excluded.used_at` },
+          setWhere: sql`${contents.usedAt} < excluded.used_at - ${usedAgainMs} * interval '1 millisecond'`,
+        });
       return digest;
     });
+
+  /** Whether it is the retention that takes such documents away. */
+  const whyMissing = async (tenancy: Tenancy): Promise<string> => {
+    const removed = await findRemoved(database, tenancy, 'contents');
+    return removed ? `: what was not used since ${removed.before} was ${removedText(tenancy, removed)}` : '';
+  };
 
   /** The digest that a text has, or would have, here; nothing is kept. */
   const digestOf = (text: string): string => keyedDigest(keys, Buffer.from(text));
@@ -48,7 +61,7 @@ export const createContentStore = (database: Database, keys: ContentKeys) => {
       if (!row)
         throw new PlatformError(
           'content_missing',
-          `The document ${digest} is not in the content store of ${tenancy.org}/${tenancy.project}.`,
+          `The document ${digest} is not in the content store of ${tenancy.org}/${tenancy.project}${await whyMissing(tenancy)}.`,
         );
       return (await openContent({ keys, ring }, { ...tenancy, digest, ...row })).toString();
     });

@@ -1,5 +1,6 @@
-import { and, eq, inArray } from 'drizzle-orm';
+import { and, eq, inArray, sql } from 'drizzle-orm';
 import type { Tenancy } from '../schema/ids.ts';
+import { usedAgainMs } from '../schema/retention.ts';
 import { decisionFacts } from '../schema/tables/tables.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { type Database, type Executor, guarded } from './database.ts';
@@ -9,19 +10,26 @@ import { createGroupCommit } from './group-commit.ts';
 export type StoredFacts = { digest: string; value: unknown };
 type Noted = Tenancy & StoredFacts;
 
-/** Puts facts down that are not there yet; what has a digest never changes. */
+/**
+ * Puts facts down that are not there yet, and marks the others as used; what has a digest never changes. The marking comes first: what
+ * retention takes at this moment is waited for, and put down anew. Only what was not used for hours is marked, so that transactions that
+ * note the same facts do not wait for each other.
+ */
 export const insertDecisionFacts = (executor: Executor, facts: readonly Noted[]): Promise<void> =>
   guarded(async () => {
-    if (facts.length > 0)
-      await executor
-        .insert(decisionFacts)
-        .values(
-          facts
-            .map(({ org, project, digest, value }) => ({ org, project, digest, value }))
-            // in one order, so that two who write the same ones wait for each other in one direction only
-            .sort((one, other) => (one.digest < other.digest ? -1 : 1)),
-        )
-        .onConflictDoNothing();
+    const rows = facts
+      .map(({ org, project, digest, value }) => ({ org, project, digest, value }))
+      // in one order, so that two who write the same ones wait for each other in one direction only
+      .sort((one, other) => (one.digest < other.digest ? -1 : 1));
+    if (rows.length === 0) return;
+    const places = sql.join(
+      rows.map(({ org, project, digest }) => sql`(${org}, ${project}, ${digest})`),
+      sql`, `,
+    );
+    await executor.execute(sql`
+      update decision_facts set used_at = now()
+      where (org, project, digest) in (${places}) and used_at < now() - ${usedAgainMs} * interval '1 millisecond'`);
+    await executor.insert(decisionFacts).values(rows).onConflictDoNothing();
   });
 
 /** @returns what is there of a project, by digest */
@@ -63,12 +71,15 @@ export const createDecisionFactsWriter = ({
   database,
   logger,
   insert = (facts) => insertDecisionFacts(database, facts),
+  now = Date.now,
 }: {
   database: Database;
   logger: Logger;
   insert?: (facts: readonly Noted[]) => Promise<void>;
+  now?: () => number;
 }) => {
   const known = new Set<string>();
+  let knownSinceMs = now();
   const commits = createGroupCommit<Noted, undefined>({
     flush: async (facts) => {
       // one statement cannot meet its own row again
@@ -84,6 +95,12 @@ export const createDecisionFactsWriter = ({
      */
     note: ({ org, project }: Tenancy, basis: string, parts: () => readonly StoredFacts[]): void => {
       const key = `${org}/${project} ${basis}`;
+      const nowMs = now();
+      // what is used all the time is written again now and then: retention takes what is not
+      if (nowMs - knownSinceMs > usedAgainMs) {
+        known.clear();
+        knownSinceMs = nowMs;
+      }
       if (known.has(key)) return;
       if (known.size >= mostKnown) known.clear();
       known.add(key);

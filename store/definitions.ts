@@ -33,9 +33,13 @@ export type JudgeDefinitions = (
   present: readonly PresentDefinition[],
 ) => ObservedDefinitions;
 
-/** Whether agents may see and use it: approved, and offered as it was approved. */
-export const isUsable = ({ approvedHash, currentHash }: Pick<Definition, 'approvedHash' | 'currentHash'>): boolean =>
-  approvedHash !== '' && approvedHash === currentHash;
+/** Whether agents may see and use it: approved, offered as it was approved, and not under quarantine. */
+export const isUsable = ({
+  approvedHash,
+  currentHash,
+  quarantined,
+}: Pick<Definition, 'approvedHash' | 'currentHash' | 'quarantined'>): boolean =>
+  approvedHash !== '' && approvedHash === currentHash && quarantined === '';
 
 const inProject = ({ org, project }: Tenancy) => and(eq(definitions.org, org), eq(definitions.project, project));
 const ofServer = (key: ServerKey) => and(inProject(key), eq(definitions.server, key.server));

@@ -1,9 +1,9 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import { and, asc, eq } from 'drizzle-orm';
+import { and, asc, eq, isNotNull } from 'drizzle-orm';
 import { PlatformError } from '../schema/errors.ts';
 import { orgKeys } from '../schema/tables/tables.ts';
-import type { Database, Executor } from './database.ts';
-import { type ContentKeys, seal, unseal, wrappingKeys } from './secrets/seal.ts';
+import { type Database, type Executor, guarded } from './database.ts';
+import { type ContentKeys, isWrappedByOther, seal, unseal, wrappingKeys } from './secrets/seal.ts';
 
 /** How long a process goes on with what it knows of a key: so soon a new one is used, and a destroyed one is not. */
 const knownMs = 5_000;
@@ -79,6 +79,22 @@ export const createOrgKeys = (database: Database, keys: ContentKeys, now: () => 
       if (!row) throw destroyed(org);
       return keep(place, row);
     },
+
+    /** Wraps anew what another version of the wrapping key has wrapped; each key can be opened at every moment. @returns how many were */
+    rewrap: (): Promise<number> =>
+      guarded(async () => {
+        let done = 0;
+        for (const { org, id, wrapped } of await database.select().from(orgKeys).where(isNotNull(orgKeys.wrapped))) {
+          if (wrapped === null || !isWrappedByOther(wrapping, wrapped)) continue;
+          const anew = seal(wrapping, unseal(wrapping, wrapped, contextOf(org, id)), contextOf(org, id));
+          const { rowCount } = await database
+            .update(orgKeys)
+            .set({ wrapped: anew })
+            .where(and(eq(orgKeys.org, org), eq(orgKeys.id, id), eq(orgKeys.wrapped, wrapped)));
+          done += rowCount ?? 0;
+        }
+        return done;
+      }),
 
     /** Makes another key active, also for an org whose keys were destroyed. What was sealed before is sealed anew by the controller. */
     rotate: async (org: string, within: Executor): Promise<string> => {

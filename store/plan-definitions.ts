@@ -42,12 +42,13 @@ const rowOf = (look: Look, observed: ObservedDefinition, known: Definition | und
     approvedHash: isApproved ? hash : '',
     cameLater: !look.isFirst && (known?.cameLater ?? true),
     approvedBy: null,
+    quarantined: known?.quarantined ?? '',
   };
 };
 
 /** Of what is offered no more, only what was approved is kept, for a person to see. */
 const planGone = (look: Look, known: Definition): Pick<DefinitionPlan, 'rows' | 'forgotten'> =>
-  known.approvedHash === '' || look.approves
+  known.quarantined === '' && (known.approvedHash === '' || look.approves)
     ? { rows: [], forgotten: [known] }
     : { rows: [{ ...known, currentDefinition: null, currentHash: '', issues: [], warnings: [] }], forgotten: [] };
 

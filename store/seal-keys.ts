@@ -6,15 +6,28 @@ import { sealKeys } from '../schema/tables/tables.ts';
 import { type Executor, guarded } from './database.ts';
 import { keyIn, sealedTables } from './sealed-tables.ts';
 
-/** How many rows stand on each key of a name. */
-const countRows = async (executor: Executor, name: SealedName): Promise<Map<string, number>> => {
-  const counts = new Map<string, number>();
+/** Of a table so much is read to count what stands on which key: an index would cost every call of the gateway something. */
+const mostBytesRead = 32 * 1024 * 1024;
+
+type Counts = { rows: Map<string, number>; isEstimate: boolean };
+
+/**
+ * How many rows stand on each key of a name: counted where the tables are small, and estimated from some of their pages where not.
+ * @param mostBytes - of each table that are read
+ */
+const countRows = async (executor: Executor, name: SealedName, mostBytes: number): Promise<Counts> => {
+  const counts: Counts = { rows: new Map(), isEstimate: false };
   for (const { table, column } of sealedTables[name]) {
     const sealed = sql.identifier(column);
+    const { rows: sizes } = await executor.execute<{ size: string }>(sql`select pg_relation_size(${table}::regclass) as size`);
+    const percent = Math.min(100, (100 * mostBytes) / Math.max(1, Number(sizes[0]?.size)));
+    const sample = percent < 100 ? sql`tablesample system (${percent})` : sql``;
     const { rows } = await executor.execute<{ key: string; count: string }>(
-      sql`select ${keyIn(sql`${sealed}`)} as key, count(*) as count from ${sql.identifier(table)} where ${sealed} is not null group by 1`,
+      sql`select ${keyIn(sql`${sealed}`)} as key, count(*) as count from ${sql.identifier(table)} ${sample}
+          where ${sealed} is not null group by 1`,
     );
-    for (const { key, count } of rows) counts.set(key, (counts.get(key) ?? 0) + Number(count));
+    for (const { key, count } of rows) counts.rows.set(key, (counts.rows.get(key) ?? 0) + Math.round((Number(count) * 100) / percent));
+    counts.isEstimate ||= percent < 100;
   }
   return counts;
 };
@@ -37,9 +50,9 @@ const stateOf = ({ seals_from, retired_at, replaced_at, seals }: Row): SealKey['
 };
 
 /** Keys of a name, the newest first; the original one is the last, and seals until there is another. */
-export const listSealKeys = (executor: Executor, name: SealedName): Promise<SealKey[]> =>
+export const listSealKeys = (executor: Executor, name: SealedName, mostBytes = mostBytesRead): Promise<SealKey[]> =>
   guarded(async () => {
-    const counts = await countRows(executor, name);
+    const counts = await countRows(executor, name, mostBytes);
     const { rows } = await executor.execute<Row>(sql`
       select id, asked_at, seals_from, retired_at, seals_from <= now() as seals,
         (select min(later.seals_from) from seal_keys later
@@ -64,7 +77,7 @@ export const listSealKeys = (executor: Executor, name: SealedName): Promise<Seal
         replacedAt: instant(first.replaced_at),
         retiredAt: instant(first.retired_at),
       },
-    ].map((key) => SealKeySchema.parse({ ...key, name, rows: counts.get(key.id) ?? 0 }));
+    ].map((key) => SealKeySchema.parse({ ...key, name, rows: counts.rows.get(key.id) ?? 0, isEstimate: counts.isEstimate }));
   });
 
 export const listAllSealKeys = async (executor: Executor): Promise<SealKey[]> => {
@@ -89,7 +102,7 @@ export const askForSealKey = (within: Executor, name: SealedName): Promise<strin
   });
 
 /**
- * Destroys a key that nothing needs any more.
+ * Destroys a key that nothing needs any more. Every row is looked at for that, so it takes its time where there are many.
  * @param options.opensAtLeastMs - how long after it sealed last it opens in any case: clients hold sealed texts that no row knows of
  * @throws {PlatformError} `not_found`, `conflict`
  */
@@ -100,7 +113,7 @@ export const retireSealKey = (
   atLeastMs = opensAtLeastMs,
 ): Promise<void> =>
   guarded(async () => {
-    const key = (await listSealKeys(within, name)).find((each) => each.id === id);
+    const key = (await listSealKeys(within, name, Number.POSITIVE_INFINITY)).find((each) => each.id === id);
     if (!key) throw new PlatformError('not_found', `There is no key ${name}/${id}; \`quarterdeck keys ls\` lists them.`);
     const refuse = (why: string): never => {
       throw new PlatformError('conflict', `The key ${name}/${id} cannot be retired: ${why}`);

@@ -5,7 +5,7 @@ import { sealKeys } from '../schema/tables/tables.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { type Database, guarded } from './database.ts';
 import { readAgain } from './read-again.ts';
-import { type ContentKeys, deriveContentKeys, deriveSealingKey, type SealingKey, seal, unseal } from './secrets/seal.ts';
+import { type ContentKeys, deriveContentKeys, deriveSealingKey, isWrappedByOther, type SealingKey, seal, unseal } from './secrets/seal.ts';
 
 const pollEveryMs = 1000;
 
@@ -56,6 +56,17 @@ export const openSealRing = async ({
     if (made.length > 0) logger.info({ event: 'seal-key-made', name, madeId: id }, 'a key was made');
   };
 
+  /** After the wrapping key was rotated; a row that changed meanwhile is left to who changed it. */
+  const rewrap = async (id: string, wrapped: Buffer): Promise<void> => {
+    const anew = seal(wrapping, unseal(wrapping, wrapped, placeOf(id)), placeOf(id));
+    const moved = await database
+      .update(sealKeys)
+      .set({ wrapped: anew })
+      .where(and(eq(sealKeys.name, name), eq(sealKeys.id, id), eq(sealKeys.wrapped, wrapped), isNull(sealKeys.retiredAt)))
+      .returning({ id: sealKeys.id });
+    if (moved.length > 0) logger.info({ event: 'seal-key-rewrapped', name, sealId: id }, 'a key was wrapped anew');
+  };
+
   const list = () =>
     database
       .select({
@@ -77,6 +88,8 @@ export const openSealRing = async ({
       for (const { id, wrapped, retiredAt } of rows)
         if (retiredAt !== null) opened.delete(id);
         else if (wrapped && !opened.has(id)) opened.set(id, unseal(wrapping, wrapped, placeOf(id)));
+      for (const { id, wrapped, retiredAt } of rows)
+        if (wrapped && retiredAt === null && isWrappedByOther(wrapping, wrapped)) await rewrap(id, wrapped);
       const seals = rows.findLast(({ seals, wrapped }) => seals && wrapped !== null)?.id;
       if (seals !== currentId)
         logger.info({ event: 'seal-key-seals', name, sealId: seals ?? originalKey }, 'another key seals from now on');

@@ -2,6 +2,10 @@ import pg from 'pg';
 
 /** Tables whose rows are only ever added: the role may read and add, and nothing else. */
 const appendOnly = ['audit_events', 'audit_links', 'audit_checkpoints'];
+/** What is left of rows of the audit; the function below alone adds to it. */
+const removedRows = 'audit_removed';
+/** Takes out old rows of the audit, a few at a time, and leaves their digests: the one way in which any of them goes. */
+const removeRows = 'remove_audit_rows(text, text, timestamptz, integer, text)';
 
 /** SQLSTATE of whoever may not make roles, or not set their passwords. */
 const notAllowed = '42501';
@@ -15,6 +19,8 @@ const statements = (role: string, database: string): string[] => [
   `grant select, insert, update, delete on all tables in schema public to ${role}`,
   `grant usage, select on all sequences in schema public to ${role}`,
   `revoke update, delete, truncate, references, trigger on ${appendOnly.join(', ')} from ${role}`,
+  `revoke insert, update, delete, truncate, references, trigger on ${removedRows} from ${role}`,
+  `grant execute on function ${removeRows} to ${role}`,
 ];
 
 /**

@@ -99,3 +99,17 @@ export const forgetPrivateKey = (database: Database, number: number): Promise<vo
   guarded(async () => {
     await database.update(signingKeys).set({ sealed: null }).where(eq(signingKeys.number, number));
   });
+
+/** Puts the same private key down as it was sealed with another one. @returns false where it changed meanwhile */
+export const replaceSealed = (
+  database: Database,
+  { number, sealed, anew }: { number: number; sealed: Buffer; anew: Buffer },
+): Promise<boolean> =>
+  guarded(async () => {
+    const changed = await database
+      .update(signingKeys)
+      .set({ sealed: anew })
+      .where(and(eq(signingKeys.number, number), eq(signingKeys.sealed, sealed)))
+      .returning({ number: signingKeys.number });
+    return changed.length > 0;
+  });

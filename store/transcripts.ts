@@ -30,6 +30,12 @@ export const appendToTranscript = async (
   return writeIndex(contents, tenancy, { ...index, entries: [...index.entries, ...added] });
 };
 
+/** @returns the digests of all that a conversation is made of. @throws as `loadTranscript` does */
+export const transcriptParts = async (contents: ContentStore, tenancy: Tenancy, digest: string): Promise<string[]> => {
+  const { head, entries } = await readIndex(contents, tenancy, digest);
+  return [head, ...entries];
+};
+
 /** Reads a whole conversation. @throws {PlatformError} `content_missing`, `store_unavailable` */
 export const loadTranscript = async (
   contents: ContentStore,

@@ -173,6 +173,18 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/control/user-grants.test.ts › a grant › a call without one says where to go; with one the server sees the person’s token of its own issuer, and no other',
   },
   {
+    id: 'P11',
+    clause: 'f',
+    text: 'What a person granted at a server is renewed without asking them, by whichever replica comes first: a refresh token is shown once.',
+    test: 'test/control/renew-grant.test.ts › while an issuer is slow › two replicas show a refresh token once, and both have what came of it',
+  },
+  {
+    id: 'P11',
+    clause: 'g',
+    text: 'A grant that is taken back is ended at its issuer, also where the person gives it anew at once; the new one stays.',
+    test: 'test/control/user-grants.test.ts › a grant › one that is taken back and given anew at once is ended at its issuer first; the new one stays',
+  },
+  {
     id: 'P15',
     clause: 'a',
     text: 'Without a policy that permits it the list of tools is empty, and a call is answered as an unknown name is (the case has 403; design §5 stands).',
@@ -376,6 +388,12 @@ export const acceptance: readonly AcceptanceEntry[] = [
     clause: 'a',
     text: 'Both revisions are served at once at one URL, and the official conformance suite passes there with nothing left out (there is no optimizer).',
     test: 'test/full/gateway/accept-conformance.test.ts › one URL passes every scenario that 2026-07-28 and 2025-11-25 require of servers, with both revisions at it at once',
+  },
+  {
+    id: 'P31',
+    clause: 'b',
+    text: 'As the client of protected servers the gateway is run through every scenario of the official suite about signing in, with nothing left out.',
+    test: 'test/full/conformance/protected-clients.test.ts › every scenario of the program about signing in at servers is run, and none is known to fail',
   },
   {
     id: 'P34',
@@ -1230,6 +1248,18 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/gateway/foreign-pages.test.ts › a page of another site, or one behind a rebound name, is answered 403 at every address before its body is there; no tool runs',
   },
   {
+    id: 'SEC-5',
+    clause: 'c',
+    text: 'Where the issuer of a server binds tokens to keys (RFC 9449), each request carries a new proof for its method, address and message.',
+    test: 'test/control/bound-tokens.test.ts › a server that takes only tokens that are bound to a key › sees the scheme DPoP and, with each request, a new proof for that request by the key of the token',
+  },
+  {
+    id: 'SEC-5',
+    clause: 'd',
+    text: 'A machine’s token that is for somebody else, has ended or never ends is not sent to the issuer of a server’s tokens.',
+    test: 'test/control/workload-identity.test.ts › a JWT that will not do is not sent to the issuer › one for somebody else',
+  },
+  {
     id: 'SEC-7',
     clause: 'a',
     text: 'A session of one caller is unknown to another, exactly as one that does not exist; the first goes on.',
@@ -1579,6 +1609,12 @@ export const acceptance: readonly AcceptanceEntry[] = [
     clause: 'd',
     text: 'So is one that is used while the database dies and its standby takes over: once, or not at all where the answer was lost, and never again.',
     test: 'test/store/approval-failover.test.ts › an approval that is used 50 times at once, across the death of the database and the take-over of its standby, is used once',
+  },
+  {
+    id: 'SEC-29',
+    clause: 'e',
+    text: 'So it is at a running gateway under load, whose database is killed and whose standby takes over: no effect without its intent, each approval used once, and the chain verifies.',
+    test: 'test/full/gateway/database-failover.test.ts › the database killed under load and its standby promoted: no effect without its intent, no approval used twice, and the chain verifies',
   },
   {
     id: 'SEC-30',
@@ -2012,5 +2048,11 @@ export const acceptance: readonly AcceptanceEntry[] = [
     clause: 'a',
     text: 'Undoing brings the hash of an object back to what it was.',
     test: 'test/full/targets/kubernetes-target.test.ts › each operation is undone exactly: the hash is what it was, and what was made is gone',
+  },
+  {
+    id: 'SEC-38',
+    clause: 'h',
+    text: 'Rows that retention removed leave a chain that verifies and says so; a row that was taken out by hand is named, whatever is left in its place.',
+    test: 'test/control/retention.test.ts › a row that was taken out by hand is tampering, whatever is left in its place',
   },
 ];

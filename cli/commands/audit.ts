@@ -25,7 +25,8 @@ const show = (events: AuditEvent[], format: Format, isFirst: boolean): void => {
 
 const query = async ({ format, ...options }: Options): Promise<void> => {
   const { api, path } = openSession(options);
-  const { events } = await api.get<{ events: AuditEvent[] }>(`${path}/audit?${queryOf(options)}`);
+  const { events, notes = [] } = await api.get<{ events: AuditEvent[]; notes?: string[] }>(`${path}/audit?${queryOf(options)}`);
+  for (const note of notes) say(note);
   if (format === 'json') return print(JSON.stringify({ events }, undefined, 2));
   if (events.length === 0 && format === 'table') return say('No row of the audit is like that.');
   show(events, format, true);

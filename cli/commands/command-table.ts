@@ -87,6 +87,12 @@ export const commandTable: readonly CommandEntry[] = [
     register: async (program) => program.addCommand((await import('./keys.ts')).keysCommand()),
   },
   {
+    name: 'project',
+    group: resources,
+    summary: 'how long a project keeps what, and what would go',
+    register: async (program) => program.addCommand((await import('./project.ts')).projectCommand()),
+  },
+  {
     name: 'apply',
     group: resources,
     summary: 'declare resources: files, folders, stdin',

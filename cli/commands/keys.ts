@@ -1,6 +1,6 @@
 import { Command } from 'commander';
 import type { OrgKey } from '../../schema/org-key.ts';
-import { RetireSealKeySchema, SealedNameSchema, type SealKey } from '../../schema/seal-key.ts';
+import { RetireSealKeySchema, type RootKeyVersion, RootNameSchema, SealedNameSchema, type SealKey } from '../../schema/seal-key.ts';
 import { confirm } from '../client/confirm.ts';
 import { type ConnectionOptions, connectedCommand, openSession } from '../client/session.ts';
 import { usageError } from '../output/cli-error.ts';
@@ -9,18 +9,19 @@ import { type Format, formatOption } from '../output/format-option.ts';
 import { renderTable } from '../output/table.ts';
 import { print, say } from '../output/talk.ts';
 import { formatAge } from '../output/units.ts';
+import { retireRootKey, rootKeyTable, rootNameOf, rotateRootKey } from './root-keys.ts';
 
 const nothing = '-';
 /** Keys of the installation: a name and an id, as `keys retire` takes them. */
 const listSealKeys = (keys: readonly SealKey[], now: Date): string =>
   renderTable(
     ['KEY', 'STATE', 'AGE', 'REPLACED', 'ROWS'],
-    keys.map(({ name, id, state, madeAt, replacedAt, rows }) => [
+    keys.map(({ name, id, state, madeAt, replacedAt, rows, isEstimate }) => [
       `${name}/${id}`,
       state,
       madeAt === null ? nothing : formatAge(madeAt, now),
       replacedAt === null ? nothing : formatAge(replacedAt, now),
-      String(rows),
+      `${isEstimate ? '~' : ''}${rows}`,
     ]),
   );
 
@@ -31,10 +32,11 @@ const list = async ({
 }: ConnectionOptions & { format: Format; installation?: boolean }): Promise<void> => {
   const { api, path } = openSession(connection);
   if (installation) {
-    const { keys } = await api.get<{ keys: SealKey[] }>(`${path}/seal-keys`);
-    if (format === 'json') return print(JSON.stringify({ keys }, undefined, 2));
-    if (format === 'name') return print(keys.map(({ name, id }) => `${name}/${id}`).join('\n'));
-    return print(listSealKeys(keys, new Date()));
+    const { keys, rootKeys } = await api.get<{ keys: SealKey[]; rootKeys: RootKeyVersion[] }>(`${path}/seal-keys`);
+    if (format === 'json') return print(JSON.stringify({ keys, rootKeys }, undefined, 2));
+    if (format === 'name') return print([...keys, ...rootKeys].map(({ name, id }) => `${name}/${id}`).join('\n'));
+    print(listSealKeys(keys, new Date()));
+    return print(`\n${rootKeyTable(rootKeys)}`);
   }
   const { keys } = await api.get<{ keys: OrgKey[] }>(`${path}/keys`);
   if (format === 'json') return print(JSON.stringify({ keys }, undefined, 2));
@@ -45,12 +47,17 @@ const list = async ({
   print(renderTable(['KEY', 'STATE', 'AGE', 'DOCUMENTS'], rows));
 };
 
-const rotate = async (name: string | undefined, { all = false, ...connection }: ConnectionOptions & { all?: boolean }): Promise<void> => {
+type RotateOptions = ConnectionOptions & { all?: boolean; announce?: boolean; use?: string };
+
+const rotate = async (name: string | undefined, { all = false, announce, use, ...connection }: RotateOptions): Promise<void> => {
+  const root = rootNameOf(name);
+  if (root) return rotateRootKey(root, { ...connection, ...(announce ? { announce } : {}), ...(use === undefined ? {} : { use }) });
+  if (announce || use !== undefined) throw usageError(`--announce and --use are for ${RootNameSchema.options.join(', ')}`);
   const { api, path } = openSession(connection);
   if (name !== undefined && !SealedNameSchema.safeParse(name).success)
     throw usageError(
       `there are no keys called ${name}`,
-      `name one of ${SealedNameSchema.options.join(', ')}, or none for those of the org`,
+      `name one of ${[...SealedNameSchema.options, ...RootNameSchema.options].join(', ')}, or none for those of the org`,
     );
   if (name !== undefined || all) {
     const names = all ? SealedNameSchema.options : [name];
@@ -65,8 +72,10 @@ const rotate = async (name: string | undefined, { all = false, ...connection }: 
 };
 
 const retire = async (key: string, connection: ConnectionOptions): Promise<void> => {
-  const { api, path } = openSession(connection);
   const [name, id] = key.split('/');
+  const root = rootNameOf(name);
+  if (root) return retireRootKey(root, id ?? '', connection);
+  const { api, path } = openSession(connection);
   const asked = RetireSealKeySchema.safeParse({ name, id });
   if (!asked.success)
     throw usageError(`${key} is no key`, 'give a name and an id as `quarterdeck keys ls --installation -o name` lists them');
@@ -105,12 +114,18 @@ export const keysCommand = (): Command =>
       withExamples(
         connectedCommand('rotate')
           .description('Make a new key; what was sealed before is sealed anew in the background')
-          .argument('[name]', `whose: ${SealedNameSchema.options.join(', ')}; without it the org's`)
+          .argument(
+            '[name]',
+            `whose: ${SealedNameSchema.options.join(', ')}, or ${RootNameSchema.options.join(', ')}; without it the org's`,
+          )
           .option('--all', "the org's and all of the installation")
+          .option('--announce', 'of a key that wraps others: make it known before it wraps')
+          .option('--use <id>', 'of a key that wraps others: let a version wrap that is known')
           .action(rotate),
         [
           ['quarterdeck keys rotate', 'nothing stops meanwhile, and everything can be read'],
           ['quarterdeck keys rotate grants', 'what people granted at MCP servers'],
+          ['quarterdeck keys rotate content.key', 'what the keys of orgs are wrapped by; in the data folder of this machine'],
         ],
       ),
     )

@@ -10,17 +10,29 @@ import { usageError } from '../output/cli-error.ts';
 import { withExamples } from '../output/command-help.ts';
 import { print, say } from '../output/talk.ts';
 
-type Options = { data?: string; issuer?: string; resource: string[]; browser: boolean; wait: string; device?: boolean; fresh?: boolean };
+type Options = {
+  data?: string;
+  issuer?: string;
+  resource: string[];
+  browser: boolean;
+  wait: string;
+  device?: boolean;
+  fresh?: boolean;
+  acr?: string;
+};
 
 const collect = (value: string, earlier: string[]): string[] => {
   if (!URL.canParse(value)) throw usageError(`--resource ${value} is not a URL; expected one such as http://127.0.0.1:7420/mcp/NAME`);
   return [...earlier, value];
 };
 
-const login = async ({ data, issuer, resource, browser, wait, device = false, fresh = false }: Options): Promise<void> => {
+const login = async ({ data, issuer, resource, browser, wait, device = false, fresh = false, acr }: Options): Promise<void> => {
   const config = readConfig();
   if (!/^[1-9]\d{0,4}$/.test(wait)) throw usageError(`--wait ${wait} is not a number of seconds`);
-  if (device && fresh) throw usageError('--device and --fresh do not go together; log in anew with a browser of this machine');
+  if (device && (fresh || acr !== undefined))
+    throw usageError('--device goes with neither --fresh nor --acr; log in anew with a browser of this machine');
+  if (acr !== undefined && !/^[\x21-\x7e]{1,256}$/.test(acr))
+    throw usageError(`--acr ${acr} is not the name of a kind of login, such as 2`);
   if (issuer !== undefined && !URL.canParse(issuer)) throw usageError(`--issuer ${issuer} is not a URL`);
   const url = findGatewayUrl(config, data);
   const earlier = findLogin(config, url)?.resources ?? [];
@@ -33,6 +45,7 @@ const login = async ({ data, issuer, resource, browser, wait, device = false, fr
     : await logIn({
         ...wish,
         isFresh: fresh,
+        acr,
         show: (address) => {
           say(`Log in with your browser:\n\n  ${address}\n`);
           if (browser && process.stderr.isTTY) openBrowser(address);
@@ -52,6 +65,7 @@ export const loginCommand = (): Command =>
       .option('--resource <url>', 'a toolset that tokens are wanted for, beside everything you may use; may be given again', collect, [])
       .option('--device', 'log in with a browser of another machine, by a code that is shown here')
       .option('--fresh', 'show anew who you are, whatever login your browser has; some approvals ask for it')
+      .option('--acr <value>', 'how well to show it, as a refusal says: 2 is by two things, or a name of your issuer')
       .option('--no-browser', 'only show the address')
       .option('--wait <seconds>', 'how long to wait for you', '300')
       .action(login),
@@ -59,6 +73,7 @@ export const loginCommand = (): Command =>
       ['quarterdeck login', 'at the platform of this machine, or of QUARTERDECK_URL'],
       ['quarterdeck login --device', 'on a machine without a browser'],
       ['quarterdeck login --fresh', 'before an approval that asks for a login of the last five minutes'],
+      ['quarterdeck login --fresh --acr 2', 'before one that asks for a login by two things'],
       ['quarterdeck login --resource http://127.0.0.1:7420/mcp/docs', 'with tokens for one toolset too'],
     ],
   );

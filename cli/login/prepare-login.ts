@@ -50,6 +50,12 @@ export const loginFailure = (error: unknown): CliError => {
   const code = (error as { error?: unknown } | null)?.error;
   if (code === 'access_denied')
     return new CliError('You did not let the command line act for you', { code: 'not_permitted', exitCode: exitCodes.denied });
+  if (code === 'unmet_authentication_requirements')
+    return new CliError(`Your login was not strong enough: ${(error as { error_description?: string }).error_description ?? code}`, {
+      code: 'login_stale',
+      exitCode: exitCodes.denied,
+      next: 'log in with your second factor, or ask an administrator whether the issuer names it in `acr`',
+    });
   if (code === 'invalid_target')
     return new CliError('A resource is none of this platform', {
       code: 'input_invalid',

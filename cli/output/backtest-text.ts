@@ -5,6 +5,7 @@ import { formatCount } from './units.ts';
 
 const reasons: Readonly<Record<UndecidedReason, string>> = {
   'facts-missing': 'what they were decided on is not stored',
+  'facts-removed': 'what they were decided on was removed by retention',
   'other-project': 'policies of another project decided them',
   'url-cut': 'queries of their URLs, or arguments beyond some kilobytes, are not kept, and a policy that is tried may look at them',
   'arguments-not-kept': 'other Rego would be asked, and their arguments are not kept',
@@ -33,7 +34,7 @@ const row = (flip: Flip): string[] => [
 export const flipTable = ({ flips }: Pick<BacktestReport, 'flips'>): string => (flips.length > 0 ? renderTable(head, flips.map(row)) : '');
 
 /** What was tried and found, in sentences. */
-export const backtestSummary = ({ decided, flipped, flips, undecided, firstAt, lastAt }: BacktestReport): string[] => {
+export const backtestSummary = ({ decided, flipped, flips, undecided, firstAt, lastAt, notes }: BacktestReport): string[] => {
   const between = firstAt && lastAt ? ` of ${firstAt.slice(0, 19)}Z to ${lastAt.slice(0, 19)}Z` : '';
   const already = flips.filter(({ isSoToday }) => isSoToday).reduce((sum, { count }) => sum + count, 0);
   return [
@@ -44,5 +45,6 @@ export const backtestSummary = ({ decided, flipped, flips, undecided, firstAt, l
       ? [`${calls(already)} of these are so by the policies in force already: they, or what they were asked, changed since.`]
       : []),
     ...undecided.map(({ reason, count }) => `${calls(count)} could not be decided again: ${reasons[reason]}.`),
+    ...notes,
   ];
 };

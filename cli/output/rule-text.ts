@@ -1,9 +1,10 @@
 import type { DeclaredRuleView, RuleView } from '../../schema/reconcile/rule-view.ts';
 import { toYaml } from './manifest.ts';
 import { plainText } from './plain-text.ts';
+import { formatDuration } from './units.ts';
 
 const stateOf = (rule: RuleView): string => (rule.origin === 'builtIn' ? 'live' : rule.spec.state);
-const capOf = ({ cap }: RuleView): string => `${cap.times} in ${cap.withinSeconds} s`;
+const capOf = ({ cap }: RuleView): string => `${cap.times} in ${formatDuration(cap.withinSeconds * 1000)}`;
 
 export const ruleRows = (rules: readonly RuleView[]): { head: string[]; rows: string[][] } => ({
   head: ['NAME', 'FROM', 'STATE', 'CAP', 'WHAT FOR'],
@@ -18,6 +19,7 @@ export const ruleRows = (rules: readonly RuleView[]): { head: string[]; rows: st
 
 const declaredLines = ({ spec, digest, red }: DeclaredRuleView): string[] => [
   `match       ${plainText(spec.match)}`,
+  `targets     ${spec.targets === undefined ? 'all' : spec.targets.map(plainText).join(', ')}`,
   ...(spec.demotedBy === undefined ? [] : [`demoted by  ${plainText(spec.demotedBy)}`]),
   ...(spec.origin === undefined ? [] : [`learned of  ${spec.origin.fixes.map(plainText).join(', ')}`]),
   `tests       ${spec.tests.length === 0 ? 'none' : `${spec.tests.length - red.length} of ${spec.tests.length} hold`}`,

@@ -27,7 +27,7 @@ export const suggestionYaml = (suggestion: PolicySuggestion): string => {
 };
 
 /** What is to be done beside applying it, and how sure it is. */
-export const suggestionSummary = ({ role, calls, firstAt, lastAt, bindings, check }: PolicySuggestion): string[] => [
+export const suggestionSummary = ({ role, calls, firstAt, lastAt, bindings, check, notes }: PolicySuggestion): string[] => [
   `From ${formatCount(calls)} allowed ${calls === 1 ? 'call' : 'calls'} of the role ${role}, ${firstAt.slice(0, 19)}Z to ${lastAt.slice(0, 19)}Z: what it did not need in that time is taken away.`,
   `Decided again as if it were applied: ${formatCount(check.allowed)} allowed, ${formatCount(check.refused.length)} refused.`,
   ...check.refused
@@ -39,4 +39,5 @@ export const suggestionSummary = ({ role, calls, firstAt, lastAt, bindings, chec
   ...bindings
     .filter(({ after }) => after === null)
     .map(({ name }) => `It takes the place of the AccessBinding ${name}: quarterdeck delete accessbinding ${name}`),
+  ...notes,
 ];

@@ -1,4 +1,5 @@
 import type { AuditBreach, AuditVerification } from '../../schema/audit-verification.ts';
+import { removedText } from '../../schema/retention.ts';
 
 const counted = (count: number, one: string, many = `${one}s`): string => `${count} ${count === 1 ? one : many}`;
 
@@ -38,6 +39,10 @@ export const verificationLines = (found: AuditVerification): string[] => {
     ...(moreBreaches > 0 ? [`and ${moreBreaches} more`] : []),
     found.ok ? `The audit is as it was written: ${size}.` : `The audit was changed: ${size}.`,
     ...(unsignedRows > 0 ? [`Not signed yet: ${counted(unsignedRows, 'row')} since the last checkpoint of the chain.`] : []),
+    ...found.removed.map(
+      (removed) =>
+        `${counted(removed.rows, 'row was', 'rows were')} ${removedText(removed, removed)}, as the chain says: their digests are left.`,
+    ),
     ...unclosedLines(unclosed),
     ...(unchainedRows > 0 ? [`${counted(unchainedRows, 'row is', 'rows are')} from before there were chains.`] : []),
     ...(hasOutsideCopy ? [] : ['There is no copy of the checkpoints outside the database.']),

@@ -1,3 +1,5 @@
+import { randomUUID } from 'node:crypto';
+import { Client, Connection } from '@temporalio/client';
 import { createTargetPorts } from '../../activities/targets/target-ports.ts';
 import { createRegoCompiler } from '../../control/api/compile-rego.ts';
 import { newDecisionId } from '../../control/api/new-decision-id.ts';
@@ -9,6 +11,7 @@ import { rotateSigningKeys } from '../../control/issuer/rotate-signing-keys.ts';
 import { startIssuer } from '../../control/issuer/start-issuer.ts';
 import { createChannelNetwork } from '../../control/notify/channel-fetch.ts';
 import { startNotify } from '../../control/notify/start-notify.ts';
+import type { ProcessReport } from '../../schema/process-report.ts';
 import { checkpointFile } from '../../store/audit-checkpoint-file.ts';
 import { createCheckpointer, keepCheckpoints } from '../../store/audit-checkpoints.ts';
 import { createAuditSigner } from '../../store/audit-key.ts';
@@ -17,7 +20,9 @@ import { createRefusalCounter } from '../../store/audit-refusals.ts';
 import { verifyAudit } from '../../store/audit-verify.ts';
 import { createContentStore } from '../../store/contents.ts';
 import { closeDatabase, openDatabase } from '../../store/database.ts';
+import { followOrders } from '../../store/follow-orders.ts';
 import { keepSealed } from '../../store/keep-sealed.ts';
+import { listRootKeys } from '../../store/list-root-keys.ts';
 import { measureReconciler } from '../../store/reconcile-measures.ts';
 import { openSealRing } from '../../store/seal-ring.ts';
 import { createPolicySigner, createPolicyVerifier, policyPublicKey } from '../../store/secrets/policy-signature.ts';
@@ -30,6 +35,7 @@ import { registerReconcileMetrics } from '../../telemetry/reconcile-metrics.ts';
 import { findOpa } from '../setup/find-opa.mjs';
 import { createAgentDirectory } from './agent-directory.ts';
 import { createApiPolicy } from './api-policy.ts';
+import { askForWorkers } from './ask-for-workers.ts';
 import { lookupKeychain } from './ask-keychain.ts';
 import { createDevPeople } from './dev-people.ts';
 import type { ProcessTelemetry, RunningProcess } from './messages.ts';
@@ -101,7 +107,15 @@ export const startControlProcess = async (
   const contentStore = createContentStore(database, deriveContentKeys(config.contentKey, 'content'));
   const cluster = config.secretStores.kubernetes;
   const ownCluster = cluster && 'server' in cluster ? cluster : undefined;
-  const ports = createTargetPorts({ secrets, ownCluster, sharesLists: true });
+  const platformConnection = Connection.lazy({ address: config.temporalAddress, connectTimeout: '3s' });
+  const ports = createTargetPorts({
+    ...{ secrets, ownCluster, sharesLists: true },
+    platform: {
+      database,
+      temporal: new Client({ connection: platformConnection, namespace: config.temporalNamespace }),
+      verifyPolicies: createPolicyVerifier(policyPublicKey(config.policySecret)),
+    },
+  });
   const api = await startApi(config.api, {
     database,
     audit,
@@ -119,6 +133,8 @@ export const startControlProcess = async (
     logger: logger.child({ part: 'api' }),
     clock,
     refusedKeys,
+    listRootKeys: () =>
+      listRootKeys(database, { 'content.key': config.contentKey, 'gateway.key': config.approvalKey, 'issuer.key': config.signingKeysSeal }),
     channels: { secrets, fetch: channelNetwork.fetch },
   });
   const notify = startNotify({
@@ -132,7 +148,7 @@ export const startControlProcess = async (
     database,
     audit,
     temporal,
-    reseal: contentStore.resealer(),
+    contents: contentStore,
     ports,
     digest: contentStore.digestOf,
     clock,
@@ -140,6 +156,13 @@ export const startControlProcess = async (
     logger: logger.child({ part: 'controller' }),
   });
   policy.followDeclared(controller.take);
+  const orders = followOrders<Extract<ProcessReport, { process: 'control' }>>({
+    database,
+    instance: `control/${randomUUID()}`,
+    report: () => ({ process: 'control' }),
+    carryOut: askForWorkers,
+    logger: logger.child({ part: 'orders' }),
+  });
   const auditLogger = logger.child({ part: 'audit' });
   const checkpoints = keepCheckpoints({
     take: createCheckpointer({ database, signer, sink, logger: auditLogger, clock }),
@@ -148,8 +171,9 @@ export const startControlProcess = async (
   });
   return {
     close: async () => {
-      await Promise.all([api.close(), issuer.close(), devIdp?.close(), controller.close(), notify.close()]);
+      await Promise.all([api.close(), issuer.close(), devIdp?.close(), controller.close(), notify.close(), orders.close()]);
       await ports.close();
+      await platformConnection.close();
       await channelNetwork.close();
       await stores.close();
       await Promise.all([rotatingKeys.close(), refusedKeys.close()]);

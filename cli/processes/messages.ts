@@ -26,11 +26,12 @@ export type MeasuredMetric = MetricObjectWithValues<MetricValue<string>>;
 /** What a worker gets when it asks: a token by which it may join the issuer once. */
 export type JoinTokenMessage = { type: 'join-token'; token: string };
 
-/** What a process says: that it serves, or one line that says why it cannot; what it measures; and that it wants a join token. */
+/** What a process says: that it serves, or one line that says why it cannot; what it measures; that it wants a join token, or other workers. */
 export type ProcessMessage =
   | { type: 'ready' }
   | { type: 'failed'; detail: string }
   | { type: 'join-token-wanted' }
+  | { type: 'worker-restart-wanted' }
   | { type: 'measured'; number: number; metrics: MeasuredMetric[] };
 
 /** Where a process counts what it does, and where its spans go. */

@@ -1,3 +1,5 @@
+import type { Client } from '@temporalio/client';
+import type { GatewayClient } from '../../activities/gateway-client.ts';
 import type { ActivityCollaborators } from '../../activities/index.ts';
 import { createFixDecider } from '../../activities/reconcile-decide.ts';
 import { createLearnFromFix } from '../../activities/reconcile-learn.ts';
@@ -7,6 +9,7 @@ import { createPolicyKeeper } from '../../gateway/keep-policies.ts';
 import { createPolicyEngine } from '../../policy/engine.ts';
 import { createApprovalAsks } from '../../store/ask-approval.ts';
 import { createAuditLog } from '../../store/audit-log.ts';
+import type { ContentStore } from '../../store/contents.ts';
 import type { Database } from '../../store/database.ts';
 import { openSealRing } from '../../store/seal-ring.ts';
 import { createPolicyVerifier } from '../../store/secrets/policy-signature.ts';
@@ -22,7 +25,13 @@ import type { ApplyConfig } from './process-configs.ts';
  */
 export const openReconcilePool = async (
   config: ApplyConfig,
-  { database, logger }: { database: Database; logger: Logger },
+  {
+    database,
+    contents,
+    gateway,
+    temporal,
+    logger,
+  }: { database: Database; contents: ContentStore; gateway: GatewayClient; temporal: Client; logger: Logger },
 ): Promise<{ reconcile: NonNullable<ActivityCollaborators['reconcile']>; close(): Promise<void> }> => {
   const people = await openSealRing({ database, name: 'people', master: config.auditKey, logger });
   const approvals = await openSealRing({ database, name: 'approvals', master: config.approvalKey, logger });
@@ -30,14 +39,19 @@ export const openReconcilePool = async (
   const stores = openSecretStores(config.secretStores, lookupKeychain);
   const cluster = config.secretStores.kubernetes;
   const ownCluster = cluster && 'server' in cluster ? cluster : undefined;
-  const ports = createTargetPorts({ secrets: { ...config.secrets, stores }, ownCluster });
   const engine = createPolicyEngine({ name: 'fixes' });
   const keeper = createPolicyKeeper({ policy: engine, verify: createPolicyVerifier(config.policyPublicKey), logger });
   const watch = await watchDeclared({ database, logger, onChange: keeper.take });
+  const decider = createFixDecider({ database, engine, audit, mayApproveOwn: config.mayApproveOwn, newDecisionId });
+  const ports = createTargetPorts({
+    ...{ secrets: { ...config.secrets, stores }, ownCluster },
+    platform: { database, temporal, verifyPolicies: createPolicyVerifier(config.policyPublicKey) },
+    // seen and changed on behalf of who declared it, as far as that person may use the role
+    mcp: { database, contents, calls: gateway, authorise: decider.authoriseDiagnosis },
+  });
   return {
     reconcile: {
-      ...{ audit, ports },
-      decider: createFixDecider({ database, engine, audit, mayApproveOwn: config.mayApproveOwn, newDecisionId }),
+      ...{ audit, ports, decider },
       approvals: createApprovalAsks(database, audit, approvals.keys('approvals')),
       learn: createLearnFromFix({ database, audit, newDecisionId }),
       clock: () => new Date(),

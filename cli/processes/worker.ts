@@ -1,10 +1,13 @@
+import { randomUUID } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import { Client, Connection } from '@temporalio/client';
 import { bundleWorkflowCode, NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker';
 import { createActivities, createFileProofs, createGatewayClient, createJoinedProofs, createRunTokens } from '../../activities/index.ts';
+import type { ProcessReport } from '../../schema/process-report.ts';
 import { taskQueues } from '../../schema/workflow-contract.ts';
 import { createContentStore } from '../../store/contents.ts';
 import { closeDatabase, openDatabase } from '../../store/database.ts';
+import { followOrders } from '../../store/follow-orders.ts';
 import { deriveContentKeys } from '../../store/secrets/seal.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import { askForJoinToken } from './ask-join-token.ts';
@@ -38,13 +41,15 @@ export const startWorkerProcess = async (config: ProcessConfigs['worker'], logge
   const { issuerUrl, proof } = config;
   const proofs = proof ? createFileProofs(proof) : createJoinedProofs({ issuerUrl, joinToken: askForJoinToken });
   const tokens = createRunTokens({ issuerUrl, proofs });
-  const pool = config.apply && (await openReconcilePool(config.apply, { database, logger: logger.child({ part: 'apply' }) }));
+  const temporal = new Client({ connection: clientConnection, namespace });
+  const contents = createContentStore(database, deriveContentKeys(config.contentKey, 'content'));
+  const gateway = createGatewayClient({ gatewayUrl: config.gatewayUrl, tokens });
+  const shared = { database, contents, gateway };
+  const pool = config.apply && (await openReconcilePool(config.apply, { ...shared, temporal, logger: logger.child({ part: 'apply' }) }));
   const activities = createActivities({
-    database,
-    contents: createContentStore(database, deriveContentKeys(config.contentKey, 'content')),
+    ...shared,
     ...(pool ? { reconcile: pool.reconcile } : {}),
-    gateway: createGatewayClient({ gatewayUrl: config.gatewayUrl, tokens }),
-    workflows: new Client({ connection: clientConnection, namespace }).workflow,
+    workflows: temporal.workflow,
     logger,
   });
   const create = (kind: keyof typeof concurrency, more: Partial<WorkerOptions> = {}): Promise<Worker> =>
@@ -64,6 +69,17 @@ export const startWorkerProcess = async (config: ProcessConfigs['worker'], logge
     create('tool'),
     ...(pool ? [create('apply')] : []),
   ]);
+  const orders = followOrders<Extract<ProcessReport, { process: 'worker' }>>({
+    database,
+    instance: `worker/${randomUUID()}`,
+    report: () => ({
+      process: 'worker',
+      queues: workers.filter((each) => each.getState() === 'RUNNING').map(({ options }) => options.taskQueue),
+    }),
+    // nothing is asked of workers: a supervisor starts them anew
+    carryOut: async () => undefined,
+    logger,
+  });
   // A worker that ends by itself has lost its server for good: that ends the process, and the supervisor starts another.
   const running = Promise.all(workers.map((worker) => worker.run()));
   return {
@@ -71,6 +87,7 @@ export const startWorkerProcess = async (config: ProcessConfigs['worker'], logge
       for (const worker of workers) if (worker.getState() === 'RUNNING') worker.shutdown();
       await running.catch(() => undefined);
       await pool?.close();
+      await orders.close();
       await connection.close();
       await clientConnection.close();
       await closeDatabase(database);

@@ -3,7 +3,10 @@ import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, wri
 import { basename, join } from 'node:path';
 import { z } from 'zod';
 import { makeAuthority } from '../../runtime/egress/make-certificate.ts';
+import type { RootName } from '../../schema/seal-key.ts';
 import { type AuditKeyJwk, makeAuditKey } from '../../store/audit-key.ts';
+import { formatRootKey, parseRootKey, type RootKey } from '../../store/secrets/root-key.ts';
+import { signingKeysSealOf } from '../../store/secrets/seal.ts';
 import { cannotStart } from './cannot-start.ts';
 import type { DataFolder } from './data-folder.ts';
 
@@ -23,10 +26,12 @@ const SigningKeysSchema = z.array(z.looseObject({ kty: z.string(), kid: z.string
 const EgressAuthoritySchema = z.object({ certificate: z.string().startsWith('-----BEGIN'), key: z.string().startsWith('-----BEGIN') });
 
 export type Keys = {
-  /** 32 bytes in base64: encrypts contents. */
+  /** Wraps the keys of orgs, of pseudonyms and of grants; one word or several, see `parseRootKey`. */
   contentKey: string;
-  /** 32 bytes in base64: seals outcomes of operations. */
+  /** Wraps those of the gateway's rows and of approvals. */
   gatewayKey: string;
+  /** Seals the issuer's signing keys and codes of devices; until it is rotated it is made from another secret. */
+  issuerKey: string;
   /** Private JWKs of the issuer from before they stood in the database; the first one signs there until its turn is over. */
   signingKeys: z.infer<typeof SigningKeysSchema>;
   /** Private JWK that signs checkpoints of the audit. */
@@ -39,6 +44,7 @@ export type Keys = {
 const files = {
   content: 'content.key',
   gateway: 'gateway.key',
+  issuerSeal: 'issuer.key',
   issuer: 'issuer.json',
   audit: 'audit.json',
   egress: 'egress-authority.json',
@@ -111,13 +117,38 @@ export const loadKeys = async (folder: Pick<DataFolder, 'keys' | 'postgres' | 'c
       throw unusable(path, cause);
     }
   };
-  const masterKey = z.base64().refine((text) => Buffer.from(text, 'base64').length === 32);
+  const rootKey = (text: string): string => formatRootKey(parseRootKey(text)).replaceAll('\n', ' ');
+  const internal = read(files.internal, (text) => InternalKeysSchema.parse(JSON.parse(text)));
   return {
-    contentKey: read(files.content, (text) => masterKey.parse(text)),
-    gatewayKey: read(files.gateway, (text) => masterKey.parse(text)),
+    contentKey: read(files.content, rootKey),
+    gatewayKey: read(files.gateway, rootKey),
+    issuerKey: existsSync(join(folder.keys, files.issuerSeal)) ? read(files.issuerSeal, rootKey) : signingKeysSealOf(internal.personTokens),
     signingKeys: existsSync(join(folder.keys, files.issuer)) ? read(files.issuer, (text) => SigningKeysSchema.parse(JSON.parse(text))) : [],
     auditSigningKey: read(files.audit, (text) => AuditKeySchema.parse(JSON.parse(text))),
     egressAuthority: read(files.egress, (text) => EgressAuthoritySchema.parse(JSON.parse(text))),
-    internal: read(files.internal, (text) => InternalKeysSchema.parse(JSON.parse(text))),
+    internal,
   };
+};
+
+/**
+ * Changes the file of one of the keys that wrap others, whole or not at all; processes take it up when they start anew.
+ * @throws {PlatformError} `input_invalid` where there is no such folder
+ */
+export const changeRootKey = async (
+  folder: Pick<DataFolder, 'keys' | 'postgres' | 'checkpoints'>,
+  name: RootName,
+  change: (root: RootKey) => RootKey,
+): Promise<RootKey> => {
+  if (!existsSync(folder.keys)) throw unusable(join(folder.keys, files.content), undefined);
+  const keys = await loadKeys(folder);
+  const { file, text } = {
+    'content.key': { file: files.content, text: keys.contentKey },
+    'gateway.key': { file: files.gateway, text: keys.gatewayKey },
+    'issuer.key': { file: files.issuerSeal, text: keys.issuerKey },
+  }[name];
+  const changed = change(parseRootKey(text));
+  const path = join(folder.keys, file);
+  writeFileSync(`${path}.unfinished`, `${formatRootKey(changed)}\n`, { mode: 0o600, flush: true });
+  renameSync(`${path}.unfinished`, path);
+  return changed;
 };

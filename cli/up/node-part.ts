@@ -37,6 +37,8 @@ export type NodePartOptions<Name extends ProcessName> = {
   tracing?: Config['tracing'];
   /** Makes the tokens by which this process may join the issuer; it asks for each. */
   makeJoinToken?: (() => string) | undefined;
+  /** Starts the workers anew, when this process asks for it. */
+  restartWorkers?: (() => void) | undefined;
   /** Answers what the process asks while it runs. */
   answer?(request: SecretRequest): Promise<SecretAnswer>;
 };
@@ -66,6 +68,7 @@ export const nodePart = <Name extends ProcessName>(name: Name, options: NodePart
           return void options.answer?.(answer).then((reply) => {
             if (child.connected) child.send(reply, () => undefined);
           });
+        if (answer.type === 'worker-restart-wanted') return options.restartWorkers?.();
         if (answer.type === 'join-token-wanted') {
           const token = options.makeJoinToken?.();
           if (token !== undefined) child.send({ type: 'join-token', token } satisfies JoinTokenMessage, () => undefined);

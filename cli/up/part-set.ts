@@ -14,6 +14,8 @@ import { type ProcessRecord, writeSupervisorFile } from './supervisor-file.ts';
 export type PartSet = {
   /** Keeps a part alive from now on. Resolves when it serves; rejects when it does not come to that, or with the reason of `signal`. */
   start(part: Part, signal?: AbortSignal): Promise<void>;
+  /** Has the process of a part ended and another started. */
+  restart(name: string): void;
   report(): PartReport[];
   /** What each process of ours measures. */
   measure(): Promise<MeasuredMetric[][]>;
@@ -84,6 +86,7 @@ export const createPartSet = ({
       write();
       return orAborted(supervised.ready, signal);
     },
+    restart: (name) => started.get(name)?.supervised.restart(),
     report: () => [...started.values()].map(({ supervised }) => supervised.report()),
     measure: () => Promise.all([...started.values()].map(({ supervised }) => supervised.measure())),
     stop: async () => {

@@ -2,6 +2,7 @@ import { createHmac } from 'node:crypto';
 import type { DevIdpConfig } from '../../control/dev-idp/dev-idp-config.ts';
 import type { PeopleConfig } from '../../control/issuer/people-config.ts';
 import { defaultTenancy } from '../../schema/ids.ts';
+import { deviceCodeKeyOf } from '../../store/secrets/seal.ts';
 import type { DataFolder } from './data-folder.ts';
 import type { Keys } from './keys.ts';
 import type { PlatformOptions } from './platform-options.ts';
@@ -26,9 +27,11 @@ export const peopleConfigs = ({
   const derive = (purpose: string): string => createHmac('sha256', keys.internal.personTokens).update(purpose).digest('base64url');
   const client = { id: clientId, secret: derive('client of the login provider'), redirectUri: `${issuerUrlOf(ports)}/login/callback` };
   const issuerUrl = devIdpUrl(ports);
+  const cookieKey = derive('cookies of the issuer');
   const people: PeopleConfig = {
     apiResource: `${addressesOf(ports).apiUrl}/api`,
-    cookieKey: derive('cookies of the issuer'),
+    cookieKey,
+    deviceCodeKey: deviceCodeKeyOf(keys.issuerKey, cookieKey),
     allowsRegistration: allowClientRegistration ?? false,
     allowsLoopbackClients: profile === 'dev',
     secrets: { environment: config.environment, privateDirectory: folder.root },

@@ -1,7 +1,7 @@
 import { homedir } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { policyPublicKey } from '../../store/secrets/policy-signature.ts';
-import { approvalKeyOf, credentialKeyOf, deriveKey, signingKeysSealOf } from '../../store/secrets/seal.ts';
+import { approvalKeyOf, credentialKeyOf, deriveKey, redactionKeyOf } from '../../store/secrets/seal.ts';
 import type { ProcessConfigs, ProcessName } from '../processes/process-configs.ts';
 import { cacheFolder } from '../setup/cache-folder.mjs';
 import type { SecretAnswerer } from './answer-secrets.ts';
@@ -36,6 +36,7 @@ export type PartsContext = {
   /** Whom the egress process turns into; undefined: it shares our user id. */
   egressAccount: Account | undefined;
   secrets: Pick<SecretAnswerer, 'answer'>;
+  restartWorkers: () => void;
 };
 
 export const postgresPart = ({ folder, ports }: Pick<PartsContext, 'folder' | 'ports'>, place: PostgresPlace): Part =>
@@ -71,7 +72,7 @@ const configsOf = (context: PartsContext, workers: WorkersOfUp): ProcessConfigs 
   const issuerUrl = issuerUrlOf(ports);
   const jwksUri = `${issuerUrl}/jwks`;
   const { people, devIdp } = peopleConfigs(context);
-  const { internal, contentKey, gatewayKey, signingKeys, auditSigningKey } = keys;
+  const { internal, contentKey, gatewayKey, issuerKey, signingKeys, auditSigningKey } = keys;
   const auditKey = deriveKey(contentKey, 'audit');
   const { profile, config } = options;
   const temporal = { temporalAddress, temporalNamespace: config.temporalNamespace };
@@ -88,18 +89,27 @@ const configsOf = (context: PartsContext, workers: WorkersOfUp): ProcessConfigs 
       ...(config.opaProgram === undefined ? {} : { opaProgram: config.opaProgram }),
       secrets: people.secrets,
       secretStores: config.secretStores,
-      signingKeysSeal: signingKeysSealOf(internal.personTokens),
+      signingKeysSeal: issuerKey,
       issuer: {
         port: ports.issuer,
         issuerUrl,
         resourceBase: url,
+        trustedProxies: config.trustedProxies,
         signingKeys,
         workers: workers.trust,
         people,
         backends: { gatewayKey: credentialKeyOf(gatewayKey), grantKey: deriveKey(contentKey, 'grants'), secrets: people.secrets },
       },
       ...(devIdp ? { devIdp } : {}),
-      api: { port: ports.api, publicUrl: apiUrl, gatewayUrl: url, issuer: { issuerUrl, jwksUri }, dataDirectory: folder.root, profile },
+      api: {
+        port: ports.api,
+        publicUrl: apiUrl,
+        gatewayUrl: url,
+        issuer: { issuerUrl, jwksUri },
+        dataDirectory: folder.root,
+        profile,
+        trustedProxies: config.trustedProxies,
+      },
     },
     gateway: {
       port: ports.gateway,
@@ -108,6 +118,7 @@ const configsOf = (context: PartsContext, workers: WorkersOfUp): ProcessConfigs 
       issuerUrl,
       jwksUri,
       apiUrl,
+      trustedProxies: config.trustedProxies,
       hostUrl: `http://127.0.0.1:${ports.host}`,
       hostKey: internal.gatewayToHost,
       localModelUrl: `http://127.0.0.1:${ports['local-model']}`,
@@ -172,7 +183,7 @@ export const processParts = (context: PartsContext): Part[] => {
   const { folder, ports, keys, options } = context;
   const workers = workersOfUp(options.config);
   const configs = configsOf(context, workers);
-  const redactionKey = deriveKey(keys.contentKey, 'redaction');
+  const redactionKey = redactionKeyOf(keys.contentKey);
   const part = <Name extends ProcessName>(name: Name, port?: number, more: Pick<NodePartOptions<Name>, 'answer'> = {}): Part =>
     nodePart(name, {
       ...more,
@@ -185,6 +196,7 @@ export const processParts = (context: PartsContext): Part[] => {
       environment: options.config.environment,
       tracing: options.config.tracing,
       makeJoinToken: name === 'worker' ? workers.makeJoinToken : undefined,
+      restartWorkers: name === 'control' ? context.restartWorkers : undefined,
     });
   return [
     part('worker'),

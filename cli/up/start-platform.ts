@@ -103,7 +103,8 @@ export const startPlatform = async (options: PlatformOptions): Promise<Platform>
     const secrets = createSecretAnswerer({ databaseUrl: serviceUrl, environment, privateDirectory: folder.root, stores });
     undo.add(stores.close);
     undo.add(secrets.close);
-    const context = { folder, ports, keys, options, databaseUrl: serviceUrl, temporalAddress, egressAccount, secrets };
+    const restartWorkers = () => parts.restart('worker');
+    const context = { folder, ports, keys, options, databaseUrl: serviceUrl, temporalAddress, egressAccount, secrets, restartWorkers };
     await startTogether(
       processParts(context).map((part) => (until: AbortSignal) => parts.start(part, until)),
       signal,

@@ -11,6 +11,8 @@ export type Supervised = {
   report(): PartReport;
   /** What the process of the moment measures; nothing where there is none. */
   measure(): Promise<MeasuredMetric[]>;
+  /** Asks the process of the moment to end, so that another is started; nothing where there is none. */
+  restart(): void;
   /** Asks it to end, and makes it when it does not in time. */
   stop(): Promise<void>;
   /** Ends it at once. */
@@ -124,6 +126,14 @@ export const supervise = (
     ready: first.promise,
     report: () => current,
     measure: async () => (current.state === 'running' ? ((await life?.measure?.()) ?? []) : []),
+    restart: () => {
+      const ending = life;
+      if (!ending || current.state !== 'running') return;
+      ending.child.kill(part.stopSignal);
+      const force = setTimeout(() => ending.child.pid !== undefined && killGroup(ending.child.pid), part.stopGraceMs);
+      force.unref();
+      void ending.exited.then(() => clearTimeout(force));
+    },
     stop: async () => {
       stopping.abort();
       first.reject(cannotStart(`${part.name} was stopped before it served.`));

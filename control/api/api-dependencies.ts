@@ -6,6 +6,7 @@ import type { Verdict } from '../../schema/approval.ts';
 import type { AuditVerification } from '../../schema/audit-verification.ts';
 import type { Tenancy } from '../../schema/ids.ts';
 import type { TargetType } from '../../schema/resources/reconcile-target.ts';
+import type { RootKeyVersion } from '../../schema/seal-key.ts';
 import type { FleetWorkflowInput, ReconcileWorkflowInput } from '../../schema/workflow-contract.ts';
 import type { AuditPublicKey } from '../../store/audit-key.ts';
 import type { AuditLog } from '../../store/audit-log.ts';
@@ -102,6 +103,8 @@ export type ApiConfig = {
   dataDirectory: string;
   profile: ApiProfile;
   issuer?: { issuerUrl: string; jwksUri: string };
+  /** Addresses or CIDR ranges of proxies that are believed about where requests come from; none unless said. */
+  trustedProxies?: readonly string[];
 };
 
 export type ApiDependencies = {
@@ -126,6 +129,8 @@ export type ApiDependencies = {
   /** What a target is looked at with when somebody asks why it is where it is. */
   targetPorts: { of: (type: TargetType) => TargetPort | undefined };
   clock: () => Date;
+  /** The keys that wrap others, by what stands on them; the keys themselves the api does not get. */
+  listRootKeys?: () => Promise<RootKeyVersion[]>;
   /** Keys of the issuer that are refused. */
   refusedKeys?: RefusedKeys;
   /** Absent where no channel can be answered by. */

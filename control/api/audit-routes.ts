@@ -10,6 +10,7 @@ import { inTransaction } from './in-transaction.ts';
 import type { Permit } from './permit.ts';
 import { readBody, readQuery, tenancyOf } from './read-request.ts';
 import { recordChange } from './record-change.ts';
+import { removalNotes } from './removal-notes.ts';
 
 const ErasureSchema = z.strictObject({ person: z.string().min(1).max(512) });
 
@@ -36,7 +37,11 @@ export const auditRoutes = ({
     const tenancy = tenancyOf(context);
     const query = readQuery(context, AuditQuerySchema);
     await permit(context.get('person'), 'readAudit', tenancy);
-    return context.json({ events: await queryAudit(database, tenancy, query, audit.people) });
+    const events = await queryAudit(database, tenancy, query, audit.people);
+    // the newest rows that were asked for hide none; fewer may do
+    const notes =
+      query.after === undefined && events.length < query.limit ? await removalNotes(database, tenancy, ['audit'], query.since) : [];
+    return context.json({ events, ...(notes.length > 0 ? { notes } : {}) });
   });
 
   // chains hold rows of all orgs; what is said of them are places in the chain, and no content

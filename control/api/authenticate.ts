@@ -1,5 +1,6 @@
 import type { HttpBindings } from '@hono/node-server';
 import type { Context, MiddlewareHandler } from 'hono';
+import { createSourceOf } from '../../policy/source-of-request.ts';
 import { PlatformError } from '../../schema/errors.ts';
 import { findPersonByToken } from '../../store/people.ts';
 import type { ApiConfig, ApiDependencies, ApiEnvironment } from './api-dependencies.ts';
@@ -8,8 +9,14 @@ import { createPersonTokenVerifier, isAccessToken } from './verify-person-token.
 /** The api as a protected resource: the audience of its tokens. */
 export const apiResourceOf = (publicUrl: string): string => `${publicUrl}/api`;
 
-/** The address that the connection comes from; unknown where requests do not come over one, as in a test. */
-export const sourceOf = (context: Context): string | undefined => (context.env as Partial<HttpBindings>)?.incoming?.socket.remoteAddress;
+/** Where requests come from, past the proxies that are trusted; unknown where they do not come over a connection, as in a test. */
+export const createContextSource = ({ trustedProxies }: Pick<ApiConfig, 'trustedProxies'>) => {
+  const sourceOf = createSourceOf(trustedProxies);
+  return (context: Context): string | undefined => {
+    const { incoming } = (context.env ?? {}) as Partial<HttpBindings>;
+    return incoming && sourceOf(incoming.socket.remoteAddress, incoming.headers);
+  };
+};
 
 /**
  * Finds the person behind the bearer token (RFC 6750 §2.1), anew for each request, so a revoked token ends at once: an access token of a
@@ -24,8 +31,9 @@ export const authenticate = (
     clock,
     refusedKeys,
   }: Pick<ApiDependencies, 'database' | 'audit' | 'unknownCallers' | 'clock' | 'refusedKeys'>,
-  { profile, publicUrl, issuer }: Pick<ApiConfig, 'profile' | 'publicUrl' | 'issuer'>,
+  { profile, publicUrl, issuer, trustedProxies }: Pick<ApiConfig, 'profile' | 'publicUrl' | 'issuer' | 'trustedProxies'>,
 ): MiddlewareHandler<ApiEnvironment> => {
+  const sourceOf = createContextSource({ trustedProxies });
   const verify = issuer && createPersonTokenVerifier({ database, issuer, audience: apiResourceOf(publicUrl), clock, refusedKeys });
   return async (context, next) => {
     const refuse = (error: PlatformError): PlatformError => {

@@ -1,8 +1,9 @@
 import { Ajv2020 } from 'ajv/dist/2020.js';
-import { reconcileFleet } from '../../schema/ids.ts';
+import { actingFleet, reconcileFleet } from '../../schema/ids.ts';
 import { type Kind, kinds, type Resource } from '../../schema/resource.ts';
 import type { PolicySetSpec } from '../../schema/resources/access.ts';
 import type { FleetSpec } from '../../schema/resources/fleet.ts';
+import type { TargetSpecOf } from '../../schema/resources/reconcile-target.ts';
 import type { ResourceIssue } from '../../schema/validate-resource.ts';
 import { ruleIssues } from './check-rule.ts';
 import { targetIssues } from './check-targets.ts';
@@ -67,12 +68,40 @@ const regoIssues = (rego: PolicySetSpec['rego']): ResourceIssue[] =>
     return kinds.includes(kind as Kind) ? [] : [{ path, message: `expected a kind; there is no \`${kind}\`` }];
   });
 
+/** Names of observations and actions that meet, or that nothing else of the target has. */
+const mcpTargetIssues = ({ observe, desired, actions }: TargetSpecOf<'mcp'>): ResourceIssue[] => {
+  const seen = new Set(observe.map(({ name }) => name));
+  const twice = (list: 'observe' | 'actions', names: readonly string[]): ResourceIssue[] =>
+    names.flatMap((name, index) =>
+      names.indexOf(name) < index ? [{ path: ['spec', list, index, 'name'], message: `expected another name; \`${name}\` is taken` }] : [],
+    );
+  return [
+    ...twice(
+      'observe',
+      observe.map(({ name }) => name),
+    ),
+    ...twice(
+      'actions',
+      actions.map(({ name }) => name),
+    ),
+    ...Object.keys(desired).flatMap((name) =>
+      seen.has(name) ? [] : [{ path: ['spec', 'desired', name], message: `expected the name of one of \`observe\`; none is \`${name}\`` }],
+    ),
+    ...actions.flatMap(({ of }, index) =>
+      Object.hasOwn(desired, of)
+        ? []
+        : [{ path: ['spec', 'actions', index, 'of'], message: `expected the name of one of \`desired\`; none is \`${of}\`` }],
+    ),
+  ];
+};
+
 /** What a schema of shapes cannot say about one resource: whether it makes sense in itself. */
 export const checkMeaning = (resource: Resource): ResourceIssue[] => {
   if (resource.kind === 'AgentRole') return outputIssues(resource.spec.output);
   // policies know the agents of diagnoses by the fleet that they belong to
-  if (resource.kind === 'Fleet' && resource.metadata.name === reconcileFleet)
-    return [{ path: ['metadata', 'name'], message: `expected another name; \`${reconcileFleet}\` is the reconciler's own` }];
+  if (resource.kind === 'Fleet' && [reconcileFleet, actingFleet].includes(resource.metadata.name))
+    return [{ path: ['metadata', 'name'], message: `expected another name; \`${resource.metadata.name}\` is the reconciler's own` }];
+  if (resource.kind === 'ReconcileTarget' && resource.spec.type === 'mcp') return mcpTargetIssues(resource.spec);
   if (resource.kind === 'Fleet') return fleetIssues(resource.spec);
   if (resource.kind === 'ReconcileTarget') return targetIssues(resource);
   if (resource.kind === 'PolicySet') return regoIssues(resource.spec.rego);

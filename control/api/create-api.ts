@@ -20,6 +20,7 @@ import { reconcileRoutes } from './reconcile-routes.ts';
 import { refuseHalted } from './refuse-halted.ts';
 import { createErrorRenderer } from './render-error.ts';
 import { resourceRoutes } from './resource-routes.ts';
+import { retentionRoutes } from './retention-routes.ts';
 import { ruleRoutes } from './rule-routes.ts';
 import { runRoutes } from './run-routes.ts';
 import { signingKeyRoutes } from './signing-key-routes.ts';
@@ -89,6 +90,7 @@ export const createApi = (config: ApiConfig, dependencies: ApiDependencies): Hon
   versioned.route('/', grantRoutes({ database, audit, permit }));
   versioned.route('/', signingKeyRoutes({ database, audit, permit }));
   versioned.route('/', keyRoutes({ ...dependencies, permit }));
+  versioned.route('/', retentionRoutes({ ...dependencies, permit }));
   versioned.route('/', policyRoutes(config, { ...dependencies, permit }));
   versioned.route('/', runRoutes(config, { ...dependencies, permit }));
   versioned.route('/', ruleRoutes({ database, audit, permit }));

@@ -7,7 +7,10 @@ import type { AuditEvent } from '../../schema/audit-event.ts';
 import { PlatformError } from '../../schema/errors.ts';
 import type { Tenancy } from '../../schema/ids.ts';
 import type { DecisionExplanation } from '../../schema/policy-explanation.ts';
+import { removedText } from '../../schema/retention.ts';
 import { queryAudit } from '../../store/audit.ts';
+import type { Database } from '../../store/database.ts';
+import { findRemoved } from '../../store/retention-progress.ts';
 import type { ApiDependencies } from './api-dependencies.ts';
 import { entitiesOf, type ReadDecision, type RecordedDecision, readDecisions } from './recorded-decision.ts';
 
@@ -69,11 +72,18 @@ const withRecord = (explanation: DecisionExplanation, tenancy: Tenancy, recorded
   };
 };
 
-const noteOf = (read: ReadDecision | undefined): string[] => {
+const noteOf = async (database: Database, tenancy: Tenancy, read: ReadDecision | undefined): Promise<string[]> => {
   if (!read || 'recorded' in read) return [];
-  return read.reason === 'not-asked'
-    ? ['No policy was asked: the name is unknown here, or the call was refused before.']
-    : ['What the decision was made on is no longer stored, or was not yet: only the row of the audit is left.'];
+  if (read.reason === 'not-asked') return ['No policy was asked: the name is unknown here, or the call was refused before.'];
+  const removed = read.reason === 'facts-removed' ? await findRemoved(database, tenancy, 'decisionFacts') : undefined;
+  const why = removed ? `was ${removedText(tenancy, removed)}` : 'is no longer stored, or was not yet';
+  return [`What the decision was made on ${why}: only the row of the audit is left.`];
+};
+
+/** A row that retention took cannot be told from one that never was, but that there was a removal can be said. */
+const whyUnknown = async (database: Database, tenancy: Tenancy): Promise<string> => {
+  const removed = await findRemoved(database, tenancy, 'audit');
+  return removed ? ` Rows from before ${removed.before} were ${removedText(tenancy, removed)}.` : '';
 };
 
 /**
@@ -90,9 +100,9 @@ export const explainRecorded = async (
   if (!row)
     throw new PlatformError(
       'not_found',
-      `The audit of ${tenancy.org}/${tenancy.project} has no decision ${decisionId}; rows appear a moment after the call, and in the project that the tool is of.`,
+      `The audit of ${tenancy.org}/${tenancy.project} has no decision ${decisionId}; rows appear a moment after the call, and in the project that the tool is of.${await whyUnknown(database, tenancy)}`,
     );
   const [read] = await readDecisions(database, tenancy, [row]);
-  const explanation = { ...bare(row, rows), notes: noteOf(read) };
+  const explanation = { ...bare(row, rows), notes: await noteOf(database, tenancy, read) };
   return read && 'recorded' in read ? withRecord(explanation, tenancy, read.recorded) : explanation;
 };

@@ -19,8 +19,9 @@ export const keyRoutes = ({
   audit,
   contentStore,
   clock,
+  listRootKeys = async () => [],
   permit,
-}: Pick<ApiDependencies, 'database' | 'audit' | 'contentStore' | 'clock'> & { permit: Permit }): Hono<ApiEnvironment> => {
+}: Pick<ApiDependencies, 'database' | 'audit' | 'contentStore' | 'clock' | 'listRootKeys'> & { permit: Permit }): Hono<ApiEnvironment> => {
   const routes = new Hono<ApiEnvironment>();
   const resource = { kind: 'OrgKey', name: '*' } as const;
   /** A project's own policies may let people declare things in it; the keys are the whole org's. */
@@ -63,7 +64,7 @@ export const keyRoutes = ({
 
   routes.get('/:org/:project/seal-keys', async (context) => {
     await permitSealKeys(context.get('person'), tenancyOf(context));
-    return context.json({ keys: await listAllSealKeys(database) });
+    return context.json({ keys: await listAllSealKeys(database), rootKeys: await listRootKeys() });
   });
 
   routes.post('/:org/:project/seal-keys/rotate', async (context) => {

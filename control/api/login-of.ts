@@ -1,5 +1,5 @@
+import { loginLevel } from '../../policy/login-level.ts';
 import type { Person } from '../../store/people.ts';
-import { loginLevel } from './login-level.ts';
 
 /** How long ago a person has shown who they are, and how well; undefined of whom no login is known. */
 export const loginOf = ({ authTime, acr }: Person, now: Date): { ageSeconds: number; level: number } | undefined =>

@@ -51,10 +51,10 @@ export const createPermit =
     ]);
     if (isStale) {
       const level = policies.includes('platform/strong-login') ? target?.approval?.acr : undefined;
-      const by = level === undefined ? '' : ` by two things or more (\`acr\` ${level})`;
+      const [by, how] = level === undefined ? ['', ''] : [` by two things or more (\`acr\` ${level})`, ` --acr ${level}`];
       throw new PlatformError(
         'login_stale',
-        `${person.id}: this takes a login of the last ${freshLoginSeconds / 60} minutes${by}; run \`quarterdeck login --fresh\`, and then the same again (decision ${decisionId}).`,
+        `${person.id}: this takes a login of the last ${freshLoginSeconds / 60} minutes${by}; run \`quarterdeck login --fresh${how}\`, and then the same again (decision ${decisionId}).`,
         { facts: { decisionId, maxAgeSeconds: freshLoginSeconds, ...(level === undefined ? {} : { acr: level }) } },
       );
     }

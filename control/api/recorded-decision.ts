@@ -8,6 +8,7 @@ import { type DecisionBasis, parseBasis } from '../../schema/decision-basis.ts';
 import type { Tenancy } from '../../schema/ids.ts';
 import type { Database } from '../../store/database.ts';
 import { readDecisionFacts } from '../../store/decision-facts.ts';
+import { findRemoved } from '../../store/retention-progress.ts';
 
 /** A decision as the audit has it: what was asked, and with which policies. */
 export type RecordedDecision = {
@@ -18,7 +19,9 @@ export type RecordedDecision = {
   asked: KnownRequest;
 };
 /** Rows of the audit, each with its decision or the reason why that cannot be told. */
-export type ReadDecision = { row: AuditEvent; recorded: RecordedDecision } | { row: AuditEvent; reason: 'not-asked' | 'facts-missing' };
+export type ReadDecision =
+  | { row: AuditEvent; recorded: RecordedDecision }
+  | { row: AuditEvent; reason: 'not-asked' | 'facts-missing' | 'facts-removed' };
 
 const digestsOf = ({ policies, principal, resource, surroundings }: DecisionBasis): string[] => [
   policies,
@@ -41,6 +44,9 @@ export const readDecisions = async (database: Database, tenancy: Tenancy, rows: 
     tenancy,
     bundles.map(({ platform }) => platform),
   );
+  // what a decision was made on was used then at least: retention takes it only when that is long enough ago
+  const removed = await findRemoved(database, tenancy, 'decisionFacts');
+  const reasonOf = ({ at }: AuditEvent) => (removed && at < removed.before ? 'facts-removed' : 'facts-missing');
   return rows.map((row, index) => {
     const basis = bases[index];
     if (!basis) return { row, reason: 'not-asked' };
@@ -49,7 +55,7 @@ export const readDecisions = async (database: Database, tenancy: Tenancy, rows: 
     const [principal, resource, surroundings] = [basis.principal, basis.resource, basis.surroundings].map(
       (digest) => facts.get(digest) as Known | undefined,
     );
-    if (!bundle || !platform || !principal || !resource || !surroundings) return { row, reason: 'facts-missing' };
+    if (!bundle || !platform || !principal || !resource || !surroundings) return { row, reason: reasonOf(row) };
     const { action, forAnyArguments } = basis;
     const context = recordedContext(action, row, forAnyArguments);
     return {

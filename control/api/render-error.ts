@@ -19,12 +19,13 @@ export const renderProblem = (context: Context<ApiEnvironment>, error: PlatformE
 
 /** What a caller without a good token is told (RFC 6750 §3, RFC 9728 §5.1); undefined where the token is not what is wrong. */
 const challengeFor = ({ code, facts }: PlatformError, publicUrl: string): string | undefined => {
-  const where = `resource_metadata="${publicUrl}/.well-known/oauth-protected-resource/api", scope="api"`;
+  const metadata = `resource_metadata="${publicUrl}/.well-known/oauth-protected-resource/api"`;
+  const where = `${metadata}, scope="api"`;
   if (code === 'not_authenticated') return `Bearer realm="quarterdeck", ${where}`;
   if (code === 'token_refused') return `Bearer realm="quarterdeck", error="invalid_token", ${where}`;
-  // RFC 9470 §3
+  // RFC 9470 §3; both parameters are OpenID Connect's, and issuers take them with its scope alone
   if (code === 'login_stale')
-    return `Bearer realm="quarterdeck", error="insufficient_user_authentication", max_age="${freshLoginSeconds}", ${facts.acr ? `acr_values="${facts.acr}", ` : ''}${where}`;
+    return `Bearer realm="quarterdeck", error="insufficient_user_authentication", max_age="${freshLoginSeconds}", ${facts.acr ? `acr_values="${facts.acr}", ` : ''}${metadata}, scope="openid api"`;
   return code === 'scope_insufficient' ? `Bearer realm="quarterdeck", error="insufficient_scope", ${where}` : undefined;
 };
 

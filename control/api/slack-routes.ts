@@ -13,7 +13,7 @@ import { findResource } from '../../store/resources.ts';
 import { resolveSecret } from '../../store/secrets/references.ts';
 import { answerApproval } from './answer-approval.ts';
 import type { ApiConfig, ApiDependencies, ApiEnvironment, ChannelAnswers } from './api-dependencies.ts';
-import { sourceOf } from './authenticate.ts';
+import { createContextSource } from './authenticate.ts';
 import { describeCause } from './describe-cause.ts';
 import type { Permit } from './permit.ts';
 import { parseAs } from './read-request.ts';
@@ -40,6 +40,7 @@ export const slackRoutes = (
   { secrets, fetch }: ChannelAnswers,
 ): Hono<ApiEnvironment> => {
   const { database, audit, unknownCallers, clock, logger } = dependencies;
+  const sourceOf = createContextSource(config);
   const routes = new Hono<ApiEnvironment>();
 
   /** One refusal for all that is wrong: no channel, no signature, an old or a foreign one. */

@@ -13,6 +13,7 @@ import { listDefinitions } from '../../store/definitions.ts';
 import { listResources } from '../../store/resources.ts';
 import { type GrantableThing, grantableThings } from './grantable-things.ts';
 import { type RecordedDecision, readDecisions } from './recorded-decision.ts';
+import { removalNotes } from './removal-notes.ts';
 import { compareDecisions, retry } from './try-policies.ts';
 
 type Binding = ResourceOf<'AccessBinding'>;
@@ -118,11 +119,12 @@ export const suggestPolicies = async (
   const recorded = await allowedCalls(database, tenancy, role, query);
   const calls = recorded.map((each) => ({ asked: each.asked, at: each.row.at, approvedBy: approvedByOf(each) }));
   const grants = suggestGrants(entityUid('AgentRole', qualifiedName(tenancy, role)), calls);
+  const removed = await removalNotes(database, tenancy, ['audit', 'decisionFacts'], query.since);
   const [first, newest] = [recorded[0], recorded.at(-1)];
   if (!first || !newest || grants.length === 0)
     throw new PlatformError(
       'not_found',
-      `The audit of ${tenancy.org}/${tenancy.project} has no allowed call of agents of the role ${role} in that time; look further back, or run a fleet with it first.`,
+      `The audit of ${tenancy.org}/${tenancy.project} has no allowed call of agents of the role ${role} in that time; look further back, or run a fleet with it first.${removed.map((note) => ` ${note}`).join('')}`,
     );
   const resources = await listResources(database, tenancy);
   const today = projectPolicies(declaredFrom(resources, []), tenancy);
@@ -146,5 +148,6 @@ export const suggestPolicies = async (
         .filter(({ tried }) => tried.effect !== 'allow')
         .map(({ row, tried }) => ({ decisionId: row.decisionId, by: tried.policies, needsPerson: tried.effect === 'needsPerson' })),
     },
+    notes: removed,
   };
 };

@@ -12,6 +12,7 @@ import type { BacktestReport, RecordedWindow, UndecidedReason } from '../../sche
 import { listDecidedRows } from '../../store/decided-rows.ts';
 import type { ApiDependencies } from './api-dependencies.ts';
 import { type RecordedDecision, readDecisions } from './recorded-decision.ts';
+import { removalNotes } from './removal-notes.ts';
 
 /** So many decisions at a time; then others of this process have their turn. */
 const atOnce = 100;
@@ -115,11 +116,14 @@ export const backtest = async (
 ): Promise<BacktestReport> => {
   const rows = await listDecidedRows(database, tenancy, { since: since === undefined ? undefined : new Date(since), limit }, audit.people);
   const read = await readDecisions(database, tenancy, rows);
-  const missing = read.filter((each) => !('recorded' in each)).map((): UndecidedReason => 'facts-missing');
+  const missing = read.flatMap((each): UndecidedReason[] =>
+    'recorded' in each ? [] : [each.reason === 'facts-removed' ? 'facts-removed' : 'facts-missing'],
+  );
   const { retried, undecided } = await retry(
     read.flatMap((each) => ('recorded' in each ? [each.recorded] : [])),
     tenancy,
     policies,
   );
-  return reportBacktest(retried, [...missing, ...undecided]);
+  const notes = await removalNotes(database, tenancy, ['audit', 'decisionFacts'], since);
+  return reportBacktest(retried, [...missing, ...undecided], notes);
 };

@@ -1,8 +1,8 @@
 import type { AuditLog } from '../../store/audit-log.ts';
+import type { ContentStore } from '../../store/contents.ts';
 import type { Database } from '../../store/database.ts';
 import type { Declared } from '../../store/declared.ts';
 import { repeat } from '../../store/repeat.ts';
-import type { ContentResealer } from '../../store/reseal-contents.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import { createLeadership } from './leadership.ts';
 import { createLook, type StartReconcile } from './look-at-target.ts';
@@ -11,12 +11,13 @@ import { createApprovalSweep, type TellAgent } from './sweep-approvals.ts';
 import { createHaltSweep } from './sweep-halts.ts';
 import { createKeySweep } from './sweep-keys.ts';
 import { createLimitSweep } from './sweep-limits.ts';
+import { createRetentionSweep } from './sweep-retention.ts';
 import { createTargetSweep, type IsReconciling } from './sweep-targets.ts';
 import { createTargetView } from './target-view.ts';
 import { createTargetWatch, type PortsOfTargets } from './watch-targets.ts';
 
 /**
- * Starts the controller: it sweeps, and looks at the targets that are declared to be kept. Of several, one leads; a lost database is waited for.
+ * Starts the controller: it sweeps, removes what projects do not keep, and looks at the targets that are declared to be kept. Of several, one leads; a lost database is waited for.
  * @param options.intervalMs - from the end of one sweep to the beginning of the next
  * @returns `take`, for what is declared now, and `close`, which waits for what is under way
  */
@@ -24,7 +25,7 @@ export const startController = ({
   database,
   audit,
   temporal,
-  reseal,
+  contents,
   ports,
   digest,
   clock,
@@ -34,7 +35,7 @@ export const startController = ({
   database: Database;
   audit: AuditLog;
   temporal: SweepTemporal & { tellAgent: TellAgent; startReconcile: StartReconcile; isReconciling: IsReconciling };
-  reseal: ContentResealer;
+  contents: ContentStore;
   /** What targets are looked at with. */
   ports: PortsOfTargets;
   /** What fixes know declared objects by. */
@@ -48,10 +49,11 @@ export const startController = ({
   const sweepApprovals = createApprovalSweep({ database, audit, tellAgent: temporal.tellAgent, clock, logger });
   const sweepHalts = createHaltSweep({ database, tellAgent: temporal.tellAgent, logger });
   const sweepLimits = createLimitSweep({ database, clock, logger });
-  const sweepKeys = createKeySweep({ reseal, clock, logger });
+  const sweepKeys = createKeySweep({ reseal: contents.resealer(), rewrap: contents.ring.rewrap, clock, logger });
+  const sweepRetention = createRetentionSweep({ database, audit, contents, clock, logger });
   const { startReconcile, isReconciling } = temporal;
   const look = createLook({ database, views: createTargetView({ database, clock }), startReconcile, clock, digest });
-  const targets = createTargetWatch({ ports, look, logger });
+  const targets = createTargetWatch({ ports, look, startReconcile, logger });
   const sweepTargets = createTargetSweep({ database, startReconcile, isReconciling, isDeclared: targets.isDeclared, clock, logger });
   const loop = repeat({
     work: async () => {
@@ -62,6 +64,7 @@ export const startController = ({
       await sweepHalts();
       await sweepLimits();
       await sweepKeys();
+      await sweepRetention();
       await sweepTargets();
     },
     intervalMs,

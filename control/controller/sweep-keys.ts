@@ -4,10 +4,24 @@ import type { Logger } from '../../telemetry/logger.ts';
 /** Of one sweep: the others have to come to their turn. */
 const longestMs = 2_000;
 
-/** Seals documents anew after their org's key was rotated, as far as it comes in its time. */
-export const createKeySweep = ({ reseal, clock, logger }: { reseal: ContentResealer; clock: () => Date; logger: Logger }) => {
+/**
+ * Wraps keys of orgs anew after the installation's was rotated, and seals documents anew after their org's was, as far as it comes in its time.
+ */
+export const createKeySweep = ({
+  reseal,
+  rewrap,
+  clock,
+  logger,
+}: {
+  reseal: ContentResealer;
+  rewrap: () => Promise<number>;
+  clock: () => Date;
+  logger: Logger;
+}) => {
   let lastFailed = 0;
   return async (): Promise<void> => {
+    const rewrapped = await rewrap();
+    if (rewrapped > 0) logger.info({ event: 'org-keys-rewrapped', count: rewrapped }, 'keys of orgs were wrapped anew');
     const until = clock().getTime() + longestMs;
     let resealed = 0;
     for (;;) {

@@ -1,5 +1,6 @@
 import type { Database } from '../../store/database.ts';
 import { settleAbandoned } from '../../store/ledger.ts';
+import { forgetLostPlaces } from '../../store/rate-places.ts';
 import { forgetOldWindows } from '../../store/rate-windows.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 
@@ -7,7 +8,8 @@ const intervalMs = 60_000;
 /** Longer than a gateway tries to put down what a call has cost. */
 const abandonedMs = 900_000;
 
-/** Settles reservations that nobody will any more, and forgets windows of rates that ended long ago; once a minute is enough for both. */
+/** Settles reservations that nobody will any more, and forgets windows of rates that ended long ago and places that gateways held which died; once a minute
+ * is enough. */
 export const createLimitSweep = ({
   database,
   clock,
@@ -24,6 +26,7 @@ export const createLimitSweep = ({
     const settled = await settleAbandoned(database, new Date(now - abandonedMs));
     if (settled > 0) logger.warn({ settled }, 'reservations that nobody settled stay charged with their worst case');
     await forgetOldWindows(database);
+    await forgetLostPlaces(database);
     lastAt = now;
   };
 };

@@ -3,15 +3,15 @@ import type { StoredResource } from '../../schema/resource.ts';
 import type { TargetType } from '../../schema/resources/reconcile-target.ts';
 import type { Declared } from '../../store/declared.ts';
 import type { Logger } from '../../telemetry/logger.ts';
-import type { LookAtTarget, LookMemory } from './look-at-target.ts';
+import type { LookAtTarget, LookMemory, StartReconcile } from './look-at-target.ts';
 import { targetKeyText } from './target-view.ts';
 
-/** What there is to look with; nothing where no adapter of a kind is built. */
+/** What there is to look with; nothing where this process cannot look at a kind: its workflow does, at each interval. */
 export type PortsOfTargets = { of: (type: TargetType) => TargetPort | undefined };
 
 type Watched = {
   target: TargetOf;
-  port: TargetPort;
+  port: TargetPort | undefined;
   memory: LookMemory;
   closing: AbortController;
   timer?: NodeJS.Timeout;
@@ -40,11 +40,13 @@ const targetOf = ({ metadata, generation, spec }: StoredResource<'ReconcileTarge
 export const createTargetWatch = ({
   ports,
   look,
+  startReconcile,
   logger,
   random = Math.random,
 }: {
   ports: PortsOfTargets;
   look: LookAtTarget;
+  startReconcile: StartReconcile;
   logger: Logger;
   random?: () => number;
 }) => {
@@ -73,7 +75,8 @@ export const createTargetWatch = ({
     const { target, port, memory, closing } = one;
     const name = targetKeyText({ ...target, target: target.name });
     try {
-      await look(target, port, memory, closing.signal);
+      if (port) await look(target, port, memory, closing.signal);
+      else await startReconcile({ org: target.org, project: target.project, target: target.name });
       failing.delete(name);
     } catch (error) {
       if (closing.signal.aborted) return;
@@ -107,13 +110,9 @@ export const createTargetWatch = ({
 
   const begin = (name: string, target: TargetOf): void => {
     const port = ports.of(target.spec.type);
-    if (!port) {
-      logger.warn({ target: name, type: target.spec.type }, 'no adapter for this kind of target is built; it is not looked at');
-      return;
-    }
     const one: Watched = { target, port, memory: { about: '', toldAt: 0 }, closing: new AbortController(), dueAtMs: 0 };
     watched.set(name, one);
-    port.watch(target, () => plan(one, settleMs * (0.5 + random())), one.closing.signal);
+    port?.watch(target, () => plan(one, settleMs * (0.5 + random())), one.closing.signal);
     plan(one, random() * Math.min(firstLookWithinMs, target.spec.intervalSeconds * 1000));
   };
 

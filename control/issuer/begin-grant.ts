@@ -1,14 +1,15 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { buildAuthorizationUrl, calculatePKCECodeChallenge, randomPKCECodeVerifier, randomState } from 'openid-client';
 import { z } from 'zod';
-import { readChallenge } from '../../schema/bearer-challenge.ts';
 import { PlatformError } from '../../schema/errors.ts';
+import { readChallenge } from '../../schema/token-challenge.ts';
 import type { Database } from '../../store/database.ts';
 import { putIssuerRecord } from '../../store/issuer-records.ts';
 import { type BackendFetch, createBackendFetch } from './backend-fetch.ts';
 import { configurationFor } from './client-configuration.ts';
 import { connectCallbackPath } from './connect-urls.ts';
 import type { Authorization, FindAuthorization } from './create-authorization-finder.ts';
+import type { GrantEnding } from './end-grant.ts';
 import type { GrantClients } from './grant-client.ts';
 import type { GuardedFetch } from './guarded-fetch.ts';
 import { lifetimes } from './people-config.ts';
@@ -61,12 +62,14 @@ export const createGrantBeginning = ({
   database,
   findAuthorization,
   clients,
+  ending,
   guardedFetch,
   issuerUrl,
 }: {
   database: Database;
   findAuthorization: FindAuthorization;
   clients: GrantClients;
+  ending: Pick<GrantEnding, 'endRevoked'>;
   guardedFetch: GuardedFetch;
   issuerUrl: string;
 }) => {
@@ -90,6 +93,7 @@ export const createGrantBeginning = ({
   const begin = async ({ server, found, scopes }: GrantPlan, account: string) => {
     const { org, project, name, uid, url } = server;
     const { metadata, resource } = found;
+    await ending.endRevoked(server, account.slice(org.length + 1));
     const client = await clients(server, found, { registers: true });
     const [state, verifier, cookie, consent] = [
       randomState(),

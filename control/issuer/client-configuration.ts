@@ -61,6 +61,9 @@ export const declaredClient = async (
   return { id, method, auth: authBySecret(method, secret) };
 };
 
+/** No client at all: what is brought says enough (RFC 7523 §3.1). Its id is sent nowhere. */
+export const unknownClient: ClientFacts = { id: 'none', method: 'none', auth: () => undefined };
+
 /**
  * Puts an authorization server and a client of it together.
  * @throws {PlatformError} `credential_refused` where a secret would cross a network in clear

@@ -1,10 +1,10 @@
 import type { ServerMetadata } from 'openid-client';
 import { PlatformError } from '../../schema/errors.ts';
 import { type BackendFetch, createBackendFetch } from './backend-fetch.ts';
-import { describeServer, type ServerDescription } from './describe-server.ts';
+import { describeServer, type ProofDemand, type ServerDescription } from './describe-server.ts';
 import type { GuardedFetch } from './guarded-fetch.ts';
 import type { ProtectedServer } from './protected-server.ts';
-import { readIssuerMetadata } from './read-issuer-metadata.ts';
+import { readIssuerMetadata, usualMetadata } from './read-issuer-metadata.ts';
 
 /** How old what a server says of its issuer may be when a secret is sent there on its word. */
 const believedMs = 30_000;
@@ -16,6 +16,7 @@ export type Authorization = {
   resource: string;
   /** What there is, by the server's own word. */
   scopes: string[];
+  proofs: ProofDemand;
   fetch: BackendFetch;
 };
 
@@ -47,9 +48,13 @@ export const createAuthorizationFinder = ({ guardedFetch, clock }: { guardedFetc
     const declared = 'issuer' in auth ? auth.issuer : undefined;
     const fetch = createBackendFetch(guardedFetch, [server.url, declared]);
     const description = await describeServer(server, metadataUrl, fetch);
-    const metadata = await readIssuerMetadata(chosen(server, description, bound), server, fetch);
+    const issuer = chosen(server, description, bound);
+    const { origin } = new URL(server.url);
+    // a secret that is kept goes nowhere by a guess: people look at the page that they are sent to
+    const isBefore = description === undefined && issuer === origin && auth.kind === 'userGrant' && auth.client === undefined;
+    const metadata = await readIssuerMetadata(issuer, server, fetch, isBefore ? usualMetadata(origin) : undefined);
     const resource = ('resource' in auth ? auth.resource : undefined) ?? description?.resource ?? server.url;
-    return { metadata, resource, scopes: description?.scopes ?? [], fetch };
+    return { metadata, resource, scopes: description?.scopes ?? [], proofs: description?.proofs ?? { isRequired: false }, fetch };
   };
 
   /**

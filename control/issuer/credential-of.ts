@@ -1,12 +1,20 @@
 import { decodeJwt } from 'jose';
 import { AuthorizationResponseError, ClientError, type Configuration, ResponseBodyError } from 'openid-client';
-import type { BackendCredential } from '../../schema/backend-credential.ts';
+import type { BackendCredential, ProofKey } from '../../schema/backend-credential.ts';
 import { PlatformError } from '../../schema/errors.ts';
 import type { ProtectedServer } from './protected-server.ts';
 
 const usualLifetimeMs = 60_000;
 const longestLifetimeMs = 3_600_000;
 
+type WantedToken = {
+  scopes: readonly string[];
+  audiences?: readonly string[];
+  /** The key that it was asked to be bound to. */
+  proofKey?: ProofKey | undefined;
+  /** The server takes no bearer token. */
+  isBound?: boolean;
+};
 type TokenResponse = { access_token: string; token_type: string; expires_in?: number | undefined; scope?: string | undefined };
 
 const refused = ({ name }: Pick<ProtectedServer, 'name'>, what: string, cause?: unknown): PlatformError =>
@@ -49,15 +57,18 @@ const audienceOf = (token: string): string[] | undefined => {
 export const credentialOf = (
   server: Pick<ProtectedServer, 'name'>,
   { access_token: token, token_type: type, expires_in: expiresIn, scope }: TokenResponse,
-  { scopes, audiences }: { scopes: readonly string[]; audiences?: readonly string[] },
+  { scopes, audiences, proofKey, isBound = false }: WantedToken,
 ): BackendCredential => {
-  if (type.toLowerCase() !== 'bearer')
+  const kind = type.toLowerCase();
+  if (kind !== 'bearer' && (kind !== 'dpop' || proofKey === undefined))
     throw refused(server, `its issuer gave one of the kind ${type.slice(0, 32)}, which is not known here`);
+  if (isBound && kind !== 'dpop') throw refused(server, 'it takes only tokens that are bound to a key, and its issuer gave another one');
   if (!/^[A-Za-z0-9._~+/-]+=*$/.test(token)) throw refused(server, 'its issuer gave one that is no bearer token');
   const broader = scopes.length > 0 && (scope ?? '').split(' ').some((each) => each !== '' && !scopes.includes(each));
   if (broader) throw refused(server, 'its issuer gave one with more scopes than were asked for');
   const named = audiences && audienceOf(token);
   if (named && !named.some((each) => audiences.includes(each))) throw refused(server, 'its issuer gave one for another audience');
   const lifetimeMs = expiresIn === undefined ? usualLifetimeMs : Math.min(expiresIn * 1000, longestLifetimeMs);
+  if (kind === 'dpop') return { header: 'authorization', value: `DPoP ${token}`, lifetimeMs, ...(proofKey ? { proofKey } : {}) };
   return { header: 'authorization', value: `Bearer ${token}`, lifetimeMs };
 };

@@ -10,10 +10,14 @@ const MetadataSchema = z.object({
   resource: z.url(),
   authorization_servers: z.array(z.url()).default([]),
   scopes_supported: z.array(z.string()).default([]),
+  dpop_signing_alg_values_supported: z.array(z.string()).optional(),
+  dpop_bound_access_tokens_required: z.boolean().default(false),
 });
 
 /** What an MCP server says of its tokens (RFC 9728). */
-export type ServerDescription = { resource: string; issuers: string[]; scopes: string[] };
+export type ServerDescription = { resource: string; issuers: string[]; scopes: string[]; proofs: ProofDemand };
+/** What a server says of tokens that are bound to a key: which algorithms it takes, if it says so, and whether it takes no other tokens. */
+export type ProofDemand = { algorithms?: string[] | undefined; isRequired: boolean };
 
 const placesOf = (url: string, metadataUrl: string | undefined): string[] => {
   const { origin, pathname } = new URL(url);
@@ -56,7 +60,8 @@ export const describeServer = async (
         'credential_refused',
         `The MCP server ${name} describes tokens for ${resource}, which it is not: none is sent.`,
       );
-    return { resource, issuers, scopes };
+    const { dpop_signing_alg_values_supported: algorithms, dpop_bound_access_tokens_required: isRequired } = read.data;
+    return { resource, issuers, scopes, proofs: { algorithms, isRequired } };
   }
   return undefined;
 };

@@ -1,4 +1,6 @@
 import { randomBytes } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
+import type { SourceOf } from '../../policy/source-of-request.ts';
 import { defaultTenancy } from '../../schema/ids.ts';
 import type { AuditLog } from '../../store/audit-log.ts';
 import type { RefusalCounter } from '../../store/audit-refusals.ts';
@@ -25,10 +27,12 @@ export const createEntryRecords = ({
   database,
   audit,
   unknownCallers,
+  sourceOf,
 }: {
   database: Database;
   audit: AuditLog;
   unknownCallers: RefusalCounter;
+  sourceOf: SourceOf;
 }) => {
   const write = ({ org, project = defaultTenancy.project, action, person, stamp, facts }: Entry, code?: string): Promise<void> =>
     audit.append(database, [
@@ -51,7 +55,8 @@ export const createEntryRecords = ({
     /** @throws {PlatformError} `store_unavailable`: what is not on record does not happen */
     allow: (entry: Entry): Promise<void> => write(entry),
     refuse: (entry: Entry, code: string): Promise<void> => write(entry, code),
-    count: (source: string | undefined, code: string): void => unknownCallers.count({ source, door: 'issuer', code }),
+    count: ({ socket, headers }: IncomingMessage, code: string): void =>
+      unknownCallers.count({ source: sourceOf(socket.remoteAddress, headers), door: 'issuer', code }),
   };
 };
 export type EntryRecords = ReturnType<typeof createEntryRecords>;

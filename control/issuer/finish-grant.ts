@@ -1,15 +1,23 @@
 import { randomBytes, timingSafeEqual } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { authorizationCodeGrant } from 'openid-client';
 import type { AuditLog } from '../../store/audit-log.ts';
-import type { GrantStore } from '../../store/backend-grants.ts';
+import type { GrantStore, NewGrant } from '../../store/backend-grants.ts';
 import type { Database } from '../../store/database.ts';
 import { consumeIssuerRecord, findIssuerRecord } from '../../store/issuer-records.ts';
 import { attemptModel, consentModel, digestOf, type GrantAttempt, GrantAttemptSchema, grantCookieName } from './begin-grant.ts';
+import type { BindToken } from './bind-token.ts';
 import { configurationFor } from './client-configuration.ts';
 import type { FindAuthorization } from './create-authorization-finder.ts';
+import type { GrantEnding } from './end-grant.ts';
 import type { GrantClients } from './grant-client.ts';
-import { findProtectedServer, isOfKind } from './protected-server.ts';
+import { grantTokens } from './grant-tokens.ts';
+import { findProtectedServer, isOfKind, type OfKind } from './protected-server.ts';
 import { LoginFailed } from './upstream-login.ts';
+
+/** Longer than a renewal takes. */
+const mostTries = 100;
+const betweenTriesMs = 250;
 
 const newDecisionId = (): string => `dec_${randomBytes(9).toString('base64url')}`;
 
@@ -24,17 +32,23 @@ export const createGrantEnd = ({
   store,
   findAuthorization,
   clients,
+  bind,
+  ending,
   issuerUrl,
   clock,
   audit,
+  wait = sleep,
 }: {
   database: Database;
   store: GrantStore;
   findAuthorization: FindAuthorization;
   clients: GrantClients;
+  bind: BindToken;
+  ending: Pick<GrantEnding, 'endRevoked'>;
   issuerUrl: string;
   clock: () => Date;
   audit: Pick<AuditLog, 'append'> | undefined;
+  wait?: (ms: number) => Promise<unknown>;
 }) => {
   const take = async (state: string, cookieOf: (name: string) => string | undefined): Promise<GrantAttempt> => {
     const read = GrantAttemptSchema.safeParse(await findIssuerRecord(database, attemptModel, { value: state }));
@@ -46,6 +60,15 @@ export const createGrantEnd = ({
     const consent = await findIssuerRecord(database, consentModel, { value: read.data.consent });
     if (consent?.account !== read.data.account) throw over('nobody agreed to it');
     return read.data;
+  };
+
+  /** What the person took back in the last moment is ended first, even if that is being renewed just now. */
+  const put = async (server: OfKind<'userGrant'>, grant: NewGrant): Promise<void> => {
+    for (let tries = 0; !(await store.put(grant)); tries += 1) {
+      if (tries >= mostTries) throw over('the grant before was taken back just now');
+      if (tries > 0) await wait(betweenTriesMs);
+      await ending.endRevoked(server, grant.personId);
+    }
   };
 
   /**
@@ -64,22 +87,23 @@ export const createGrantEnd = ({
       const found = await findAuthorization(server, { bound: issuer });
       const configuration = configurationFor(found.metadata, await clients(server, found, { registers: false }), found.fetch);
       const checks = { expectedState: state, pkceCodeVerifier: attempt.verifier };
-      const tokens = await authorizationCodeGrant(configuration, currentUrl, checks, { resource });
+      const personId = account.slice(org.length + 1);
+      // taken back while the person was away
+      await ending.endRevoked(server, personId);
+      const { proofKey, options } = await bind(configuration, found);
+      const tokens = await authorizationCodeGrant(configuration, currentUrl, checks, { resource }, options);
       // first on record, as everything that changes who may do what
       await audit?.append(database, [
         {
           ...{ org, project, kind: 'change', action: 'connectServer', decision: 'allow', decisionId: newDecisionId(), policies: [] },
-          ...{ person: account.slice(org.length + 1), resource: `McpServer/${name}`, outcome: 'ok' },
+          ...{ person: personId, resource: `McpServer/${name}`, outcome: 'ok' },
           facts: { change: 'connected', issuer, scopes: attempt.scopes },
         },
       ]);
-      await store.put({
-        ...{ org, project, server: name, personId: account.slice(org.length + 1), serverUid: uid, url, issuer, resource },
+      await put(server, {
+        ...{ org, project, server: name, personId, serverUid: uid, url, issuer, resource },
         scopes: tokens.scope === undefined ? attempt.scopes : tokens.scope.split(' ').filter(Boolean),
-        tokens: {
-          accessToken: tokens.access_token,
-          ...(tokens.refresh_token === undefined ? {} : { refreshToken: tokens.refresh_token }),
-        },
+        tokens: grantTokens(tokens, { proofKey }),
         expiresAt: tokens.expires_in === undefined ? null : new Date(clock().getTime() + tokens.expires_in * 1000),
       });
     } catch (error) {

@@ -144,7 +144,7 @@ export const createInboundGrants = ({
     const { by, clientId } = await admission.byWorkload(assertion, clock()).catch((error: unknown) => {
       if (!(error instanceof AssertionRefused) && !(isPlatformError(error) && !error.isRetryable)) throw error;
       logger.warn({ event: 'workload-refused', reason: error.message }, 'a workload was refused');
-      records?.count(context.req.socket.remoteAddress, 'token_refused');
+      records?.count(context.req, 'token_refused');
       throw new errors.InvalidGrant(error.message);
     });
     const client = await provider.Client.find(clientId);

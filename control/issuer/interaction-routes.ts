@@ -11,6 +11,7 @@ import { type ConsentFacts, choosePage, consentPage, messagePage, pageHeaders } 
 import { commandLineClientId, lifetimes, type PeopleConfig, remainingOfLogin } from './people-config.ts';
 import { readForm } from './read-form.ts';
 import { LoginFailed, type UpstreamLogin } from './upstream-login.ts';
+import { meetsWanted, wantedAcrValues } from './wanted-login.ts';
 
 type Middleware = Parameters<Provider['use']>[0];
 type Context = Parameters<Middleware>[0];
@@ -72,13 +73,15 @@ export const interactionRoutes = ({
     redirect(context, await provider.interactionResult(context.req, context.res, result, { mergeWithLastSubmission: true }));
 
   const startLogin = async (context: Context, interaction: Interaction, key: string): Promise<void> => {
-    const { prompt, max_age: maxAge } = interaction.params;
+    const { prompt, max_age: maxAge, acr_values } = interaction.params;
+    const acrValues = wantedAcrValues(acr_values);
     const anew =
       maxAge !== undefined ||
+      acrValues.length > 0 || // a login that is there already is of the kind it was
       String(prompt ?? '')
         .split(' ')
         .includes('login');
-    const { url, cookieName, cookie } = await login.begin(key, interaction.uid, { anew });
+    const { url, cookieName, cookie } = await login.begin(key, interaction.uid, { anew, acrValues });
     const age = lifetimes.interaction;
     context.set(
       'set-cookie',
@@ -166,6 +169,15 @@ export const interactionRoutes = ({
     const isFirst = outcome !== undefined && (await consumeIssuerRecord(database, outcomeModel, interaction.uid));
     if (!isFirst) throw new LoginFailed('This login is over. Begin again.', 'no outcome');
     const { account, ts, acr } = OutcomeSchema.parse(outcome);
+    const wanted = wantedAcrValues(interaction.params.acr_values);
+    if (!meetsWanted(wanted, acr)) {
+      logger.warn({ event: 'login-too-weak', account, acr, wanted }, 'a login was weaker than what was asked for');
+      // RFC 9470 §5: the client is told, and not given a token that is refused again
+      return resume(context, {
+        error: 'unmet_authentication_requirements',
+        error_description: `a login as strong as ${wanted.join(' or ')} was asked for, and the one at the company was ${acr ?? 'of no stated strength'}`,
+      });
+    }
     await resume(context, { login: { accountId: account, remember: true, ts, ...(acr === undefined ? {} : { acr }) } });
   };
 
@@ -197,7 +209,7 @@ export const interactionRoutes = ({
   /** What a person is told of a failure; what a foreign issuer said of it goes to the log alone. */
   const describeFailure = async (context: Context, error: unknown): Promise<{ status: number; title: string; message: string }> => {
     if (error instanceof LoginFailed) {
-      records?.count(context.req.socket.remoteAddress, 'not_authenticated');
+      records?.count(context.req, 'not_authenticated');
       logger.warn({ event: 'login-failed', detail: error.detail }, 'a login failed');
       return { status: 400, title: 'The login failed', message: error.message };
     }

@@ -5,8 +5,10 @@ import { isPlatformError, PlatformError } from '../../schema/errors.ts';
 import type { Database } from '../../store/database.ts';
 import { forgetSecret, resolveSecret } from '../../store/secrets/references.ts';
 import type { AssertIdentity } from './assert-identity.ts';
+import { createWorkloadAsserter } from './assert-workload.ts';
 import type { BackendsConfig } from './backends-config.ts';
-import { configurationFor, declaredClient } from './client-configuration.ts';
+import type { BindToken } from './bind-token.ts';
+import { configurationFor, declaredClient, unknownClient } from './client-configuration.ts';
 import type { Authorization, FindAuthorization } from './create-authorization-finder.ts';
 import { credentialOf, tokenFailure } from './credential-of.ts';
 import { tokenExchangeGrant } from './exchange-run-token.ts';
@@ -37,14 +39,15 @@ export type IssueParts = {
   issuerUrl: string;
   signingKey: () => JWK;
   findAuthorization: FindAuthorization;
+  bind: BindToken;
   tell: TellCredentials;
   clock: () => Date;
   /** Absent where no people log in. */
-  grants?: Pick<GrantUse, 'use'> | undefined;
+  grants?: GrantUse | undefined;
   assertIdentity?: AssertIdentity | undefined;
 };
 
-type Bound = OfKind<'clientCredentials'> | OfKind<'tokenExchange'> | OfKind<'idJag'>;
+type Bound = OfKind<'clientCredentials'> | OfKind<'tokenExchange'> | OfKind<'idJag'> | OfKind<'workloadIdentity'>;
 type Asked = Pick<CredentialRequest, 'scopes' | 'metadataUrl' | 'isRefused'>;
 
 /**
@@ -53,7 +56,9 @@ type Asked = Pick<CredentialRequest, 'scopes' | 'metadataUrl' | 'isRefused'>;
  * @throws {PlatformError} `credential_refused`, `server_drifted`, `not_permitted`, `not_found`, `secret_unavailable`, `server_unavailable`
  */
 export const createCredentialIssuer = (parts: IssueParts) => {
-  const { database, agents, config, findAuthorization, tell, issuerUrl, clock } = parts;
+  const { database, agents, config, findAuthorization, bind, tell, issuerUrl, clock } = parts;
+
+  const assertWorkload = createWorkloadAsserter({ secrets: config.secrets, issuerUrl, signingKey: parts.signingKey, clock });
 
   const fromSecret = async (server: OfKind<'static'>, isRefused: boolean): Promise<BackendCredential> => {
     const { secret, header, scheme } = server.auth;
@@ -70,9 +75,12 @@ export const createCredentialIssuer = (parts: IssueParts) => {
   /** Everything that a request to the bound token endpoint needs. */
   const reach = async (server: Bound, { scopes, metadataUrl, isRefused }: Asked) => {
     const found = await findAuthorization(server, { bound: server.auth.issuer, metadataUrl, isAnew: isRefused });
-    const client = await declaredClient(server, server.auth.client, found.metadata, config.secrets);
+    const { client: declared } = server.auth;
+    const client = declared ? await declaredClient(server, declared, found.metadata, config.secrets) : unknownClient;
     const wanted = wantedScopes(server, scopes, found.scopes);
-    return { found, wanted, configuration: configurationFor(found.metadata, client, found.fetch) };
+    const configuration = configurationFor(found.metadata, client, found.fetch);
+    const { proofKey, options } = await bind(configuration, found);
+    return { found, wanted, configuration, options, expected: { scopes: wanted, proofKey, isBound: found.proofs.isRequired } };
   };
   const parametersOf = ({ resource }: Authorization, wanted: readonly string[]): Record<string, string> => ({
     resource,
@@ -85,9 +93,9 @@ export const createCredentialIssuer = (parts: IssueParts) => {
     };
 
   const forPlatform = async (server: Bound, asked: Asked): Promise<BackendCredential> => {
-    const { found, wanted, configuration } = await reach(server, asked);
-    const tokens = await clientCredentialsGrant(configuration, parametersOf(found, wanted)).catch(failing(server, configuration));
-    return credentialOf(server, tokens, { scopes: wanted });
+    const { found, wanted, configuration, options, expected } = await reach(server, asked);
+    const tokens = await clientCredentialsGrant(configuration, parametersOf(found, wanted), options).catch(failing(server, configuration));
+    return credentialOf(server, tokens, expected);
   };
 
   const byExchange = async (
@@ -95,7 +103,7 @@ export const createCredentialIssuer = (parts: IssueParts) => {
     caller: Caller & { kind: 'person' },
     asked: Asked,
   ): Promise<BackendCredential> => {
-    const { found, wanted, configuration } = await reach(server, asked);
+    const { found, wanted, configuration, options, expected } = await reach(server, asked);
     const { issuer } = found.metadata;
     const subject = `${server.org}/${caller.person}`;
     const statement = await stateCaller(
@@ -103,16 +111,27 @@ export const createCredentialIssuer = (parts: IssueParts) => {
       { subject, agentId: caller.agentId, audience: issuer },
     );
     const { audience } = server.auth;
-    const tokens = await genericGrantRequest(configuration, tokenExchangeGrant, {
+    const parameters = {
       ...parametersOf(found, wanted),
       subject_token: statement,
       subject_token_type: jwtType,
       requested_token_type: accessTokenType,
       ...(audience === undefined ? {} : { audience }),
-    }).catch(failing(server, configuration));
+    };
+    const tokens = await genericGrantRequest(configuration, tokenExchangeGrant, parameters, options).catch(failing(server, configuration));
     const isOurs = tokens.access_token === statement;
     if (isOurs) throw new PlatformError('credential_refused', `The issuer of tokens for the MCP server ${server.name} gave ours back.`);
-    return credentialOf(server, tokens, { scopes: wanted, audiences: [found.resource, ...(audience === undefined ? [] : [audience])] });
+    return credentialOf(server, tokens, { ...expected, audiences: [found.resource, ...(audience === undefined ? [] : [audience])] });
+  };
+
+  const byWorkload = async (server: OfKind<'workloadIdentity'>, asked: Asked): Promise<BackendCredential> => {
+    const { found, wanted, configuration, options, expected } = await reach(server, asked);
+    const assertion = await assertWorkload(server, found.metadata, asked.isRefused);
+    const parameters = { ...parametersOf(found, wanted), assertion };
+    const tokens = await genericGrantRequest(configuration, jwtBearerGrant, parameters, options).catch(failing(server, configuration));
+    const isOurs = tokens.access_token === assertion;
+    if (isOurs) throw new PlatformError('credential_refused', `The issuer of tokens for the MCP server ${server.name} gave ours back.`);
+    return credentialOf(server, tokens, expected);
   };
 
   const byAssertion = async (
@@ -121,24 +140,24 @@ export const createCredentialIssuer = (parts: IssueParts) => {
     asked: Asked,
     assertIdentity: AssertIdentity,
   ): Promise<BackendCredential> => {
-    const { found, wanted, configuration } = await reach(server, asked);
+    const { found, wanted, configuration, options, expected } = await reach(server, asked);
     const scope = wanted.length > 0 ? wanted.join(' ') : undefined;
     const about = { audience: found.metadata.issuer, resource: found.resource, scope };
     const assertion = await assertIdentity(server, personId, about);
-    const tokens = await genericGrantRequest(configuration, jwtBearerGrant, { ...parametersOf(found, wanted), assertion }).catch(
-      failing(server, configuration),
-    );
-    return credentialOf(server, tokens, { scopes: wanted, audiences: [found.resource] });
+    const parameters = { ...parametersOf(found, wanted), assertion };
+    const tokens = await genericGrantRequest(configuration, jwtBearerGrant, parameters, options).catch(failing(server, configuration));
+    return credentialOf(server, tokens, { ...expected, audiences: [found.resource] });
   };
 
   const issue = async (server: ProtectedServer, asked: CredentialRequest): Promise<BackendCredential> => {
     if (isOfKind(server, 'static')) return fromSecret(server, asked.isRefused);
     if (isOfKind(server, 'clientCredentials')) return forPlatform(server, asked);
+    if (isOfKind(server, 'workloadIdentity')) return byWorkload(server, asked);
     const caller = await findCaller({ database, agents }, asked.principal, server);
     if (isOfKind(server, 'tokenExchange'))
       return caller.kind === 'service' ? forPlatform(server, asked) : byExchange(server, caller, asked);
     if (isOfKind(server, 'userGrant') && parts.grants)
-      return parts.grants.use(server, caller.kind === 'person' ? caller.person : undefined, asked);
+      return parts.grants(server, caller.kind === 'person' ? caller.person : undefined, asked);
     if (isOfKind(server, 'idJag') && parts.assertIdentity)
       return byAssertion(server, caller.kind === 'person' ? caller.person : undefined, asked, parts.assertIdentity);
     throw new PlatformError('credential_refused', `The MCP server ${server.name} has a kind of \`auth\` that this release does not know.`);

@@ -12,6 +12,8 @@ export type IssuerConfig = {
   issuerUrl: string;
   /** Every audience is a URL under it, e.g. `http://127.0.0.1:7420`; no slash at the end. */
   resourceBase: string;
+  /** Addresses or CIDR ranges of proxies that are believed about where requests come from; none unless said. */
+  trustedProxies?: readonly string[];
   /** Private ES256 keys with a `kid` each, where none rotate. The first one signs; the others are published alone, so that older tokens still verify. */
   signingKeys: JWK[];
   /** Which workers may ask for agents, and how they show that they are these. */

@@ -1,4 +1,5 @@
 import type { Provider } from 'oidc-provider';
+import type { SourceOf } from '../../policy/source-of-request.ts';
 import type { GiveBackRate, TakeRate } from '../../store/rate-windows.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import type { EntryRecords } from './entry-records.ts';
@@ -15,6 +16,7 @@ type Parts = {
   take: TakeRate;
   giveBack: GiveBackRate;
   records: EntryRecords | undefined;
+  sourceOf: SourceOf;
   logger: Logger;
 };
 
@@ -26,11 +28,11 @@ type Parts = {
  * A reservation that is given back just after its window ended comes off the next one: at most as many as were under way.
  */
 export const limitCodeGuesses =
-  ({ provider, take, giveBack, records, logger }: Parts): Middleware =>
+  ({ provider, take, giveBack, records, sourceOf, logger }: Parts): Middleware =>
   async (context, next) => {
     if (context.method !== 'POST' || context.path !== '/device') return next();
     const { windowSeconds, perSource, perPerson } = codeGuesses;
-    const source = context.req.socket.remoteAddress;
+    const source = sourceOf(context.req.socket.remoteAddress, context.req.headers);
     const { accountId } = await provider.Session.get(context as Parameters<typeof provider.Session.get>[0]);
     const wanted = [
       { key: `code-guess source ${source}`, limit: perSource },
@@ -60,7 +62,7 @@ export const limitCodeGuesses =
         { action: 'logIn', org: person.org, person: person.id, facts: { by: 'device', source: source ?? '' } },
         'rate_exhausted',
       );
-    } else records?.count(source, 'rate_exhausted');
+    } else records?.count(context.req, 'rate_exhausted');
     const text = `Too many codes were wrong. Wait ${Math.ceil(retryAfterSeconds / 60)} minutes, then enter the code that the device shows.`;
     context.status = 429;
     context.set('retry-after', String(retryAfterSeconds));

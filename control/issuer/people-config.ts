@@ -6,6 +6,8 @@ export type PeopleConfig = {
   apiResource: string;
   /** At least 32 characters: signs cookies, and the forms of the pages. */
   cookieKey: string;
+  /** What the codes of devices are sealed with, see `deviceCodeKeyOf`. */
+  deviceCodeKey: string;
   /** Whether clients that nobody knows may register themselves (RFC 7591). */
   allowsRegistration: boolean;
   /** Whether the document of a client may come from this machine; for development alone. */

@@ -12,6 +12,7 @@ import { commandLineClientId, lifetimes, type PeopleConfig, remainingOfLogin } f
 import { createPostgresAdapter } from './postgres-adapter.ts';
 import { faultOfClient } from './self-declared-client.ts';
 import { splitAccount } from './split-account.ts';
+import { loginPolicy } from './wanted-login.ts';
 
 /** The revision of the draft that is implemented; the library wants it acknowledged. */
 const metadataDocumentDraft = 'draft-02';
@@ -96,7 +97,7 @@ export const peopleFeatures = (
   };
 
   return {
-    adapter: createPostgresAdapter(database, createClientFinder(database, people.secrets), people.cookieKey),
+    adapter: createPostgresAdapter(database, createClientFinder(database, people.secrets), people.deviceCodeKey),
     clients: [commandLineClient],
     features,
     cookieKeys: [people.cookieKey],
@@ -108,7 +109,7 @@ export const peopleFeatures = (
       if (!person || person.disabled || (await isPersonHalted(database, person.org, person.id))) return undefined;
       return { accountId: subject, claims: async () => ({ sub: subject }) };
     },
-    interactions: { url: (_context: unknown, interaction: { uid: string }) => `/interaction/${interaction.uid}` },
+    interactions: { policy: loginPolicy(), url: (_context: unknown, interaction: { uid: string }) => `/interaction/${interaction.uid}` },
     issueRefreshToken: async (_context: unknown, client: { grantTypeAllowed(type: string): boolean }) =>
       client.grantTypeAllowed('refresh_token'),
     pkce: { required: () => true },

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { type Adapter, type AdapterFactory, errors } from 'oidc-provider';
 import type { Database } from '../../store/database.ts';
 import { consumeIssuerRecord, deleteIssuerRecord, deleteOfGrant, findIssuerRecord, putIssuerRecord } from '../../store/issuer-records.ts';
@@ -19,14 +18,14 @@ const faultOfPayload = ({ redirect_uris = [], grant_types = [], client_secret }:
 /**
  * The storage of the issuer where people log in: Postgres, shared by its replicas.
  * @param findClient - finds a client that was registered beforehand
- * @param secret - what the database does not have; seals the codes of devices
+ * @param sealingKey - what the database does not have; seals the codes of devices (`deviceCodeKeyOf`)
  */
 export const createPostgresAdapter = (
   database: Database,
   findClient: (id: string) => Promise<Record<string, unknown> | undefined>,
-  secret: string,
+  sealingKey: string,
 ): AdapterFactory => {
-  const keys = deriveContentKeys(createHash('sha256').update(secret).digest('base64'), 'issuer-records');
+  const keys = deriveContentKeys(sealingKey, 'issuer-records');
   // a device's own code is found again by the short one that people enter, so it is kept: sealed, since it lets the device in
   const close = (code: string): string => seal(keys, Buffer.from(code), 'device-code').toString('base64');
   const open = (sealed: unknown): string => unseal(keys, Buffer.from(String(sealed), 'base64'), 'device-code').toString('utf8');

@@ -1,8 +1,8 @@
 import type { JWK } from 'jose';
 import type { Database } from '../../store/database.ts';
 import { readAgain } from '../../store/read-again.ts';
-import { deriveContentKeys, seal, unseal } from '../../store/secrets/seal.ts';
-import { addSigningKey, forgetPrivateKey, listSigningKeys, type SigningKeyRow } from '../../store/signing-keys.ts';
+import { deriveContentKeys, isWrappedByOther, seal, unseal } from '../../store/secrets/seal.ts';
+import { addSigningKey, forgetPrivateKey, listSigningKeys, replaceSealed, type SigningKeyRow } from '../../store/signing-keys.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import { makeSigningKey } from './make-signing-key.ts';
 
@@ -81,6 +81,12 @@ export const rotateSigningKeys = async ({
       ...rows.filter(({ state }) => state === 'next' || state === 'retired'),
     ];
     const next = published.flatMap(open);
+    for (const { number, kid, sealed } of published)
+      if (sealed !== null && isWrappedByOther(keys, sealed)) {
+        const anew = seal(keys, unseal(keys, sealed, placeOf(kid)), placeOf(kid));
+        if (await replaceSealed(database, { number, sealed, anew }))
+          logger.info({ event: 'signing-key-rewrapped', kid }, 'a key was sealed anew');
+      }
     if (next.map(({ kid }) => kid).join() === current.map(({ kid }) => kid).join()) return;
     if (current.length > 0) logger.info({ event: 'signing-keys-changed', signing: next[0]?.kid, published: next.length }, 'keys changed');
     current = next;

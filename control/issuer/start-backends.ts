@@ -9,9 +9,11 @@ import type { Logger } from '../../telemetry/logger.ts';
 import { createIdentityAsserter } from './assert-identity.ts';
 import type { BackendsConfig } from './backends-config.ts';
 import { createGrantBeginning } from './begin-grant.ts';
+import { createTokenBinder } from './bind-token.ts';
 import { connectRoutes } from './connect-routes.ts';
 import { createAuthorizationFinder } from './create-authorization-finder.ts';
 import { credentialRoutes } from './credential-routes.ts';
+import { createGrantEnding } from './end-grant.ts';
 import { createGrantEnd } from './finish-grant.ts';
 import { createGrantClients } from './grant-client.ts';
 import type { GuardedFetch } from './guarded-fetch.ts';
@@ -20,6 +22,8 @@ import type { AgentDirectory } from './issuer-config.ts';
 import { createAssertionKeeper, type KeepAssertion } from './keep-assertion.ts';
 import { keepGrants } from './keep-grants.ts';
 import { createCredentialTeller } from './protected-server.ts';
+import { createGrantReach } from './reach-grant.ts';
+import { createGrantRenewal } from './renew-grant.ts';
 import type { UpstreamLogin } from './upstream-login.ts';
 import { createGrantUse } from './use-grant.ts';
 
@@ -54,24 +58,27 @@ export const startBackends = (
   const store = createGrantStore(database, keysOf(config)('grants'));
   const findAuthorization = createAuthorizationFinder({ guardedFetch, clock });
   const clients = createGrantClients({ store, secrets: config.secrets, issuerUrl });
-  const use = createGrantUse({ store, findAuthorization, clients, issuerUrl, clock, logger });
+  const bind = createTokenBinder();
+  const reach = createGrantReach({ findAuthorization, clients });
+  const refresh = createGrantRenewal({ store, reach, bind, clock, logger });
+  const ending = createGrantEnding({ store, reach, logger });
   const tell = createCredentialTeller(database, clock);
   const assertions = createAssertionStore(database, keysOf(config)('assertions'));
   const assertIdentity = createIdentityAsserter({ database, store: assertions, secrets: config.secrets, clock });
   const issue = createCredentialIssuer({
     ...parts,
-    ...{ config, findAuthorization, tell },
-    ...(people ? { grants: use, assertIdentity } : {}),
+    ...{ config, findAuthorization, bind, tell },
+    ...(people ? { grants: createGrantUse({ store, findAuthorization, refresh, issuerUrl, clock }), assertIdentity } : {}),
   });
   const forGateway = credentialRoutes({ gatewayKey: config.gatewayKey, issue, logger });
   if (!people) return { middleware: [forGateway], onLogin: undefined, close: async () => undefined };
   const { middleware, onLogin } = connectRoutes({
     ...{ database, store, issuerUrl, logger },
     ...people,
-    beginning: createGrantBeginning({ database, findAuthorization, clients, guardedFetch, issuerUrl }),
-    finish: createGrantEnd({ database, store, findAuthorization, clients, issuerUrl, clock, audit: parts.audit }),
+    beginning: createGrantBeginning({ database, findAuthorization, clients, ending, guardedFetch, issuerUrl }),
+    finish: createGrantEnd({ database, store, findAuthorization, clients, bind, ending, issuerUrl, clock, audit: parts.audit }),
   });
-  const upkeep = keepGrants({ database, store, assertions, use, logger });
+  const upkeep = keepGrants({ database, store, assertions, refresh, ending, clock, logger });
   return { middleware: [forGateway, middleware], onLogin, close: upkeep.close };
 };
 

@@ -3,6 +3,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { JWK } from 'jose';
 import type { Provider } from 'oidc-provider';
+import { createSourceOf } from '../../policy/source-of-request.ts';
 import { PlatformError } from '../../schema/errors.ts';
 import type { AuditLog } from '../../store/audit-log.ts';
 import type { RefusalCounter } from '../../store/audit-refusals.ts';
@@ -103,7 +104,8 @@ export const startIssuer = async (
   const { issuerUrl, resourceBase, people, backends } = config;
   const isForPeople = people !== undefined && database !== undefined;
   const fetchDocument = guardedFetch ?? createGuardedFetch({ allowsLoopback: people?.allowsLoopbackClients ?? false });
-  const records = database && audit && unknownCallers ? createEntryRecords({ database, audit, unknownCallers }) : undefined;
+  const sourceOf = createSourceOf(config.trustedProxies);
+  const records = database && audit && unknownCallers ? createEntryRecords({ database, audit, unknownCallers, sourceOf }) : undefined;
   const admission = isForPeople ? createAdmission({ database, people, issuerUrl, keys: createCompanyKeys() }) : undefined;
   const login = isForPeople
     ? createUpstreamLogin({ database, issuerUrl, people, keepAssertion: backends && assertionKeeper(database, backends) })
@@ -138,7 +140,14 @@ export const startIssuer = async (
     );
     if (isForPeople)
       provider.use(
-        limitCodeGuesses({ provider, take: createRateWindows(database), giveBack: createGiveBackRate(database), records, logger }),
+        limitCodeGuesses({
+          provider,
+          take: createRateWindows(database),
+          giveBack: createGiveBackRate(database),
+          records,
+          sourceOf,
+          logger,
+        }),
       );
     for (const middleware of credentials?.middleware ?? []) provider.use(middleware);
     if (login && isForPeople)

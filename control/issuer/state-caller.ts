@@ -4,8 +4,8 @@ import { importJWK, type JWK, SignJWT } from 'jose';
 const lifetimeSeconds = 60;
 
 /**
- * What our issuer states about a caller to one other authorization server, which exchanges it for a token of its own: `sub` the person,
- * `act` the agent that acts for them (RFC 8693 §4.1). Good there and nowhere else, for a minute.
+ * What our issuer states about a caller to one other authorization server, which exchanges it for a token of its own: `sub` the person, or
+ * the workload that we are, `act` the agent that acts for them (RFC 8693 §4.1). Good there and nowhere else, for a minute.
  * @param audience - that authorization server
  * @returns compact JWS, ES256
  */

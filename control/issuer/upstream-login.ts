@@ -20,6 +20,7 @@ import type { KeepAssertion } from './keep-assertion.ts';
 import { lifetimes, type PeopleConfig } from './people-config.ts';
 import { readLogin } from './read-login.ts';
 import { listProviders, type UpstreamProvider } from './upstream-providers.ts';
+import { namesAtCompany } from './wanted-login.ts';
 
 const model = 'UpstreamLogin';
 const configurationMaxAgeMs = 300_000;
@@ -120,9 +121,14 @@ export const createUpstreamLogin = ({
    * Begins a login.
    * @param interaction - what waits for it
    * @param options.anew - asks the issuer not to take an earlier login for this one
+   * @param options.acrValues - how well the person is to show who they are, by any of these names; none where any login will do
    * @returns where the browser goes, and the cookie that it has to bring back
    */
-  const begin = async (providerKey: string, interaction: string, { anew }: { anew: boolean }) => {
+  const begin = async (
+    providerKey: string,
+    interaction: string,
+    { anew, acrValues = [] }: { anew: boolean; acrValues?: readonly string[] },
+  ) => {
     const provider = (await providers()).find(({ key }) => key === providerKey);
     if (provider === undefined) throw new LoginFailed('There is no such place to log in.', 'unknown provider');
     const configuration = await configurationOf(provider).catch((error: unknown) => {
@@ -144,6 +150,7 @@ export const createUpstreamLogin = ({
       begunAt: nowSeconds(),
     };
     await putIssuerRecord(database, model, state, attempt, lifetimes.interaction);
+    const names = namesAtCompany(acrValues, configuration.serverMetadata().acr_values_supported);
     const url = buildAuthorizationUrl(configuration, {
       redirect_uri: callbackUrl,
       scope: provider.spec.scopes.join(' '),
@@ -152,6 +159,7 @@ export const createUpstreamLogin = ({
       code_challenge: await calculatePKCECodeChallenge(verifier),
       code_challenge_method: 'S256',
       // whoever is asked for a greatest age has to say the age (OpenID Connect Core §2), which approvals go by
+      ...(names.length > 0 ? { acr_values: names.join(' ') } : {}),
       ...(anew ? { prompt: 'login', max_age: '0' } : { max_age: String(lifetimes.login) }),
     });
     return { url: url.href, cookieName: attemptCookieName(state, isSecure), cookie };

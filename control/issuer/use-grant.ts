@@ -1,14 +1,12 @@
-import { type Configuration, ResponseBodyError, refreshTokenGrant, tokenRevocation } from 'openid-client';
 import type { BackendCredential } from '../../schema/backend-credential.ts';
 import { isPlatformError, PlatformError } from '../../schema/errors.ts';
-import type { BackendGrant, GrantKey, GrantStore } from '../../store/backend-grants.ts';
-import type { Logger } from '../../telemetry/logger.ts';
-import { configurationFor } from './client-configuration.ts';
+import type { BackendGrant, GrantStore } from '../../store/backend-grants.ts';
 import { consentUrlOf } from './connect-urls.ts';
 import type { FindAuthorization } from './create-authorization-finder.ts';
-import { credentialOf, tokenFailure } from './credential-of.ts';
-import type { GrantClients } from './grant-client.ts';
+import { credentialOf } from './credential-of.ts';
+import { grantKeyOf, isGrantOf, remainingMs } from './grant-of.ts';
 import type { OfKind } from './protected-server.ts';
+import type { RefreshGrant } from './renew-grant.ts';
 
 /** The gateway asks again so often, so a grant that is taken back is used no longer. */
 const longestUseMs = 10_000;
@@ -18,10 +16,9 @@ const endingMs = 60_000;
 export type UseGrantParts = {
   store: GrantStore;
   findAuthorization: FindAuthorization;
-  clients: GrantClients;
+  refresh: RefreshGrant;
   issuerUrl: string;
   clock: () => Date;
-  logger: Logger;
 };
 
 export const grantNeeded = (issuerUrl: string, server: OfKind<'userGrant'>, scopes: readonly string[] = []): PlatformError => {
@@ -36,48 +33,8 @@ export const grantNeeded = (issuerUrl: string, server: OfKind<'userGrant'>, scop
 };
 
 /** Uses what people granted: gives out access tokens, and renews them before they end. */
-export const createGrantUse = ({ store, findAuthorization, clients, issuerUrl, clock, logger }: UseGrantParts) => {
-  const leftMs = ({ expiresAt }: Pick<BackendGrant, 'expiresAt'>): number =>
-    expiresAt === null ? longestUseMs : expiresAt.getTime() - clock().getTime();
-  const keyOf = (server: OfKind<'userGrant'>, personId: string): GrantKey => ({
-    org: server.org,
-    project: server.project,
-    server: server.name,
-    personId,
-  });
-  /** Of this very server, as it is declared now. */
-  const isOf = (server: OfKind<'userGrant'>, grant: BackendGrant): boolean =>
-    grant.serverUid === server.uid && grant.url === server.url && (server.auth.issuer === undefined || server.auth.issuer === grant.issuer);
-
-  const configurationOf = async (server: OfKind<'userGrant'>, grant: BackendGrant, isAnew: boolean): Promise<Configuration> => {
-    const found = await findAuthorization(server, { bound: grant.issuer, isAnew });
-    return configurationFor(found.metadata, await clients(server, found, { registers: false }), found.fetch);
-  };
-
-  /** One at a time: whoever waited finds the new token. */
-  const refresh = (server: OfKind<'userGrant'>, old: BackendGrant, isRefused: boolean): Promise<BackendGrant | undefined> =>
-    store.change(old, async (grant) => {
-      if (grant.tokens.accessToken !== old.tokens.accessToken) return undefined;
-      const { refreshToken } = grant.tokens;
-      if (refreshToken === undefined) return isRefused || leftMs(grant) <= 0 ? null : undefined;
-      const configuration = await configurationOf(server, grant, isRefused);
-      try {
-        const tokens = await refreshTokenGrant(configuration, refreshToken, { resource: grant.resource });
-        return {
-          tokens: { accessToken: tokens.access_token, refreshToken: tokens.refresh_token ?? refreshToken },
-          expiresAt: tokens.expires_in === undefined ? null : new Date(clock().getTime() + tokens.expires_in * 1000),
-          ...(tokens.scope === undefined ? {} : { scopes: tokens.scope.split(' ').filter(Boolean) }),
-        };
-      } catch (error) {
-        if (error instanceof ResponseBodyError && error.error === 'invalid_grant') {
-          logger.info({ event: 'grant-ended', server: server.name, issuer: grant.issuer }, 'an issuer has ended a grant');
-          return null;
-        }
-        // one that is still good is used as long as it is
-        if (!isRefused && leftMs(grant) > 0) return undefined;
-        throw tokenFailure(server, configuration, error);
-      }
-    });
+export const createGrantUse = ({ store, findAuthorization, refresh, issuerUrl, clock }: UseGrantParts) => {
+  const leftMs = (grant: BackendGrant): number => remainingMs(grant, clock());
 
   /** Where no issuer is declared, the person may agree to another one; what the old one gave never goes there. */
   const stillNamed = async (server: OfKind<'userGrant'>, grant: BackendGrant, isAnew: boolean): Promise<void> => {
@@ -94,9 +51,28 @@ export const createGrantUse = ({ store, findAuthorization, clients, issuerUrl, c
     }
   };
 
+  /** What of a person's grant goes along to the server now; undefined where it has ended. */
+  const credentialFrom = async (
+    server: OfKind<'userGrant'>,
+    found: BackendGrant,
+    isRefused: boolean,
+  ): Promise<BackendCredential | undefined> => {
+    // whatever is stored goes to a server only as long as it names the issuer that it came from
+    await stillNamed(server, found, isRefused);
+    const grant = isRefused || leftMs(found) < endingMs ? await refresh(server, found, isRefused) : found;
+    // whoever waited for another may find what the person agreed to meanwhile: at another server of that name, or at another issuer
+    if (!grant || !isGrantOf(server, grant)) return undefined;
+    if (grant.issuer !== found.issuer) await stillNamed(server, grant, isRefused);
+    const { accessToken, proofKey, isBound } = grant.tokens;
+    const token = { access_token: accessToken, token_type: isBound ? 'dpop' : 'bearer' };
+    const credential = credentialOf(server, token, { scopes: [], proofKey });
+    return { ...credential, lifetimeMs: Math.max(0, Math.min(longestUseMs, leftMs(grant))) };
+  };
+
   /**
    * The access token of a person at a server.
-   * @param personId - undefined: of whoever granted last, to look at what the server offers
+   * @param personId - undefined: the platform itself looks at what the server offers, with the first grant that is of use: people who are
+   * shut out lend theirs no more
    * @param options.scopes - that the server said it needs
    * @throws {PlatformError} `grant_needed`, `server_drifted`, `server_unavailable`
    */
@@ -105,30 +81,27 @@ export const createGrantUse = ({ store, findAuthorization, clients, issuerUrl, c
     personId: string | undefined,
     { scopes, isRefused }: { scopes: readonly string[]; isRefused: boolean },
   ): Promise<BackendCredential> => {
-    const found =
-      personId === undefined ? await store.findNewest({ ...server, server: server.name }) : await store.find(keyOf(server, personId));
-    if (!found || !isOf(server, found)) throw grantNeeded(issuerUrl, server, scopes);
-    const isShort = scopes.some((scope) => !found.scopes.includes(scope));
-    if (isShort) throw grantNeeded(issuerUrl, server, [...new Set([...found.scopes, ...scopes])]);
-    // whatever is stored goes to a server only as long as it names the issuer that it came from
-    await stillNamed(server, found, isRefused);
-    const grant = isRefused || leftMs(found) < endingMs ? await refresh(server, found, isRefused) : found;
-    // whoever waited for another may find what the person agreed to meanwhile: at another server of that name, or at another issuer
-    if (!grant || !isOf(server, grant)) throw grantNeeded(issuerUrl, server, scopes);
-    if (grant.issuer !== found.issuer) await stillNamed(server, grant, isRefused);
-    const credential = credentialOf(server, { access_token: grant.tokens.accessToken, token_type: 'bearer' }, { scopes: [] });
-    return { ...credential, lifetimeMs: Math.max(0, Math.min(longestUseMs, leftMs(grant))) };
+    const known =
+      personId === undefined
+        ? await store.listUsable({ ...server, server: server.name }, server)
+        : [await store.find(grantKeyOf(server, personId))].filter((grant) => grant !== undefined);
+    const ours = known.filter((grant) => isGrantOf(server, grant));
+    const wide = ours.filter((grant) => scopes.every((scope) => grant.scopes.includes(scope)));
+    const [narrow] = ours;
+    if (narrow && wide.length === 0) throw grantNeeded(issuerUrl, server, [...new Set([...narrow.scopes, ...scopes])]);
+    const refusals: unknown[] = [];
+    for (const grant of wide)
+      try {
+        const credential = await credentialFrom(server, grant, isRefused);
+        if (credential) return credential;
+      } catch (error) {
+        // another one may be of another issuer, which the server still names
+        if (!isPlatformError(error) || !['server_drifted', 'credential_refused'].includes(error.code)) throw error;
+        refusals.push(error);
+      }
+    throw refusals[0] ?? grantNeeded(issuerUrl, server, scopes);
   };
 
-  /** Tells the issuer that a person took the grant back (RFC 7009); told or not, it is gone here. */
-  const endAtIssuer = async (server: OfKind<'userGrant'>, grant: BackendGrant): Promise<void> => {
-    const configuration = await configurationOf(server, grant, false);
-    if (configuration.serverMetadata().revocation_endpoint === undefined) return;
-    const { refreshToken, accessToken } = grant.tokens;
-    if (refreshToken !== undefined) await tokenRevocation(configuration, refreshToken, { token_type_hint: 'refresh_token' });
-    await tokenRevocation(configuration, accessToken, { token_type_hint: 'access_token' });
-  };
-
-  return { use, refresh, endAtIssuer, isOf };
+  return use;
 };
 export type GrantUse = ReturnType<typeof createGrantUse>;

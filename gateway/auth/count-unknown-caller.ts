@@ -4,12 +4,13 @@ import type { GatewayContext } from '../gateway-context.ts';
 
 /** Counts a refusal of a caller that nobody knows; what failed for another reason is none. */
 export const countUnknownCaller = (
-  { unknownCallers }: Pick<GatewayContext, 'unknownCallers'>,
+  { unknownCallers, sourceOf }: Pick<GatewayContext, 'unknownCallers' | 'sourceOf'>,
   request: HttpRequest,
   door: string,
   error: unknown,
 ): void => {
   if (!isPlatformError(error) || error.status !== 401) return;
-  const source = 'body' in request ? request.remoteAddress : request.socket.remoteAddress;
+  const peer = 'body' in request ? request.remoteAddress : request.socket.remoteAddress;
+  const source = sourceOf(peer, request.headers);
   unknownCallers.count({ source, door, code: error.code });
 };

@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto';
-import { createLocalJWKSet, createRemoteJWKSet, customFetch, type FetchImplementation, type JWTVerifyGetKey, jwtVerify } from 'jose';
+import { type FetchImplementation, jwtVerify } from 'jose';
 import {
   type PersonTokenClaims,
   PersonTokenClaimsSchema,
@@ -9,13 +9,11 @@ import {
 } from '../../schema/access-token.ts';
 import { isPlatformError, PlatformError } from '../../schema/errors.ts';
 import type { RefusedKeys } from '../../store/watch-refused-keys.ts';
+import { createIssuerKeys, type IssuerKeys } from './issuer-keys.ts';
 
 const clockSkewSeconds = 30;
 const longestTokenLength = 4_096;
 const cachedTokens = 10_000;
-const keysMaxAgeMs = 60_000;
-const keysCooldownMs = 5_000;
-const keysTimeoutMs = 3_000;
 
 /** Claims of a token that is good: of an agent run, or of a person. */
 export type AccessTokenClaims = RunTokenClaims | PersonTokenClaims;
@@ -26,31 +24,7 @@ export const isRunToken = (claims: AccessTokenClaims): claims is RunTokenClaims 
 /** A token that is remembered is judged at once; a refusal always comes by a promise. */
 export type AccessTokenVerifier = (token: string, audience: string) => AccessTokenClaims | Promise<AccessTokenClaims>;
 
-/** Codes of `jose` that are about the token; any other failure of a key look-up means that the issuer gave no usable answer. */
-const keyAnswers: ReadonlySet<unknown> = new Set(['ERR_JWKS_NO_MATCHING_KEY', 'ERR_JWKS_MULTIPLE_MATCHING_KEYS', 'ERR_JOSE_NOT_SUPPORTED']);
-
 const factOf = (error: unknown, fact: 'code' | 'claim'): unknown => (error as Record<string, unknown> | null)?.[fact];
-
-/** The issuer's keys, looked up at most once a minute or for an unknown `kid`; while it is away the last ones known are used. */
-const createKeySource = (jwksUri: string, fetchJwks?: FetchImplementation): JWTVerifyGetKey => {
-  const timing = { cacheMaxAge: keysMaxAgeMs, cooldownDuration: keysCooldownMs, timeoutDuration: keysTimeoutMs };
-  const remote = createRemoteJWKSet(new URL(jwksUri), { ...timing, [customFetch]: fetchJwks });
-  return async (header, token) => {
-    try {
-      return await remote(header, token);
-    } catch (error) {
-      if (keyAnswers.has(factOf(error, 'code'))) throw error;
-      const lastKnown = remote.jwks();
-      const unavailable = new PlatformError(
-        'server_unavailable',
-        'The token issuer does not answer, so the token cannot be checked; try again.',
-        { cause: error },
-      );
-      if (lastKnown === undefined) throw unavailable;
-      return await createLocalJWKSet(lastKnown)(header, token).catch(() => Promise.reject(unavailable));
-    }
-  };
-};
 
 const refused = (why: string, cause?: unknown) =>
   new PlatformError('token_refused', `The access token is not accepted: ${why}.`, { cause });
@@ -71,6 +45,7 @@ const refusalOf = (error: unknown): PlatformError => {
  * @param options.jwksUri - where the issuer publishes its keys
  * @param options.clock - time that `exp` and `nbf` are compared with, 30 s of skew allowed
  * @param options.fetchJwks - replaces `fetch` for the keys
+ * @param options.keys - where the issuer's keys come from, in place of a source of its own
  * @param options.refusedKeys - keys whose time is over, or that were denied
  * @returns `(token, audience)` → frozen claims; `audience` is the canonical URL of the server that was called
  * @throws {PlatformError} `token_refused`; `server_unavailable` (retryable) when the key is not known and the issuer does not answer
@@ -81,21 +56,22 @@ export const createAccessTokenVerifier = ({
   clock = () => new Date(),
   fetchJwks,
   refusedKeys,
+  keys = createIssuerKeys({ jwksUri, fetchJwks }),
 }: {
   issuerUrl: string;
   jwksUri: string;
   clock?: () => Date;
   fetchJwks?: FetchImplementation;
   refusedKeys?: RefusedKeys;
+  keys?: IssuerKeys;
 }): AccessTokenVerifier => {
-  const keySource = createKeySource(jwksUri, fetchJwks);
   const verified = new Map<string, AccessTokenClaims>();
   // which key signed each is not remembered, and a key is refused seldom: all are checked again
   refusedKeys?.onRefused(() => verified.clear());
 
   const verify = async (token: string, audience: string): Promise<AccessTokenClaims> => {
     const expected = { algorithms: ['ES256'], typ: 'at+jwt', issuer: issuerUrl, audience, clockTolerance: clockSkewSeconds };
-    const { payload, protectedHeader } = await jwtVerify(token, keySource, {
+    const { payload, protectedHeader } = await jwtVerify(token, keys.find, {
       ...expected,
       currentDate: clock(),
       maxTokenAge: personTokenLifetimeSeconds,

@@ -1,7 +1,8 @@
 import type { BackendCredential, CredentialRequest } from '../../schema/backend-credential.ts';
-import type { Challenge } from '../../schema/bearer-challenge.ts';
 import { isPlatformError, PlatformError } from '../../schema/errors.ts';
+import type { Challenge } from '../../schema/token-challenge.ts';
 import type { AskForCredential } from './credential-client.ts';
+import { createProofSigner, type SignProof } from './proof-signer.ts';
 
 /** A credential is not begun to be used so shortly before its end. */
 const marginMs = 5_000;
@@ -13,7 +14,16 @@ const refusalMs = 1_000;
 const hopelessMs = 30_000;
 const mostRefusals = 100;
 
-export type Credential = Pick<BackendCredential, 'header' | 'value'>;
+/** `sign` where it is bound to a key: then each request carries a proof. */
+export type Credential = Pick<BackendCredential, 'header' | 'value'> & { sign?: SignProof };
+
+/** What a server showed of how it takes tokens that are bound to a key. All its callers come to the same door. */
+export type Door = {
+  /** The one that it gave last; the next proof names it. */
+  nonce: string | undefined;
+  /** False once it wanted the scheme Bearer: then it does not know proofs, and takes such a token as any other (RFC 9449 §7.2). */
+  takesProofs: boolean;
+};
 
 /** The credential of one caller at one server. */
 export type CredentialSource = {
@@ -25,10 +35,14 @@ export type CredentialSource = {
   renew(used: Credential, challenge: Challenge): Promise<Credential>;
   /** Says that the server does not take what can be had. */
   giveUp(challenge: Challenge): PlatformError;
+  door: Door;
   usedAt: number;
 };
 
 type Held = Credential & { renewsAt: number; endsAt: number };
+
+/** What stands behind the scheme. */
+export const tokenIn = (value: string): string => value.slice(value.indexOf(' ') + 1);
 
 const keyOf = ({ isScopeMissing, scopes }: Challenge): string => `${isScopeMissing} ${[...scopes].sort().join(' ')}`;
 
@@ -38,7 +52,7 @@ const keyOf = ({ isScopeMissing, scopes }: Challenge): string => `${isScopeMissi
  */
 export const createCredentialSource = (
   who: Omit<CredentialRequest, 'scopes' | 'isRefused' | 'metadataUrl'>,
-  { ask, now }: { ask: AskForCredential; now: () => number },
+  { ask, now, door }: { ask: AskForCredential; now: () => number; door: Door },
 ): CredentialSource => {
   /** All that the server ever said that it needs: a token with fewer would be refused at the next other call (SEP-835). */
   const scopes = new Set<string>();
@@ -51,13 +65,17 @@ export const createCredentialSource = (
 
   const fetchOne = async (isRefused: boolean): Promise<Credential> => {
     try {
-      const { lifetimeMs, header, value } = await ask({
+      const { lifetimeMs, header, value, proofKey } = await ask({
         ...who,
         scopes: [...scopes],
         isRefused,
         ...(metadataUrl === undefined ? {} : { metadataUrl }),
       });
-      held = { header, value, renewsAt: now() + lifetimeMs * renewAt, endsAt: now() + lifetimeMs - Math.min(marginMs, lifetimeMs / 4) };
+      held = {
+        ...{ header, value },
+        ...(proofKey === undefined ? {} : { sign: createProofSigner(proofKey, tokenIn(value), now) }),
+        ...{ renewsAt: now() + lifetimeMs * renewAt, endsAt: now() + lifetimeMs - Math.min(marginMs, lifetimeMs / 4) },
+      };
       refusal = undefined;
       return held;
     } catch (error) {
@@ -73,6 +91,7 @@ export const createCredentialSource = (
   };
 
   const source: CredentialSource = {
+    door,
     usedAt: now(),
     current: () => {
       source.usedAt = now();

@@ -1,7 +1,7 @@
 import type { StoredResource } from '../../schema/resource.ts';
 import { isPerCaller } from './auth-of.ts';
 import type { AskForCredential } from './credential-client.ts';
-import { type CredentialSource, createCredentialSource } from './credential-source.ts';
+import { type CredentialSource, createCredentialSource, type Door } from './credential-source.ts';
 
 /** Those that nobody used for longest are forgotten first. */
 const mostSources = 10_000;
@@ -14,6 +14,15 @@ export type Credentials = {
 /** The credentials of this gateway at servers: one source for each caller and server, kept by org, project, server, its declaration, and caller. */
 export const createCredentials = (parts: { ask: AskForCredential; now: () => number }): Credentials => {
   const sources = new Map<string, CredentialSource>();
+  const doors = new Map<string, Door>();
+  const doorOf = ({ uid, generation }: StoredResource<'McpServer'>): Door => {
+    const key = `${uid}/${generation}`;
+    const door = doors.get(key) ?? { nonce: undefined, takesProofs: true };
+    // what is forgotten is learnt again by one more request
+    if (doors.size >= mostSources) doors.clear();
+    doors.set(key, door);
+    return door;
+  };
   return {
     of: (server, caller) => {
       const { metadata, uid, generation } = server;
@@ -26,7 +35,7 @@ export const createCredentials = (parts: { ask: AskForCredential; now: () => num
         const oldest = [...sources].sort(([, a], [, b]) => a.usedAt - b.usedAt).slice(0, mostSources / 10);
         for (const [old] of oldest) sources.delete(old);
       }
-      const source = createCredentialSource({ org, project, server: name, uid, generation, principal }, parts);
+      const source = createCredentialSource({ org, project, server: name, uid, generation, principal }, { ...parts, door: doorOf(server) });
       sources.set(key, source);
       return source;
     },

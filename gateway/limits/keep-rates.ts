@@ -1,12 +1,14 @@
-import { PlatformError } from '../../schema/errors.ts';
+import type { PlatformError } from '../../schema/errors.ts';
 import type { Tenancy } from '../../schema/ids.ts';
 import type { StoredResource } from '../../schema/resource.ts';
 import type { Declared } from '../../store/declared.ts';
 import { declaredFrom } from '../../store/declared.ts';
+import type { RatePlaces } from '../../store/rate-places.ts';
 import type { TakeRate } from '../../store/rate-windows.ts';
 import { type Principal, principalName } from '../principal.ts';
+import { createPlaceCounter, tooMany } from './place-counter.ts';
 import { createRateCounter } from './rate-counter.ts';
-import { type CompiledRate, type RateTable, subjectOf, tableOfRates } from './rate-table.ts';
+import { type RateTable, subjectOf, tableOfRates } from './rate-table.ts';
 
 type Counted = StoredResource<'McpServer'> | StoredResource<'Model'>;
 
@@ -23,29 +25,34 @@ export type Rates = {
   openStream(principal: Principal, tenancy: Tenancy): { ok: true; leave(): void } | { ok: false; refusal: PlatformError };
 };
 
-const tooMany = ({ of, atOnce }: CompiledRate, what = 'calls'): PlatformError =>
-  new PlatformError('calls_exhausted', `${of} allows ${atOnce} ${what} at a time; wait until one of them has ended.`, {
-    facts: { limit: of, retryAfterSeconds: 1, retryInMs: 1000, wasSent: false },
-  });
-
 const free = { ok: true as const, leave: (): void => undefined };
 
-/** Keeps what is declared of rates, and counts by it: rates over all gateways together, what is under way at this one alone. */
-export const keepRates = ({ take }: { take: TakeRate }): Rates & { take(declared: Declared): void } => {
+/** Keeps what is declared of rates, and counts by it: calls over all gateways together, streams at this one alone. */
+export const keepRates = ({
+  take,
+  places,
+  instance,
+}: {
+  take: TakeRate;
+  places: RatePlaces;
+  /** This start of this gateway. */
+  instance: string;
+}): Rates & { take(declared: Declared): void; close(): Promise<void> } => {
   let table: RateTable = tableOfRates(declaredFrom([], []));
   const spend = createRateCounter({ take });
-  const underWay = new Map<string, number>();
+  const underWay = createPlaceCounter({ places, gateway: instance });
+  const streams = new Map<string, number>();
 
   const enter = (key: string, most: number): boolean => {
-    const count = underWay.get(key) ?? 0;
+    const count = streams.get(key) ?? 0;
     if (count >= most) return false;
-    underWay.set(key, count + 1);
+    streams.set(key, count + 1);
     return true;
   };
   const leave = (key: string): void => {
-    const left = (underWay.get(key) ?? 1) - 1;
-    if (left > 0) underWay.set(key, left);
-    else underWay.delete(key);
+    const left = (streams.get(key) ?? 1) - 1;
+    if (left > 0) streams.set(key, left);
+    else streams.delete(key);
   };
 
   return {
@@ -63,7 +70,8 @@ export const keepRates = ({ take }: { take: TakeRate }): Rates & { take(declared
           if (subject === undefined || (rate.tools && (tool === undefined || !rate.tools.has(tool)))) continue;
           if (rate.atOnce !== undefined) {
             const key = `${rate.key} ${subject}`;
-            if (!enter(key, rate.atOnce)) throw tooMany(rate);
+            const asked = underWay.enter({ ...rate, atOnce: rate.atOnce }, key);
+            if (asked) await asked;
             entered.push(key);
           }
           const asked = spend(rate, subject);
@@ -71,7 +79,7 @@ export const keepRates = ({ take }: { take: TakeRate }): Rates & { take(declared
         }
         return await work();
       } finally {
-        for (const key of entered) leave(key);
+        for (const key of entered) underWay.leave(key);
       }
     },
     openStream: (principal, { org, project }) => {
@@ -88,5 +96,6 @@ export const keepRates = ({ take }: { take: TakeRate }): Rates & { take(declared
       }
       return entered.length === 0 ? free : { ok: true, leave: () => entered.splice(0).forEach(leave) };
     },
+    close: () => underWay.close(),
   };
 };

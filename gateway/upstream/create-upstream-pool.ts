@@ -167,6 +167,15 @@ export const createUpstreamPool = ({
         ),
       );
     },
+    letGo: async ({ uid }) => {
+      await Promise.all(
+        table
+          .all()
+          .filter(({ place }) => place.server.uid === uid)
+          .map((entry) => table.retire(entry)),
+      );
+      health.drop((server) => server.uid === uid);
+    },
     dropUndeclared: async () => {
       const isGone = ({ metadata }: McpServer): boolean => context.declared().find('McpServer', metadata, metadata.name) === undefined;
       const gone = table.all().filter(({ place }) => isGone(place.server));

@@ -2,7 +2,10 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { toPlatformError } from '../../schema/errors.ts';
+import { PlatformError, toPlatformError } from '../../schema/errors.ts';
+import type { Tenancy } from '../../schema/ids.ts';
+import type { ServerReport } from '../../schema/process-report.ts';
+import { digestOfOffered } from '../../store/digest-of-offered.ts';
 import { setCondition } from '../../store/resources.ts';
 import type { GatewayContext } from '../gateway-context.ts';
 import { isForAll, isPerRun, launchOf, type RunOfServer } from '../mcp/launch-of.ts';
@@ -20,7 +23,15 @@ const looksAtOnce = 8;
 /** How long looks under way may take to end when discovery is stopped. */
 const closeMs = 2000;
 
-type Attempt = { server: McpServer; hasAnswered: boolean; failures: number; nextAt: number; looking?: Promise<void> };
+type Attempt = {
+  server: McpServer;
+  hasAnswered: boolean;
+  failures: number;
+  nextAt: number;
+  looking?: Promise<void>;
+  /** What the last look said: when, over which definitions, and why it failed. */
+  said: Pick<ServerReport, 'lookedAt' | 'offeredDigest' | 'failure'>;
+};
 
 /**
  * Looks at each declared server, so that what it offers is pinned and its condition `Ready` is told, and again every half minute; a server
@@ -70,13 +81,15 @@ export const createServerDiscovery = ({ context, pool, host }: { context: Gatewa
       Object.assign(attempt, {
         hasAnswered: true,
         failures: 0,
-        nextAt: !isForAll(server) ? Number.POSITIVE_INFINITY : context.now() + secondLookMs,
+        nextAt: !isForAll(server) ? Number.POSITIVE_INFINITY : context.now() + (context.config.serverLookMs ?? secondLookMs),
+        said: { lookedAt: new Date(context.now()).toISOString(), offeredDigest: digestOfOffered(offered), failure: '' },
       });
       await untilInForce(context, server, offered);
       await tell(server, 'True', 'Answers', describe(offered, isolation));
     } catch (thrown) {
       const error = toPlatformError(thrown);
       attempt.failures += 1;
+      attempt.said = { ...attempt.said, failure: error.detail };
       // asking whether a person has given a grant by now costs no look
       const longest = error.code === 'grant_needed' ? grantPauseMs : longestPauseMs;
       const pauseMs = Math.min(longest, 1000 * 2 ** attempt.failures);
@@ -103,7 +116,7 @@ export const createServerDiscovery = ({ context, pool, host }: { context: Gatewa
     for (const key of attempts.keys()) if (!declared.has(key)) attempts.delete(key);
     for (const [key, server] of declared)
       if (attempts.get(key)?.server.generation !== server.generation)
-        attempts.set(key, { server, hasAnswered: false, failures: 0, nextAt: 0 });
+        attempts.set(key, { server, hasAnswered: false, failures: 0, nextAt: 0, said: { lookedAt: '', offeredDigest: '', failure: '' } });
   };
 
   const begin = (attempt: Attempt): void => {
@@ -149,6 +162,30 @@ export const createServerDiscovery = ({ context, pool, host }: { context: Gatewa
 
   return {
     discover,
+    /** What is known of each server here. */
+    report: (): ServerReport[] =>
+      [...attempts.values()].map(({ server, failures, said }) => {
+        const { org, project, name } = server.metadata;
+        return { org, project, server: name, generation: server.generation, health: pool.healthOf(server), failures, ...said };
+      }),
+    /**
+     * Looks at a server now, whatever its turn.
+     * @param options.anew - lets go first of what is open to it and of what is remembered of its health
+     * @throws {PlatformError} `not_found`; `server_unavailable` where it does not answer
+     */
+    lookNow: async (place: Tenancy, name: string, { anew = false } = {}): Promise<void> => {
+      renewAttempts();
+      const attempt = [...attempts.values()].find(
+        ({ server: { metadata } }) => metadata.org === place.org && metadata.project === place.project && metadata.name === name,
+      );
+      if (!attempt) throw new PlatformError('not_found', `No server ${name} is declared in ${place.org}/${place.project} here.`);
+      // one that is under way began before it was asked for
+      await attempt.looking;
+      if (anew) await pool.letGo(attempt.server);
+      begin(attempt);
+      await attempt.looking;
+      if (attempt.failures > 0) throw new PlatformError('server_unavailable', attempt.said.failure);
+    },
     close: async (): Promise<void> => {
       closing.abort();
       clearInterval(timer);

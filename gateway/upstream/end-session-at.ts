@@ -17,7 +17,7 @@ export const endSessionAt = async (
 ): Promise<void> => {
   if (id === undefined) return;
   const plain = createHttpSender(url.origin, { connectTimeoutMs });
-  const sender = credential ? createAuthorizedSender(plain, credential) : plain;
+  const sender = credential ? createAuthorizedSender(plain, credential, { origin: url.origin }) : plain;
   try {
     await endLegacy(
       { name: url.href, url, sender, headers: [], isOurHost: false },

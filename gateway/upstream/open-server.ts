@@ -103,7 +103,7 @@ export const openServer = async ({
   const until = performance.now() + timeoutMs;
   const origin = launch ? new URL(host.mcpUrl(launch.id)).origin : new URL('url' in server.spec ? server.spec.url : '').origin;
   const plain = createHttpSender(origin, { connectTimeoutMs: Math.min(timeoutMs, longestConnectMs) });
-  const sender = authOf(server) ? createAuthorizedSender(plain, context.credentials.of(server, place.principal)) : plain;
+  const sender = authOf(server) ? createAuthorizedSender(plain, context.credentials.of(server, place.principal), { origin }) : plain;
   const wire = wireOf(place, host, launch?.id, sender);
   const known = wayKnown(place, ready?.era) ?? way;
   let inspection: Inspection | undefined;

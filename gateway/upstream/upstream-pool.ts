@@ -48,6 +48,8 @@ export type UpstreamPool = {
   onServerChange(listener: (server: McpServer) => void): () => void;
   /** Ends what servers hold for a session key. */
   endSession(sessionKey: string): Promise<void>;
+  /** Lets go of all that is open to a server, and of what is remembered of its health; whoever asks next opens it anew. */
+  letGo(server: McpServer): Promise<void>;
   /** Ends what belongs to servers that were deleted or changed. */
   dropUndeclared(): Promise<void>;
   close(): Promise<void>;

@@ -4,6 +4,8 @@ import { isEqualJson, valueAt } from '../json-pointer.ts';
 import { readQuantity } from '../quantity.ts';
 import { type CheckFacts, containerPointer, type Fault, secretsOf } from './check-facts.ts';
 import { checkEgress, checkRole } from './check-openings.ts';
+import { checkPlatform } from './check-platform.ts';
+import { isGuardedField } from './guarded-fields.ts';
 
 const fault = (code: string, message: string): Fault => ({ code, message });
 type Of<Op extends ProposableOperation['op']> = Extract<ProposableOperation, { op: Op }>;
@@ -140,11 +142,8 @@ const checkClaim = ({ object, copyFrom, size }: Of<'createClaim'>, facts: CheckF
     : fault('limit_out_of_bounds', `${size} is less than the old claim, or more than twice of it.`);
 };
 
-const guards =
-  /^\/(metadata|status|kind|apiVersion)(\/|$)|securityContext|\/rules(\/|$)|\/policyTypes|serviceAccount|\/image$|\/host(Network|PID|IPC)/;
 const checkIgnore = ({ object, path }: Of<'addIgnoreRule'>, facts: CheckFacts): Fault => {
-  if (path.includes('*') || path.split('/').length < 3 || guards.test(path))
-    return fault('wide_ignore', `${path} is too much, or a guard, to look away from.`);
+  if (isGuardedField(path)) return fault('wide_ignore', `${path} is too much, or a guard, to look away from.`);
   const differs = compareState(facts.declared(object)?.state, facts.seen(object)?.state).some((one) => one.path === path);
   return differs ? undefined : fault('wide_ignore', `${path} does not differ by itself: there is nothing to ignore there.`);
 };
@@ -182,7 +181,7 @@ export const checkValues = (operation: ProposableOperation, facts: CheckFacts): 
     case 'refreshSecret':
       return checkRefresh(operation, facts);
     case 'addEgressRule':
-      return checkEgress(operation);
+      return checkEgress(operation, facts);
     case 'addRoleRule':
       return checkRole(operation);
     case 'createClaim':
@@ -209,13 +208,7 @@ export const checkValues = (operation: ProposableOperation, facts: CheckFacts): 
       return facts.declared(operation.object) === undefined
         ? fault('unknown_object', `${operation.object.name} is not declared.`)
         : undefined;
-    case 'startAgent':
-      return facts.declared(operation.object) === undefined
-        ? fault('unknown_object', `${operation.object.name} is no agent that should run.`)
-        : undefined;
-    case 'drainAgent':
-      return facts.declared(operation.object) !== undefined ? fault('still_declared', `${operation.object.name} should run.`) : undefined;
     default:
-      return undefined;
+      return checkPlatform(operation, facts);
   }
 };

@@ -19,36 +19,92 @@ type Bare = Extract<
   }
 >['op'];
 
+type Cure = { name: string; mends: string; description: string; code: string; op: Bare; times?: number; undone?: string };
+
 /** One symptom of this installation, one operation that says no more than its object. */
-const mends = (name: string, description: string, code: string, op: Bare, times = 2): Rule => ({
+const cure = ({
   name,
+  mends,
   description,
+  code,
+  op,
+  times = 2,
+  undone = 'Nothing is: it leads back to what is declared.',
+}: Cure): Rule => ({
+  ...{ name, description, mends: [mends], undone },
   cap: { times, withinSeconds: 3600 },
+  verified: `The symptom ${code} is gone for the hold time.`,
   fix: (facts) => (hasSymptom(facts, code) ? [{ op, object: facts.drift.object }] : undefined),
 });
 
-/** The faults of the gateway (G) and of agents (A) that the drift contract can say and code can mend. */
+/** The faults of the gateway (G) and of agents (A) that one symptom tells and one operation mends. */
 export const platformRules: readonly Rule[] = [
-  mends('rebuild-route', 'G01: a route to a backend that is gone is rebuilt from the registry.', 'RouteBroken', 'rebuildRoute'),
-  mends(
-    'quarantine-tool',
-    'G03: a tool that is not as pinned is quarantined; people approve its new definition.',
-    'DefinitionChanged',
-    'quarantineTool',
-    1,
-  ),
-  mends('refresh-tools', 'G04: a stale list of tools is read again and held against its pins.', 'ToolListStale', 'refreshTools'),
-  mends('prefix-names', 'G05: two servers with one name of a tool get prefixes.', 'NameCollision', 'prefixNames', 1),
-  mends('reload-policies', 'G06: the declared set of policies is loaded again.', 'PolicyMismatch', 'reloadPolicies'),
-  mends('refetch-keys', 'G08: keys of an issuer are fetched again; what is checked of a token stays.', 'KeysUnknown', 'refetchKeys', 5),
-  mends(
-    'rotate-credential',
-    'G11: an upstream credential that ran out is rotated through the broker.',
-    'CredentialExpired',
-    'rotateCredential',
-  ),
-  mends('start-agent', 'A01: an agent that should run and does not is started, under its own id.', 'AgentMissing', 'startAgent', 3),
-  mends('drain-agent', 'A02: an agent that nothing declares is drained, by its exact id.', 'AgentOrphaned', 'drainAgent'),
-  mends('restore-workers', 'A03: workers of a queue that nobody polls are brought back.', 'NoPollers', 'restoreWorkers'),
-  mends('suspend-looping-agent', 'A07: an agent that repeats one call without progress is suspended.', 'AgentLooping', 'suspendAgent', 1),
-];
+  {
+    ...{ name: 'rebuild-route', mends: 'G01', code: 'RouteBroken', op: 'rebuildRoute' },
+    description: 'A route to a backend that is gone is built anew from what is declared.',
+  },
+  {
+    ...{
+      name: 'quarantine-tool',
+      mends: 'G03',
+      code: 'DefinitionChanged',
+      op: 'quarantineTool',
+      times: 1,
+      undone: 'The tool is as it was before.',
+    },
+    description: 'A tool that is not as pinned is quarantined; people approve its new definition.',
+  },
+  {
+    ...{ name: 'refresh-tools', mends: 'G04', code: 'ToolListStale', op: 'refreshTools' },
+    description: 'A stale list of tools is read again and held against its pins.',
+  },
+  {
+    ...{ name: 'prefix-names', mends: 'G05', code: 'NameCollision', op: 'prefixNames', times: 1, undone: 'The names of before.' },
+    description: 'Two servers with one name of a tool get prefixes.',
+  },
+  {
+    ...{ name: 'reload-policies', mends: 'G06', code: 'PolicyMismatch', op: 'reloadPolicies' },
+    description: 'A gateway that decides by other policies loads the declared ones.',
+  },
+  {
+    ...{ name: 'refetch-keys', mends: 'G08', code: 'KeysUnknown', op: 'refetchKeys', times: 5 },
+    description: 'Keys of an issuer are fetched again; what is checked of a token stays.',
+  },
+  {
+    ...{
+      name: 'rotate-credential',
+      mends: 'G11',
+      code: 'CredentialExpired',
+      op: 'rotateCredential',
+      undone: 'Nothing is: the one before had run out.',
+    },
+    description: 'An upstream credential that ran out is rotated through the broker.',
+  },
+  {
+    ...{
+      name: 'start-agent',
+      mends: 'A01',
+      code: 'AgentMissing',
+      op: 'startAgent',
+      times: 3,
+      undone: 'The agent that was started is taken away, by its own id.',
+    },
+    description: 'An agent that should run and does not is started, under its own id.',
+  },
+  {
+    ...{ name: 'drain-agent', mends: 'A02', code: 'AgentOrphaned', op: 'drainAgent', undone: 'Nothing is: nobody declares it.' },
+    description: 'An agent that nothing declares is drained, by its exact id.',
+  },
+  {
+    ...{ name: 'restore-workers', mends: 'A03', code: 'NoPollers', op: 'restoreWorkers' },
+    description: 'Workers of a queue that nobody polls are brought back.',
+  },
+  {
+    ...{ name: 'suspend-looping-agent', mends: 'A07', code: 'AgentLooping', op: 'suspendAgent', times: 1, undone: 'The agent goes on.' },
+    description: 'An agent that repeats one call without progress is suspended.',
+  },
+  {
+    ...{ name: 'suspend-hijacked-agent', mends: 'A12', code: 'OddEgress', op: 'suspendAgent', times: 1, undone: 'The agent goes on.' },
+    description: 'An agent that obeys what a tool told it is suspended with its evidence; people decide what becomes of it.',
+  },
+].map((one) => cure(one as Cure));

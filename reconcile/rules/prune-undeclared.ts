@@ -13,7 +13,10 @@ const keptKinds: ReadonlySet<string> = new Set([
 export const pruneUndeclared: Rule = {
   name: 'prune-undeclared',
   description: 'What we made and is declared no more is deleted, but for what holds data.',
+  mends: [],
   cap: { times: 2, withinSeconds: 3600 },
+  verified: 'It is gone.',
+  undone: 'It is made again from its kept state.',
   fix: ({ drift, seen }) =>
     drift.kind === 'extra' && seen?.isOurs === true && !keptKinds.has(drift.object.kind)
       ? [{ op: 'prune', object: drift.object }]

@@ -6,16 +6,22 @@ import { hasSymptom, type Rule } from './rule.ts';
 export const raiseMemory: Rule = {
   name: 'raise-memory',
   description: 'A container that runs out of memory gets a quarter more, at most twice a day.',
+  mends: ['K06'],
   cap: { times: 2, withinSeconds: 86_400 },
+  verified: 'The containers run and are ready.',
+  undone: 'The limit of before.',
   fix: (facts) => {
     const { drift, seen } = facts;
     if (drift.kind !== 'unhealthy' || !hasSymptom(facts, 'OOMKilled')) return undefined;
     const containers = valueAt(seen?.state, '/spec/template/spec/containers');
-    // with several containers the symptom does not say which: that takes a look
-    if (!Array.isArray(containers) || containers.length !== 1) return undefined;
-    const limit = valueAt(containers[0], '/resources/limits/memory');
+    if (!Array.isArray(containers)) return undefined;
+    // which of several it is says the adapter, before anything that the container says
+    const named = drift.symptoms.map(({ code, message }) => code === 'OOMKilled' && /^container ([a-z0-9-]+):/.exec(message)?.[1]);
+    const killed = containers.length === 1 ? containers : containers.filter((one) => named.includes(String(valueAt(one, '/name'))));
+    if (killed.length !== 1) return undefined;
+    const limit = valueAt(killed[0], '/resources/limits/memory');
     const bytes = typeof limit === 'string' ? readQuantity(limit) : undefined;
-    const container = valueAt(containers[0], '/name');
+    const container = valueAt(killed[0], '/name');
     if (bytes === undefined || typeof container !== 'string') return undefined;
     return [{ op: 'setResources', object: drift.object, container, memoryLimit: writeMemory(bytes * 1.25) }];
   },

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { LoginLevelSchema } from '../approval.ts';
+import { RetentionSpecSchema } from '../retention.ts';
 import { mostRates, ProjectRateSchema } from './rate.ts';
 
 const approver = z
@@ -22,6 +23,7 @@ export const ProjectSpecSchema = z.strictObject({
   environment: z.enum(['development', 'staging', 'production']).default('development'),
   frozen: z.boolean().default(false),
   rates: z.array(ProjectRateSchema).max(mostRates).optional(),
+  retention: RetentionSpecSchema.optional(),
   /** Changes that take more than one person: publishing policies, accepting what a server offers, and releasing what was read. */
   approvals: z
     .strictObject({

@@ -134,7 +134,10 @@ export const PlatformTargetSchema = z.strictObject({
     .default(['servers', 'toolsets', 'pins', 'policies', 'keys', 'runs', 'workers']),
 });
 
-/** A named call of one tool: arguments as JSON, in which `{"$desired": "/pointer"}` and `{"$observed": "/pointer"}` stand for what is found there. */
+/**
+ * A named call of one tool. In the arguments of an action `{"$desired": "/pointer"}` stands for what is found there in what its observation is
+ * to be, `{"$observed": "/pointer"}` in what was seen when the plan was made; the empty pointer is the whole.
+ */
 export const TargetCallSchema = z.strictObject({
   tool: z.string().min(1).max(128),
   arguments: z.record(z.string().max(256), z.json()).default({}),

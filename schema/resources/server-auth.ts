@@ -66,6 +66,22 @@ export const UserGrantAuthSchema = z.strictObject({
 /** A token for each person by an assertion of the company's identity provider (ID-JAG), given to the server's authorization server. */
 export const IdJagAuthSchema = z.strictObject({ kind: z.literal('idJag'), ...bound, identityProvider: NameSchema });
 
+/**
+ * One token for all callers, for a JWT that says which workload the platform is (RFC 7523 §2.1): the issuer trusts whoever signed that, so
+ * there is no secret to keep.
+ */
+export const WorkloadIdentityAuthSchema = z.strictObject({
+  kind: z.literal('workloadIdentity'),
+  issuer: httpUrl,
+  /** Only where the issuer wants to know a client besides. */
+  client: BackendClientSchema.optional(),
+  ...token,
+  /** Where the JWT is, such as a file that the cluster renews: read anew for each token. Without it our own issuer makes one. */
+  assertion: SecretReferenceSchema.optional(),
+  /** For whom the JWT is, where that is not the issuer: it goes there if it is for that, and nowhere else. */
+  audience: z.string().min(1).max(2048).optional(),
+});
+
 /** How a server by URL knows who calls. */
 export const ServerAuthSchema = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('none') }),
@@ -74,6 +90,7 @@ export const ServerAuthSchema = z.discriminatedUnion('kind', [
   TokenExchangeAuthSchema,
   UserGrantAuthSchema,
   IdJagAuthSchema,
+  WorkloadIdentityAuthSchema,
 ]);
 export type ServerAuth = z.infer<typeof ServerAuthSchema>;
 export type ServerAuthKind = ServerAuth['kind'];

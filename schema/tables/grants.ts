@@ -23,6 +23,9 @@ export const backendGrants = pgTable(
     refreshedAt: timestamp('refreshed_at', { withTimezone: true }).notNull().defaultNow(),
     /** Taken back here: not used any more, and taken back at its issuer next. */
     revokedAt: timestamp('revoked_at', { withTimezone: true }),
+    /** Who renews it just now, and until when nobody else does: a refresh token is good once. */
+    renewalClaim: text('renewal_claim'),
+    renewalUntil: timestamp('renewal_until', { withTimezone: true }),
   },
   (table) => [
     primaryKey({ columns: [table.org, table.project, table.server, table.personId] }),

@@ -1,4 +1,4 @@
-import { integer, pgTable, primaryKey, text, timestamp } from 'drizzle-orm/pg-core';
+import { boolean, index, integer, pgTable, primaryKey, text, timestamp } from 'drizzle-orm/pg-core';
 import type { HaltScope } from '../halt.ts';
 
 /**
@@ -29,3 +29,22 @@ export const rateWindows = pgTable('rate_windows', {
   /** What the last taker got: how a statement says what it gave. */
   granted: integer().notNull(),
 });
+
+/**
+ * Places of limits of how many calls run at a time, as gateways hold them: each a few, for calls that run there or may begin. What expires
+ * is free again, so a gateway that dies holds nothing for long.
+ */
+export const ratePlaces = pgTable(
+  'rate_places',
+  {
+    /** As in `rate_windows`. */
+    key: text().notNull(),
+    /** One start of one gateway. */
+    gateway: text().notNull(),
+    places: integer().notNull(),
+    /** Another gateway was refused: what is not used is to be given back, and one place besides. */
+    isWanted: boolean('is_wanted').notNull().default(false),
+    expiresAt: timestamp('expires_at', { withTimezone: true }).notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.key, table.gateway] }), index('rate_places_gateway').on(table.gateway)],
+);

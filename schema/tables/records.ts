@@ -2,6 +2,7 @@ import { index, integer, jsonb, pgTable, primaryKey, text, timestamp } from 'dri
 import { bytea } from './bytea.ts';
 
 const created = () => timestamp('created_at', { withTimezone: true }).notNull().defaultNow();
+const used = () => timestamp('used_at', { withTimezone: true }).notNull().defaultNow();
 
 /**
  * Every call that may have an effect: the intent before it, the outcome after. Ids are its principal's own, so that nobody uses up those of
@@ -31,8 +32,19 @@ export const operations = pgTable(
  */
 export const decisionFacts = pgTable(
   'decision_facts',
-  { org: text().notNull(), project: text().notNull(), digest: text().notNull(), value: jsonb().notNull(), createdAt: created() },
-  (table) => [primaryKey({ columns: [table.org, table.project, table.digest] })],
+  {
+    org: text().notNull(),
+    project: text().notNull(),
+    digest: text().notNull(),
+    value: jsonb().notNull(),
+    createdAt: created(),
+    /** When a decision was last made on it, to within some hours: retention counts from there. */
+    usedAt: used(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.org, table.project, table.digest] }),
+    index('decision_facts_used').on(table.org, table.project, table.usedAt),
+  ],
 );
 
 /** Transcripts, results and documents, encrypted; the digest is keyed, so a guess at a text cannot be confirmed. */
@@ -48,6 +60,12 @@ export const contents = pgTable(
     createdAt: created(),
     /** Of the org's key that sealed it (`org_keys`); null in rows from before orgs had keys. */
     keyId: text('key_id'),
+    /** When it was last kept or needed, to within some hours: retention counts from there. */
+    usedAt: used(),
   },
-  (table) => [primaryKey({ columns: [table.org, table.project, table.digest] }), index('contents_key').on(table.keyId, table.org)],
+  (table) => [
+    primaryKey({ columns: [table.org, table.project, table.digest] }),
+    index('contents_key').on(table.keyId, table.org),
+    index('contents_used').on(table.org, table.project, table.usedAt),
+  ],
 );

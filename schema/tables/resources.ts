@@ -57,6 +57,8 @@ export const definitions = pgTable(
     approvedGeneration: integer('approved_generation').notNull(),
     /** The person; null when the server's `apply` was the approval. */
     approvedBy: text('approved_by'),
+    /** Why it was put under quarantine: it stays hidden, whatever its server offers later, until a person accepts it. Empty where it is not. */
+    quarantined: text().notNull().default(''),
     updatedAt: timestamp('updated_at', { withTimezone: true }).notNull().defaultNow(),
   },
   (table) => [primaryKey({ columns: [table.org, table.project, table.server, table.kind, table.name] })],

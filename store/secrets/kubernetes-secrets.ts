@@ -1,3 +1,4 @@
+import type { RequestContext, ResponseContext } from '@kubernetes/client-node';
 import { PlatformError } from '../../schema/errors.ts';
 import type { Tenancy } from '../../schema/ids.ts';
 import { createKeptValues } from './kept-values.ts';
@@ -12,13 +13,15 @@ export const projectLabel = 'quarterdeck.dev/project';
 
 const keptMs = 30_000;
 const staleMs = 600_000;
+/** An API server that accepts and says nothing must not hold a call for as long as the client library would. */
+const deadlineMs = 5_000;
+const retryAfterSeconds = 5;
 
-const failed = (what: string, reason?: 'unreachable', cause?: unknown): PlatformError =>
-  new PlatformError('secret_unavailable', what, { cause, ...(reason ? { facts: { reason } } : {}) });
+const failed = (what: string, cause?: unknown): PlatformError => new PlatformError('secret_unavailable', what, { cause });
 
 /** The client is large, so it is loaded when the first Secret is asked for. */
 const connect = async (settings: KubernetesSettings) => {
-  const { CoreV1Api, KubeConfig } = await import('@kubernetes/client-node');
+  const { CoreV1Api, createConfiguration, KubeConfig } = await import('@kubernetes/client-node');
   const config = new KubeConfig();
   if ('kubeconfig' in settings) config.loadFromFile(settings.kubeconfig);
   else
@@ -26,32 +29,67 @@ const connect = async (settings: KubernetesSettings) => {
       { name: 'here', server: settings.server, caFile: settings.caFile, skipTLSVerify: false },
       { name: 'pod', authProvider: { name: 'tokenFile', config: { tokenFile: settings.tokenFile } } },
     );
-  return config.makeApiClient(CoreV1Api);
+  const api = config.makeApiClient(CoreV1Api);
+  const deadline = {
+    pre: async (context: RequestContext) => {
+      context.setSignal(AbortSignal.timeout(deadlineMs));
+      return context;
+    },
+    post: async (response: ResponseContext) => response,
+  };
+  const { middleware } = createConfiguration({ promiseMiddleware: [deadline] });
+  return (place: { name: string; namespace: string }) =>
+    api.readNamespacedSecret(place, { middleware: [...middleware], middlewareMergeStrategy: 'append' });
 };
 
-const explain = (error: unknown, place: string): PlatformError => {
-  const { code } = error as { code?: unknown };
-  if (code === 404) return failed(`There is no Kubernetes Secret ${place}.`);
-  if (code === 401 || code === 403)
-    return failed(`The cluster does not let Quarterdeck read the Secret ${place} (${code}); give its service account \`get\` on it.`);
-  return failed(`The Kubernetes API server does not answer for the Secret ${place}.`, 'unreachable', error);
+const codeOf = (error: unknown): unknown => (error as { code?: unknown }).code;
+
+const explain = (error: unknown, { name, namespace }: { name: string; namespace: string }): PlatformError => {
+  const place = `${namespace}/${name}`;
+  const refused = `The cluster does not let Quarterdeck read the Secret ${place} (${codeOf(error)})`;
+  switch (codeOf(error)) {
+    case 404:
+      return failed(`There is no Kubernetes Secret ${place}.`);
+    case 403:
+      return failed(`${refused}; a Role must give its service account \`get\` on \`secrets\` named ${name} in the namespace ${namespace}.`);
+    case 401:
+      return failed(`${refused}: its token is not, or no longer, known there; check the kubeconfig, or the token file of the pod.`);
+    default:
+      return new PlatformError(
+        'secret_unavailable',
+        `The Kubernetes API server does not answer for the Secret ${place}; try again in ${retryAfterSeconds} s.`,
+        { cause: error, facts: { reason: 'unreachable', retryAfterSeconds } },
+      );
+  }
 };
 
 /** Reads keys of Kubernetes Secrets that are labelled for the tenant; kept for half a minute. */
 export const createKubernetesSecrets = (settings: KubernetesSettings, now: () => number = Date.now) => {
-  let api: ReturnType<typeof connect> | undefined;
+  let connection: ReturnType<typeof connect> | undefined;
   const kept = createKeptValues<Secret>({ ttlMs: keptMs, staleMs, now });
   const placeOf = ({ namespace, secret }: KubernetesReference) => ({ namespace: namespace ?? settings.namespace, name: secret });
   const keyOf = (reference: KubernetesReference): string => Object.values(placeOf(reference)).join('/');
 
-  const load = async (reference: KubernetesReference): Promise<Secret> => {
-    api ??= connect(settings);
+  const ask = async (reference: KubernetesReference) => {
+    connection ??= connect(settings);
     try {
-      const { metadata, data } = await (await api).readNamespacedSecret(placeOf(reference));
+      return await (await connection)(placeOf(reference));
+    } catch (error) {
+      connection = undefined; // another kubeconfig, or token, may be there by the next time
+      throw error;
+    }
+  };
+
+  const load = async (reference: KubernetesReference): Promise<Secret> => {
+    try {
+      const { metadata, data } = await ask(reference).catch((error) => {
+        // the library keeps a token for a minute, and the kubelet may have put another into the file since
+        if (codeOf(error) === 401) return ask(reference);
+        throw error;
+      });
       return { labels: metadata?.labels ?? {}, data: data ?? {} };
     } catch (error) {
-      api = undefined; // another kubeconfig may be there by the next time
-      throw explain(error, keyOf(reference));
+      throw explain(error, placeOf(reference));
     }
   };
 

@@ -1,5 +1,6 @@
-import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes } from 'node:crypto';
+import { createCipheriv, createDecipheriv, createHash, createHmac, randomBytes } from 'node:crypto';
 import { PlatformError } from '../../schema/errors.ts';
+import { derive, deriveRoot, formatRootKey, originalOf, parseRootKey, type RootKey, withOriginal } from './root-key.ts';
 
 /** What is sealed names no key (1), or begins with the id of the one that it was sealed with (2). */
 const withoutId = 1;
@@ -19,40 +20,80 @@ export type SealingRing = { current(): SealingKey | undefined; find(id: string):
  */
 export type ContentKeys = { encryption: Buffer; digest: Buffer; ring?: SealingRing };
 
-const derive = (master: Buffer, purpose: string): Buffer =>
-  Buffer.from(hkdfSync('sha256', master, Buffer.alloc(0), `quarterdeck/${purpose}`, 32));
-
 /**
  * A key for one purpose, for a process that is not to have the master key itself.
- * @param master - 32 bytes in base64
- * @returns 32 bytes in base64
+ * @param master - a root key, see `parseRootKey`
+ * @returns one again, of as many versions
  */
-export const deriveKey = (master: string, purpose: string): string => derive(Buffer.from(master, 'base64'), purpose).toString('base64');
+export const deriveKey = (master: string, purpose: string): string =>
+  formatRootKey(deriveRoot(parseRootKey(master), purpose)).replaceAll('\n', ' ');
 
-/** @param master - 32 bytes, base64, as kept in the data folder or a secret store */
+/** Several versions seal in turn as rotated keys do: what the first one sealed names it, and the others open what they have sealed. */
+const versionRing = (root: RootKey, purpose: string): SealingRing | undefined => {
+  if (root.versions.every(({ id }) => id === undefined)) return undefined;
+  const keys = root.versions.flatMap(({ id, bytes }) => (id === undefined ? [] : [{ id, bytes: derive(bytes, `${purpose}/encryption`) }]));
+  const first = keys.find(({ id }) => id === root.versions[0]?.id);
+  return {
+    current: () => first,
+    find: (id) => keys.find((key) => key.id === id)?.bytes,
+    opensOriginal: () => originalOf(root) !== undefined,
+  };
+};
+
+/** @param master - a root key, as kept in the data folder or a secret store: 32 bytes in base64, or several versions of it */
 export const deriveContentKeys = (master: string, purpose: string): ContentKeys => {
-  const bytes = Buffer.from(master, 'base64');
-  if (bytes.length !== 32)
-    throw new PlatformError('secret_unavailable', 'The content key is not 32 bytes in base64; restore the key file from its backup.');
-  return { encryption: derive(bytes, `${purpose}/encryption`), digest: derive(bytes, `${purpose}/digest`) };
+  const root = parseRootKey(master);
+  const [newest] = root.versions;
+  const oldest = (originalOf(root) ?? newest)?.bytes as Buffer;
+  const ring = versionRing(root, purpose);
+  return {
+    encryption: derive(oldest, `${purpose}/encryption`),
+    digest: root.names.get(purpose) ?? derive(oldest, `${purpose}/digest`),
+    ...(ring ? { ring } : {}),
+  };
 };
 
 /** The key that wraps those of orgs, made from the installation's. */
-export const wrappingKeys = ({ encryption }: ContentKeys): ContentKeys => {
-  const bytes = derive(encryption, 'org-keys');
-  return { encryption: bytes, digest: bytes };
+export const wrappingKeys = ({ encryption, ring }: ContentKeys): ContentKeys => {
+  const of = (bytes: Buffer): Buffer => derive(bytes, 'org-keys');
+  const bytes = of(encryption);
+  if (!ring) return { encryption: bytes, digest: bytes };
+  const found = (id: string): Buffer | undefined => {
+    const key = ring.find(id);
+    return key && of(key);
+  };
+  const current = (): SealingKey | undefined => {
+    const key = ring.current();
+    return key && { id: key.id, bytes: of(key.bytes) };
+  };
+  return { encryption: bytes, digest: bytes, ring: { current, find: found, opensOriginal: ring.opensOriginal } };
 };
 
 /** The key that gateway and api share: it opens calls that wait for an approval, and nothing else of the gateway's. */
-export const approvalKeyOf = (gatewayKey: string): string => deriveContentKeys(gatewayKey, 'approvals').encryption.toString('base64');
+export const approvalKeyOf = (gatewayKey: string): string => deriveKey(gatewayKey, 'approvals/encryption');
 /** The keys of approvals out of the gateway's own key, or in the api out of the shared one: `deriveContentKeys(shared, 'approvals')`. */
 export const approvalKeysOf = (gatewayKey: string): ContentKeys => deriveContentKeys(approvalKeyOf(gatewayKey), 'approvals');
 
+/** A key for one purpose that is one word, though what it is made from has several versions: of the original, or else the newest. */
+const soleKey = (master: string, purpose: string): string => {
+  const root = parseRootKey(master);
+  return derive((originalOf(root) ?? root.versions[0])?.bytes as Buffer, purpose).toString('base64');
+};
 /** By which the issuer knows the gateway when that asks for credentials of servers; made from the gateway's own key. */
-export const credentialKeyOf = (gatewayKey: string): string => deriveKey(gatewayKey, 'credentials/gateway');
+export const credentialKeyOf = (gatewayKey: string): string => soleKey(gatewayKey, 'credentials/gateway');
+/** By which redactors call equal secrets the same. */
+export const redactionKeyOf = (contentKey: string): string => soleKey(contentKey, 'redaction');
 
-/** The key that private keys of the issuer are sealed with, made from a secret that the control plane alone has. @returns 32 bytes in base64 */
+/** The first key that private keys of the issuer are sealed with, made from a secret that the control plane alone has. @returns 32 bytes in base64 */
 export const signingKeysSealOf = (secret: string): string => derive(Buffer.from(secret), 'signing-keys/seal').toString('base64');
+/** What the codes of devices are sealed with: made from the issuer's key, but the first one from what signs its cookies, as it always was. */
+export const deviceCodeKeyOf = (issuerKey: string, cookieKey: string): string => {
+  const first = createHash('sha256').update(cookieKey).digest();
+  return formatRootKey(withOriginal(deriveRoot(parseRootKey(issuerKey), 'device-codes'), first)).replaceAll('\n', ' ');
+};
+
+/** Whether something stands on another version of a root key than the one that wraps now. */
+export const isWrappedByOther = ({ ring }: ContentKeys, wrapped: Buffer): boolean => sealedWith(wrapped) !== ring?.current()?.id;
 
 /** The same for one purpose out of a key that serves several. */
 export const deriveSealingKey = (bytes: Buffer, purpose: string): Buffer => derive(bytes, `${purpose}/encryption`);

@@ -38,12 +38,13 @@ afterAll(async () => {
 const credentials = () => join(folder, 'quarterdeck', 'credentials.json');
 
 /** Runs `login` and plays the person at the browser, who answers what they are asked. */
-const logIn = async (args: string[] = [], answer = 'allow') => {
+const logIn = async (args: string[] = [], answer = 'allow', employee = 'ada') => {
   const cli = startCli(['login', ...args], { env });
   const address = await pollUntil(() => /^ {2}(http\S+)$/m.exec(cli.text.stderr)?.[1], 'the address');
   const browser = createBrowser();
-  const page = await people.passLogin(browser, address, 'ada');
-  await browser.submit(page, { answer });
+  const back = (url: string) => url.startsWith(new URL(address).searchParams.get('redirect_uri') ?? '');
+  const page = await people.passLogin(browser, address, employee, back);
+  await (back(page.url) ? browser.open(page.url) : browser.submit(page, { answer }));
   return { ...(await cli.ended), address };
 };
 
@@ -184,6 +185,34 @@ test('login --fresh makes the company ask again', async () => {
   const { code, address } = await logIn(['--fresh']);
   expect({ code, prompt: new URL(address).searchParams.get('prompt') }).toEqual({ code: 0, prompt: 'login' });
   expect(people.company.authorizations.slice(asked).map((parameters) => parameters.get('max_age'))).toContain('0');
+});
+
+test('login --fresh --acr 2 asks the company, in its own name for it, for two things, and the login then counts as such', async () => {
+  const asked = people.company.authorizations.length;
+  const { code, stderr, address } = await logIn(['--fresh', '--acr', '2'], 'allow', 'ada&key=yes');
+  expect({ code, stderr }).toMatchObject({ code: 0 });
+  expect(new URL(address).searchParams.get('acr_values')).toBe('2');
+  const [atCompany] = people.company.authorizations.slice(asked);
+  expect([atCompany?.get('acr_values'), atCompany?.get('prompt'), atCompany?.get('max_age')]).toEqual(['phr', 'login', '0']);
+  const { login } = JSON.parse((await runCli(['whoami', '-o', 'json'], { env })).stdout);
+  expect(login.level).toBe(2);
+  expect(login.ageSeconds).toBeLessThan(60);
+});
+
+test('a person who shows but one thing is told so, gets no token, and keeps the login they had', async () => {
+  const before = readFileSync(credentials(), 'utf8');
+  const { code, stderr } = await logIn(['--fresh', '--acr', '2']);
+  expect(code).toBe(4);
+  expect(stderr).toContain('as strong as 2 was asked for, and the one at the company was urn:company:password');
+  expect(readFileSync(credentials(), 'utf8')).toBe(before);
+});
+
+test.each([
+  [['--device', '--acr', '2'], /--device goes with neither/],
+  [['--acr', 'a b'], /is not the name of a kind of login/],
+])('login %s is refused before anything is asked', async (args, message) => {
+  const { code, stderr } = await runCli(['login', ...args], { env });
+  expect([code, stderr]).toEqual([2, expect.stringMatching(message)]);
 });
 
 test('logout ends the login at the issuer and here', { timeout: 90_000 }, async () => {

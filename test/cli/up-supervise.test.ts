@@ -94,6 +94,19 @@ test('starts a killed process again, says so, and counts it', async () => {
   expect(lines).toEqual(['shell was ended by SIGKILL; it is started again in 0.2 s', 'shell runs again']);
 });
 
+test('a process that is to be restarted ends, by force where it does not, and another serves', async () => {
+  writeFileSync(join(folder, 'ready'), 'yes');
+  const { supervised } = start(shellPart("trap '' TERM; sleep 60 & wait; sleep 60"), instantClock(1000).clock);
+  await supervised.ready;
+  const { pid } = supervised.report();
+  supervised.restart();
+  const after = await pollUntil(() => {
+    const report = supervised.report();
+    return report.state === 'running' && report.pid !== pid ? report : undefined;
+  }, 'the second life');
+  expect(after.restarts).toBe(1);
+});
+
 test('waits twice as long after each failure in a row, and ten seconds at most', async () => {
   writeFileSync(join(folder, 'ready'), 'yes');
   const { clock, pauses } = instantClock();

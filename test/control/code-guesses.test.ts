@@ -14,6 +14,9 @@ import { type RunningPeople, startRunningPeople } from '../support/running-peopl
 let people: RunningPeople;
 /** Another replica of the issuer, on the same database. */
 let replica: Awaited<ReturnType<typeof startIssuer>>;
+/** A third one, which trusts the proxies at 127.0.0.1 and in 10.0.0.0/8. */
+let proxied: Awaited<ReturnType<typeof startIssuer>>;
+let proxiedUrl: string;
 let unknownCallers: ReturnType<typeof createRefusalCounter>;
 let urls: string[];
 
@@ -22,28 +25,37 @@ beforeAll(async () => {
   const { database } = people;
   const audit = openAuditLog(database);
   unknownCallers = createRefusalCounter({ write: (events) => audit.append(database, events), newDecisionId: () => 'dec_unknown' });
-  const port = await freePort();
-  const issuerUrl = `http://127.0.0.1:${port}`;
-  replica = await startIssuer(
-    {
-      ...{ port, issuerUrl, resourceBase: people.gateway.publicUrl, signingKeys: [await makeSigningKey()], workers: { joinKey } },
-      people: {
-        apiResource: people.apiResource,
-        cookieKey: 'a-key-for-cookies-of-at-least-32-characters',
-        allowsRegistration: false,
-        allowsLoopbackClients: false,
-        secrets: { environment: {} },
+  const startReplica = async (trustedProxies: string[]) => {
+    const port = await freePort();
+    const issuerUrl = `http://127.0.0.1:${port}`;
+    const started = await startIssuer(
+      {
+        ...{ port, issuerUrl, resourceBase: people.gateway.publicUrl, signingKeys: [await makeSigningKey()], workers: { joinKey } },
+        trustedProxies,
+        people: {
+          apiResource: people.apiResource,
+          cookieKey: 'a-key-for-cookies-of-at-least-32-characters',
+          deviceCodeKey: Buffer.alloc(32, 5).toString('base64'),
+          allowsRegistration: false,
+          allowsLoopbackClients: false,
+          secrets: { environment: {} },
+        },
       },
-    },
-    {
-      ...{ audit, database, unknownCallers, logger: pino({ level: 'silent' }), workerKeys: createWorkerKeys(database) },
-      agents: { findForToken: async () => undefined },
-    },
-  );
-  urls = [people.issuerUrl, issuerUrl];
+      {
+        ...{ audit, database, unknownCallers, logger: pino({ level: 'silent' }), workerKeys: createWorkerKeys(database) },
+        agents: { findForToken: async () => undefined },
+      },
+    );
+    return { started, issuerUrl };
+  };
+  const second = await startReplica([]);
+  replica = second.started;
+  const third = await startReplica(['127.0.0.1', '10.0.0.0/8']);
+  [proxied, proxiedUrl] = [third.started, third.issuerUrl];
+  urls = [people.issuerUrl, second.issuerUrl];
 });
 afterAll(async () => {
-  await replica.close();
+  await Promise.all([replica.close(), proxied.close()]);
   await people.close();
 });
 
@@ -90,6 +102,31 @@ test('a person who is logged in has their own limit, in every browser of theirs;
     { action: 'logIn', person: expect.stringMatching(/^psn_/), facts: { by: 'device' } },
     { action: 'logIn', person: expect.stringMatching(/^psn_/) },
   ]);
+});
+
+const guess = async (at: string, forwardedFor: string) => {
+  const { status } = await enter('DDDD-DDDD', at, createBrowser({ 'x-forwarded-for': forwardedFor }));
+  return status;
+};
+
+test('behind a trusted proxy each source has its own limit, and what it writes of itself into the header moves it nowhere', async () => {
+  await people.database.$client.query(`delete from rate_windows`);
+  for (let times = 0; times < codeGuesses.perSource; times += 1)
+    expect(await guess(proxiedUrl, `198.51.100.${times}, 203.0.113.7, 10.1.2.3`)).toBe(200);
+  expect(await guess(proxiedUrl, '192.0.2.1, 203.0.113.7, 10.1.2.3')).toBe(429);
+  expect(await guess(proxiedUrl, '203.0.113.8')).toBe(200);
+  const { rows } = await people.database.$client.query(`select key, taken from rate_windows where key like 'code-guess %' order by key`);
+  expect(rows).toEqual([
+    { key: 'code-guess source 203.0.113.7', taken: codeGuesses.perSource },
+    { key: 'code-guess source 203.0.113.8', taken: 1 },
+  ]);
+});
+
+test('where no proxy is trusted the header of a caller is ignored', async () => {
+  await people.database.$client.query(`delete from rate_windows`);
+  for (let times = 0; times < codeGuesses.perSource; times += 1) expect(await guess(people.issuerUrl, `198.51.100.${times}`)).toBe(200);
+  expect(await guess(people.issuerUrl, '203.0.113.9')).toBe(429);
+  await people.database.$client.query(`delete from rate_windows`);
 });
 
 test('many guesses at once at several replicas get no more answers than the limit, and then a right code is refused too', async () => {

@@ -7,8 +7,10 @@ import { createApprovalSweep } from '../../control/controller/sweep-approvals.ts
 import { agentIdOf } from '../../schema/ids.ts';
 import { getAgent, insertAgents } from '../../store/agents.ts';
 import { getApproval } from '../../store/approvals.ts';
+import { createContentStore } from '../../store/contents.ts';
 import { closeDatabase, type Database, openDatabase } from '../../store/database.ts';
 import { findRun, insertRun, moveRun } from '../../store/runs.ts';
+import { deriveContentKeys } from '../../store/secrets/seal.ts';
 import { askFor, callToApprove, runOut } from '../support/ask-approval.ts';
 import { openAuditLog } from '../support/audit-log.ts';
 import { startTestDatabase } from '../support/postgres.ts';
@@ -50,13 +52,13 @@ const makeRun = async (): Promise<string> => {
 /** The machine's time, moved on: rows are stamped by the database. */
 const later = (seconds: number) => () => new Date(Date.now() + seconds * 1000);
 const sweepAfter = (seconds: number) => createSweep({ database, temporal: temporal.port, clock: later(seconds), logger })();
-const nothingToReseal = async () => ({ resealed: 0, failed: 0 });
+const contentsIn = (over: Database) => createContentStore(over, deriveContentKeys(Buffer.alloc(32, 3).toString('base64'), 'content'));
 const start = (over = database) => {
   const controller = startController({
     database: over,
     audit: openAuditLog(over),
     temporal: temporal.port,
-    reseal: nothingToReseal,
+    contents: contentsIn(over),
     ports: { of: () => undefined },
     digest: (text) => text,
     clock: later(60),
@@ -121,7 +123,7 @@ test('sweeps by itself, and of two controllers one leads until it goes', async (
     database,
     audit: openAuditLog(database),
     temporal: others.port,
-    reseal: nothingToReseal,
+    contents: contentsIn(database),
     ports: { of: () => undefined },
     digest: (text) => text,
     clock: later(60),

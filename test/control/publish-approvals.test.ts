@@ -198,9 +198,11 @@ describe('an approval', () => {
     );
     try {
       const asked = await waiting('/two-things');
-      const { status, body } = await answer(asked, await place.login('rita', 0, '1'));
+      const { status, body, challenge } = await answer(asked, await place.login('rita', 0, '1'));
       expect([status, body.code, body.acr, body.maxAgeSeconds]).toEqual([401, 'login_stale', 2, 300]);
+      expect(challenge).toMatch(/^Bearer .*error="insufficient_user_authentication", max_age="300", acr_values="2", .*scope="openid api"/);
       expect(body.detail).toContain('by two things or more');
+      expect(body.detail).toContain('quarterdeck login --fresh --acr 2');
       expect((await answer(asked, await place.login('rita', 0))).body.code).toBe('login_stale');
       expect((await answer(asked, await place.login('rita', 400, 'phr'))).body).toMatchObject({ code: 'login_stale' });
       expect((await answer(asked, await place.login('rita', 0, 'phr'))).body.state).toBe('consumed');

@@ -93,7 +93,7 @@ const begin = (more: object = {}) => {
   const views = createTargetView({ database: database(), clock, maxAgeMs: 0 });
   const startReconcile = async (started: TargetKey) => void starts.push(started);
   const look = createLook({ database: database(), views, startReconcile, clock, digest: (text) => text });
-  watch = createTargetWatch({ ports: { of: () => place.port }, look, logger, random: () => 0.5 });
+  watch = createTargetWatch({ ports: { of: () => place.port }, look, startReconcile, logger, random: () => 0.5 });
   watch.take(declare(key, 1, more));
   return { key, place, starts, watch };
 };
@@ -254,4 +254,24 @@ test('a row of what is declared no more goes, unless something of it is open or 
   expect(await row(key)).toBeDefined();
   await sweeping(true, 0, (name) => !name.endsWith(key.target)).sweep();
   expect(await row(key)).toBeUndefined();
+});
+
+test('of a kind that this process cannot look at the workflow is asked to look, in each interval', async () => {
+  const starts: TargetKey[] = [];
+  const key = { ...defaultTenancy, target: 'elsewhere' };
+  const look = async () => {
+    throw new Error('nobody can look from here');
+  };
+  watch = createTargetWatch({
+    ports: { of: () => undefined },
+    look,
+    startReconcile: async (started) => void starts.push(started),
+    logger,
+    random: () => 0,
+  });
+  watch.take(declare(key, 1, { intervalSeconds: 1 }));
+  watch.lead();
+  await until(() => expect(starts.length).toBeGreaterThanOrEqual(3));
+  expect(starts[0]).toEqual(key);
+  watch.rest();
 });

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { createGrantStore } from '../../store/backend-grants.ts';
+import { createGrantStore, revokeGrant } from '../../store/backend-grants.ts';
 import { deriveContentKeys } from '../../store/secrets/seal.ts';
 import { type BackendIssuer, backendClient, startBackendIssuer } from '../support/backend-issuer.ts';
 import { createBrowser, type Page } from '../support/browser.ts';
@@ -212,6 +212,42 @@ describe('a grant', () => {
     await pollUntil(async () => issuer.seen.some(({ path }) => path === '/token/revocation') || undefined, 'the issuer is told', 30_000);
     const rows = await people.gateway.audit({ kind: 'change' });
     expect(rows.map(({ action }) => action)).toEqual(expect.arrayContaining(['connectServer', 'revokeGrant']));
+  });
+
+  test('one that is taken back and given anew at once is ended at its issuer first; the new one stays', async () => {
+    await declare('again');
+    await connect('ada', consentUrl('again'));
+    const { rows } = await people.database.$client.query("select 1 from backend_grants where server = 'again'");
+    expect(rows).toHaveLength(1);
+    const store = createGrantStore(people.database, deriveContentKeys(people.grantKey, 'grants'));
+    const [, personId = ''] = (await accountOf('ada')).split('/');
+    const old = await store.find({ org: 'default', project: 'default', server: 'again', personId });
+    await fetch(`${people.apiUrl}/api/v1alpha1/default/default/grants/again`, {
+      method: 'DELETE',
+      headers: { authorization: `Bearer ${await apiToken()}` },
+    });
+    const before = issuer.seen.length;
+    await connect('ada', consentUrl('again'));
+    const asked = issuer.seen.slice(before).map(({ path, form }) => `${path} ${form.get('token') ?? form.get('grant_type')}`);
+    expect(asked.slice(0, 3)).toEqual([
+      `/token/revocation ${old?.tokens.refreshToken}`,
+      `/token/revocation ${old?.tokens.accessToken}`,
+      '/token authorization_code',
+    ]);
+    await called('again', await tokenFor('ada', 'again'));
+  });
+
+  test('one that is taken back while its person is at the issuer is ended there all the same', async () => {
+    await declare('between');
+    await connect('ada', consentUrl('between'));
+    const store = createGrantStore(people.database, deriveContentKeys(people.grantKey, 'grants'));
+    const [, personId = ''] = (await accountOf('ada')).split('/');
+    const old = await store.find({ org: 'default', project: 'default', server: 'between', personId });
+    const { browser, answer } = await answerFor('ada', consentUrl('between'));
+    await revokeGrant(people.database, { org: 'default', project: 'default', server: 'between', personId });
+    expect((await browser.open(answer.href)).html).toContain('is connected');
+    const ended = issuer.seen.filter(({ path }) => path === '/token/revocation').map(({ form }) => form.get('token'));
+    expect(ended).toContain(old?.tokens.refreshToken);
   });
 
   test('a scope that a call needs beyond it takes another consent, which names it', async () => {

@@ -188,15 +188,16 @@ describe('an issuer that changes', () => {
   });
 
   test('metadata of an issuer that calls itself otherwise is dropped, and the stored secret not sent', async () => {
-    const before = issuer.seen.length;
+    const renamed = await startOther();
     issuer.state.issuerInMetadata = 'https://elsewhere.example';
-    await declare('renamed', { kind: 'clientCredentials', issuer: issuer.issuer, client });
+    await declare('renamed', { kind: 'clientCredentials', issuer: issuer.issuer, client }, renamed.url);
     await pollUntil(
       async () => (await conditionOf('renamed', 'Credentials'))?.reason === 'IssuerDrifted' || undefined,
       'the server is marked as drifted',
     );
     issuer.state.issuerInMetadata = issuer.issuer;
-    expect(issuer.seen.slice(before).filter(({ form }) => form.get('grant_type') === 'client_credentials')).toEqual([]);
+    expect(issuer.seen.filter(({ form }) => form.get('resource') === renamed.url)).toEqual([]);
+    await renamed.close();
   });
 });
 

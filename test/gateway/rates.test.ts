@@ -1,8 +1,10 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { freePort } from '../../bench/gateway/free-port.ts';
+import { leaseSeconds } from '../../gateway/limits/place-counter.ts';
 import { startGateway } from '../../gateway/start-gateway.ts';
 import { validateResource } from '../../schema/validate-resource.ts';
 import { startCountingServer } from '../support/counting-server.ts';
+import { startGatewayProcess } from '../support/gateway-process.ts';
 import { pollUntil } from '../support/poll-until.ts';
 import { type RawProvider, sendJson, startRawProvider, wholeAnswer } from '../support/raw-provider.ts';
 import { modernRequest } from '../support/running-edge.ts';
@@ -179,6 +181,59 @@ test('so many calls at a time, and no more, whatever became of those before', as
   for (const go of waiting) go();
   expect((await Promise.all(held)).map(({ code }) => code)).toEqual([undefined, undefined, undefined]);
   for (let time = 0; time < 5; time += 1) expect(await call(adminToken)).toHaveProperty('text');
+});
+
+test('so many calls at a time hold over all gateways: places go where calls are, and those of a gateway that is killed are free within seconds', {
+  timeout: 60_000,
+}, async () => {
+  const port = await freePort();
+  const publicUrl = `http://127.0.0.1:${port}`;
+  await declare({ server: [{ atOnce: 3 }] });
+  const second = await startGatewayProcess({ ...gateway.config, port, publicUrl });
+  const waiting: (() => void)[] = [];
+  const hold = () => {
+    server.state.before = () => new Promise((resolve) => void waiting.push(resolve));
+  };
+  const letGo = () => {
+    server.state.before = async () => undefined;
+    for (const go of waiting.splice(0)) go();
+  };
+  try {
+    await pollUntil(async () => (await call(adminToken, 'look', publicUrl)).text, 'the second gateway');
+    expect(await call(adminToken)).toHaveProperty('text');
+    hold();
+    const held = [call(adminToken, 'look', publicUrl), call(adminToken), call(adminToken, 'look', publicUrl)];
+    await pollUntil(() => waiting.length === 3 || undefined, 'three calls to be under way at two gateways');
+    for (const url of [gateway.publicUrl, publicUrl])
+      expect(await call(adminToken, 'look', url)).toMatchObject({
+        code: 'calls_exhausted',
+        limit: 'McpServer/counting',
+        retryAfterSeconds: 1,
+      });
+    letGo();
+    await Promise.all(held);
+
+    // all three at one of them, though the other one had used some a moment ago
+    hold();
+    const callOnceFree = async (): Promise<void> => {
+      const { code } = await call(adminToken, 'look', publicUrl);
+      if (code === 'calls_exhausted') await callOnceFree();
+    };
+    const atSecond = [0, 1, 2].map(() => callOnceFree().catch(() => undefined));
+    await pollUntil(() => waiting.length === 3 || undefined, 'three calls to be under way at the second');
+    expect((await call(adminToken)).code).toBe('calls_exhausted');
+    server.state.before = async () => undefined;
+    await second.kill();
+    const killedAt = performance.now();
+    await Promise.all(atSecond);
+    await pollUntil(async () => (await call(adminToken)).text, 'the places of the dead one', 15_000);
+    expect(performance.now() - killedAt).toBeLessThan(leaseSeconds * 1000 + 2_000);
+    letGo();
+    for (let time = 0; time < 3; time += 1) expect(await call(adminToken)).toHaveProperty('text');
+  } finally {
+    letGo();
+    await second.close();
+  }
 });
 
 test('a stream too many of one caller ends at once; those of others stand, and so does the next one when one has left', async () => {

@@ -216,3 +216,22 @@ test('killed at any moment, every row opens, and whoever comes next ends it', as
     'all stands on it',
   );
 });
+
+test('of large tables a part is read, and what stands on a key is estimated; a key is retired only after all rows were looked at', async () => {
+  const ring = await openRing('gateway');
+  await putOutcomes(ring, 0, 1);
+  const id = await rotate(ring);
+  const outcome = seal(ring.keys('operations'), Buffer.from('x'.repeat(500)), 'any');
+  await database().execute(sql`insert into operations (org, project, id, principal, target, arguments_digest, state, gateway_instance, outcome)
+    select 'acme', 'lab', 'many_' || i, 'agent:a', 't', 'd', 'settled', 'i', ${outcome} from generate_series(1, 20000) i`);
+  const rowsOf = async (mostBytes: number) => (await listSealKeys(database(), 'gateway', mostBytes)).find((key) => key.id === id);
+  expect(await rowsOf(Number.POSITIVE_INFINITY)).toMatchObject({ rows: 20_000, isEstimate: false });
+  const estimated = await rowsOf(2_000_000);
+  expect(estimated?.isEstimate).toBe(true);
+  expect(estimated?.rows).toBeGreaterThan(10_000);
+  expect(estimated?.rows).toBeLessThan(40_000);
+  await expect(retireSealKey(database(), { name: 'gateway', id: originalKey }, new Date(Date.now() + 1000), 0)).rejects.toMatchObject({
+    code: 'conflict',
+    message: expect.stringContaining('1 rows still stand on it'),
+  });
+});

@@ -1,15 +1,17 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
-import { createRemoteJWKSet, type JWTPayload, jwtVerify } from 'jose';
+import { createRemoteJWKSet, type JWTPayload, type JWTVerifyGetKey, jwtVerify } from 'jose';
 import { errors, type JWK, Provider, type TokenEndpointGrantContext } from 'oidc-provider';
 import { freePort } from '../../bench/gateway/free-port.ts';
 
 export const backendClient = { id: 'quarterdeck-at-backend', secret: 'the-backend-client-secret-0123456789' };
+/** Who comes with nothing but what its machine says of it. */
+export const workloadClient = 'workload-at-backend';
 const jwtBearer = 'urn:ietf:params:oauth:grant-type:jwt-bearer';
 const tokenExchange = 'urn:ietf:params:oauth:grant-type:token-exchange';
 
-type Seen = { path: string; authorization: string | undefined; form: URLSearchParams };
+type Seen = { path: string; status: number; authorization: string | undefined; proof: string | undefined; form: URLSearchParams };
 
 /**
  * The authorization server of somebody else's MCP server: an independent one, RS256, its tokens for one resource each. It takes statements
@@ -19,6 +21,9 @@ type Seen = { path: string; authorization: string | undefined; form: URLSearchPa
 export const startBackendIssuer = async ({
   trusts,
   takesAssertionsOf,
+  takesWorkloadsOf,
+  bindsTokens = false,
+  wantsNonce = false,
   scopes = ['tools.read', 'tools.write', 'offline_access'],
   lifetimeSeconds = 120,
   redirectUris = [],
@@ -26,6 +31,11 @@ export const startBackendIssuer = async ({
   trusts?: { issuerUrl: string; jwksUri: string };
   /** Whose assertions about people it takes (ID-JAG). */
   takesAssertionsOf?: { issuer: string; jwksUri: string };
+  /** Whose JWTs about workloads it takes, and from which subject (RFC 7523). */
+  takesWorkloadsOf?: { issuer: string; keys: JWTVerifyGetKey; subject: string };
+  /** Binds tokens to keys of clients that show one (DPoP), and wants its own nonce in the proofs. */
+  bindsTokens?: boolean;
+  wantsNonce?: boolean;
   scopes?: string[];
   lifetimeSeconds?: number;
   redirectUris?: string[];
@@ -56,12 +66,17 @@ export const startBackendIssuer = async ({
         ],
         token_endpoint_auth_method: 'client_secret_basic',
       },
+      {
+        ...{ client_id: workloadClient, token_endpoint_auth_method: 'none', grant_types: [jwtBearer] },
+        ...{ redirect_uris: [], response_types: [] },
+      },
     ],
     cookies: { keys: ['backend'], names: { session: 'backend_session', interaction: 'backend_interaction', resume: 'backend_resume' } },
     features: {
       devInteractions: { enabled: false },
       clientCredentials: { enabled: true },
       revocation: { enabled: true },
+      dPoP: bindsTokens ? { enabled: true, nonceSecret: Buffer.alloc(32, 5), requireNonce: () => wantsNonce } : { enabled: false },
       registration: { enabled: true },
       resourceIndicators: {
         enabled: true,
@@ -122,6 +137,15 @@ export const startBackendIssuer = async ({
     jwtBearer,
     async (context) => {
       const { assertion, scope = '' } = context.oidc.params as Record<string, string>;
+      if (takesWorkloadsOf) {
+        const { issuer: whose, keys, subject } = takesWorkloadsOf;
+        const checks = { issuer: whose, subject, audience: issuer };
+        const { payload } = await jwtVerify(String(assertion), keys, checks).catch(() => {
+          throw new errors.InvalidGrant('no workload of theirs');
+        });
+        context.body = await mint(context, String(payload.sub), String(context.oidc.params?.resource), scope, {});
+        return;
+      }
       if (!takesAssertionsOf) throw new errors.InvalidGrant('nobody is trusted');
       const { issuer: whose, jwksUri } = takesAssertionsOf;
       const { payload, protectedHeader } = await jwtVerify(String(assertion), createRemoteJWKSet(new URL(jwksUri)), {
@@ -172,7 +196,7 @@ export const startBackendIssuer = async ({
     await next();
     if (context.path === '/token' || context.path === '/token/revocation')
       seen.push({
-        path: context.path,
+        ...{ path: context.path, status: context.status, proof: context.get('dpop') || undefined },
         authorization: context.get('authorization') || undefined,
         form: new URLSearchParams((context as { oidc?: { body?: Record<string, string> } }).oidc?.body ?? {}),
       });

@@ -10,8 +10,9 @@ const matches = (cookie: Cookie, { hostname, pathname }: URL): boolean =>
 /**
  * A browser without a screen: cookies by host and path (not by port, as browsers have it), redirects one at a time.
  * `open` follows redirects until a page, or until `until` says that an address is the end: that one is not called.
+ * @param always - headers of each request, such as a proxy's in front of it
  */
-export const createBrowser = () => {
+export const createBrowser = (always: Record<string, string> = {}) => {
   let jar: Cookie[] = [];
 
   const keep = (url: URL, headers: Headers): void => {
@@ -35,7 +36,7 @@ export const createBrowser = () => {
     const response = await fetch(url, {
       ...init,
       redirect: 'manual',
-      headers: { accept: 'text/html', ...(cookie ? { cookie } : {}), ...init.headers },
+      headers: { accept: 'text/html', ...always, ...(cookie ? { cookie } : {}), ...init.headers },
     });
     keep(url, response.headers);
     return response;

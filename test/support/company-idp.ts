@@ -7,6 +7,10 @@ import { freePort } from '../../bench/gateway/free-port.ts';
 
 const tokenExchange = 'urn:ietf:params:oauth:grant-type:token-exchange';
 
+/** Its names of logins by a password, and by a key besides. */
+const oneThing = 'urn:company:password';
+const twoThings = 'phr';
+
 export type Employee = { sub: string; email: string; name: string; teams: string[] };
 
 export const employees: Readonly<Record<string, Employee>> = {
@@ -18,7 +22,7 @@ export const companyClient = { id: 'quarterdeck-at-company', secret: 'the-compan
 
 /**
  * A company's identity provider that is not ours in any setting: RS256, `client_secret_basic`, claims in userinfo alone, groups by another
- * name, cookies by other names, PKCE left to the client. Its login page takes any employee's name and no password.
+ * name, cookies by other names, PKCE left to the client. Its login page takes any employee's name and no password; `key` stands for a second thing.
  */
 export const startCompanyIdp = async (redirectUri: string) => {
   const port = await freePort();
@@ -32,7 +36,8 @@ export const startCompanyIdp = async (redirectUri: string) => {
   };
   const bySubject = (sub: string) => Object.values(people).find((employee) => employee.sub === sub);
   const provider = new Provider(issuer, {
-    claims: { openid: ['sub'], profile: ['name', 'teams'], email: ['email'] },
+    acrValues: [oneThing, twoThings],
+    claims: { openid: ['sub'], profile: ['name', 'teams'], email: ['email'], acr: null },
     clients: [
       {
         client_id: companyClient.id,
@@ -103,9 +108,10 @@ export const startCompanyIdp = async (redirectUri: string) => {
       return;
     }
     const accountId = people[chosen]?.sub ?? 'nobody';
+    const acr = new URLSearchParams(context.querystring).has('key') ? twoThings : oneThing;
     const ts = Math.floor(Date.now() / 1000) - (isOld ? 4000 : 0);
     context.status = 303;
-    context.set('location', await provider.interactionResult(context.req, context.res, { login: { accountId, ts } }));
+    context.set('location', await provider.interactionResult(context.req, context.res, { login: { accountId, ts, acr } }));
     context.body = '';
   });
   const server = createServer(provider.callback()).listen(port, '127.0.0.1');

@@ -67,6 +67,8 @@ export const createMemoryWorld = () => {
       const stored = things.get(objectKey(ref));
       return stored && show(stored);
     },
+    /** A state as it is, without a look at how well it is. */
+    stateOf: (ref: ObjectRef): State | undefined => things.get(objectKey(ref))?.state,
     /** Somebody else's hand, past the reconciler. */
     edit: (ref: ObjectRef, change: (state: State) => void, manager = 'person'): void => {
       const stored = things.get(objectKey(ref));

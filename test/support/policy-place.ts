@@ -117,7 +117,7 @@ export const startPolicyPlace = async ({
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       });
       // biome-ignore lint/suspicious/noExplicitAny: answers are looked at field by field
-      return { status: response.status, body: (await response.json()) as any };
+      return { status: response.status, challenge: response.headers.get('www-authenticate'), body: (await response.json()) as any };
     },
     qd: (args: string[], token = adminToken, input?: string) =>
       runCli(args, { env: { QUARTERDECK_URL: url, QUARTERDECK_TOKEN: token }, ...(input === undefined ? {} : { input }) }),

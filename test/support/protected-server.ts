@@ -3,9 +3,10 @@ import { createServer, type IncomingHttpHeaders, request as send } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { buffer } from 'node:stream/consumers';
 import { createRemoteJWKSet, type JWTPayload, jwtVerify } from 'jose';
+import { createProofCheck } from './check-proof.ts';
 import { startCountingServer } from './counting-server.ts';
 
-type Seen = { method: string; path: string; headers: IncomingHttpHeaders; body: string; claims?: JWTPayload };
+type Seen = { method: string; path: string; headers: IncomingHttpHeaders; body: string; claims?: JWTPayload; proof?: string };
 
 /**
  * An MCP server that lets nobody in without a token of its own authorization server, for itself and no other, as RFC 9728 and RFC 6750 have
@@ -17,20 +18,25 @@ export const startProtectedServer = async ({
   jwksUri,
   needs = {},
   scopes = ['tools.read'],
+  bound,
 }: {
   issuer: string;
   jwksUri: string;
   needs?: Record<string, string>;
   scopes?: string[];
+  /** It takes nothing but tokens that are bound to a key, each with a proof (RFC 9449); `nonces`: and wants one of its own in them. */
+  bound?: { nonces?: boolean };
 }) => {
   const inner = await startCountingServer();
   const seen: Seen[] = [];
-  const state = { issuers: [issuer], revoked: false };
+  const state = { issuers: [issuer], revoked: false, nonce: 'nonce-1' };
+  const checkProof = createProofCheck();
   let secret: string | undefined;
   let keys = createRemoteJWKSet(new URL(jwksUri));
 
+  const scheme = bound ? 'DPoP' : 'Bearer';
   const claimsOf = async (authorization: string | undefined, resource: string): Promise<JWTPayload | undefined> => {
-    const token = /^Bearer (.+)$/.exec(authorization ?? '')?.[1];
+    const token = new RegExp(`^${scheme} (.+)$`).exec(authorization ?? '')?.[1];
     if (token === undefined || state.revoked) return undefined;
     if (token === secret) return {};
     return jwtVerify(token, keys, { audience: resource }).then(
@@ -46,13 +52,22 @@ export const startProtectedServer = async ({
     const one: Seen = { method: request.method ?? '', path, headers: request.headers, body: body.toString('utf8') };
     seen.push(one);
     if (path === '/.well-known/oauth-protected-resource/mcp')
-      return void response
-        .writeHead(200, { 'content-type': 'application/json' })
-        .end(JSON.stringify({ resource: resourceUrl, authorization_servers: state.issuers, scopes_supported: scopes }));
+      return void response.writeHead(200, { 'content-type': 'application/json' }).end(
+        JSON.stringify({
+          ...{ resource: resourceUrl, authorization_servers: state.issuers, scopes_supported: scopes },
+          ...(bound ? { dpop_bound_access_tokens_required: true, dpop_signing_alg_values_supported: ['ES256'] } : {}),
+        }),
+      );
     if (path !== '/mcp') return void response.writeHead(404).end();
     const where = `resource_metadata="${origin}/.well-known/oauth-protected-resource/mcp"`;
     const claims = await claimsOf(request.headers.authorization, resourceUrl);
-    if (!claims) return void response.writeHead(401, { 'www-authenticate': `Bearer error="invalid_token", ${where}` }).end();
+    if (!claims) return void response.writeHead(401, { 'www-authenticate': `${scheme} error="invalid_token", ${where}` }).end();
+    if (bound) {
+      const said = await checkProof(request, { url: resourceUrl, claims, body, nonce: bound.nonces ? state.nonce : undefined });
+      one.proof = said;
+      const nonce = bound.nonces ? { 'dpop-nonce': state.nonce } : {};
+      if (said !== 'good') return void response.writeHead(401, { ...nonce, 'www-authenticate': `DPoP error="${said}", ${where}` }).end();
+    }
     one.claims = claims;
     const tool = /"method":"tools\/call"/.test(one.body) ? /"name":"(\w+)"/.exec(one.body)?.[1] : undefined;
     const needed = tool === undefined ? undefined : needs[tool];
@@ -62,7 +77,9 @@ export const startProtectedServer = async ({
         .split(' ')
         .includes(needed)
     )
-      return void response.writeHead(403, { 'www-authenticate': `Bearer error="insufficient_scope", scope="${needed}", ${where}` }).end();
+      return void response
+        .writeHead(403, { 'www-authenticate': `${scheme} error="insufficient_scope", scope="${needed}", ${where}` })
+        .end();
     const passed = send(inner.url, { method: request.method, headers: request.headers }, (answer) => {
       response.writeHead(answer.statusCode ?? 502, answer.headers);
       answer.pipe(response);

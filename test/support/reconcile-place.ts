@@ -157,6 +157,23 @@ export const startReconcilePlace = async ({
         if (!world.find(ref)) world.put(ref, manifest, { manager: 'quarterdeck', isOurs: true });
       }
     },
+    // biome-ignore lint/suspicious/noExplicitAny: states are whatever people declare
+    worldState: (name: string): any => world.stateOf(deploymentRef(name)),
+    declareChannel: async (name: string): Promise<void> => {
+      const document = {
+        ...{ apiVersion: 'quarterdeck.dev/v1alpha1', kind: 'Channel', metadata: { name } },
+        spec: { type: 'webhook', url: 'http://127.0.0.1:9/page', secret: { env: 'PAGER_SECRET' } },
+      };
+      await applyResources(database, [resourceSchemas.Channel.parse(document)], 'owner');
+    },
+    /** Declares a rule for one target. */
+    declareRule: async (target: string, rule: object): Promise<void> => {
+      const document = {
+        ...{ apiVersion: 'quarterdeck.dev/v1alpha1', kind: 'ReconcileRule', metadata: { name: `rule-${target}` } },
+        spec: { targets: [target], ...rule },
+      };
+      await applyResources(database, [resourceSchemas.ReconcileRule.parse(document)], 'owner');
+    },
     /** Says that something changed, as the controller does. */
     start: async (name: string): Promise<void> => {
       await workers.workflows.signalWithStart(workflowTypes.reconcile, {

@@ -10,6 +10,7 @@ import type { ClientRequest } from '../../gateway/mcp/client-request.ts';
 import type { JsonObject, Reply } from '../../gateway/mcp/message.ts';
 import type { Principal } from '../../gateway/principal.ts';
 import type { Surface } from '../../gateway/surface/surface.ts';
+import { createSourceOf } from '../../policy/source-of-request.ts';
 import { PlatformError } from '../../schema/errors.ts';
 import { createLogger } from '../../telemetry/logger.ts';
 import { nothingHalted, nothingLimited } from './no-limits.ts';
@@ -109,6 +110,7 @@ export const startRunningEdge = async ({
     logger,
     halts: nothingHalted,
     rates: nothingLimited,
+    sourceOf: createSourceOf(),
     unknownCallers: { count: () => undefined },
     serving: () => undefined,
     authenticate: async (authorization: string | undefined) => {

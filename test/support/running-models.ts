@@ -14,6 +14,7 @@ import { createModelHandler } from '../../gateway/llm/handle-models.ts';
 import { createPolicyEngine } from '../../policy/engine.ts';
 import { createRegoPool } from '../../policy/rego/create-rego-pool.ts';
 import { createRegoPolicies } from '../../policy/rego/rego-policies.ts';
+import { createSourceOf } from '../../policy/source-of-request.ts';
 import { getAgent } from '../../store/agents.ts';
 import { createArgumentDigest } from '../../store/argument-digest.ts';
 import { createApprovalAsks } from '../../store/ask-approval.ts';
@@ -54,6 +55,7 @@ export const startRunningModels = async ({ stallMs, ...overrides }: Partial<Gate
     database,
     audit: createAuditWriter({ database, log, logger }),
     decisionFacts: createDecisionFactsWriter({ database, logger }),
+    sourceOf: createSourceOf(),
     unknownCallers: createRefusalCounter({ write: () => undefined, newDecisionId: () => 'dec_unknown' }),
     digestArguments: createArgumentDigest(auditKey),
     keysFor: (purpose) => deriveContentKeys(config.resultKey, purpose),

@@ -11,14 +11,18 @@ import { rotateSigningKeys } from '../../control/issuer/rotate-signing-keys.ts';
 import { startIssuer } from '../../control/issuer/start-issuer.ts';
 import { createRegoPool } from '../../policy/rego/create-rego-pool.ts';
 import { createRegoPolicies } from '../../policy/rego/rego-policies.ts';
+import type { SealedName } from '../../schema/seal-key.ts';
+import { createAuditLog } from '../../store/audit-log.ts';
 import { createRefusalCounter } from '../../store/audit-refusals.ts';
 import { createContentStore } from '../../store/contents.ts';
+import { keepSealed } from '../../store/keep-sealed.ts';
 import { findResource } from '../../store/resources.ts';
+import { openSealRing } from '../../store/seal-ring.ts';
 import { credentialKeyOf, deriveContentKeys } from '../../store/secrets/seal.ts';
 import { watchRefusedKeys } from '../../store/watch-refused-keys.ts';
 import { createWorkerKeys } from '../../store/worker-keys.ts';
 import { approvalKeys } from './ask-approval.ts';
-import { openAuditLog } from './audit-log.ts';
+import { auditKey, openAuditLog } from './audit-log.ts';
 import { type Browser, createBrowser, type Page } from './browser.ts';
 import { companyClient, startCompanyIdp } from './company-idp.ts';
 import { precompiledRego } from './precompiled-rego.ts';
@@ -59,6 +63,8 @@ export const startRunningPeople = async (
     environment?: Record<string, string>;
     clock?: () => Date;
     rotatesKeys?: boolean;
+    /** Keys of pseudonyms and grants rotate, as soon as these say. */
+    sealing?: { pollMs: number; sealsAfterMs: number; everyMs: number };
   } = {},
 ) => {
   const issuerPort = await freePort();
@@ -67,7 +73,7 @@ export const startRunningPeople = async (
   const apiUrl = `http://127.0.0.1:${apiPort}`;
   const jwksUri = `${issuerUrl}/jwks`;
   const company = await startCompanyIdp(`${issuerUrl}/login/callback`);
-  const gateway = await startRunningGateway({ issuerUrl, jwksUri, apiUrl });
+  const gateway = await startRunningGateway({ issuerUrl, jwksUri, apiUrl, ...(options.sealing ? { sealing: options.sealing } : {}) });
   await gateway.apply(companyProvider(company.issuer));
 
   const grantKey = Buffer.alloc(32, 9).toString('base64');
@@ -83,6 +89,7 @@ export const startRunningPeople = async (
   const people: PeopleConfig = {
     apiResource: `${apiUrl}/api`,
     cookieKey: 'a-key-for-cookies-of-at-least-32-characters',
+    deviceCodeKey: Buffer.alloc(32, 5).toString('base64'),
     allowsRegistration: false,
     allowsLoopbackClients: false,
     secrets: {
@@ -91,7 +98,17 @@ export const startRunningPeople = async (
     ...options.people,
   };
   const { database } = gateway;
-  const audit = openAuditLog(database);
+  const { sealing } = options;
+  const openRing = async (name: SealedName, master: string) => {
+    if (!sealing) return undefined;
+    const ring = await openSealRing({ database, name, master, logger, ...sealing });
+    return { ring, kept: keepSealed({ database, ring, logger, ...sealing }) };
+  };
+  const pseudonyms = await openRing('people', auditKey);
+  const grants = await openRing('grants', grantKey);
+  const audit = pseudonyms
+    ? createAuditLog({ database, process: 'test', key: auditKey, peopleKeys: pseudonyms.ring.keys('audit-people') })
+    : openAuditLog(database);
   const unknownCallers = createRefusalCounter({ write: (events) => audit.append(database, events), newDecisionId: () => 'dec_unknown' });
   const rotatingKeys = options.rotatesKeys ? await rotateSigningKeys({ database, sealingKey, logger, pollMs: 100 }) : undefined;
   const refusedKeys = await watchRefusedKeys({ database, logger });
@@ -106,6 +123,7 @@ export const startRunningPeople = async (
       backends: {
         gatewayKey: credentialKeyOf(gateway.config.resultKey),
         grantKey,
+        ...(grants ? { keysFor: grants.ring.keys } : {}),
         secrets: people.secrets,
       },
     },
@@ -309,6 +327,10 @@ export const startRunningPeople = async (
     askApi,
     close: async () => {
       await Promise.all([api.close(), issuer.close(), rotatingKeys?.close(), refusedKeys.close()]);
+      for (const each of [pseudonyms, grants]) {
+        await each?.kept.close();
+        await each?.ring.close();
+      }
       await gateway.close();
       await company.close();
     },

@@ -77,6 +77,7 @@ export const definitionOf = (
   warnings: [],
   cameLater: false,
   approvedGeneration: 1,
+  quarantined: '',
   approvedBy: null,
   ...changes,
 });
@@ -172,6 +173,7 @@ export const createSurfaceFixture = (servers: Record<string, PretendServer>, ...
     look: connect,
     forget: () => undefined,
     tell: () => undefined,
+    letGo: async () => undefined,
     listen: async (server, _run, filter, onNotification) => {
       ears.set(server.metadata.name, onNotification);
       return { accepted: filter, close: () => void ears.delete(server.metadata.name) };

@@ -13,6 +13,7 @@ import { createHostClient } from '../../gateway/upstream/host-client.ts';
 import { createPolicyEngine } from '../../policy/engine.ts';
 import { createRegoPool } from '../../policy/rego/create-rego-pool.ts';
 import { createRegoPolicies } from '../../policy/rego/rego-policies.ts';
+import { createSourceOf } from '../../policy/source-of-request.ts';
 import { parseEndpoint } from '../../schema/mcp-endpoint.ts';
 import { createArgumentDigest } from '../../store/argument-digest.ts';
 import { createApprovalAsks } from '../../store/ask-approval.ts';
@@ -64,6 +65,7 @@ export const startSurfaceReplica = async (databaseUrl: string, instance: string 
     database,
     audit: createAuditWriter({ database, log, logger }),
     decisionFacts: createDecisionFactsWriter({ database, logger }),
+    sourceOf: createSourceOf(),
     unknownCallers: createRefusalCounter({ write: () => undefined, newDecisionId: () => 'dec_unknown' }),
     digestArguments: createArgumentDigest(auditKey),
     keysFor: (purpose) => deriveContentKeys(resultKey, purpose),

@@ -3,10 +3,6 @@ export type BaselineEntry = { cell: string; scenario: string; reason: string };
 
 const modernBeforeLegacy = '2026-07-28 in front of a legacy server';
 
-const unbound = 'tokens of backends are bearer tokens: what binds them to a key of the client (DPoP) is not built';
-const noWorkload =
-  'wants the workload of the platform to prove itself by a JWT of its own host; clients of the gateway are declared with a secret or a key';
-
 export const baseline: readonly BaselineEntry[] = [
   {
     cell: modernBeforeLegacy,
@@ -24,7 +20,4 @@ export const baseline: readonly BaselineEntry[] = [
     scenario: 'input-required-result-ignore-extra-params',
     reason: 'answers a question by the key `user_name` before it was asked; a question of a legacy server has no key',
   },
-  { cell: 'signs in at 2026-07-28', scenario: 'auth/dpop', reason: unbound },
-  { cell: 'signs in at 2026-07-28', scenario: 'auth/dpop-nonce', reason: unbound },
-  { cell: 'signs in at 2026-07-28', scenario: 'auth/wif-jwt-bearer', reason: noWorkload },
 ];

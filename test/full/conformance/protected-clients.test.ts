@@ -2,12 +2,12 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startProtectedDriver } from '../../support/conformance/drive-protected.ts';
 import { failuresIn } from '../../support/conformance/fixture-front.ts';
-import { runScenarios, scenariosOf } from '../../support/conformance/run-scenarios.ts';
+import { allScenarios, runScenarios, scenariosOf } from '../../support/conformance/run-scenarios.ts';
 import { type RunningPeople, startRunningPeople } from '../../support/running-people.ts';
 import { baseline } from './baseline.ts';
 
 const driver = join(import.meta.dirname, '../../support/conformance/ask-driver.mjs');
-/** Those of extensions; they are of no revision. */
+/** Those of extensions, and of a revision that has no list of its own. */
 const extensions = [
   'auth/client-credentials-jwt',
   'auth/client-credentials-basic',
@@ -15,6 +15,8 @@ const extensions = [
   'auth/dpop',
   'auth/dpop-nonce',
   'auth/wif-jwt-bearer',
+  'auth/2025-03-26-oauth-metadata-backcompat',
+  'auth/2025-03-26-oauth-endpoint-fallback',
 ];
 const revisions = (['2025-11-25', '2026-07-28'] as const).map((revision) => ({
   revision,
@@ -47,4 +49,10 @@ describe.each(revisions)('conformance: the gateway signs in at servers of $revis
     if (known) expect(failures, `passes; take it out of the baseline (${known.reason})`).not.toEqual([]);
     else expect(failures, asked.seen.slice(-8).join('\n')).toEqual([]);
   });
+});
+
+test('every scenario of the program about signing in at servers is run, and none is known to fail', () => {
+  const ran = new Set(revisions.flatMap(({ scenarios }) => scenarios));
+  expect(allScenarios('client').filter((name) => name.startsWith('auth/') && !ran.has(name))).toEqual([]);
+  expect(baseline.filter(({ cell }) => cell.startsWith('signs in at'))).toEqual([]);
 });

@@ -102,10 +102,11 @@ const median = (values: readonly number[]): number => values.toSorted((a, b) => 
 
 test('a thousand targets in steady state: no write, no workflow, a few lists for all, and three times one list of each kind at most', async () => {
   const starts: TargetKey[] = [];
+  const startReconcile = async (key: TargetKey) => void starts.push(key);
   const clock = () => new Date();
   const look = createLook({
     ...{ database: database(), views: createTargetView({ database: database(), clock }), clock, digest: (text: string) => text },
-    startReconcile: async (key) => void starts.push(key),
+    startReconcile,
   });
   const port = ports.of('kubernetes') as TargetPort;
   const targets: TargetOf[] = [];
@@ -116,7 +117,7 @@ test('a thousand targets in steady state: no write, no workflow, a few lists for
       port.watch(target, changed, until);
     },
   };
-  const watch = createTargetWatch({ ports: { of: () => noting }, look, logger });
+  const watch = createTargetWatch({ ports: { of: () => noting }, look, startReconcile, logger });
   watch.take(declaredFrom(resources, []));
   watch.lead();
   await pollUntil(async () => ((await listTargetRows(database())).length === many ? true : undefined), 'all to be looked at', 120_000);
@@ -176,15 +177,16 @@ test('a thousand targets in steady state: no write, no workflow, a few lists for
 
 test('a cluster that goes away is unknown to all, asked about rarely, and seen again within an interval', async () => {
   const starts: TargetKey[] = [];
+  const startReconcile = async (key: TargetKey) => void starts.push(key);
   const clock = () => new Date();
   const look = createLook({
     ...{ database: database(), views: createTargetView({ database: database(), clock }), clock, digest: (text: string) => text },
-    startReconcile: async (key) => void starts.push(key),
+    startReconcile,
   });
   const some = resources.slice(100, 300).map((resource) => ({ ...resource, spec: { ...resource.spec, intervalSeconds: 4 } }));
   const names = new Set(some.map(({ metadata }) => metadata.name));
   const rowsOf = async () => (await listTargetRows(database())).filter(({ target }) => names.has(target as never));
-  const watch = createTargetWatch({ ports, look, logger });
+  const watch = createTargetWatch({ ports, look, startReconcile, logger });
   watch.take(declaredFrom(some, []));
   watch.lead();
   await pollUntil(async () => ((await rowsOf()).every(({ phase }) => phase === 'clean') ? true : undefined), 'all to be clean', 30_000);

@@ -52,6 +52,8 @@ export const startProtectedDriver = async (people: RunningPeople, secrets: Recor
         issuer: await issuerOf(url),
         client: { id, key: refer(`S${count}`, context.private_key_pem), keyAlgorithm: context.signing_algorithm ?? 'ES256' },
       };
+    if (scenario === 'auth/wif-jwt-bearer')
+      return { kind: 'workloadIdentity', issuer: await issuerOf(url), client: { id }, assertion: refer(`S${count}`, context.valid_jwt) };
     if (scenario === 'auth/enterprise-managed-authorization') {
       const name = `idp-${count}`;
       const [issuer, idToken] = [String(context.idp_issuer), String(context.idp_id_token)];

@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
@@ -18,6 +18,12 @@ export const scenariosOf = (revision: string, leg: 'server' | 'client'): string[
   const requirements = parse(readFileSync(join(packageFolder, 'requirements', `${revision}.yaml`), 'utf8')) as Requirements;
   const unscored = (requirements.not_scored ?? []).filter((entry) => entry.leg === leg).map(({ scenario }) => scenario);
   return [...requirements[leg], ...unscored];
+};
+
+/** Every scenario that the program has for one side, whatever requires it. */
+export const allScenarios = (leg: 'server' | 'client'): string[] => {
+  const listed = execFileSync(process.execPath, [program, 'list', `--${leg}`], { encoding: 'utf8' });
+  return [...listed.matchAll(/^ +- (\S+) \[/gm)].map(([, name = '']) => name);
 };
 
 /**

@@ -1,0 +1,52 @@
+import type { ServerReport } from '../../schema/process-report.ts';
+import type { ObservedObject, Symptom } from '../../schema/reconcile/observation.ts';
+import { listDefinitions } from '../../store/definitions.ts';
+import { digestOfDefinitions } from '../../store/digest-of-offered.ts';
+import { listReports } from '../../store/process-reports.ts';
+import { listResources } from '../../store/resources.ts';
+import { NothingSaid, type PlatformContext, type PlatformPart, platformObject, platformRef, symptom } from './platform-context.ts';
+
+/** What the gateways that are there say, each with its name. @throws {NothingSaid} where none does */
+export const gatewayReports = async ({ database }: Pick<PlatformContext, 'database'>) => {
+  const gateways = (await listReports(database)).flatMap(({ instance, report, startedAt, isLive }) =>
+    isLive && report.process === 'gateway' ? [{ instance, report, startedAt }] : [],
+  );
+  if (gateways.length === 0) throw new NothingSaid('no gateway says what it serves');
+  return gateways;
+};
+
+/**
+ * MCP servers as each gateway has them. `RouteBroken`: a gateway serves it as it was declared before, or does not get through to it.
+ * `ToolListStale`: a gateway goes by an offer that is not the one seen last, or has not looked for long.
+ */
+export const createPlatformServers = (context: PlatformContext): PlatformPart => ({
+  see: async (place): Promise<ObservedObject[]> => {
+    const { database, patience, now } = context;
+    const [resources, definitions, gateways] = await Promise.all([
+      listResources(database, { ...place, kind: 'McpServer' }),
+      listDefinitions(database, place),
+      gatewayReports(context),
+    ]);
+    const symptomsOf = (generation: number, offered: string, at: ServerReport | undefined, gateway: string): Symptom[] => {
+      // it has not begun with this one yet, which it does by itself
+      if (!at) return [];
+      if (at.generation !== generation) return [symptom('RouteBroken', `${gateway} serves generation ${at.generation} of ${generation}.`)];
+      if (at.failures > 0 || at.health === 'open')
+        return [symptom('RouteBroken', `${gateway}: ${at.failure || 'it is not asked at the moment'}`)];
+      if (at.lookedAt === '') return [];
+      if (at.offeredDigest !== offered) return [symptom('ToolListStale', `${gateway} goes by another list than the newest one.`)];
+      const ageMs = now().getTime() - Date.parse(at.lookedAt);
+      return ageMs > patience.staleListMs ? [symptom('ToolListStale', `${gateway} has not looked for ${Math.round(ageMs / 1000)} s.`)] : [];
+    };
+    return resources.map(({ uid, generation, metadata: { name } }) => {
+      const offered = digestOfDefinitions(definitions.filter(({ server }) => server === name));
+      const symptoms = gateways.flatMap(({ instance, report, startedAt }) => {
+        // one that has just been started looks first
+        if (now().getTime() - startedAt.getTime() < Math.min(patience.staleListMs, 10_000)) return [];
+        const at = report.servers.find((one) => one.server === name && one.org === place.org && one.project === place.project);
+        return symptomsOf(generation, offered, at, instance);
+      });
+      return platformObject(platformRef('McpServer', '', name), uid, { generation, gateways: gateways.length }, symptoms);
+    });
+  },
+});

@@ -1,0 +1,114 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { stringify } from 'yaml';
+import { startCountingServer } from '../../support/counting-server.ts';
+import { pollUntil } from '../../support/poll-until.ts';
+import { runCli } from '../../support/run-cli.ts';
+import { createPlatformPlace, type PlatformPlace } from '../../support/running-platform.ts';
+import { type SettingsServer, startSettingsServer } from '../../support/settings-server.ts';
+
+const apiVersion = 'quarterdeck.dev/v1alpha1';
+let place: PlatformPlace;
+let counting: Awaited<ReturnType<typeof startCountingServer>>;
+let settings: SettingsServer;
+
+const cli = async (...args: string[]) => {
+  const result = await runCli([...args, '--data', place.data]);
+  return { ...result, json: () => JSON.parse(result.stdout) };
+};
+const declare = async (...resources: object[]) => {
+  const file = join(place.folder, 'declared.yaml');
+  writeFileSync(file, resources.map((resource) => stringify({ apiVersion, ...resource })).join('---\n'));
+  const { code, stderr } = await cli('apply', '-f', file);
+  if (code !== 0) throw new Error(stderr);
+};
+
+beforeAll(async () => {
+  [counting, settings, place] = await Promise.all([startCountingServer(), startSettingsServer(), createPlatformPlace()]);
+  await place.start(['--profile', 'dev']);
+  await declare(
+    { kind: 'McpServer', metadata: { name: 'counting' }, spec: { url: counting.url } },
+    { kind: 'McpServer', metadata: { name: 'settings' }, spec: { url: settings.url } },
+    { kind: 'Toolset', metadata: { name: 'counting' }, spec: { servers: [{ name: 'counting' }], naming: 'plain' } },
+    { kind: 'Toolset', metadata: { name: 'settings' }, spec: { servers: [{ name: 'settings' }], naming: 'plain' } },
+  );
+  for (const name of ['counting', 'settings']) await cli('wait', `toolset/${name}`, '--for=condition=Ready', '--timeout=60s');
+}, 180_000);
+afterAll(async () => {
+  place?.close();
+  await counting?.close();
+  await settings?.close();
+});
+
+test('a tool that changes under its users is put under quarantine by a rule, without a model and without a person', async () => {
+  await declare({
+    kind: 'ReconcileTarget',
+    metadata: { name: 'platform' },
+    spec: { type: 'platform', intervalSeconds: 2, watch: ['servers', 'toolsets', 'pins', 'policies'], verification: { holdSeconds: 1 } },
+  });
+  counting.state.tools = counting.state.tools.map((tool) =>
+    tool.name === 'look' ? { ...tool, description: 'Looks, and tells others' } : tool,
+  );
+  const pin = await pollUntil(
+    async () => {
+      const { stdout } = await cli('server', 'pins', 'ls', 'counting', '-o', 'json');
+      const pins = JSON.parse(stdout) as { name: string; state: string }[];
+      return pins.find(({ name, state }) => name === 'look' && state === 'quarantined');
+    },
+    'the quarantine',
+    150_000,
+  );
+  expect(pin).toMatchObject({ name: 'look', state: 'quarantined' });
+  const history = await pollUntil(
+    async () => {
+      const { stdout } = await cli('reconcile', 'history', 'platform', '-o', 'json');
+      return stdout.includes('"fixed"') ? stdout : undefined;
+    },
+    'the fix to be verified',
+    120_000,
+  );
+  expect(history).toContain('quarantine-tool');
+}, 300_000);
+
+test('what an MCP server keeps is brought back to what was declared, by its own tool', async () => {
+  await declare(
+    { kind: 'Provider', metadata: { name: 'nobody' }, spec: { kind: 'openai-compatible', baseUrl: 'http://127.0.0.1:9' } },
+    { kind: 'Model', metadata: { name: 'none' }, spec: { routes: [{ provider: 'nobody', model: 'none' }] } },
+    {
+      kind: 'AgentRole',
+      metadata: { name: 'keeper' },
+      spec: { instructions: 'Keep.', model: 'none', toolset: 'settings', output: { type: 'object' } },
+    },
+    { kind: 'AccessBinding', metadata: { name: 'keepers' }, spec: { subjects: [{ agentRole: 'keeper' }], toolsets: ['settings'] } },
+    {
+      kind: 'ReconcileTarget',
+      metadata: { name: 'settings' },
+      spec: {
+        ...{ type: 'mcp', intervalSeconds: 2, toolset: 'settings', role: 'keeper', verification: { holdSeconds: 1 } },
+        observe: [{ name: 'shown', tool: 'look', select: '/settings' }],
+        desired: { shown: { colour: 'blue' } },
+        actions: [
+          {
+            name: 'paint',
+            of: 'shown',
+            apply: { tool: 'set', arguments: { value: { colour: { $desired: '/colour' } } } },
+            undo: { tool: 'set', arguments: { value: { colour: { $observed: '/colour' } } } },
+          },
+        ],
+      },
+    },
+    {
+      kind: 'ReconcileRule',
+      metadata: { name: 'repaint' },
+      spec: {
+        match: "target.type == 'mcp' && drift.kind == 'changed'",
+        targets: ['settings'],
+        operations: [{ op: 'act', object: { $drift: 'object' }, action: 'paint' }],
+      },
+    },
+  );
+  settings.state.settings = { ...settings.state.settings, colour: 'red' };
+  await pollUntil(() => settings.state.settings.colour === 'blue' || undefined, 'the colour that was declared', 120_000);
+  expect(settings.state.settings).toMatchObject({ colour: 'blue', note: 'of others' });
+}, 240_000);

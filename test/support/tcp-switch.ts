@@ -1,0 +1,37 @@
+import { once } from 'node:events';
+import { connect, createServer, type Socket } from 'node:net';
+
+/** An address that leads to one port of this machine, and from some moment on to another: what a virtual address does in front of a database. */
+export const startTcpSwitch = async (firstPort: number) => {
+  let port = firstPort;
+  const open = new Set<Socket>();
+  const server = createServer((incoming) => {
+    const outgoing = connect(port, '127.0.0.1');
+    for (const [one, other] of [
+      [incoming, outgoing],
+      [outgoing, incoming],
+    ] as const) {
+      open.add(one);
+      one.on('error', () => undefined);
+      one.on('close', () => {
+        open.delete(one);
+        other.destroy();
+      });
+      one.pipe(other);
+    }
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return {
+    port: (server.address() as { port: number }).port,
+    /** New connections lead there; those that stand are not touched. */
+    turnTo: (next: number): void => {
+      port = next;
+    },
+    close: async (): Promise<void> => {
+      for (const each of open) each.destroy();
+      const closed = once(server, 'close');
+      server.close();
+      await closed;
+    },
+  };
+};

@@ -1,0 +1,243 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { defaultTenancy } from '../../schema/ids.ts';
+import { placeHold } from '../../store/reconcile-holds.ts';
+import { liftPause, placePause } from '../../store/reconcile-pauses.ts';
+import { listSteps } from '../../store/reconcile-steps.ts';
+import type { State } from '../support/memory-world.ts';
+import { pollUntil } from '../support/poll-until.ts';
+import { deploymentManifest, deploymentRef, type ReconcilePlace, startReconcilePlace } from '../support/reconcile-place.ts';
+import { useTestDatabase } from '../support/store-database.ts';
+
+const { database } = useTestDatabase();
+let place: ReconcilePlace;
+beforeAll(async () => {
+  place = await startReconcilePlace({ database: database() });
+});
+afterAll(() => place.close());
+beforeEach(() => {
+  for (const { ref } of place.world.list()) place.world.remove(ref);
+  place.world.effects.length = 0;
+  Object.assign(place.world.faults, { observe: undefined, apply: undefined, refuse: undefined });
+  place.world.judgeBy(() => ({ health: 'healthy', symptoms: [] }));
+});
+
+const scaleTo = (replicas: number) => (state: State) => {
+  state.spec.replicas = replicas;
+};
+const states = async (name: string): Promise<string[]> => (await place.fixesOf(name)).map(({ state }) => state);
+const run = async (name: string): Promise<void> => {
+  await place.start(name);
+  await place.ended(name);
+};
+
+test('somebody who takes a field back three times is left alone: the target is contested, and people are asked once', async () => {
+  const name = place.newName();
+  await place.declare(name);
+  for (let revert = 1; revert <= 3; revert += 1) {
+    place.world.edit(deploymentRef(), scaleTo(9), 'someone');
+    await run(name);
+    expect(place.world.effects.length).toBe(revert);
+  }
+  place.world.edit(deploymentRef(), scaleTo(9), 'someone');
+  await run(name);
+  await run(name);
+  await run(name);
+  expect(place.world.effects.length, 'nothing is written any more').toBe(3);
+  expect(await place.rowOf(name)).toMatchObject({ phase: 'contested', drifts: [{ kind: 'changed' }] });
+  expect(await states(name)).toEqual(['fixed', 'fixed', 'fixed', 'asked']);
+  expect((await place.fixesOf(name)).at(-1)?.message).toContain('no-role');
+});
+
+test('fifty events and three controllers make one fix', async () => {
+  const name = place.newName();
+  await place.declare(name);
+  place.world.remove(deploymentRef());
+  place.world.faults.apply = (moment) => (moment === 'before' ? new Promise((resolve) => setTimeout(resolve, 300)) : undefined);
+  await Promise.all(Array.from({ length: 50 }, () => place.start(name)));
+  await place.ended(name);
+  expect(place.world.effects.length).toBe(1);
+  expect(await states(name)).toEqual(['fixed']);
+  const row = await place.rowOf(name);
+  expect(row).toMatchObject({ phase: 'clean' });
+});
+
+describe('what cannot be read', () => {
+  test('is unknown: nothing is created, pruned or asked, and it goes on within an interval', async () => {
+    const name = place.newName();
+    await place.declare(name, { prune: true });
+    place.world.remove(deploymentRef());
+    for (const reason of ['unreachable', 'throttled', 'refused', 'incomplete'] as const) {
+      place.world.faults.observe = () => ({ status: 'unknown', at: '', reason, message: 'no answer' });
+      await run(name);
+      const row = await place.rowOf(name);
+      expect(row).toMatchObject({ phase: 'unknown', message: `${reason}: no answer` });
+      const dueInMs = Date.parse(row?.dueAt ?? '') - Date.now();
+      expect(dueInMs).toBeGreaterThan(0);
+      expect(dueInMs).toBeLessThanOrEqual(60_000);
+    }
+    expect([place.world.effects, await states(name)]).toEqual([[], []]);
+    place.world.faults.observe = undefined;
+    await run(name);
+    expect(await place.rowOf(name)).toMatchObject({ phase: 'clean' });
+    expect(place.world.effects.length).toBe(1);
+  });
+
+  test('in the middle of a fix leaves it as it is until it can be read again', async () => {
+    const name = place.newName();
+    await place.declare(name, { verification: { timeoutSeconds: 5, holdSeconds: 1 } });
+    place.world.remove(deploymentRef());
+    place.world.faults.apply = (moment) => {
+      if (moment === 'after') place.world.faults.observe = () => ({ status: 'unknown', at: '', reason: 'unreachable', message: 'gone' });
+    };
+    await run(name);
+    expect(await states(name)).toEqual(['verifying']);
+    expect(await place.rowOf(name)).toMatchObject({ phase: 'unknown' });
+    place.world.faults.observe = undefined;
+    place.world.faults.apply = undefined;
+    await run(name);
+    expect(await states(name)).toEqual(['fixed']);
+    expect(place.world.effects.length).toBe(1);
+  });
+});
+
+describe('what a person does', () => {
+  test('between the plan and its apply is kept: the precondition fails and it is looked at anew', async () => {
+    const name = place.newName();
+    await place.declare(name);
+    place.world.edit(deploymentRef(), scaleTo(9), 'someone');
+    let edited = false;
+    place.world.faults.apply = (moment) => {
+      if (moment !== 'before' || edited) return;
+      edited = true;
+      place.world.edit(deploymentRef(), (state) => {
+        state.metadata.labels = { hand: 'yes' };
+      });
+    };
+    await run(name);
+    const [first, ...rest] = await place.fixesOf(name);
+    expect(first).toMatchObject({ state: 'stale' });
+    expect(first?.message).toContain('precondition');
+    expect(rest.map(({ state }) => state)).toEqual(['fixed']);
+    expect(place.world.effects.length).toBe(1);
+  });
+
+  test('while it is paused, held or outside its windows: seen and reported, and nothing is written', async () => {
+    const name = place.newName();
+    await place.declare(name);
+    place.world.edit(deploymentRef(), scaleTo(9), 'someone');
+    const key = { ...defaultTenancy, target: name };
+    await placePause(database(), { ...key, reason: 'incident', pausedBy: 'rita', decisionId: 'd', untilAt: null });
+    await run(name);
+    expect(await place.rowOf(name)).toMatchObject({ phase: 'waiting', message: 'Paused by rita: incident', drifts: [{ kind: 'changed' }] });
+    await liftPause(database(), key);
+    const hold = { ...key, id: 'h', object: '', path: '', reason: 'hot fix', heldBy: 'rita', decisionId: 'd' };
+    await placeHold(database(), { ...hold, untilAt: new Date(Date.now() + 3_600_000) });
+    await run(name);
+    expect(await place.rowOf(name)).toMatchObject({ phase: 'waiting', drifts: [], conflicts: [{ why: 'held' }] });
+    await database().$client.query('delete from reconcile_holds');
+    const minute = (offset: number): string => new Date(Date.now() + offset * 60_000).toISOString().slice(11, 16);
+    await place.declare(name, { windows: [{ kind: 'deny', from: minute(-10), to: minute(60) }] });
+    await run(name);
+    expect(await place.rowOf(name)).toMatchObject({ phase: 'waiting', drifts: [{ kind: 'changed' }] });
+    expect(place.world.effects).toEqual([]);
+    await place.declare(name);
+    await run(name);
+    expect(await place.rowOf(name)).toMatchObject({ phase: 'clean' });
+    expect(place.world.effects.length).toBe(1);
+  });
+
+  test('a target that nobody declares any more is forgotten, with what was open for it', async () => {
+    const name = place.newName();
+    await place.declare(name);
+    await run(name);
+    await database().$client.query('delete from resources where name = $1', [name]);
+    await run(name);
+    expect(await place.rowOf(name)).toBeUndefined();
+  });
+});
+
+describe('a plan of four steps', () => {
+  const names = ['a', 'b', 'c', 'd'];
+  const manifests = ['web', ...names, 'e', 'f', 'g', 'h'].map((name) => deploymentManifest(name));
+  /** `web` hangs until all four have one replica each. */
+  const hang = (): void =>
+    place.world.judgeBy(({ name }) => {
+      const isMended = names.every((one) => (place.worldState(one)?.spec.replicas ?? 0) === 1);
+      return name === 'web' && !isMended
+        ? { health: 'degraded', symptoms: [{ code: 'Stuck', message: 'it hangs', count: 1 }] }
+        : { health: 'healthy', symptoms: [] };
+    });
+  const declare = async (name: string): Promise<void> => {
+    await place.declare(name, { manifests });
+    await place.declareRule(name, {
+      match: 'drift.kind == "unhealthy"',
+      operations: names.map((one) => ({ op: 'scale', object: deploymentRef(one), replicas: 1 })),
+    });
+    hang();
+  };
+
+  test('waits for people, and is then applied as it was approved', async () => {
+    const name = place.newName();
+    await declare(name);
+    await place.start(name);
+    const approval = await place.waiting(name);
+    const [fix] = await place.fixesOf(name);
+    expect(approval).toMatchObject({ kind: 'fix', digest: fix?.planDigest, person: 'owner', operationId: fix?.id });
+    expect(place.world.effects).toEqual([]);
+    await place.answer(name, approval);
+    await place.ended(name);
+    expect(await states(name)).toEqual(['fixed']);
+    expect(place.world.effects).toEqual([0, 1, 2, 3].map((step) => `${fix?.id}/do/${step}`));
+    expect(await place.rowOf(name)).toMatchObject({ phase: 'clean' });
+    await run(name);
+    expect(await place.rowOf(name), 'what a verified fix made stays').toMatchObject({ phase: 'clean', drifts: [] });
+    expect(place.world.effects.length).toBe(4);
+  });
+
+  test('whose third fails is undone in reverse, exactly', async () => {
+    const name = place.newName();
+    await declare(name);
+    const before = place.world.text();
+    place.world.faults.refuse = (operationId) =>
+      operationId.endsWith('/do/2') ? { kind: 'failed', reason: 'refused', message: 'not today' } : undefined;
+    await place.start(name);
+    const approval = await place.waiting(name);
+    await place.answer(name, approval);
+    const fix = await pollUntil(async () => (await place.fixesOf(name)).find(({ state }) => state === 'failed'), 'a failed fix');
+    expect(place.world.text()).toBe(before);
+    expect(place.world.effects.map((effect) => effect.slice(fix.id.length))).toEqual(['/do/0', '/do/1', '/undo/1', '/undo/0']);
+    expect((await listSteps(database(), fix.id)).filter(({ direction }) => direction === 'undo')).toMatchObject([
+      { step: 0, outcome: { kind: 'applied' } },
+      { step: 1, outcome: { kind: 'applied' } },
+    ]);
+    expect(fix.message).toContain('Step 3 failed (refused): not today');
+  });
+
+  test('whose undoing fails freezes the target and calls people; nothing is written until a person lifts it', async () => {
+    const name = place.newName();
+    await declare(name);
+    await place.declareChannel('pager');
+    await place.declare(name, { manifests, channels: ['pager'], contact: 'the desk, 555' });
+    place.world.faults.refuse = (operationId) =>
+      /\/do\/2$|\/undo\/0$/.test(operationId) ? { kind: 'failed', reason: 'refused', message: 'not today' } : undefined;
+    await place.start(name);
+    await place.answer(name, await place.waiting(name));
+    await place.ended(name);
+    expect((await states(name)).at(-1)).toBe('frozen');
+    const row = await place.rowOf(name);
+    expect(row).toMatchObject({ phase: 'frozen', frozen: true });
+    expect(row?.message).toContain('step 1 could not be undone: not today');
+    const { rows } = await database().$client.query(
+      `select event, text from channel_deliveries where channel = 'pager' and project = 'default'`,
+    );
+    expect(rows).toEqual([{ event: 'page', text: expect.stringContaining('the desk, 555') }]);
+    const effects = place.world.effects.length;
+    place.world.remove(deploymentRef('h'));
+    await run(name);
+    expect(place.world.effects.length).toBe(effects);
+    expect(await place.rowOf(name)).toMatchObject({
+      phase: 'frozen',
+      drifts: expect.arrayContaining([expect.objectContaining({ kind: 'missing' })]),
+    });
+  });
+});
