@@ -1,5 +1,5 @@
 /** What the platform is told before targets are declared: the models of the bench behind one provider, and a read-only role for each. */
-export const keeperNeeds = (modelsUrl: string, models: readonly string[]): object[] => [
+export const keeperNeeds = (modelsUrl: string, models: readonly string[]): { metadata: object; [member: string]: unknown }[] => [
   { kind: 'Provider', metadata: { name: 'bench' }, spec: { kind: 'openai-compatible', baseUrl: modelsUrl } },
   ...models.flatMap((model) => [
     {

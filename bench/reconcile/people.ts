@@ -59,7 +59,9 @@ export const employPeople = (
         // somebody else may have answered meanwhile, or may have to
         for (const approval of approvals)
           await answer(person, approval).catch((error) => {
-            if (!refused.has(approval.id)) onRefusal(`${person.name}, ${approval.subject}: ${error.message}`);
+            // somebody else was first
+            if (!refused.has(approval.id) && !/: 409 /.test(error.message))
+              onRefusal(`${person.name}, ${approval.subject}: ${error.message}`);
             refused.add(approval.id);
           });
         await new Promise((resolve) => setTimeout(resolve, 300));

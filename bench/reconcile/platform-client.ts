@@ -6,8 +6,16 @@ import type { Keeper } from './keeper.ts';
 export type PlatformClient = ReturnType<typeof createPlatformClient>;
 
 /** Talks to the public api as one person, as anybody with their token can. */
-export const createPlatformClient = ({ apiUrl, token }: { apiUrl: string; token: string }) => {
-  const root = `${apiUrl}/api/v1alpha1/${defaultTenancy.org}/${defaultTenancy.project}`;
+export const createPlatformClient = ({
+  apiUrl,
+  token,
+  project = defaultTenancy.project,
+}: {
+  apiUrl: string;
+  token: string;
+  project?: string;
+}) => {
+  const root = `${apiUrl}/api/v1alpha1/${defaultTenancy.org}/${project}`;
   const send = async (method: string, url: string, body?: unknown) => {
     const answer = await fetch(url, {
       method,
@@ -24,9 +32,12 @@ export const createPlatformClient = ({ apiUrl, token }: { apiUrl: string; token:
     post: (path: string, body: unknown) => send('POST', `${root}${path}`, body),
     delete: (path: string) => send('DELETE', `${root}${path}`),
     /** Resources as people write them. */
-    apply: (...documents: object[]) =>
+    apply: (...documents: { metadata: object; [member: string]: unknown }[]) =>
       send('POST', `${apiUrl}/api/v1alpha1/apply`, {
-        documents: documents.map((document) => ({ apiVersion: 'quarterdeck.dev/v1alpha1', ...document })),
+        documents: documents.map(({ metadata, ...document }) => ({
+          ...{ apiVersion: 'quarterdeck.dev/v1alpha1', ...document },
+          metadata: { ...metadata, project },
+        })),
       }),
   };
 };

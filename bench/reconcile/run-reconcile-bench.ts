@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ruleCatalogue } from '../../reconcile/rules/catalogue.ts';
+import { closeDatabase, openDatabase } from '../../store/database.ts';
 import { clusterCases } from './cases/cluster-cases.ts';
-import type { DriftCase, Lane } from './cases/drift-case.ts';
+import type { DriftCase, Lane, WrongFix } from './cases/drift-case.ts';
 import { type CaseOutcome, runCase } from './cases/run-case.ts';
 import type { Images } from './cluster/program-facts.ts';
 import type { KubeCluster } from './cluster/start-cluster.ts';
@@ -15,6 +16,9 @@ import { garbageModel } from './models/garbage.ts';
 import { serveModels } from './models/serve-models.ts';
 import { wrongFixModel } from './models/wrong-fix.ts';
 import { employPeople } from './people.ts';
+import type { PlatformCase } from './platform-cases/platform-case.ts';
+import { platformCases } from './platform-cases/platform-cases.ts';
+import { runPlatformCase } from './platform-cases/run-platform-case.ts';
 import { createPlatformClient, keeperOf } from './platform-client.ts';
 
 /** What the bench stands on: a platform and a cluster, both real and of its own. */
@@ -26,22 +30,24 @@ export type ReconcilePlaces = {
   reviewers: readonly { name: string; token: string }[];
   cluster: KubeCluster;
   images: Images;
+  databaseUrl: string;
 };
 
 export const modelNames = ['expert', 'wrong-fix', 'garbage', 'flap'] as const;
 export type ModelName = (typeof modelNames)[number];
 
-export type ReconcilePlan = { models: readonly ModelName[]; cases: readonly DriftCase[]; lanes: number };
+export type ReconcilePlan = { models: readonly ModelName[]; cases: readonly (DriftCase | PlatformCase)[]; lanes: number };
 
 export type PlayedCase = CaseOutcome & { model: ModelName; blockedBy?: BlockedBy | undefined; failure?: string };
 export type ReconcileResult = { played: PlayedCase[]; seconds: number };
 
-export const allCases: readonly DriftCase[] = clusterCases;
+export const allCases: readonly (DriftCase | PlatformCase)[] = [...clusterCases, ...platformCases];
+const isOfPlatform = (each: DriftCase | PlatformCase): each is PlatformCase => 'watch' in each;
 
 /** With this model rules are asked first; with the others a model alone answers, so that each of its answers is seen. */
 const usesRules = (model: ModelName): boolean => model === 'expert';
 
-const failed = ({ id, fault, rule }: DriftCase, error: unknown): CaseOutcome => ({
+const failed = ({ id, fault, rule }: Pick<DriftCase, 'id' | 'fault' | 'rule'>, error: unknown): CaseOutcome => ({
   ...{ id, fault, rule, end: 'no-end', isRight: false, isWell: false, changed: [], modelCalls: 0, costMicroUsd: 0, seconds: 0 },
   seen: { phase: 'unknown', message: (error as Error).message, fixes: [] },
 });
@@ -61,9 +67,11 @@ export const runReconcileBench = async (
   const owner = createPlatformClient({ apiUrl: places.apiUrl, token: places.ownerToken });
   const lanes = new Map<string, { lane: Lane; each: DriftCase }>();
   const of = (target: string) => lanes.get(target);
+  const wrongs = new Map<string, WrongFix>();
+  const database = openDatabase({ url: places.databaseUrl, max: 2, name: 'bench' });
   const server = await serveModels({
     expert: (evidence) => JSON.stringify(expert(evidence)),
-    'wrong-fix': wrongFixModel((target) => of(target)?.each.wrong((of(target) as { lane: Lane }).lane)),
+    'wrong-fix': wrongFixModel((target) => wrongs.get(target)),
     garbage: garbageModel,
     flap: createFlapModel(),
   });
@@ -92,6 +100,7 @@ export const runReconcileBench = async (
       redeclare: async () => undefined,
     };
     lanes.set(namespace, { lane, each });
+    wrongs.set(namespace, each.wrong(lane));
     try {
       const outcome = await runCase(
         each,
@@ -101,7 +110,13 @@ export const runReconcileBench = async (
           specOf: ({ namespace: own }, manifests, more) => ({
             ...{ type: 'kubernetes', cluster: { kubeconfig: { file: kubeconfig } }, namespace: own, manifests },
             intervalSeconds: 1,
-            limits: { cooldownSeconds: 0, percentPerPlan: 100, fixesPerHour: 100 },
+            // a model that was refused would be asked again and again: once is enough to know what stopped it
+            limits: {
+              cooldownSeconds: 0,
+              percentPerPlan: 100,
+              fixesPerHour: 100,
+              ...(usesRules(model) ? {} : { failuresBeforeBlock: each.keepsRules ? 2 : 1 }),
+            },
             verification: { timeoutSeconds: 15, holdSeconds: 1 },
             escalation: { role: `diagnose-${model}`, seconds: 60 },
             ...more,
@@ -119,6 +134,29 @@ export const runReconcileBench = async (
     }
   };
 
+  const playOnPlatform = async (each: PlatformCase, model: ModelName): Promise<PlayedCase> => {
+    const project = `${each.id.toLowerCase()}-${model}`;
+    const client = createPlatformClient({ apiUrl: places.apiUrl, token: places.ownerToken, project });
+    const undo: (() => unknown)[] = [];
+    try {
+      await client.apply({ kind: 'Project', metadata: { name: project }, spec: {} });
+      await client.apply(...keeperNeeds(server.url, [model]));
+      const outcome = await runPlatformCase(
+        each,
+        { project, owner: client, database, keeper: keeperOf(client), later: (step) => undo.push(step), wrongs },
+        { role: `diagnose-${model}`, rulesOff: usesRules(model) ? [] : ruleCatalogue.map(({ name }) => name) },
+      );
+      return { ...outcome, model, blockedBy: blockedBy(outcome, 'operations' in (wrongs.get(project) ?? {})) };
+    } catch (error) {
+      return { ...failed(each, error), model, failure: (error as Error).message };
+    } finally {
+      await keeperOf(client)
+        .forget(project)
+        .catch(() => undefined);
+      for (const step of undo.toReversed()) await Promise.resolve(step()).catch(() => undefined);
+    }
+  };
+
   try {
     await defineToolhosts(cluster);
     await owner.apply(...keeperNeeds(server.url, plan.models));
@@ -126,7 +164,8 @@ export const runReconcileBench = async (
     const played: PlayedCase[] = [];
     const lanesAtWork = Array.from({ length: plan.lanes }, async () => {
       for (let next = waiting.shift(); next; next = waiting.shift()) {
-        const outcome = await play(next.each, next.model);
+        const { each, model } = next;
+        const outcome = isOfPlatform(each) ? await playOnPlatform(each, model) : await play(each, model);
         played.push(outcome);
         onLine(
           `${outcome.model} ${outcome.id}: ${outcome.failure ?? `${outcome.end}${outcome.isRight ? '' : ' (not right)'}`}, ${outcome.seconds.toFixed(1)} s`,
@@ -137,6 +176,7 @@ export const runReconcileBench = async (
     return { played, seconds: (performance.now() - startedAt) / 1000 };
   } finally {
     await people.stop();
+    await closeDatabase(database);
     await server.close();
   }
 };

@@ -73,7 +73,7 @@ export const startReconcilePlaces = async (
     undo.add(platform.stop);
     const { apiUrl, adminToken = '', databaseUrl } = platform.ready;
     return {
-      ...{ apiUrl, ownerToken: adminToken, cluster, images, folder },
+      ...{ apiUrl, ownerToken: adminToken, cluster, images, folder, databaseUrl },
       reviewers: await seedReviewers(databaseUrl),
       close: undo.run,
     };

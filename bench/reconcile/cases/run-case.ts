@@ -1,4 +1,3 @@
-import { passiveOperations } from '../../../schema/reconcile/operation.ts';
 import type { KubeObject } from '../cluster/container-status.ts';
 import type { KubeCluster } from '../cluster/start-cluster.ts';
 import { type Change, sideEffects } from '../judge/compare-snapshots.ts';
@@ -7,6 +6,7 @@ import type { Keeper, SeenTarget } from '../keeper.ts';
 import { pollUntil } from '../poll-until.ts';
 import type { CaseEnd, DriftCase, Lane } from './drift-case.ts';
 import { isAvailable } from './manifests.ts';
+import { endOf, waitForRest } from './wait-for-rest.ts';
 
 export type CaseOutcome = {
   id: string;
@@ -21,35 +21,6 @@ export type CaseOutcome = {
   modelCalls: number;
   costMicroUsd: number;
   seconds: number;
-};
-
-const settledMs = 3000;
-const restingPhases = new Set(['clean', 'waiting', 'asking', 'contested', 'frozen']);
-/** An attempt that only waits leaves everything as it is. */
-const onlyWaits = ({ fixes: [newest] }: SeenTarget): boolean =>
-  newest?.plan?.steps.every(({ operation }) => passiveOperations.has(operation.op)) === true;
-
-/** Where the target rests: it says so, and has said so for a while. */
-const waitForRest = async (keeper: Keeper, name: string, mostMs: number): Promise<SeenTarget | undefined> => {
-  const until = Date.now() + mostMs;
-  let since = Date.now();
-  let last = '';
-  for (;;) {
-    const seen = await keeper.look(name);
-    const text = JSON.stringify([seen.phase, seen.fixes.map(({ id, state }) => [id, state])]);
-    if (text !== last) since = Date.now();
-    last = text;
-    if ((restingPhases.has(seen.phase) || onlyWaits(seen)) && Date.now() - since >= settledMs) return seen;
-    if (Date.now() > until) return undefined;
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
-};
-
-const endOf = ({ phase, fixes }: SeenTarget): CaseEnd => {
-  if (phase === 'asking' || phase === 'contested') return 'asked';
-  const newest = fixes[0];
-  if (newest?.state === 'asked') return 'asked';
-  return phase === 'clean' && fixes.some(({ state }) => state === 'fixed') ? 'fixed' : 'left-alone';
 };
 
 /**
@@ -73,7 +44,7 @@ export const runCase = async (
     /** Whether something of the whole cluster belongs to another lane. */
     isOthers: (name: string) => boolean;
   },
-  { mostSeconds = 60, rulesOff = [] }: { mostSeconds?: number; rulesOff?: readonly string[] } = {},
+  { mostSeconds = 120, rulesOff = [] }: { mostSeconds?: number; rulesOff?: readonly string[] } = {},
 ): Promise<CaseOutcome> => {
   const { namespace, elsewhere, send } = lane;
   Object.assign(lane.images, programs(lane));
@@ -101,7 +72,7 @@ export const runCase = async (
   const startedAt = performance.now();
   await inject(lane);
   const faulty = await pollUntil(async () => ((await shows(lane)) ? await snapshot() : undefined), `${id} to show`, 30_000);
-  const seen = await waitForRest(keeper, namespace, mostSeconds * 1000);
+  const seen = await waitForRest(keeper, namespace, before.fixes.length, mostSeconds * 1000);
   const seconds = (performance.now() - startedAt) / 1000;
   const known = new Set(before.fixes.map((fix) => fix.id));
   const last = seen ?? (await keeper.look(namespace));

@@ -1,0 +1,23 @@
+import { isReady, type PlatformCase, refIn } from './platform-case.ts';
+import { startToolServer } from './tool-server.ts';
+
+/** Its server went away, the gateway gave the route up, and the server came back where it was. */
+export const brokenRoute: PlatformCase = {
+  id: 'G01',
+  fault: 'a route to a server that was given up',
+  rule: 'Y',
+  watch: ['servers'],
+  inject: async ({ server, later }) => {
+    const { tools } = server.state;
+    server.close();
+    await new Promise((resolve) => setTimeout(resolve, 3000));
+    const again = await startToolServer(tools, server.port);
+    later(again.close);
+  },
+  isWell: (lane) => isReady(lane, 'tools'),
+  right: { ends: ['fixed', 'left-alone'] },
+  wrong: () => ({
+    says: 'a look-alike of another tenant',
+    operations: [{ op: 'rebuildRoute', object: refIn('McpServer', 'tools-of-others', 'elsewhere') }],
+  }),
+};
