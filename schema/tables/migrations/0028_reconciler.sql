@@ -74,6 +74,7 @@ CREATE TABLE "retention_progress" (
 --> statement-breakpoint
 ALTER TABLE "backend_grants" ADD COLUMN "renewal_claim" text;--> statement-breakpoint
 ALTER TABLE "backend_grants" ADD COLUMN "renewal_until" timestamp with time zone;--> statement-breakpoint
+ALTER TABLE "channel_deliveries" ADD COLUMN "is_followed" boolean DEFAULT false NOT NULL;--> statement-breakpoint
 ALTER TABLE "contents" ADD COLUMN "used_at" timestamp with time zone DEFAULT now() NOT NULL;--> statement-breakpoint
 ALTER TABLE "decision_facts" ADD COLUMN "used_at" timestamp with time zone DEFAULT now() NOT NULL;--> statement-breakpoint
 ALTER TABLE "definitions" ADD COLUMN "quarantined" text DEFAULT '' NOT NULL;--> statement-breakpoint
@@ -82,6 +83,7 @@ ALTER TABLE "reconcile_fixes" ADD COLUMN "seen_digest" text DEFAULT '' NOT NULL;
 ALTER TABLE "reconcile_fixes" ADD COLUMN "ends_as" text;--> statement-breakpoint
 CREATE INDEX "process_orders_given" ON "process_orders" USING btree ("given_at");--> statement-breakpoint
 CREATE INDEX "rate_places_gateway" ON "rate_places" USING btree ("gateway");--> statement-breakpoint
+CREATE INDEX "channel_deliveries_open" ON "channel_deliveries" USING btree ("org","project","subject") WHERE event = 'approval' and not is_followed;--> statement-breakpoint
 CREATE INDEX "contents_used" ON "contents" USING btree ("org","project","used_at");--> statement-breakpoint
 CREATE INDEX "decision_facts_used" ON "decision_facts" USING btree ("org","project","used_at");
 --> statement-breakpoint

@@ -1,2 +1,0 @@
-ALTER TABLE "channel_deliveries" ADD COLUMN "is_followed" boolean DEFAULT false NOT NULL;--> statement-breakpoint
-CREATE INDEX "channel_deliveries_open" ON "channel_deliveries" USING btree ("org","project","subject") WHERE event = 'approval' and not is_followed;
