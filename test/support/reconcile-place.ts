@@ -186,7 +186,7 @@ export const startReconcilePlace = async ({
         withinMs,
       ),
     /** The approval that a target's fix waits for. */
-    waiting: (name: string, withinMs = 15_000): Promise<Approval> =>
+    waiting: (name: string, withinMs = 45_000): Promise<Approval> =>
       pollUntil(
         async () => {
           const fixes = await fixesOf(name);
