@@ -2102,10 +2102,66 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/control/target-watch.test.ts › fifty changes are one look and one start, and a drift that its workflow knows starts no other',
   },
   {
+    id: 'R01',
+    clause: 'a',
+    text: 'What was deleted by hand is applied again by a rule, with no model call, and the audit names the rule.',
+    threshold: '0 model calls',
+    test: 'test/workflows/reconcile.test.ts › what was deleted by hand is applied again by a rule: no model is asked, and the audit names the rule',
+  },
+  {
+    id: 'R02',
+    clause: 'd',
+    text: 'A hundred cycles of drift keep each history short, and a hundred looks at a clean target write no row.',
+    threshold: '< 4,096 events',
+    test: 'test/full/reconcile/hundred-cycles.test.ts › a hundred cycles of drift keep each history short, and a hundred looks at a clean target write nothing',
+  },
+  {
+    id: 'R05',
+    clause: 'a',
+    text: 'Whoever takes a field back three times is left alone: the target is contested, writing stops, and people are asked once.',
+    test: 'test/workflows/reconcile-rules.test.ts › somebody who takes a field back three times is left alone: the target is contested, and people are asked once',
+  },
+  {
+    id: 'R06',
+    clause: 'a',
+    text: 'Fifty events of one fault make one fix, one effect and one lock.',
+    threshold: '50 events',
+    test: 'test/workflows/reconcile-rules.test.ts › fifty events and three controllers make one fix',
+  },
+  {
+    id: 'R07',
+    clause: 'c',
+    text: 'A secret of the observed system is in no workflow history, prompt or row of the audit.',
+    test: 'test/workflows/reconcile-model.test.ts › a fault that no rule knows › leaves no secret and nothing that was observed in a history, a prompt or the audit',
+  },
+  {
+    id: 'R09',
+    clause: 'g',
+    text: 'Prose, cut JSON, an unknown operation, a foreign target or five megabytes as a proposal end with a person after two repairs, and nothing is written.',
+    threshold: '≤ 2 repairs',
+    test: 'test/workflows/reconcile-model.test.ts › a fault that no rule knows › that nobody can diagnose is for people, who are told once',
+  },
+  {
+    id: 'R11',
+    clause: 'b',
+    text: 'A plan that the system refuses to try, or that reaches too far, is refused with its reason, and nobody is asked.',
+    test: 'test/workflows/reconcile-model.test.ts › a fix that does not mend › that the system refuses to try, or that reaches too far, is refused with its reason, and nobody is asked',
+  },
+  {
+    id: 'R12',
+    clause: 'a',
+    text: 'An approval is bound to the digest of the plan, whose bytes it holds; a changed plan is not applied.',
+    test: 'test/workflows/reconcile-model.test.ts › a fix that is asked about › is not made of other bytes than were approved, whoever changed the row',
+  },
+  {
     id: 'R13',
     clause: 'a',
     text: 'Approved twice at once and by two people, one answer counts, and the other is told who was first and when.',
     test: 'test/control/fix-approvals.test.ts › one who is asked approves by the digest, and the workflow of the target hears of it at once; twice is once',
+  },
+  {
+    text: 'However often and by however many a fix is approved, it is applied once.',
+    test: 'test/workflows/reconcile-model.test.ts › a fix that is asked about › is made once, however often it is approved and by however many channels',
   },
   {
     id: 'R14',
@@ -2120,11 +2176,32 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/control/fix-approvals.test.ts › unknown, without the role, the owner, or as somebody else by a header: refused and on record; the approval stays open',
   },
   {
+    text: 'An approval that comes late is refused as expired, the drift is observed anew, and the old plan never runs.',
+    test: 'test/workflows/reconcile-model.test.ts › a fix that is asked about › is not made where nobody answers in time: it expires, and what is there is looked at again',
+  },
+  {
     id: 'R16',
     clause: 'c',
     text: 'The same person twice counts once, and nothing is told before the second person.',
     threshold: '2 people',
     test: 'test/control/fix-approvals.test.ts › four eyes: two different people, the same one counts once, and nothing is told before the second',
+  },
+  {
+    text: 'Two different people are counted as they are when the fix is applied: the same one twice counts once, and who was shut out meanwhile not at all.',
+    test: 'test/workflows/reconcile-model.test.ts › a fix that is asked about › takes two different people where policy says so, as they are when it is applied',
+  },
+  {
+    id: 'R17',
+    clause: 'b',
+    text: 'An edit between approval and apply is kept, the fix is stale, and nothing is written.',
+    test: 'test/workflows/reconcile-model.test.ts › a fix that is asked about › is not made when a person edited its object meanwhile: the edit is kept',
+  },
+  {
+    id: 'R18',
+    clause: 'a',
+    text: 'A worker killed before or after the effect of any step of four, done or undone, leaves every effect there once and none unreported.',
+    threshold: 'SIGKILL',
+    test: 'test/full/reconcile/kill-matrix.test.ts › a worker killed before and after every step of four, done or undone, leaves every effect there once and none unreported',
   },
   {
     id: 'R20',
@@ -2134,10 +2211,51 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/full/control/thousand-targets.test.ts › a cluster that goes away is unknown to all, asked about rarely, and seen again within an interval',
   },
   {
+    text: 'While a target cannot be read nothing is created, pruned or asked of a model, and it goes on within an interval.',
+    threshold: '1 interval',
+    test: 'test/workflows/reconcile-rules.test.ts › what cannot be read › is unknown: nothing is created, pruned or asked, and it goes on within an interval',
+  },
+  {
+    id: 'R21',
+    clause: 'b',
+    text: 'A step that fails leads to undoing those before it in reverse, exactly.',
+    test: 'test/workflows/reconcile-rules.test.ts › a plan of four steps › whose third fails is undone in reverse, exactly',
+  },
+  {
+    id: 'R21',
+    clause: 'c',
+    text: 'An undo that fails freezes the target and calls people.',
+    test: 'test/workflows/reconcile-rules.test.ts › a plan of four steps › whose undoing fails freezes the target and calls people; nothing is written until a person lifts it',
+  },
+  {
+    id: 'R22',
+    clause: 'a',
+    text: 'A fix that makes a neighbour unwell is rolled back exactly, and not offered again at once.',
+    test: 'test/workflows/reconcile-model.test.ts › a fix that does not mend › or makes a neighbour unwell is rolled back exactly, and not offered again at once',
+  },
+  {
+    id: 'R22',
+    clause: 'b',
+    text: 'A fix whose fault stays is undone and counts as without effect.',
+    test: 'test/workflows/reconcile-model.test.ts › a fix that does not mend › whose fault stays is undone and counts as without effect',
+  },
+  {
+    id: 'R23',
+    clause: 'c',
+    text: 'A budget that is over ends a diagnosis with at most one call more, and the evidence goes to people.',
+    threshold: '1 call',
+    test: 'test/workflows/reconcile-model.test.ts › a budget that is over ends the diagnosis, and what there is goes to people',
+  },
+  {
     id: 'R24',
     clause: 'a',
     text: 'A hold keeps a difference from starting anything, is reported, and ends by itself.',
     test: 'test/control/target-watch.test.ts › a hold keeps a difference from starting anything until it ends by itself',
+  },
+  {
+    text: 'A paused, held or windowed target is seen and reported and not written.',
+    threshold: '0 writes',
+    test: 'test/workflows/reconcile-rules.test.ts › what a person does › while it is paused, held or outside its windows: seen and reported, and nothing is written',
   },
   {
     id: 'R24',
@@ -2301,5 +2419,15 @@ export const acceptance: readonly AcceptanceEntry[] = [
     clause: 'b',
     text: 'An agent that tries three times to let out what it has read is seen and suspended: its token is refused at once, its neighbour goes on.',
     test: 'test/activities/targets/platform-odd-egress.test.ts › an agent that tries again and again to let out what it has read is suspended: its token is refused at once (A12)',
+  },
+  {
+    text: 'An approved fix waits while its target is paused, and is made afterwards.',
+    test: 'test/workflows/reconcile-model.test.ts › a fix that is asked about › waits while the target is paused, and is made afterwards',
+  },
+  {
+    id: 'R26',
+    clause: 'a',
+    text: 'From the audit alone: who, why, on what evidence, by which decision and plan, and how it was before and after each write.',
+    test: 'test/workflows/reconcile-model.test.ts › a fault that no rule knows › is diagnosed, proposed, approved, applied, verified and recorded',
   },
 ];

@@ -186,17 +186,21 @@ export const startReconcilePlace = async ({
         withinMs,
       ),
     /** The approval that a target's fix waits for. */
-    waiting: (name: string): Promise<Approval> =>
-      pollUntil(async () => {
-        const fixes = await fixesOf(name);
-        const open = fixes.find(({ state }) => state === 'awaiting-approval');
-        const last = fixes.at(-1);
-        // a fix that went another way is said at once, with its reason
-        if (!open && last && (last.endedAt !== null || last.state === 'asked'))
-          throw new Error(`${name} is ${last.state}: ${last.message}`);
-        const found = await listApprovals(database, defaultTenancy, { state: 'pending', limit: 100 });
-        return found.find(({ id }) => id === open?.approvalId);
-      }, `an approval of ${name}`),
+    waiting: (name: string, withinMs = 45_000): Promise<Approval> =>
+      pollUntil(
+        async () => {
+          const fixes = await fixesOf(name);
+          const open = fixes.find(({ state }) => state === 'awaiting-approval');
+          const last = fixes.at(-1);
+          // a fix that went another way is said at once, with its reason
+          if (!open && last && (last.endedAt !== null || last.state === 'asked'))
+            throw new Error(`${name} is ${last.state}: ${last.message}`);
+          const found = await listApprovals(database, defaultTenancy, { state: 'pending', limit: 100 });
+          return found.find(({ id }) => id === open?.approvalId);
+        },
+        `an approval of ${name}`,
+        withinMs,
+      ),
     /** Answers as a person whom its rules name, and tells the workflow as the api does. */
     answer: async (name: string, { id, digest, rules }: Approval, person = 'rita', verdict: Verdict = 'approve'): Promise<Approval> => {
       const policies = rules.map(({ policy }) => policy);

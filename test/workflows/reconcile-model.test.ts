@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { AuditQuerySchema } from '../../schema/audit-event.ts';
 import { defaultTenancy } from '../../schema/ids.ts';
 import { getApproval, listApprovals, openApprovedText } from '../../store/approvals.ts';
@@ -11,6 +11,8 @@ import { pollUntil } from '../support/poll-until.ts';
 import { deploymentManifest, deploymentRef, type ReconcilePlace, startReconcilePlace } from '../support/reconcile-place.ts';
 
 let diagnosis: DiagnosisPlace;
+// a story of many activities, on a machine that may be busy
+vi.setConfig({ testTimeout: 90_000 });
 let place: ReconcilePlace;
 beforeAll(async () => {
   diagnosis = await startDiagnosisPlace();
@@ -60,7 +62,7 @@ const run = async (name: string): Promise<void> => {
   await place.ended(name);
 };
 const until = (name: string, state: string) =>
-  pollUntil(async () => (await place.fixesOf(name)).find((fix) => fix.state === state), `${name}: ${state}`, 20_000);
+  pollUntil(async () => (await place.fixesOf(name)).find((fix) => fix.state === state), `${name}: ${state}`, 45_000);
 const audited = (action: string) => queryAudit(diagnosis.gateway.database, defaultTenancy, AuditQuerySchema.parse({ action, limit: 1000 }));
 
 describe('a fault that no rule knows', () => {

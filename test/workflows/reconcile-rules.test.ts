@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { defaultTenancy } from '../../schema/ids.ts';
 import { placeHold } from '../../store/reconcile-holds.ts';
 import { liftPause, placePause } from '../../store/reconcile-pauses.ts';
@@ -9,6 +9,8 @@ import { deploymentManifest, deploymentRef, type ReconcilePlace, startReconcileP
 import { useTestDatabase } from '../support/store-database.ts';
 
 const { database } = useTestDatabase();
+// a story of many activities, on a machine that may be busy
+vi.setConfig({ testTimeout: 90_000 });
 let place: ReconcilePlace;
 beforeAll(async () => {
   place = await startReconcilePlace({ database: database() });

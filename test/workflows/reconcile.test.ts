@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { AuditQuerySchema } from '../../schema/audit-event.ts';
 import { queryAudit } from '../../store/audit.ts';
 import { listSteps } from '../../store/reconcile-steps.ts';
@@ -6,6 +6,8 @@ import { deploymentRef, type ReconcilePlace, startReconcilePlace } from '../supp
 import { useTestDatabase } from '../support/store-database.ts';
 
 const { database } = useTestDatabase();
+// a story of many activities, on a machine that may be busy
+vi.setConfig({ testTimeout: 90_000 });
 let place: ReconcilePlace;
 beforeAll(async () => {
   place = await startReconcilePlace({ database: database() });

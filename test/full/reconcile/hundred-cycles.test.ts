@@ -9,7 +9,9 @@ beforeAll(async () => {
 });
 afterAll(() => place.close());
 
-test('a hundred cycles of drift keep each history short, and a hundred looks at a clean target write nothing', async () => {
+test('a hundred cycles of drift keep each history short, and a hundred looks at a clean target write nothing', {
+  timeout: 900_000,
+}, async () => {
   const name = place.newName();
   const limits = { cooldownSeconds: 0, fixesPerHour: 1000, revertsBeforeContested: 20 };
   await place.declare(name, { limits });

@@ -119,7 +119,7 @@ const runKilled = async (at: Kill): Promise<void> => {
   };
   const already = place.world.effects.length;
   await start(target);
-  const approval = await place.waiting(target);
+  const approval = await place.waiting(target, 60_000);
   fixId = (await place.fixesOf(target)).at(-1)?.id ?? '';
   await place.answer(target, approval);
   const state = at.direction === 'do' ? 'fixed' : 'failed';
@@ -147,6 +147,8 @@ const runKilled = async (at: Kill): Promise<void> => {
   void web;
 };
 
+/** Moments at which the worker was killed and all was well afterwards. */
+const survived = new Set<string>();
 const moments: Kill[] = [
   ...[0, 1, 2, 3].flatMap((step) => (['before', 'after'] as const).map((moment) => ({ direction: 'do', step, moment }) as const)),
   ...[0, 1, 2].flatMap((step) => (['before', 'after'] as const).map((moment) => ({ direction: 'undo', step, moment }) as const)),
@@ -156,6 +158,11 @@ test.each(moments)(
   'a worker killed $moment the effect of $direction step $step: every effect is there once, and none is unreported',
   async (at) => {
     await runKilled(at);
+    survived.add(JSON.stringify(at));
     expect(kills).toBeGreaterThan(0);
   },
 );
+
+test('a worker killed before and after every step of four, done or undone, leaves every effect there once and none unreported', () => {
+  expect([...survived].sort()).toEqual(moments.map((at) => JSON.stringify(at)).sort());
+});
