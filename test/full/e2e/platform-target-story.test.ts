@@ -2,6 +2,8 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { stringify } from 'yaml';
+import { closeDatabase, openDatabase } from '../../../store/database.ts';
+import { giveOrder, listAnswers } from '../../../store/process-reports.ts';
 import { startCountingServer } from '../../support/counting-server.ts';
 import { pollUntil } from '../../support/poll-until.ts';
 import { runCli } from '../../support/run-cli.ts';
@@ -12,6 +14,7 @@ const apiVersion = 'quarterdeck.dev/v1alpha1';
 let place: PlatformPlace;
 let counting: Awaited<ReturnType<typeof startCountingServer>>;
 let settings: SettingsServer;
+let databaseUrl: string;
 
 const cli = async (...args: string[]) => {
   const result = await runCli([...args, '--data', place.data]);
@@ -26,7 +29,7 @@ const declare = async (...resources: object[]) => {
 
 beforeAll(async () => {
   [counting, settings, place] = await Promise.all([startCountingServer(), startSettingsServer(), createPlatformPlace()]);
-  await place.start(['--profile', 'dev']);
+  databaseUrl = (await place.start(['--profile', 'dev'])).ready.databaseUrl;
   await declare(
     { kind: 'McpServer', metadata: { name: 'counting' }, spec: { url: counting.url } },
     { kind: 'McpServer', metadata: { name: 'settings' }, spec: { url: settings.url } },
@@ -94,7 +97,14 @@ test('what an MCP server keeps is brought back to what was declared, by its own 
       kind: 'ReconcileTarget',
       metadata: { name: 'settings' },
       spec: {
-        ...{ type: 'mcp', intervalSeconds: 2, toolset: 'settings', role: 'keeper', verification: { holdSeconds: 1 } },
+        ...{
+          type: 'mcp',
+          intervalSeconds: 2,
+          toolset: 'settings',
+          role: 'keeper',
+          verification: { holdSeconds: 1 },
+          limits: { cooldownSeconds: 0 },
+        },
         observe: [{ name: 'shown', tool: 'look', select: '/settings' }],
         desired: { shown: { colour: 'blue' } },
         actions: [
@@ -120,4 +130,30 @@ test('what an MCP server keeps is brought back to what was declared, by its own 
   settings.state.settings = { ...settings.state.settings, colour: 'red' };
   await pollUntil(() => settings.state.settings.colour === 'blue' || undefined, 'the colour that was declared', 120_000);
   expect(settings.state.settings).toMatchObject({ colour: 'blue', note: 'of others' });
+}, 240_000);
+
+test('workers that are to be restored are started anew by the supervisor, once for an order, and serve again', async () => {
+  const database = openDatabase({ url: databaseUrl, name: 'test' });
+  try {
+    const before = place.pidOf('worker');
+    const order = { process: 'control', do: 'restart-workers' } as const;
+    await giveOrder(database, 'fix_1/0', order);
+    await pollUntil(async () => ((await listAnswers(database, 'fix_1/0')).length > 0 ? true : undefined), 'an answer', 30_000);
+    expect(await listAnswers(database, 'fix_1/0')).toMatchObject([{ failure: '' }]);
+    const after = await pollUntil(
+      () => {
+        const worker = place.status().processes.find(({ name }) => name === 'worker');
+        return worker?.state === 'running' && worker.pid !== before ? worker : undefined;
+      },
+      'another worker',
+      60_000,
+    );
+    await giveOrder(database, 'fix_1/0', order);
+    // it works: what is changed by hand is put back
+    settings.state.settings = { ...settings.state.settings, colour: 'grey' };
+    await pollUntil(() => settings.state.settings.colour === 'blue' || undefined, 'the colour that was declared', 120_000);
+    expect(place.pidOf('worker')).toBe(after.pid);
+  } finally {
+    await closeDatabase(database);
+  }
 }, 240_000);
