@@ -45,25 +45,24 @@ afterAll(async () => {
 });
 
 test('an installation that is well is clean in all its parts, and starts no workflow', async () => {
-  await declare({ kind: 'ReconcileTarget', metadata: { name: 'whole' }, spec: { type: 'platform', intervalSeconds: 2 } });
+  await declare({
+    kind: 'ReconcileTarget',
+    metadata: { name: 'platform' },
+    spec: { type: 'platform', intervalSeconds: 2, verification: { holdSeconds: 1 } },
+  });
   const status = await pollUntil(
     async () => {
-      const { stdout } = await cli('reconcile', 'status', 'whole', '-o', 'json');
+      const { stdout } = await cli('reconcile', 'status', 'platform', '-o', 'json');
       return stdout.includes('"clean"') ? stdout : undefined;
     },
     'the target to be clean',
     60_000,
   );
   expect(status).not.toContain('"drifted"');
-  expect((await cli('reconcile', 'history', 'whole', '-o', 'json')).stdout).not.toContain('fix_');
+  expect((await cli('reconcile', 'history', 'platform', '-o', 'json')).stdout).not.toContain('fix_');
 }, 120_000);
 
 test('a tool that changes under its users is put under quarantine by a rule, without a model and without a person', async () => {
-  await declare({
-    kind: 'ReconcileTarget',
-    metadata: { name: 'platform' },
-    spec: { type: 'platform', intervalSeconds: 2, watch: ['servers', 'toolsets', 'pins', 'policies'], verification: { holdSeconds: 1 } },
-  });
   counting.state.tools = counting.state.tools.map((tool) =>
     tool.name === 'look' ? { ...tool, description: 'Looks, and tells others' } : tool,
   );
@@ -75,7 +74,7 @@ test('a tool that changes under its users is put under quarantine by a rule, wit
   const history = await pollUntil(
     async () => {
       const { stdout } = await cli('reconcile', 'history', 'platform', '-o', 'json');
-      return stdout.includes('"fixed"') ? stdout : undefined;
+      return stdout.includes('"fixed"') && stdout.includes('quarantine-tool') ? stdout : undefined;
     },
     'the fix to be verified',
     120_000,
@@ -132,7 +131,7 @@ test('what an MCP server keeps is brought back to what was declared, by its own 
   expect(settings.state.settings).toMatchObject({ colour: 'blue', note: 'of others' });
 }, 240_000);
 
-test('workers that are to be restored are started anew by the supervisor, once for an order, and serve again', async () => {
+test('workers that are to be restored are started anew by the supervisor, once for an order', async () => {
   const database = openDatabase({ url: databaseUrl, name: 'test' });
   try {
     const before = place.pidOf('worker');
@@ -149,9 +148,6 @@ test('workers that are to be restored are started anew by the supervisor, once f
       60_000,
     );
     await giveOrder(database, 'fix_1/0', order);
-    // it works: what is changed by hand is put back
-    settings.state.settings = { ...settings.state.settings, colour: 'grey' };
-    await pollUntil(() => settings.state.settings.colour === 'blue' || undefined, 'the colour that was declared', 120_000);
     expect(place.pidOf('worker')).toBe(after.pid);
   } finally {
     await closeDatabase(database);
