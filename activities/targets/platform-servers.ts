@@ -34,8 +34,10 @@ export const createPlatformServers = (context: PlatformContext): PlatformPart =>
       if (at.failures > 0 || at.health === 'open')
         return [symptom('RouteBroken', `${gateway}: ${at.failure || 'it is not asked at the moment'}`)];
       if (at.lookedAt === '') return [];
-      if (at.offeredDigest !== offered) return [symptom('ToolListStale', `${gateway} goes by another list than the newest one.`)];
       const ageMs = now().getTime() - Date.parse(at.lookedAt);
+      // one that looks in its turn finds what another has found, and tells it with its next report
+      if (at.offeredDigest !== offered && ageMs > patience.staleListMs / 2)
+        return [symptom('ToolListStale', `${gateway} goes by another list than the newest one.`)];
       return ageMs > patience.staleListMs ? [symptom('ToolListStale', `${gateway} has not looked for ${Math.round(ageMs / 1000)} s.`)] : [];
     };
     return resources.map(({ uid, generation, metadata: { name } }) => {

@@ -2,6 +2,8 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { stringify } from 'yaml';
+import { closeDatabase, openDatabase } from '../../../store/database.ts';
+import { giveOrder, listAnswers } from '../../../store/process-reports.ts';
 import { startCountingServer } from '../../support/counting-server.ts';
 import { pollUntil } from '../../support/poll-until.ts';
 import { runCli } from '../../support/run-cli.ts';
@@ -12,6 +14,7 @@ const apiVersion = 'quarterdeck.dev/v1alpha1';
 let place: PlatformPlace;
 let counting: Awaited<ReturnType<typeof startCountingServer>>;
 let settings: SettingsServer;
+let databaseUrl: string;
 
 const cli = async (...args: string[]) => {
   const result = await runCli([...args, '--data', place.data]);
@@ -26,7 +29,7 @@ const declare = async (...resources: object[]) => {
 
 beforeAll(async () => {
   [counting, settings, place] = await Promise.all([startCountingServer(), startSettingsServer(), createPlatformPlace()]);
-  await place.start(['--profile', 'dev']);
+  databaseUrl = (await place.start(['--profile', 'dev'])).ready.databaseUrl;
   await declare(
     { kind: 'McpServer', metadata: { name: 'counting' }, spec: { url: counting.url } },
     { kind: 'McpServer', metadata: { name: 'settings' }, spec: { url: settings.url } },
@@ -42,25 +45,24 @@ afterAll(async () => {
 });
 
 test('an installation that is well is clean in all its parts, and starts no workflow', async () => {
-  await declare({ kind: 'ReconcileTarget', metadata: { name: 'whole' }, spec: { type: 'platform', intervalSeconds: 2 } });
+  await declare({
+    kind: 'ReconcileTarget',
+    metadata: { name: 'platform' },
+    spec: { type: 'platform', intervalSeconds: 2, verification: { holdSeconds: 1 } },
+  });
   const status = await pollUntil(
     async () => {
-      const { stdout } = await cli('reconcile', 'status', 'whole', '-o', 'json');
+      const { stdout } = await cli('reconcile', 'status', 'platform', '-o', 'json');
       return stdout.includes('"clean"') ? stdout : undefined;
     },
     'the target to be clean',
     60_000,
   );
   expect(status).not.toContain('"drifted"');
-  expect((await cli('reconcile', 'history', 'whole', '-o', 'json')).stdout).not.toContain('fix_');
+  expect((await cli('reconcile', 'history', 'platform', '-o', 'json')).stdout).not.toContain('fix_');
 }, 120_000);
 
 test('a tool that changes under its users is put under quarantine by a rule, without a model and without a person', async () => {
-  await declare({
-    kind: 'ReconcileTarget',
-    metadata: { name: 'platform' },
-    spec: { type: 'platform', intervalSeconds: 2, watch: ['servers', 'toolsets', 'pins', 'policies'], verification: { holdSeconds: 1 } },
-  });
   counting.state.tools = counting.state.tools.map((tool) =>
     tool.name === 'look' ? { ...tool, description: 'Looks, and tells others' } : tool,
   );
@@ -72,7 +74,7 @@ test('a tool that changes under its users is put under quarantine by a rule, wit
   const history = await pollUntil(
     async () => {
       const { stdout } = await cli('reconcile', 'history', 'platform', '-o', 'json');
-      return stdout.includes('"fixed"') ? stdout : undefined;
+      return stdout.includes('"fixed"') && stdout.includes('quarantine-tool') ? stdout : undefined;
     },
     'the fix to be verified',
     120_000,
@@ -94,7 +96,14 @@ test('what an MCP server keeps is brought back to what was declared, by its own 
       kind: 'ReconcileTarget',
       metadata: { name: 'settings' },
       spec: {
-        ...{ type: 'mcp', intervalSeconds: 2, toolset: 'settings', role: 'keeper', verification: { holdSeconds: 1 } },
+        ...{
+          type: 'mcp',
+          intervalSeconds: 2,
+          toolset: 'settings',
+          role: 'keeper',
+          verification: { holdSeconds: 1 },
+          limits: { cooldownSeconds: 0 },
+        },
         observe: [{ name: 'shown', tool: 'look', select: '/settings' }],
         desired: { shown: { colour: 'blue' } },
         actions: [
@@ -120,4 +129,27 @@ test('what an MCP server keeps is brought back to what was declared, by its own 
   settings.state.settings = { ...settings.state.settings, colour: 'red' };
   await pollUntil(() => settings.state.settings.colour === 'blue' || undefined, 'the colour that was declared', 120_000);
   expect(settings.state.settings).toMatchObject({ colour: 'blue', note: 'of others' });
+}, 240_000);
+
+test('workers that are to be restored are started anew by the supervisor, once for an order', async () => {
+  const database = openDatabase({ url: databaseUrl, name: 'test' });
+  try {
+    const before = place.pidOf('worker');
+    const order = { process: 'control', do: 'restart-workers' } as const;
+    await giveOrder(database, 'fix_1/0', order);
+    await pollUntil(async () => ((await listAnswers(database, 'fix_1/0')).length > 0 ? true : undefined), 'an answer', 30_000);
+    expect(await listAnswers(database, 'fix_1/0')).toMatchObject([{ failure: '' }]);
+    const after = await pollUntil(
+      () => {
+        const worker = place.status().processes.find(({ name }) => name === 'worker');
+        return worker?.state === 'running' && worker.pid !== before ? worker : undefined;
+      },
+      'another worker',
+      60_000,
+    );
+    await giveOrder(database, 'fix_1/0', order);
+    expect(place.pidOf('worker')).toBe(after.pid);
+  } finally {
+    await closeDatabase(database);
+  }
 }, 240_000);
