@@ -139,6 +139,11 @@ const untilSeen = (isSo: (target: Seen) => boolean, what: string) =>
   );
 const imageOf = async (name: string): Promise<string> =>
   (await cluster.send('GET', `/apis/apps/v1/namespaces/mcp/deployments/${name}`)).spec.template.spec.containers[0].image;
+/** A tag goes from the registry, and a pod is made anew that has to pull it. */
+const loseTag = async (name: string, tag: string): Promise<void> => {
+  delete images[`registry.test/${name}:${tag}`];
+  await cluster.send('DELETE', `/api/v1/namespaces/mcp/pods?labelSelector=app%3D${name}`);
+};
 const history = async () => JSON.parse((await qd('reconcile', 'history', 'mcp-servers', '-o', 'json')).stdout).fixes;
 
 test('three servers are kept; what no rule knows is diagnosed, read, approved, applied, verified and recorded; what does not help is undone', async () => {
@@ -164,7 +169,7 @@ test('three servers are kept; what no rule knows is diagnosed, read, approved, a
   expect(mechanic.asked()).toBe(0);
 
   // somebody deletes a tag from the registry, which no rule knows about
-  delete images['registry.test/github-mcp:1.4'];
+  await loseTag('github-mcp', '1.4');
   const { approvalId } = await untilSeen(({ phase }) => phase === 'awaiting-approval', 'a person to be asked');
   expect((await qd('reconcile', 'status')).code).toBe(3);
   shownTo('reconcile status', await qd('reconcile', 'status'));
@@ -192,7 +197,7 @@ test('three servers are kept; what no rule knows is diagnosed, read, approved, a
   expect(explained.stdout).toContain('is other than declared');
 
   // and another, of which the last good image is a bad one: it helps nothing, and is undone
-  delete images['registry.test/slack-mcp:2.0'];
+  await loseTag('slack-mcp', '2.0');
   const second = await untilSeen(
     (target) => target.phase === 'awaiting-approval' && target.approvalId !== approvalId,
     'a person to be asked again',
