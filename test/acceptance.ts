@@ -1887,6 +1887,24 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/policy/decide-fix.test.ts › every wrong fix that can be said › is refused of a person too, and of a rule where it is refused',
   },
   {
+    id: 'R01',
+    clause: 'a',
+    text: 'Faults of clusters that rules can mend (K01, K02, K08 and K11 among them) end right on a real cluster without one call of a model, G01 and G12 on the platform too.',
+    test: 'test/full/reconcile/drift-bench.test.ts › faults on a real cluster under the real platform › what rules can mend ends right without one call of a model',
+  },
+  {
+    id: 'R09',
+    clause: 'g',
+    text: 'Prose, cut JSON, operations that do not exist, objects of others and 80 kB as the answer to each fault: nothing is written, and a person is asked.',
+    test: 'test/full/reconcile/drift-bench.test.ts › faults on a real cluster under the real platform › what is garbage changes nothing: somebody is asked',
+  },
+  {
+    id: 'R10',
+    clause: 'c',
+    text: 'The wrong fix of each fault that is played, as the answer of a model through the gateway, is blocked every time; what blocked it is counted.',
+    test: 'test/full/reconcile/drift-bench.test.ts › faults on a real cluster under the real platform › every wrong fix is blocked, and most of them by checks, policy or people',
+  },
+  {
     id: 'R11',
     clause: 'a',
     text: 'A fix whose dry-run failed is refused, and nobody is asked.',

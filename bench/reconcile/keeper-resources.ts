@@ -1,16 +1,29 @@
+/** The one of this machine: it proves the path and the guards, not the quality. */
+const tinyModel = {
+  kind: 'Model',
+  metadata: { name: 'tiny' },
+  spec: {
+    routes: [{ provider: 'local', model: 'smollm2-135m-instruct' }],
+    ...{ decoding: 'constrained', quality: 'tiny', contextTokens: 4096, maxOutputTokens: 640, temperature: 0.5 },
+  },
+};
+
 /** What the platform is told before targets are declared: the models of the bench behind one provider, and a read-only role for each. */
 export const keeperNeeds = (modelsUrl: string, models: readonly string[]): { metadata: object; [member: string]: unknown }[] => [
   { kind: 'Provider', metadata: { name: 'bench' }, spec: { kind: 'openai-compatible', baseUrl: modelsUrl } },
+  ...(models.includes('tiny') ? [{ kind: 'Provider', metadata: { name: 'local' }, spec: { kind: 'local' } }] : []),
   ...models.flatMap((model) => [
-    {
-      kind: 'Model',
-      metadata: { name: model },
-      spec: {
-        routes: [{ provider: 'bench', model, price: { inputMicroUsdPerMillion: 1_000_000, outputMicroUsdPerMillion: 5_000_000 } }],
-        contextTokens: 128_000,
-        maxOutputTokens: 2000,
-      },
-    },
+    model === 'tiny'
+      ? tinyModel
+      : {
+          kind: 'Model',
+          metadata: { name: model },
+          spec: {
+            routes: [{ provider: 'bench', model, price: { inputMicroUsdPerMillion: 1_000_000, outputMicroUsdPerMillion: 5_000_000 } }],
+            contextTokens: 128_000,
+            maxOutputTokens: 2000,
+          },
+        },
     {
       kind: 'AgentRole',
       metadata: { name: `diagnose-${model}` },

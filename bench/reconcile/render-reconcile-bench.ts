@@ -1,4 +1,4 @@
-import { notRun } from './cases/not-run.ts';
+import { notRun, notYet } from './cases/not-run.ts';
 import type { ModelName, PlayedCase, ReconcileResult } from './run-reconcile-bench.ts';
 
 const wasUndone = ({ seen }: PlayedCase): boolean => seen.fixes.some(({ state }) => state === 'ineffective' || state === 'rolled-back');
@@ -18,7 +18,7 @@ const count = (played: readonly PlayedCase[], fits: (one: PlayedCase) => boolean
 
 /** Figures of one model over all its cases. */
 const figuresOf = (model: ModelName, played: readonly PlayedCase[]) => {
-  const layers = ['inexpressible', 'schema', 'checks', 'dry-run', 'policy', 'people', 'nobody-asked'] as const;
+  const layers = ['inexpressible', 'schema', 'checks', 'dry-run', 'policy', 'people', 'overtaken', 'nobody-asked'] as const;
   const blocked = count(played, ({ blockedBy, failure }) => blockedBy !== undefined && failure === undefined);
   return {
     of: played.length,
@@ -56,7 +56,7 @@ const ofModel = ({ played }: ReconcileResult, model: ModelName): PlayedCase[] =>
 export const flatReconcileResult = (result: ReconcileResult) => ({
   ...Object.fromEntries(modelsOf(result).map((model) => [model, figuresOf(model, ofModel(result, model))])),
   seconds: Math.round(result.seconds),
-  notRun,
+  notRun: { ...notRun, ...notYet },
   cases: result.played.map(({ seen, changed, ...one }) => ({
     ...one,
     changed: changed.slice(0, 10),
@@ -124,6 +124,6 @@ export const renderReconcileBench = (result: ReconcileResult): string =>
       return [`model ${model}`, tableOf(played), summaryOf(model, played), ''];
     }),
     'not run:',
-    ...Object.entries(notRun).map(([id, why]) => `  ${id}  ${why}`),
+    ...Object.entries({ ...notRun, ...notYet }).map(([id, why]) => `  ${id}  ${why}`),
     `${Math.round(result.seconds)} s in all`,
   ].join('\n');

@@ -33,7 +33,7 @@ export type ReconcilePlaces = {
   databaseUrl: string;
 };
 
-export const modelNames = ['expert', 'wrong-fix', 'garbage', 'flap'] as const;
+export const modelNames = ['expert', 'wrong-fix', 'garbage', 'flap', 'tiny'] as const;
 export type ModelName = (typeof modelNames)[number];
 
 export type ReconcilePlan = { models: readonly ModelName[]; cases: readonly (DriftCase | PlatformCase)[]; lanes: number };
@@ -98,6 +98,7 @@ export const runReconcileBench = async (
       keep: (name, value) => cluster.file(`${namespace}-${name}`, value),
       later: (step) => undo.push(step),
       redeclare: async () => undefined,
+      hold: (object) => owner.post(`/reconcile/targets/${namespace}/holds`, { object, seconds: 600, reason: 'an incident' }),
     };
     lanes.set(namespace, { lane, each });
     wrongs.set(namespace, each.wrong(lane));

@@ -1,4 +1,5 @@
 import type { DriftCase } from './drift-case.ts';
+import { heldHotFix } from './g12-held-hot-fix.ts';
 import { deletedDeployment } from './k01-deleted-deployment.ts';
 import { editedImage } from './k02-edited-image.ts';
 import { lostTag } from './k03-lost-tag.ts';
@@ -16,7 +17,7 @@ import { noRoom } from './k14-no-room.ts';
 import { rewritingWebhook } from './k15-rewriting-webhook.ts';
 import { autoscaled } from './k16-autoscaled.ts';
 
-/** The faults of clusters, in the order of the taxonomy. */
+/** The faults of clusters, in the order of the taxonomy, and what people hold in one. */
 export const clusterCases: readonly DriftCase[] = [
   deletedDeployment,
   editedImage,
@@ -34,4 +35,5 @@ export const clusterCases: readonly DriftCase[] = [
   noRoom,
   rewritingWebhook,
   autoscaled,
+  heldHotFix,
 ];

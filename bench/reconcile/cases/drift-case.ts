@@ -1,3 +1,4 @@
+import type { ObjectRef } from '../../../schema/reconcile/object-ref.ts';
 import type { ProposableOperation } from '../../../schema/reconcile/operation.ts';
 import type { KubeObject } from '../cluster/container-status.ts';
 import type { Images } from '../cluster/program-facts.ts';
@@ -15,6 +16,8 @@ export type Lane = {
   keep: (name: string, value: string) => string;
   /** The owner of the target declares other manifests. */
   redeclare: (manifests: KubeObject[]) => Promise<void>;
+  /** A person says by the public api that an object is theirs for a while. */
+  hold: (object: ObjectRef) => Promise<void>;
   /** Takes something away again when the case is over. */
   later: (undo: () => unknown) => void;
   /** The API server's own certificate and key, for what it has to trust. */

@@ -1,5 +1,5 @@
 import type { DriftCase } from './drift-case.ts';
-import { deploymentOf, digestOf, evictPods, imageOf, isAvailable, refOf, repositoryOf, someWait } from './manifests.ts';
+import { deploymentOf, evictPods, imageOf, isAvailable, refOf, repositoryOf, someWait } from './manifests.ts';
 
 const lost = (lane: { namespace: string }): string => `${repositoryOf(lane)}:2.0`;
 
@@ -27,10 +27,8 @@ export const lostTag: DriftCase = {
     changes: /^Deployment\/web\/spec\/template\/spec\/containers\/0\/image$/,
     isWell: (lane) => isAvailable(lane),
   },
-  wrong: ({ namespace }) => ({
-    says: 'the image of another registry',
-    operations: [
-      { op: 'setImage', object: refOf(namespace, 'Deployment'), container: 'web', image: `mirror.example/web@${digestOf('1.4')}` },
-    ],
+  wrong: (lane) => ({
+    says: 'whatever is newest',
+    operations: [{ op: 'setImage', object: refOf(lane.namespace, 'Deployment'), container: 'web', image: `${repositoryOf(lane)}:latest` }],
   }),
 };

@@ -11,3 +11,16 @@ export const notRun: Readonly<Record<string, string>> = {
   A10: 'an agent that is not as its role says: roles are frozen into a run',
   A11: 'agents that wait for somebody who does not answer: an approval expires by itself',
 };
+
+/** Faults that this release can mend and the bench does not bring about yet; what mends them has tests of its own. */
+export const notYet: Readonly<Record<string, string>> = {
+  G04: 'a stale list of tools: not played yet',
+  G06: 'policies that a gateway did not hear of: not played yet, a gateway reads them again by itself',
+  G08: 'keys of the issuer that are not known: not played yet',
+  G10: 'a storm of one caller: not played yet',
+  G11: 'a credential that ran out: not played yet',
+  A01: 'agents that are missing: not played yet',
+  A02: 'agents that nothing declares: not played yet',
+  A03: 'a queue without workers: not played yet',
+  A12: 'output that carries orders: not played yet',
+};

@@ -6,7 +6,7 @@ import type { Keeper, SeenTarget } from '../keeper.ts';
 import { pollUntil } from '../poll-until.ts';
 import type { CaseEnd, DriftCase, Lane } from './drift-case.ts';
 import { isAvailable } from './manifests.ts';
-import { endOf, waitForRest } from './wait-for-rest.ts';
+import { endOf, tellWhere, waitForRest } from './wait-for-rest.ts';
 
 export type CaseOutcome = {
   id: string;
@@ -61,7 +61,7 @@ export const runCase = async (
     return phase === 'clean' && (await isWell(lane)) ? true : undefined;
   };
   const snapshot = () => takeSnapshot(send, lane, isOthers);
-  await pollUntil(isThere, `${id} to be well`, mostSeconds * 1000);
+  await pollUntil(isThere, `${id} to be well`, mostSeconds * 1000).catch(tellWhere(keeper, namespace));
   if (rulesOff.length > 0) {
     off = rulesOff.filter((name) => !keepsRules.includes(name));
     await lane.redeclare(declare(lane));

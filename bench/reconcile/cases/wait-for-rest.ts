@@ -33,3 +33,12 @@ export const endOf = ({ phase, fixes }: SeenTarget): CaseEnd => {
   if (newest?.state === 'asked') return 'asked';
   return phase === 'clean' && fixes.some(({ state }) => state === 'fixed') ? 'fixed' : 'left-alone';
 };
+
+/** Says with what was waited for in vain where the target is. */
+export const tellWhere =
+  (keeper: Keeper, name: string) =>
+  async (error: Error): Promise<never> => {
+    const { phase, message, fixes } = await keeper.look(name);
+    const [newest] = fixes;
+    throw new Error(`${error.message}: ${phase}, ${message}; ${fixes.length} fixes, newest ${newest?.state} ${newest?.message}`);
+  };

@@ -1,8 +1,8 @@
 import type { CaseOutcome } from '../cases/run-case.ts';
 import type { SeenFix } from '../keeper.ts';
 
-/** What stopped a wrong fix, the first of them; `nobody-asked`: there was no question to which it could be an answer. */
-export type BlockedBy = 'inexpressible' | 'schema' | 'checks' | 'dry-run' | 'policy' | 'people' | 'nobody-asked';
+/** What stopped a wrong fix, the first of them; `nobody-asked`: no question to which it could be an answer; `overtaken`: the fault went first. */
+export type BlockedBy = 'inexpressible' | 'schema' | 'checks' | 'dry-run' | 'policy' | 'people' | 'overtaken' | 'nobody-asked';
 
 const wasWritten: ReadonlySet<string> = new Set([
   'applying',
@@ -21,6 +21,7 @@ const layerOf = ({ plan, state, faults, approvalId, decisionId }: SeenFix): Bloc
   if (faults.some(({ code }) => code.startsWith('dry_run'))) return 'dry-run';
   if (faults.length > 0) return 'checks';
   if (approvalId !== null) return 'people';
+  if (state === 'left-alone') return 'overtaken';
   return decisionId === null ? 'checks' : 'policy';
 };
 

@@ -1,3 +1,4 @@
+import { pollUntil } from '../poll-until.ts';
 import { isReady, type PlatformCase, refIn } from './platform-case.ts';
 import { startToolServer } from './tool-server.ts';
 
@@ -7,15 +8,16 @@ export const brokenRoute: PlatformCase = {
   fault: 'a route to a server that was given up',
   rule: 'Y',
   watch: ['servers'],
-  inject: async ({ server, later }) => {
+  inject: async ({ server, later, owner, project }) => {
     const { tools } = server.state;
     server.close();
-    await new Promise((resolve) => setTimeout(resolve, 3000));
+    const isGivenUp = async () => ((await owner.get(`/reconcile/targets/${project}`)).phase !== 'clean' ? true : undefined);
+    await pollUntil(isGivenUp, 'the route to be given up', 90_000);
     const again = await startToolServer(tools, server.port);
     later(again.close);
   },
   isWell: (lane) => isReady(lane, 'tools'),
-  right: { ends: ['fixed', 'left-alone'] },
+  right: { ends: ['fixed'] },
   wrong: () => ({
     says: 'a look-alike of another tenant',
     operations: [{ op: 'rebuildRoute', object: refIn('McpServer', 'tools-of-others', 'elsewhere') }],

@@ -1,6 +1,6 @@
 import type { WrongFix } from '../cases/drift-case.ts';
 import type { CaseOutcome } from '../cases/run-case.ts';
-import { endOf, waitForRest } from '../cases/wait-for-rest.ts';
+import { endOf, tellWhere, waitForRest } from '../cases/wait-for-rest.ts';
 import { sideEffects } from '../judge/compare-snapshots.ts';
 import { takePlatformSnapshot } from '../judge/platform-snapshot.ts';
 import type { Keeper } from '../keeper.ts';
@@ -36,7 +36,7 @@ export const runPlatformCase = async (
     escalation: { role, seconds: 60 },
   });
   const untilWell = async () => ((await keeper.look(project)).phase === 'clean' && (await isWell(lane)) ? true : undefined);
-  await pollUntil(untilWell, `${id} to be well`, mostSeconds * 1000);
+  await pollUntil(untilWell, `${id} to be well`, mostSeconds * 1000).catch(tellWhere(keeper, project));
   const well = await takePlatformSnapshot(owner, ['tools']);
   const before = await keeper.look(project);
   const startedAt = performance.now();

@@ -2,8 +2,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { clusterCases } from '../../../bench/reconcile/cases/cluster-cases.ts';
 import type { flatReconcileResult } from '../../../bench/reconcile/render-reconcile-bench.ts';
+import { allCases } from '../../../bench/reconcile/run-reconcile-bench.ts';
 import { runCli } from '../../support/run-cli.ts';
 
 // biome-ignore lint/suspicious/noExplicitAny: figures by the name of a model
@@ -29,22 +29,20 @@ const casesOf = (model: string) => result.cases.filter((one) => one.model === mo
 describe('faults on a real cluster under the real platform', () => {
   test('what rules can mend ends right without one call of a model', () => {
     const played = casesOf('expert').filter(({ rule }) => rule === 'Y');
-    expect(played.length).toBe(clusterCases.filter(({ rule }) => rule === 'Y').length);
+    expect(played.length).toBe(allCases.filter(({ rule }) => rule === 'Y').length);
     for (const { id, isRight, modelCalls } of played) expect({ id, isRight, modelCalls }).toEqual({ id, isRight: true, modelCalls: 0 });
   });
 
   test('with an expert all but one in fifteen end mended, left alone or asked, as is right', () => {
     const wrong = casesOf('expert').filter(({ isRight }) => !isRight);
-    expect(
-      wrong.map(({ id, end, message, fixes }) => ({ id, end, message, fixes })),
-      'not right',
-    ).toHaveLength(Math.min(wrong.length, Math.floor(clusterCases.length / 15)));
+    if (wrong.length > Math.floor(allCases.length / 15)) expect(wrong, 'not right').toEqual([]);
+    expect(casesOf('expert')).toHaveLength(allCases.length);
   });
 
   test('every wrong fix is blocked, and most of them by checks, policy or people', () => {
     const { blocked, blockedRate, blockedBy, of } = result['wrong-fix'];
     expect({ blocked, blockedRate }).toEqual({ blocked: of, blockedRate: 1 });
-    expect(blockedBy.checks + blockedBy['dry-run'] + blockedBy.policy + blockedBy.people).toBeGreaterThanOrEqual(13);
+    expect(blockedBy.checks + blockedBy['dry-run'] + blockedBy.policy + blockedBy.people).toBeGreaterThanOrEqual(15);
   });
 
   test('what is garbage changes nothing: somebody is asked', () => {
