@@ -1248,16 +1248,10 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/gateway/foreign-pages.test.ts › a page of another site, or one behind a rebound name, is answered 403 at every address before its body is there; no tool runs',
   },
   {
-    id: 'SEC-5',
-    clause: 'c',
+    id: 'P11',
+    clause: 'h',
     text: 'Where the issuer of a server binds tokens to keys (RFC 9449), each request carries a new proof for its method, address and message.',
     test: 'test/control/bound-tokens.test.ts › a server that takes only tokens that are bound to a key › sees the scheme DPoP and, with each request, a new proof for that request by the key of the token',
-  },
-  {
-    id: 'SEC-5',
-    clause: 'd',
-    text: 'A machine’s token that is for somebody else is not sent to the issuer of a server’s tokens.',
-    test: 'test/control/workload-identity.test.ts › a JWT that will not do is not sent to the issuer › one for somebody else',
   },
   {
     id: 'SEC-7',
@@ -2443,8 +2437,8 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/workflows/reconcile-model.test.ts › a fault that no rule knows › is diagnosed, proposed, approved, applied, verified and recorded',
   },
   {
-    id: 'SEC-5',
-    clause: 'e',
+    id: 'SEC-6',
+    clause: 'd',
     text: 'A machine’s token that is for somebody else, has ended or never ends is not sent to the issuer of a server’s tokens.',
     test: 'test/control/workload-identity.test.ts › a JWT that will not do is not sent to the issuer › one for somebody else',
   },
