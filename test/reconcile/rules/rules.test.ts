@@ -216,9 +216,10 @@ describe('clusters', () => {
   });
 
   test('K15: a field that is written anew at once is proposed to be ignored; a guard is not', () => {
-    const rewritten = (path: 'minReadySeconds' | 'image') => {
-      const state = path === 'image' ? withContainer({ image: 'evil.example/x:1' }) : { spec: { ...declaredWeb.spec, minReadySeconds: 9 } };
-      const declared = declareAll([web, path === 'image' ? declaredWeb : { spec: { ...declaredWeb.spec, minReadySeconds: 5 } }]);
+    const rewritten = (path: 'maxSurge' | 'image') => {
+      const state =
+        path === 'image' ? withContainer({ image: 'evil.example/x:1' }) : { spec: { ...declaredWeb.spec, strategy: { maxSurge: 9 } } };
+      const declared = declareAll([web, path === 'image' ? declaredWeb : { spec: { ...declaredWeb.spec, strategy: { maxSurge: 5 } } }]);
       const observation = seen(objectOf({ state }));
       const first = mend({ observation, declared });
       const at = new Date(now - 60_000).toISOString();
@@ -226,9 +227,12 @@ describe('clusters', () => {
       const fixes: PastFix[] = [{ ...ended, fingerprint: first.plan?.fingerprint ?? '', beganAt: at, endedAt: at }];
       return mend({ observation, declared, fixes });
     };
-    const { decided, chosen, checked, plan } = rewritten('minReadySeconds');
+    const { decided, chosen, checked, plan } = rewritten('maxSurge');
     expect(decided).toMatchObject({ next: 'escalate', why: 'ineffective' });
-    expect(chosen).toMatchObject({ rule: 'ignore-rewritten-field', operations: [{ op: 'addIgnoreRule', path: '/spec/minReadySeconds' }] });
+    expect(chosen).toMatchObject({
+      rule: 'ignore-rewritten-field',
+      operations: [{ op: 'addIgnoreRule', path: '/spec/strategy/maxSurge' }],
+    });
     expect(checked?.ok).toBe(true);
     expect(plan?.steps[0]?.undo.kind).toBe('forget');
     expect(rewritten('image').chosen).toEqual({ ok: false, reason: 'no-rule' });
