@@ -2321,7 +2321,7 @@ export const acceptance: readonly AcceptanceEntry[] = [
     clause: 'a',
     text: 'Fifty events of one fault make one fix, one effect and one lock.',
     threshold: '50 events',
-    test: 'test/workflows/reconcile-rules.test.ts › fifty events and three controllers make one fix',
+    test: 'test/workflows/reconcile-rules.test.ts › fifty events make one fix',
   },
   {
     id: 'R07',

@@ -305,7 +305,7 @@ describe('a fix that does not mend', () => {
     expect(place.world.effects).toEqual([]);
   });
 
-  test('that policy never allows is denied by it, and nobody is asked', async () => {
+  test('of a project that is frozen waits, and nothing is written', async () => {
     const name = await declare({ limits: { cooldownSeconds: 300 } });
     await place.freezeProject(true);
     await run(name);

@@ -51,7 +51,7 @@ test('somebody who takes a field back three times is left alone: the target is c
   expect((await place.fixesOf(name)).at(-1)?.message).toContain('no-role');
 });
 
-test('fifty events and three controllers make one fix', async () => {
+test('fifty events make one fix', async () => {
   const name = place.newName();
   await place.declare(name);
   place.world.remove(deploymentRef());

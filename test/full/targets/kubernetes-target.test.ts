@@ -295,6 +295,7 @@ test('an API server that fails half of the time, throttles, refuses, hangs up or
 
 test('a write whose answer is lost is found done, and is not done twice', async () => {
   const target = await settle('lost', [deployment()], {}, throughProxy);
+  await untilHealthy(target); // until then the controllers write its status, and the write that is lost may be one that was refused
   const restart: Operation = { op: 'restart', object: refOf('lost', 'Deployment', 'web') };
   const audit = cluster.audit().length;
   proxy.set(({ method }) => (method === 'PATCH' ? 'lose' : 'pass'));
