@@ -1,9 +1,7 @@
-import { diffTarget } from '../reconcile/diff-target.ts';
+import { diffKept, type KeptDiff } from '../reconcile/diff-kept.ts';
 import { isInWindow, windowOpensAt } from '../reconcile/is-in-window.ts';
 import { heldLatelyMs } from '../reconcile/judge-drift.ts';
-import { overlayDesired } from '../reconcile/overlay-desired.ts';
 import type { TargetOf } from '../reconcile/target-port.ts';
-import type { Conflict, Drift } from '../schema/reconcile/drift.ts';
 import type { Fix, TargetHold } from '../schema/reconcile/fix.ts';
 import type { Desired, Observation } from '../schema/reconcile/observation.ts';
 import type { TargetPause } from '../schema/reconcile/target-pause.ts';
@@ -162,16 +160,14 @@ export const whyUnknown = ({ desired, observation }: Seen): string | undefined =
   return desired.status === 'read' ? undefined : `What was declared cannot be read: ${desired.message}`;
 };
 
-/** What differs, held against the declaration with what verified fixes made other than it says. `kept`: the target as adapters get it. */
-export type Differing = { drifts: Drift[]; conflicts: Conflict[]; kept: TargetOf };
+/** What differs now, held against the declaration with what verified fixes made other than it says. */
 export const diffNow = async (
   { database, contents }: Pick<ReconcileCollaborators, 'database' | 'contents'>,
   { key, target, holds, now }: LoadedTarget,
   { desired, observation }: Seen,
-): Promise<Differing> => {
+): Promise<KeptDiff> => {
   const fixes = await listStandingFixes(database, key);
-  const { effective, target: kept } = overlayDesired({ target, desired, observation, fixes, digest: contents.digestOf });
-  return { ...diffTarget({ target: kept, desired: effective, observation, holds, now: now.getTime() }), kept };
+  return diffKept({ target, desired, observation, fixes, digest: contents.digestOf, holds, now: now.getTime() });
 };
 
 /** Puts the phase of a target down and leaves what was seen of it as it stands. @returns false where another has taken it */

@@ -6,7 +6,6 @@ import { isPlatformError } from '../schema/errors.ts';
 import { fixIdFrom } from '../schema/ids.ts';
 import type { Conflict, Drift } from '../schema/reconcile/drift.ts';
 import type { Fix } from '../schema/reconcile/fix.ts';
-import type { StoredResource } from '../schema/resource.ts';
 import type { Database } from '../store/database.ts';
 import { moveFix, openFix } from '../store/reconcile-fixes.ts';
 import { listResources } from '../store/resources.ts';
@@ -41,7 +40,7 @@ const open = async (
 
 /** The rules that people declared in the project of a target, by name. */
 const rulesOf = async (database: Database, { org, project }: TargetCall): Promise<UserRule[]> => {
-  const declared = (await listResources(database, { org, project, kind: 'ReconcileRule' })) as StoredResource<'ReconcileRule'>[];
+  const declared = await listResources(database, { org, project, kind: 'ReconcileRule' });
   return declared.map(({ metadata, spec }) => userRuleOf(metadata.name, spec));
 };
 

@@ -109,10 +109,10 @@ export const findApplier = (database: Executor, key: Key): Promise<string | unde
   });
 
 /** Lists by what is given; all kinds of all projects of an org when only that is given. */
-export const listResources = (
+export const listResources = <K extends Kind = Kind>(
   database: Executor,
-  { org, project, kind }: { org?: string; project?: string; kind?: Kind } = {},
-): Promise<StoredResource[]> =>
+  { org, project, kind }: { org?: string; project?: string; kind?: K } = {},
+): Promise<StoredResource<K>[]> =>
   guarded(async () => {
     const rows = await database
       .select()
@@ -125,7 +125,7 @@ export const listResources = (
         ),
       )
       .orderBy(asc(resources.org), asc(resources.project), asc(resources.kind), asc(resources.name));
-    return rows.map(toResource);
+    return rows.map((row) => toResource(row) as StoredResource<K>);
   });
 
 /** @returns whether there was one */

@@ -1,5 +1,4 @@
 import type { ObservedObject } from '../../schema/reconcile/observation.ts';
-import type { StoredResource } from '../../schema/resource.ts';
 import { listResources } from '../../store/resources.ts';
 import { type PlatformContext, type PlatformPart, platformObject, platformRef, symptom } from './platform-context.ts';
 
@@ -9,7 +8,7 @@ import { type PlatformContext, type PlatformPart, platformObject, platformRef, s
  */
 export const createPlatformToolsets = ({ database }: PlatformContext): PlatformPart => ({
   see: async (place): Promise<ObservedObject[]> =>
-    ((await listResources(database, { ...place, kind: 'Toolset' })) as StoredResource<'Toolset'>[]).map(
+    (await listResources(database, { ...place, kind: 'Toolset' })).map(
       ({ uid, generation, status, spec: { naming, conflicts }, metadata: { name } }) => {
         const ready = status.conditions.find(({ type }) => type === 'Ready');
         const collides =

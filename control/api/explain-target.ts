@@ -1,14 +1,12 @@
 import { chooseRule } from '../../reconcile/choose-rule.ts';
-import { diffTarget } from '../../reconcile/diff-target.ts';
+import { diffKept } from '../../reconcile/diff-kept.ts';
 import { driftText } from '../../reconcile/fix-text.ts';
-import { overlayDesired } from '../../reconcile/overlay-desired.ts';
 import { ruleCatalogue } from '../../reconcile/rules/catalogue.ts';
 import { userRuleOf } from '../../reconcile/rules/user-rule.ts';
 import type { TargetOf } from '../../reconcile/target-port.ts';
 import { explainDrifts, whatNow } from '../../reconcile/what-now.ts';
 import type { Desired, Observation } from '../../schema/reconcile/observation.ts';
 import type { TargetExplanation } from '../../schema/reconcile/requests.ts';
-import type { StoredResource } from '../../schema/resource.ts';
 import { chargedTo } from '../../store/escalation-budget.ts';
 import { listFixes, listStandingFixes } from '../../store/reconcile-fixes.ts';
 import { findTarget, type TargetKey } from '../../store/reconcile-targets.ts';
@@ -66,16 +64,12 @@ export const explainTarget = async (
   const { desired, observation } = await look(targetPorts, target, now);
   const fixes = await listFixes(database, key, key.target, { sinceAt: new Date(now.getTime() - historyMs), limit: 500 });
   const standing = await listStandingFixes(database, key);
-  const overlay = overlayDesired({ target, desired, observation, fixes: standing, digest: contentStore.digestOf });
-  const { effective, target: kept, accepted } = overlay;
-  const { drifts, conflicts } = diffTarget({ target: kept, desired: effective, observation, holds: detail.holds, now: now.getTime() });
-  const written = (await listResources(database, {
-    org: key.org,
-    project: key.project,
-    kind: 'ReconcileRule',
-  })) as StoredResource<'ReconcileRule'>[];
+  const { holds } = detail;
+  const digest = contentStore.digestOf;
+  const { drifts, conflicts, accepted } = diffKept({ target, desired, observation, fixes: standing, digest, holds, now: now.getTime() });
+  const written = await listResources(database, { org: key.org, project: key.project, kind: 'ReconcileRule' });
   const rules = written.map(({ metadata, spec: rule }) => userRuleOf(metadata.name, rule));
-  const facts = { target, drifts, conflicts, fixes, holds: detail.holds, desired, observation, now: now.getTime() };
+  const facts = { target, drifts, conflicts, fixes, holds, desired, observation, now: now.getTime() };
   const input = { ...facts, frozen: row?.frozen ?? false, pause: detail.pause };
   const judged = explainDrifts(input);
   const open = fixes.filter(({ endedAt }) => endedAt === null);

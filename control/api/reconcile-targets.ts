@@ -36,7 +36,7 @@ export const listTargetStatus = async (
   now: Date,
 ): Promise<TargetStatus[]> => {
   const [declared, rows, fixes, pauses, holds] = await Promise.all([
-    only ? [only] : (listResources(database, { ...place, kind: 'ReconcileTarget' }) as Promise<DeclaredTarget[]>),
+    only ? [only] : listResources(database, { ...place, kind: 'ReconcileTarget' }),
     listTargetRows(database, place),
     listOpenFixes(database, { ...place, ...(only ? { target: only.metadata.name } : {}) }),
     listPauses(database, place, now),

@@ -2,7 +2,6 @@ import { type Context, Hono } from 'hono';
 import { ruleCatalogue } from '../../reconcile/rules/catalogue.ts';
 import { NameSchema } from '../../schema/ids.ts';
 import { DemoteRuleSchema, PromoteRuleSchema, type RuleView } from '../../schema/reconcile/rule-view.ts';
-import type { StoredResource } from '../../schema/resource.ts';
 import { listResources } from '../../store/resources.ts';
 import type { ApiDependencies, ApiEnvironment } from './api-dependencies.ts';
 import type { Permit } from './permit.ts';
@@ -24,10 +23,7 @@ export const ruleRoutes = ({
   routes.get('/:org/:project/reconcile/rules', async (context) => {
     const tenancy = tenancyOf(context);
     await permit(context.get('person'), 'getResource', tenancy);
-    const declared = (await listResources(dependencies.database, {
-      ...tenancy,
-      kind: 'ReconcileRule',
-    })) as StoredResource<'ReconcileRule'>[];
+    const declared = await listResources(dependencies.database, { ...tenancy, kind: 'ReconcileRule' });
     // in the order in which they are tried
     const rules: RuleView[] = [
       ...declared.map(({ metadata, spec }) => declaredRuleView(metadata.name, spec)),

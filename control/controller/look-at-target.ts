@@ -1,6 +1,6 @@
+import { diffKept } from '../../reconcile/diff-kept.ts';
 import { diffTarget } from '../../reconcile/diff-target.ts';
 import type { Hold } from '../../reconcile/field-ownership.ts';
-import { overlayDesired } from '../../reconcile/overlay-desired.ts';
 import type { TargetOf, TargetPort } from '../../reconcile/target-port.ts';
 import type { Desired, Observation } from '../../schema/reconcile/observation.ts';
 import type { Database } from '../../store/database.ts';
@@ -46,8 +46,8 @@ export const createLook = ({
     if (bare.drifts.length === 0) return bare;
     const fixes = await listStandingFixes(database, { org: target.org, project: target.project, target: target.name });
     if (fixes.length === 0) return bare;
-    const { effective, target: kept } = overlayDesired({ target, ...facts, fixes, digest });
-    return diffTarget({ ...facts, target: kept, desired: effective });
+    const { drifts, conflicts } = diffKept({ target, ...facts, fixes, digest });
+    return { drifts, conflicts };
   };
 
   return async (target: TargetOf, port: TargetPort, memory: LookMemory, signal: AbortSignal): Promise<Look> => {

@@ -1,4 +1,3 @@
-import type { StoredResource } from '../../schema/resource.ts';
 import { type AnnouncedApproval, addDeliveries, announceDecided, listOpenToAnnounce } from '../../store/channel-deliveries.ts';
 import type { Database } from '../../store/database.ts';
 import { findResource, listResources } from '../../store/resources.ts';
@@ -7,7 +6,7 @@ import { findResource, listResources } from '../../store/resources.ts';
 const channelsFor = async (database: Database, approval: AnnouncedApproval): Promise<string[]> => {
   const { kind, target } = approval;
   const { org, project } = approval;
-  const channels = (await listResources(database, { org, project, kind: 'Channel' })) as StoredResource<'Channel'>[];
+  const channels = await listResources(database, { org, project, kind: 'Channel' });
   const declared = target === null ? undefined : await findResource(database, { kind: 'ReconcileTarget', org, project, name: target });
   const named = new Set(declared?.spec.channels ?? []);
   return channels
