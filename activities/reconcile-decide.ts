@@ -1,9 +1,10 @@
 import { decideFix, type FixDecision, type FixToDecide } from '../policy/decide-fix.ts';
-import type { Known, KnownRequest } from '../policy/decision-cache.ts';
 import { basisOf, partsOf } from '../policy/decision-record.ts';
-import type { PolicyDecision, PolicyEngine } from '../policy/engine.ts';
+import type { PolicyEngine } from '../policy/engine.ts';
 import { entityUid, personEntities, projectEntities, roleEntity } from '../policy/entities.ts';
 import { fixProposerOf } from '../policy/fix-proposer.ts';
+import type { Known, KnownRequest } from '../policy/known.ts';
+import type { PolicyDecision } from '../policy/policy-decision.ts';
 import { recordContext } from '../policy/recorded-context.ts';
 import type { TargetOf } from '../reconcile/target-port.ts';
 import type { ApprovalNeed } from '../schema/approval.ts';

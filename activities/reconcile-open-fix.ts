@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { type ChosenRule, chooseRule, type UserRule } from '../reconcile/choose-rule.ts';
 import { userRuleOf } from '../reconcile/rules/user-rule.ts';
-import type { WhyEscalate } from '../reconcile/what-now.ts';
+import type { WhyEscalate } from '../reconcile/what-now-types.ts';
 import { isPlatformError } from '../schema/errors.ts';
 import { fixIdFrom } from '../schema/ids.ts';
 import type { Conflict, Drift } from '../schema/reconcile/drift.ts';

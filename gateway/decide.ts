@@ -1,8 +1,8 @@
 import { randomFillSync } from 'node:crypto';
 import type { Context, EntityJson, TypeAndId } from '@cedar-policy/cedar-wasm/nodejs';
-import type { Known, KnownRequest } from '../policy/decision-cache.ts';
-import type { PolicyDecision } from '../policy/engine.ts';
 import { entityUid, projectEntities } from '../policy/entities.ts';
+import type { Known, KnownRequest } from '../policy/known.ts';
+import type { PolicyDecision } from '../policy/policy-decision.ts';
 import { noArguments } from '../policy/recorded-context.ts';
 import type { Tenancy } from '../schema/ids.ts';
 import type { StoredResource } from '../schema/resource.ts';

@@ -2,7 +2,6 @@ import type { NewAuditEvent } from '../schema/audit-event.ts';
 import { createCallMetrics } from '../telemetry/call-metrics.ts';
 import type { Metrics } from '../telemetry/process-metrics.ts';
 import type { Tracing } from '../telemetry/tracing.ts';
-import type { GatewayContext } from './gateway-context.ts';
 import { methodActions } from './mcp/method-actions.ts';
 import { isSampled, spanIdOf, type Trace } from './mcp/trace-context.ts';
 
@@ -85,10 +84,4 @@ export const observeCalls = ({
     count(event);
     span(event, trace);
   };
-};
-
-/** Writes the row of a call that has ended, and tells those who count and trace. */
-export const putOnRecord = ({ audit, observe }: GatewayContext, event: NewAuditEvent, trace: Trace): void => {
-  audit.write(event);
-  observe?.(event, trace);
 };

@@ -3,8 +3,8 @@ import type { GatewayContext } from './gateway-context.ts';
 import type { ClientRequest } from './mcp/client-request.ts';
 import { methodActions } from './mcp/method-actions.ts';
 import { traceOf } from './mcp/trace-context.ts';
-import { putOnRecord } from './observe-calls.ts';
 import { auditWho } from './principal.ts';
+import { putOnRecord } from './put-on-record.ts';
 import { tenancyOf } from './surface/record-listing.ts';
 
 const longestName = 128;

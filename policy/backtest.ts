@@ -3,7 +3,7 @@ import type { AuditEvent } from '../schema/audit-event.ts';
 import type { PolicyEffect } from '../schema/decision-basis.ts';
 import type { BacktestReport, Flip, UndecidedReason } from '../schema/policy-backtest.ts';
 import { type ProjectPolicies, splitPolicySet } from './assemble-policies.ts';
-import type { PolicyDecision } from './engine.ts';
+import type { PolicyDecision } from './policy-decision.ts';
 import { readsOf } from './policy-reads.ts';
 
 /** One recorded call, what was decided then, and what would be decided: with the policies that are tried, and with those in force. */

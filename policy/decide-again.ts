@@ -1,10 +1,12 @@
 import { type Context, isAuthorized, type PolicyJson, policyToJson } from '@cedar-policy/cedar-wasm/nodejs';
 import type { PolicyEffect } from '../schema/decision-basis.ts';
 import type { Tenancy } from '../schema/ids.ts';
-import { approvalRules, asApproved, canNeedPerson, orNeedsPerson, withApproval } from './approval-rules.ts';
+import { approvalRules, asApproved, canNeedPerson, withApproval } from './approval-rules.ts';
 import { assemblePolicies, type PlatformPolicies, type ProjectPolicies } from './assemble-policies.ts';
-import type { PolicyDecision, PolicyRequest } from './engine.ts';
+import type { PolicyRequest } from './engine.ts';
 import { forAnyArguments } from './for-any-arguments.ts';
+import { orNeedsPerson } from './or-needs-person.ts';
+import type { PolicyDecision } from './policy-decision.ts';
 import { withFlow } from './whole-context.ts';
 
 /** As a request is recorded: who and on what, with all that was known of either. */

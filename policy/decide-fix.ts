@@ -4,8 +4,7 @@ import { qualifiedName } from '../schema/ids.ts';
 import type { BlastRadius, Plan } from '../schema/reconcile/plan.ts';
 import type { ReconcileTargetSpec } from '../schema/resources/reconcile-target.ts';
 import { fitsRule } from './approval-rules.ts';
-import type { KnownRequest } from './decision-cache.ts';
-import type { PolicyDecision, PolicyEngine } from './engine.ts';
+import type { PolicyEngine } from './engine.ts';
 import {
   agentEntities,
   entityUid,
@@ -18,7 +17,9 @@ import {
 } from './entities.ts';
 import { boundsOf } from './fix-bounds.ts';
 import { fixTraits } from './fix-traits.ts';
+import type { KnownRequest } from './known.ts';
 import { askingFixRules } from './platform-policies.ts';
+import type { PolicyDecision } from './policy-decision.ts';
 
 /** Who proposed a fix, as policies know it: the agent of its diagnosis, or what stands for a target's rules. */
 export type FixProposer = { agentId: string; fleet: string; role: string; owner: string };

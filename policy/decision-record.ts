@@ -2,7 +2,7 @@ import type { Context, EntityJson, TypeAndId } from '@cedar-policy/cedar-wasm/no
 import { type DecisionBasis, formatBasis } from '../schema/decision-basis.ts';
 import type { Tenancy } from '../schema/ids.ts';
 import { currentPlatform, type DeclaredPolicies, type PlatformPolicies, type ProjectPolicies } from './assemble-policies.ts';
-import { digestOf, digestOfText, type Known } from './decision-cache.ts';
+import { digestOf, digestOfText, type Known } from './known.ts';
 
 /** One thing that decisions were made on, as it is stored: content, and the digest of it. */
 export type FactsPart = { digest: string; value: unknown };

@@ -11,18 +11,19 @@ import {
   type TypeAndId,
   templateToJson,
 } from '@cedar-policy/cedar-wasm/nodejs';
-import type { ApprovalNeed } from '../schema/approval.ts';
-import type { PolicyEffect } from '../schema/decision-basis.ts';
 import type { Tenancy } from '../schema/ids.ts';
 import { applyingReads, type ConditionalPolicy, conditionalPolicies, placedActions } from './applying-reads.ts';
-import { type AnnotatedRule, approvalRules, asApproved, canNeedPerson, orNeedsPerson } from './approval-rules.ts';
+import { type AnnotatedRule, approvalRules, asApproved, canNeedPerson } from './approval-rules.ts';
 import { assemblePolicies, issueOf, type PolicyIssue, type ProjectPolicies } from './assemble-policies.ts';
 import { cedarSchema } from './cedar-schema.ts';
-import { createDecisionCache, type KnownRequest } from './decision-cache.ts';
+import { createDecisionCache } from './decision-cache.ts';
 import { bundleOf, type PolicyBundle } from './decision-record.ts';
 import { createShapes } from './decision-shape.ts';
 import { forAnyArguments } from './for-any-arguments.ts';
+import type { KnownRequest } from './known.ts';
+import { orNeedsPerson } from './or-needs-person.ts';
 import { bindingTemplates, platformPolicies } from './platform-policies.ts';
+import type { PolicyDecision } from './policy-decision.ts';
 import type { Read } from './policy-reads.ts';
 import { createRecentMap } from './recent-map.ts';
 import { type EntityMap, entityMap, sliceEntities } from './slice-entities.ts';
@@ -44,20 +45,6 @@ export type PolicyRequest = {
   /** Asks whether any call could be allowed: what a list cannot know of the request decides nothing. */
   forAnyArguments?: boolean;
 };
-/**
- * `advice` is what the refusing policies say should be done. `error` is set where the decision could not be made: that is a deny too.
- * `needsPerson`: it would be allowed if people approved this very call; `need` says who, how many and until when.
- */
-export type PolicyDecision = {
-  effect: PolicyEffect;
-  policies: string[];
-  advice: string[];
-  need?: ApprovalNeed;
-  error?: string;
-  /** The policies that were asked; missing where none are loaded. */
-  bundle?: PolicyBundle;
-};
-
 /** A policy set as Cedar holds it, by id. */
 type Parsed = { id: string; conditional: readonly ConditionalPolicy[]; shapeOf: ReturnType<typeof createShapes> };
 type Compiled = {

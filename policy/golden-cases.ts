@@ -1,7 +1,6 @@
 import type { Context, EntityJson, TypeAndId } from '@cedar-policy/cedar-wasm/nodejs';
 import { qualifiedName, type Tenancy } from '../schema/ids.ts';
 import type { GoldenDecision } from '../schema/resources/golden.ts';
-import type { Known } from './decision-cache.ts';
 import {
   agentEntities,
   approvedBy,
@@ -16,6 +15,7 @@ import {
   roleEntity,
 } from './entities.ts';
 import type { GoldenCase } from './golden.ts';
+import type { Known } from './known.ts';
 import { recordedContext } from './recorded-context.ts';
 
 const known = (uid: TypeAndId, entities: EntityJson[]): Known => ({ uid, entities });

@@ -8,9 +8,10 @@ import {
   statefulIsAuthorized,
 } from '@cedar-policy/cedar-wasm/nodejs';
 import type { PolicyEffect } from '../schema/decision-basis.ts';
-import { approvalRules, asApproved, canNeedPerson, orNeedsPerson } from './approval-rules.ts';
-import type { KnownRequest } from './decision-cache.ts';
-import type { PolicyDecision } from './engine.ts';
+import { approvalRules, asApproved, canNeedPerson } from './approval-rules.ts';
+import type { KnownRequest } from './known.ts';
+import { orNeedsPerson } from './or-needs-person.ts';
+import type { PolicyDecision } from './policy-decision.ts';
 import { entityMap } from './slice-entities.ts';
 import { wholeContext } from './whole-context.ts';
 

@@ -1,7 +1,6 @@
 import type { Context } from '@cedar-policy/cedar-wasm/nodejs';
 import { qualifiedName, reconcileFleet, type Tenancy } from '../schema/ids.ts';
 import { assemblePolicies, currentPlatform, type PlatformPolicies, type ProjectPolicies } from './assemble-policies.ts';
-import type { Known, KnownRequest } from './decision-cache.ts';
 import {
   agentEntities,
   approvalEntity,
@@ -23,6 +22,7 @@ import {
 } from './entities.ts';
 import { neverTraits } from './fix-traits.ts';
 import { failedGolden, type GoldenCase, type GoldenFailure } from './golden.ts';
+import type { Known, KnownRequest } from './known.ts';
 import { noArguments } from './recorded-context.ts';
 
 /** Where the cases play; no name of theirs is one that people declare. */

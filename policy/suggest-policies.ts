@@ -1,7 +1,7 @@
 import type { EntityJson, TypeAndId } from '@cedar-policy/cedar-wasm/nodejs';
 import type { ArgumentFacts } from './argument-facts.ts';
 import { shapeOf, tokensCondition } from './argument-shape.ts';
-import type { KnownRequest } from './decision-cache.ts';
+import type { KnownRequest } from './known.ts';
 import { uidKey } from './policy-scope.ts';
 import { entityText, textLiteral } from './policy-text.ts';
 

@@ -9,7 +9,7 @@ import { fixesOf, type PastFix, wasInVain } from './past-fix.ts';
 import { ruleCatalogue } from './rules/catalogue.ts';
 import type { Rule, RuleFacts } from './rules/rule.ts';
 import type { TargetOf } from './target-port.ts';
-import type { WhyEscalate } from './what-now.ts';
+import type { WhyEscalate } from './what-now-types.ts';
 
 /** A rule that people wrote; `matches` evaluates its CEL over the facts and is false on any error, which `failure` says. */
 export type UserRule = {

@@ -5,7 +5,7 @@ import type { Hold } from './field-ownership.ts';
 import { touches } from './json-pointer.ts';
 import { endOf, failuresInRow, fixesOf, hasWritten, isFailure, isRuleFix, type PastFix } from './past-fix.ts';
 import type { TargetOf } from './target-port.ts';
-import type { WhatNow } from './what-now.ts';
+import type { WhatNow } from './what-now-types.ts';
 
 const revertsCountMs = 24 * 3_600_000;
 const rulesFailBeforeEscalation = 2;

@@ -8,33 +8,8 @@ import { hasWritten, type PastFix } from './past-fix.ts';
 import { pruneLimit } from './prune-limit.ts';
 import type { TargetOf } from './target-port.ts';
 import { firstLeaving, firstUnwell, type Wave, wavesOf } from './wave-order.ts';
+import type { WhatNow } from './what-now-types.ts';
 
-/**
- * `answered`: people or a diagnosis said to leave it. `wave`: an earlier wave is not well yet. `deleting`: it is on its way out. `mass-prune`:
- * too much is declared no more.
- */
-export type WhyWait =
-  | 'frozen'
-  | 'paused'
-  | 'held'
-  | 'window'
-  | 'rate'
-  | 'blocked'
-  | 'answered'
-  | 'cooldown'
-  | 'wave'
-  | 'deleting'
-  | 'mass-prune';
-/** `was-held`: people held it until lately; they are asked, and no model. */
-export type WhyEscalate = 'no-rule' | 'rule-failed' | 'ineffective' | 'contested' | 'was-held';
-/** What is done next, and why, as a sentence for people. `untilMs` null: nothing but somebody's act ends the waiting. */
-export type WhatNow = { because: string } & (
-  | { next: 'nothing' }
-  | { next: 'wait'; untilMs: number | null; why: WhyWait; drift?: Drift }
-  | { next: 'contested'; drift: Drift; field: string; untilMs: number | null }
-  | { next: 'rule'; drift: Drift }
-  | { next: 'escalate'; drift: Drift; why: WhyEscalate }
-);
 /** What people paused beside the declaration; until an instant (ISO 8601) or, null, until they lift it. */
 export type Pause = { reason: string; pausedBy: string; untilAt: string | null };
 

@@ -4,7 +4,8 @@ import { hintsOf } from '../schema/definition-hints.ts';
 import { PlatformError } from '../schema/errors.ts';
 import { definitions } from '../schema/tables/tables.ts';
 import { type Executor, guarded } from './database.ts';
-import { type Definition, isUsable, type ServerKey } from './definitions.ts';
+import type { Definition, ServerKey } from './definition.ts';
+import { isUsable } from './definitions.ts';
 
 /** What became of one definition: the hash that was in force, and the one that is now. */
 export type AcceptedDefinition = { kind: DefinitionKind; name: string; before: string; after: string; issues: readonly string[] };

@@ -2,7 +2,8 @@ import { qualifiedName, type Tenancy } from '../schema/ids.ts';
 import type { Kind, StoredResource } from '../schema/resource.ts';
 import type { PolicySetSpec } from '../schema/resources/access.ts';
 import type { Database } from './database.ts';
-import { type Definition, type DefinitionKind, type DefinitionSight, listDefinitions, listSights } from './definitions.ts';
+import type { Definition } from './definition.ts';
+import { type DefinitionKind, type DefinitionSight, listDefinitions, listSights } from './definitions.ts';
 import { listPublishedPolicies, type PublishedPolicies } from './published-policies.ts';
 import { listResources } from './resources.ts';
 

@@ -1,27 +1,13 @@
 import { and, eq, sql } from 'drizzle-orm';
-import type { DefinitionKind } from '../schema/definition.ts';
 import type { Tenancy } from '../schema/ids.ts';
 import { definitionSights, definitions } from '../schema/tables/tables.ts';
 import { type Database, type Executor, guarded } from './database.ts';
+import type { Definition, ObservedDefinitions, ServerKey } from './definition.ts';
 import { type DefinitionPlan, planDefinitions } from './plan-definitions.ts';
 
 export type { DefinitionKind } from '../schema/definition.ts';
 
-/** A tool, prompt or resource template as it was pinned, with the hints that were vetted then. */
-export type Definition = Omit<typeof definitions.$inferSelect, 'updatedAt'>;
-
-/** What a server offers, with the hash over every field; `gateway/pins/observe-definition.ts` makes it. */
-export type ObservedDefinition = Pick<
-  Definition,
-  'name' | 'definition' | 'readOnly' | 'destructive' | 'idempotent' | 'openWorld' | 'issues' | 'warnings'
-> & { hash: string };
-
-/** By kind; a kind that is absent was not looked at, and what is pinned of it stays as it is. */
-export type ObservedDefinitions = Partial<Record<DefinitionKind, readonly ObservedDefinition[]>>;
-
 export type DefinitionSight = typeof definitionSights.$inferSelect;
-
-export type ServerKey = Tenancy & { server: string };
 
 /** What a project has already, as far as a new definition is compared with it. */
 export type PresentDefinition = Pick<Definition, 'server' | 'kind' | 'name' | 'approvedHash' | 'issues'>;

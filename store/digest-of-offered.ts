@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Definition } from './definitions.ts';
+import type { Definition } from './definition.ts';
 
 /** Names all that a server offers, by the hashes of its definitions: the same text for the same offer, in whatever order. @param offered - by `kind/name` */
 export const digestOfOffered = (offered: Iterable<readonly [string, string]>): string =>

@@ -1,5 +1,5 @@
 import type { DefinitionKind } from '../schema/definition.ts';
-import type { Definition, ObservedDefinition, ObservedDefinitions, ServerKey } from './definitions.ts';
+import type { Definition, ObservedDefinition, ObservedDefinitions, ServerKey } from './definition.ts';
 import { canonicalJson } from './resources.ts';
 
 /** What is to be written so that the rows say what a server offers. */

@@ -2,7 +2,7 @@ import { and, eq, sql } from 'drizzle-orm';
 import type { DefinitionKind } from '../schema/definition.ts';
 import { definitions } from '../schema/tables/tables.ts';
 import { type Database, guarded } from './database.ts';
-import type { ServerKey } from './definitions.ts';
+import type { ServerKey } from './definition.ts';
 
 /**
  * Puts a definition under quarantine, or (empty reason) takes it out, as long as it is still the one that was looked at.

@@ -1,6 +1,7 @@
 import type { Tenancy } from '../schema/ids.ts';
 import type { Database } from './database.ts';
-import { type Definition, deleteDefinitions, listDefinitions, type ObservedDefinition, recordDefinitions } from './definitions.ts';
+import type { Definition, ObservedDefinition } from './definition.ts';
+import { deleteDefinitions, listDefinitions, recordDefinitions } from './definitions.ts';
 
 /** Goes with the last caller of it; see definitions.ts. */
 export type ToolDefinition = Definition;

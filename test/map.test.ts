@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { findImportCircles } from './support/import-circles.ts';
 import { findImportViolations, type MapRow, rowOf } from './support/import-map.ts';
 
 const pure = ['schema', 'agents', 'reconcile', 'policy'];
@@ -79,6 +80,14 @@ test('the map has no cycles: each row imports only rows above it', () => {
     return [...rows, ...parts].map((name) => `${folder} -> ${name}`);
   });
   expect(upward).toEqual([]);
+});
+
+test('no files import each other in a circle, not even types', () => {
+  expect(findImportCircles(sources)).toEqual([]);
+  const file = (path: string, other: string) => ({ path, text: `import type { x } from '${other}';\n` });
+  expect(findImportCircles([file('a/one.ts', './two.ts'), file('a/two.ts', '../b/three.ts'), file('b/three.ts', '../a/one.ts')])).toEqual([
+    'a/one.ts -> a/two.ts -> b/three.ts -> a/one.ts',
+  ]);
 });
 
 test('every top-level folder is on the map (a new one needs a page in docs/decisions and a row here)', () => {

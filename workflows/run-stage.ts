@@ -2,7 +2,6 @@ import { CancellationScope, condition, continueAsNew, workflowInfo } from '@temp
 import type { OpenedRun } from '../activities/open-run.ts';
 import { agentsPerShard, type FleetWorkflowInput } from '../schema/workflow-contract.ts';
 import { rowActivities } from './activity-options.ts';
-import type { fleet } from './fleet.ts';
 
 /** How far the wait between two looks at the rows grows while nothing happens. */
 const longestWait = 20;
@@ -53,7 +52,7 @@ export const runStage = async (
     // nothing was heard: starting finds each shard that runs, and brings back one that does not
     if (!heard) for (const shard of atWork) started.delete(shardKey(stage, shard));
     open = await loadOpenShards(key);
-    if (workflowInfo().continueAsNewSuggested) await continueAsNew<typeof fleet>(input);
+    if (workflowInfo().continueAsNewSuggested) await continueAsNew<(input: FleetWorkflowInput) => Promise<void>>(input);
   }
   return true;
 };

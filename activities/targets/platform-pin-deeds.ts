@@ -1,6 +1,7 @@
 import type { DefinitionKind } from '../../schema/definition.ts';
 import type { ObjectRef } from '../../schema/reconcile/object-ref.ts';
-import { type Definition, listDefinitions } from '../../store/definitions.ts';
+import type { Definition } from '../../store/definition.ts';
+import { listDefinitions } from '../../store/definitions.ts';
 import { setQuarantine } from '../../store/quarantine-definition.ts';
 import { type Deed, type PlatformContext, PlatformRefusal, type PlatformTarget } from './platform-context.ts';
 

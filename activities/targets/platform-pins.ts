@@ -1,5 +1,6 @@
 import type { ObservedObject } from '../../schema/reconcile/observation.ts';
-import { type Definition, listDefinitions } from '../../store/definitions.ts';
+import type { Definition } from '../../store/definition.ts';
+import { listDefinitions } from '../../store/definitions.ts';
 import { digestOf } from './kubernetes-state.ts';
 import { type PlatformContext, type PlatformPart, platformObject, platformRef, symptom } from './platform-context.ts';
 

@@ -1,4 +1,4 @@
-import type { DocumentIssue } from '../../control/api/render-error.ts';
+import type { DocumentIssue } from '../../control/api/document-issue.ts';
 import { CliError } from '../output/cli-error.ts';
 import { exitCodeOf } from '../output/render-error.ts';
 import { noPlatform } from './find-platform.ts';

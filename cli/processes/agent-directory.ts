@@ -1,4 +1,4 @@
-import type { AgentDirectory, AgentForToken } from '../../control/issuer/issuer-config.ts';
+import type { AgentDirectory, AgentForToken } from '../../control/issuer/agent-directory.ts';
 import { indexHalts } from '../../policy/halt-index.ts';
 import { findAgentWithRun } from '../../store/agents.ts';
 import type { Database } from '../../store/database.ts';

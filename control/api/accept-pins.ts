@@ -2,12 +2,12 @@ import type { AcceptPins, Pin } from '../../schema/definition.ts';
 import { PlatformError } from '../../schema/errors.ts';
 import { type AcceptedDefinition, acceptDefinitions, pinStateOf } from '../../store/accept-definitions.ts';
 import type { Database, Executor } from '../../store/database.ts';
-import type { Definition, ServerKey } from '../../store/definitions.ts';
+import type { Definition, ServerKey } from '../../store/definition.ts';
 import type { ExactDefinitions } from '../../store/exact-change.ts';
 import type { Person } from '../../store/people.ts';
 import { findApplier } from '../../store/resources.ts';
 import type { ApiDecision, ApiDependencies } from './api-dependencies.ts';
-import type { Enacting } from './enact-change.ts';
+import type { Enacting } from './enacting.ts';
 import { inTransaction } from './in-transaction.ts';
 import { recordChange } from './record-change.ts';
 

@@ -1,5 +1,5 @@
-import type { KnownRequest } from '../../policy/decision-cache.ts';
 import type { RecordableDecision } from '../../policy/decision-record.ts';
+import type { KnownRequest } from '../../policy/known.ts';
 import type { RegoPolicies } from '../../policy/rego/rego-policies.ts';
 import type { TargetPort } from '../../reconcile/target-port.ts';
 import type { Verdict } from '../../schema/approval.ts';
@@ -18,7 +18,7 @@ import type { SecretSources } from '../../store/secrets/references.ts';
 import type { ContentKeys } from '../../store/secrets/seal.ts';
 import type { RefusedKeys } from '../../store/watch-refused-keys.ts';
 import type { Logger } from '../../telemetry/logger.ts';
-import type { RegoWorkshop } from './compile-policies.ts';
+import type { RegoWorkshop } from './rego-workshop.ts';
 
 export type ApiAction =
   | 'applyResource'

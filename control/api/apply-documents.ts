@@ -7,11 +7,11 @@ import type { ApiDecision, ApiDependencies } from './api-dependencies.ts';
 import { checkDiagnosers } from './check-diagnosers.ts';
 import { checkPolicies, checkReferences, checkShapes, checkTogether, keyOf } from './check-documents.ts';
 import { checkUnpublished } from './check-unpublished.ts';
+import type { DocumentIssue } from './document-issue.ts';
 import { inTransaction } from './in-transaction.ts';
 import { createManifestNarrowing } from './narrow-manifests.ts';
 import type { Permit } from './permit.ts';
 import { recordChange } from './record-change.ts';
-import type { DocumentIssue } from './render-error.ts';
 
 /** Kinds that are usable as soon as what they mention is there; of the others the gateway says when they are ready. */
 const plainKinds: ReadonlySet<Kind> = new Set([

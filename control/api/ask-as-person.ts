@@ -1,7 +1,8 @@
 import type { EntityJson, TypeAndId } from '@cedar-policy/cedar-wasm/nodejs';
-import type { KnownRequest } from '../../policy/decision-cache.ts';
-import type { PolicyDecision, PolicyEngine } from '../../policy/engine.ts';
+import type { PolicyEngine } from '../../policy/engine.ts';
 import { entityUid, type PersonFacts, personEntities, projectEntities } from '../../policy/entities.ts';
+import type { KnownRequest } from '../../policy/known.ts';
+import type { PolicyDecision } from '../../policy/policy-decision.ts';
 import type { Tenancy } from '../../schema/ids.ts';
 import { isMachine } from '../../schema/machine-person.ts';
 import type { Declared } from '../../store/declared.ts';

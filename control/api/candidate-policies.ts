@@ -5,7 +5,7 @@ import type { Database } from '../../store/database.ts';
 import { declaredFrom, policiesIn, projectPolicies } from '../../store/declared.ts';
 import { listResources } from '../../store/resources.ts';
 import { checkPolicies, checkShapes, checkTogether } from './check-documents.ts';
-import type { DocumentIssue } from './render-error.ts';
+import type { DocumentIssue } from './document-issue.ts';
 
 /** Policies that somebody has in mind for a project, beside those in force. */
 export type CandidatePolicies = {

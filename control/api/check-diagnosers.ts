@@ -2,9 +2,10 @@ import type { Tenancy } from '../../schema/ids.ts';
 import type { Kind, Resource, StoredResource } from '../../schema/resource.ts';
 import type { ToolsetServer } from '../../schema/resources/toolset.ts';
 import type { Executor } from '../../store/database.ts';
-import { type Definition, isUsable, listDefinitions } from '../../store/definitions.ts';
+import type { Definition } from '../../store/definition.ts';
+import { isUsable, listDefinitions } from '../../store/definitions.ts';
 import { keyOf } from './check-documents.ts';
-import type { DocumentIssue } from './render-error.ts';
+import type { DocumentIssue } from './document-issue.ts';
 
 const mostNamed = 5;
 

@@ -2,7 +2,7 @@ import type { Kind, Resource } from '../../schema/resource.ts';
 import { validateResource } from '../../schema/validate-resource.ts';
 import type { ValidatePolicies } from './api-dependencies.ts';
 import { checkMeaning } from './check-meaning.ts';
-import type { DocumentIssue } from './render-error.ts';
+import type { DocumentIssue } from './document-issue.ts';
 import { referencesOf } from './resource-references.ts';
 
 /** `org/project/Kind/name`: one resource among all. */

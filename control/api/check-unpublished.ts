@@ -4,7 +4,7 @@ import type { Database } from '../../store/database.ts';
 import { findPublishedPolicies } from '../../store/published-policies.ts';
 import { compareResource } from '../../store/resources.ts';
 import { keyOf } from './check-documents.ts';
-import type { DocumentIssue } from './render-error.ts';
+import type { DocumentIssue } from './document-issue.ts';
 
 /** Why the PolicySets of a project are not changed one by one. */
 export const publishedHint = ({ org, project }: Tenancy): string =>

@@ -1,14 +1,11 @@
 import type { DeclaredPolicies } from '../../policy/assemble-policies.ts';
-import type { RegoPool } from '../../policy/rego/create-rego-pool.ts';
 import type { ManifestInput } from '../../policy/rego/rego-input.ts';
 import type { Tenancy } from '../../schema/ids.ts';
 import type { DeclaredRego } from '../../schema/resources/rego.ts';
 import type { CandidatePolicies } from './candidate-policies.ts';
-import type { CompileRego, RegoIssue } from './compile-rego.ts';
-import type { DocumentIssue } from './render-error.ts';
-
-/** Compiles and evaluates the Rego of policies that are not in force. */
-export type RegoWorkshop = { compile: CompileRego; pool: Pick<RegoPool, 'evaluate'> };
+import type { RegoIssue } from './compile-rego.ts';
+import type { DocumentIssue } from './document-issue.ts';
+import type { RegoWorkshop } from './rego-workshop.ts';
 
 /** Given to a module to see that it can be asked at all; what it says of it does not matter. */
 const probe = ({ org, project }: Tenancy): ManifestInput => ({

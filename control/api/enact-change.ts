@@ -7,11 +7,9 @@ import { readExactChange } from '../../store/exact-change.ts';
 import { findPerson, type Person } from '../../store/people.ts';
 import { acceptApproved } from './accept-pins.ts';
 import type { ApiDecision, ApiDependencies } from './api-dependencies.ts';
+import type { Enacting } from './enacting.ts';
 import { publishApproved } from './publish-policies.ts';
 import { releaseApproved } from './release-approved.ts';
-
-/** The change, by whom, and who let it through last. */
-export type Enacting = { approval: Approval; proposer: Person; approver: Person; decision: ApiDecision };
 
 /** Who proposed it, as they are now. @throws {PlatformError} `not_permitted` */
 const findProposer = async (within: Database, { id, org, person }: Approval): Promise<Person> => {

@@ -1,6 +1,6 @@
 import { describeStep } from '../../reconcile/describe-step.ts';
 import type { AcceptedDeviation } from '../../reconcile/overlay-desired.ts';
-import type { WhatNow } from '../../reconcile/what-now.ts';
+import type { WhatNow } from '../../reconcile/what-now-types.ts';
 import type { Conflict } from '../../schema/reconcile/drift.ts';
 import type { Fix } from '../../schema/reconcile/fix.ts';
 import { writeObjectRef } from '../../schema/reconcile/object-ref.ts';

@@ -1,11 +1,12 @@
-import type { KnownRequest } from '../../policy/decision-cache.ts';
 import { definitionTarget, entityUid, modelEntity } from '../../policy/entities.ts';
+import type { KnownRequest } from '../../policy/known.ts';
 import { noArguments } from '../../policy/recorded-context.ts';
 import type { DefinitionKind } from '../../schema/definition.ts';
 import { qualifiedName, type Tenancy } from '../../schema/ids.ts';
 import type { Resource } from '../../schema/resource.ts';
 import type { ToolsetServer } from '../../schema/resources/toolset.ts';
-import { type Definition, isUsable } from '../../store/definitions.ts';
+import type { Definition } from '../../store/definition.ts';
+import { isUsable } from '../../store/definitions.ts';
 
 /** What an agent could be granted, and the request by which one finds out whether it is. */
 export type GrantableThing = { type: string; id: string; toolset: string | null; asked: KnownRequest };

@@ -19,11 +19,11 @@ import { setFirstConditions } from './apply-documents.ts';
 import { type CandidatePolicies, candidatePolicies } from './candidate-policies.ts';
 import { changeNeed } from './change-need.ts';
 import { compilePolicies } from './compile-policies.ts';
-import type { Enacting } from './enact-change.ts';
+import type { DocumentIssue } from './document-issue.ts';
+import type { Enacting } from './enacting.ts';
 import { inTransaction } from './in-transaction.ts';
 import { proposeChange } from './propose-change.ts';
 import { recordChange } from './record-change.ts';
-import type { DocumentIssue } from './render-error.ts';
 import { backtest } from './try-policies.ts';
 import { validatePolicies } from './validate-policies.ts';
 

@@ -1,7 +1,7 @@
 import type { EntityJson } from '@cedar-policy/cedar-wasm/nodejs';
 import type { PlatformPolicies } from '../../policy/assemble-policies.ts';
-import type { Known, KnownRequest } from '../../policy/decision-cache.ts';
 import type { StoredBundle } from '../../policy/decision-record.ts';
+import type { Known, KnownRequest } from '../../policy/known.ts';
 import { recordedContext } from '../../policy/recorded-context.ts';
 import type { AuditEvent } from '../../schema/audit-event.ts';
 import { type DecisionBasis, parseBasis } from '../../schema/decision-basis.ts';

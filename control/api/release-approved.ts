@@ -8,7 +8,7 @@ import { releaseLabels } from '../../store/flow-labels.ts';
 import type { Person } from '../../store/people.ts';
 import { canonicalJson } from '../../store/resources.ts';
 import type { ApiDecision, ApiDependencies } from './api-dependencies.ts';
-import type { Enacting } from './enact-change.ts';
+import type { Enacting } from './enacting.ts';
 import { recordChange } from './record-change.ts';
 
 type Why = Pick<ExactRelease, 'reason' | 'run'> & { approval?: string; askedBy?: string };

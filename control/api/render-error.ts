@@ -5,9 +5,7 @@ import { type PlatformError, problemDetails, toPlatformError } from '../../schem
 import type { Logger } from '../../telemetry/logger.ts';
 import type { ApiEnvironment } from './api-dependencies.ts';
 import { describeCause } from './describe-cause.ts';
-
-/** One thing wrong in a document of an apply: which one (from 0), the keys to the place, and what is expected there. */
-export type DocumentIssue = { document: number; path: (string | number)[]; message: string };
+import type { DocumentIssue } from './document-issue.ts';
 
 /** Renders problem details (RFC 9457); `issues` are an extension member of a refused apply. */
 export const renderProblem = (context: Context<ApiEnvironment>, error: PlatformError, issues?: DocumentIssue[]): Response => {

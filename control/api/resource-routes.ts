@@ -8,9 +8,10 @@ import { listResources } from '../../store/resources.ts';
 import type { ApiDependencies, ApiEnvironment } from './api-dependencies.ts';
 import { createDocuments } from './apply-documents.ts';
 import { getResource, removeResource } from './delete-resource.ts';
+import type { DocumentIssue } from './document-issue.ts';
 import type { Permit } from './permit.ts';
 import { kindOf, parseAs, readBody, tenancyOf } from './read-request.ts';
-import { type DocumentIssue, renderProblem } from './render-error.ts';
+import { renderProblem } from './render-error.ts';
 
 const DocumentsSchema = z.strictObject({ documents: z.array(z.unknown()).min(1).max(1000), dryRun: z.boolean().default(false) });
 const eventsShown = 10;

@@ -1,6 +1,6 @@
 import { describeStep } from '../../reconcile/describe-step.ts';
 import { driftText, dryRunLines, proposerText, undoTexts } from '../../reconcile/fix-text.ts';
-import type { WhyEscalate } from '../../reconcile/what-now.ts';
+import type { WhyEscalate } from '../../reconcile/what-now-types.ts';
 import type { Approval } from '../../schema/approval.ts';
 import { withHiddenShown } from '../../schema/hidden-characters.ts';
 import type { ShownFix } from '../../schema/reconcile/shown-fix.ts';

@@ -1,8 +1,9 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { ProjectPolicies } from '../../policy/assemble-policies.ts';
 import { fitsVocabulary, looksAtUrls, type Retried, reportBacktest } from '../../policy/backtest.ts';
-import type { KnownRequest } from '../../policy/decision-cache.ts';
-import { createPolicyEngine, type PolicyDecision, type PolicyEngine } from '../../policy/engine.ts';
+import { createPolicyEngine, type PolicyEngine } from '../../policy/engine.ts';
+import type { KnownRequest } from '../../policy/known.ts';
+import type { PolicyDecision } from '../../policy/policy-decision.ts';
 import { isCut, isShortened } from '../../policy/recorded-context.ts';
 import { recordedRego, regoAgain } from '../../policy/rego/rego-again.ts';
 import { refusalIn } from '../../policy/rego/rego-policies.ts';

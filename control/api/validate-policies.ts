@@ -8,8 +8,8 @@ import { PlatformError } from '../../schema/errors.ts';
 import type { Tenancy } from '../../schema/ids.ts';
 import type { GoldenResult, ValidationReport } from '../../schema/policy-publication.ts';
 import type { CandidatePolicies } from './candidate-policies.ts';
-import type { RegoWorkshop } from './compile-policies.ts';
 import { judgeGoldenRego } from './judge-golden-rego.ts';
+import type { RegoWorkshop } from './rego-workshop.ts';
 
 /** The golden decisions of all PolicySets as they would be: those that are given in the place of the stored ones. */
 const goldenResults = async (

@@ -1,10 +1,7 @@
 import { runTokenLifetimeSeconds } from '../../schema/access-token.ts';
 import { subjectOfAgent } from '../../schema/machine-person.ts';
-import type { AgentForToken } from './issuer-config.ts';
+import type { AgentForToken, RunTokenScope } from './agent-directory.ts';
 import type { Worker } from './worker.ts';
-
-/** `mcp` opens the agent's toolset, `models` the model endpoint; a token opens one of them. */
-export type RunTokenScope = 'mcp' | 'models';
 
 export type RunTokenRequest = {
   agentId: string;

@@ -2,8 +2,9 @@ import { errors, type Provider, type TokenEndpointGrantContext } from 'oidc-prov
 import { z } from 'zod';
 import { workerClientId } from '../../schema/worker-proof.ts';
 import type { Logger } from '../../telemetry/logger.ts';
+import type { AgentDirectory } from './agent-directory.ts';
 import { decideRunToken, type RunTokenGrant, type RunTokenRefusal, type RunTokenRequest } from './decide-run-token.ts';
-import type { AgentDirectory, IssuerConfig } from './issuer-config.ts';
+import type { IssuerConfig } from './issuer-config.ts';
 import type { Worker, WorkerDecision } from './worker.ts';
 
 export const tokenExchangeGrant = 'urn:ietf:params:oauth:grant-type:token-exchange';

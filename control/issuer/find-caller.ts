@@ -2,7 +2,7 @@ import { PlatformError } from '../../schema/errors.ts';
 import type { Tenancy } from '../../schema/ids.ts';
 import type { Database } from '../../store/database.ts';
 import { findPerson } from '../../store/people.ts';
-import type { AgentDirectory } from './issuer-config.ts';
+import type { AgentDirectory } from './agent-directory.ts';
 
 /** For whom a credential is: a person, who may have an agent act; or the platform itself. */
 export type Caller = { kind: 'person'; person: string; agentId?: string } | { kind: 'service' };

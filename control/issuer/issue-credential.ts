@@ -4,6 +4,7 @@ import type { BackendCredential, CredentialRequest } from '../../schema/backend-
 import { isPlatformError, PlatformError } from '../../schema/errors.ts';
 import type { Database } from '../../store/database.ts';
 import { forgetSecret, resolveSecret } from '../../store/secrets/references.ts';
+import type { AgentDirectory } from './agent-directory.ts';
 import type { AssertIdentity } from './assert-identity.ts';
 import { createWorkloadAsserter } from './assert-workload.ts';
 import type { BackendsConfig } from './backends-config.ts';
@@ -13,7 +14,6 @@ import type { Authorization, FindAuthorization } from './create-authorization-fi
 import { credentialOf, tokenFailure } from './credential-of.ts';
 import { tokenExchangeGrant } from './exchange-run-token.ts';
 import { type Caller, findCaller } from './find-caller.ts';
-import type { AgentDirectory } from './issuer-config.ts';
 import {
   findProtectedServer,
   isOfKind,

@@ -13,6 +13,7 @@ import { createGiveBackRate, createRateWindows } from '../../store/rate-windows.
 import type { WorkerKeys } from '../../store/worker-keys.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import { createAdmission } from './admit-person.ts';
+import type { AgentDirectory } from './agent-directory.ts';
 import { createCompanyKeys } from './company-keys.ts';
 import { createIssuerProvider } from './create-issuer-provider.ts';
 import { createWorkerCheck } from './create-worker-check.ts';
@@ -23,7 +24,7 @@ import { createGuardedFetch, type GuardedFetch } from './guarded-fetch.ts';
 import { createInboundGrants } from './inbound-grants.ts';
 import { interactionRoutes } from './interaction-routes.ts';
 import { createTokenMaker } from './issue-token.ts';
-import type { AgentDirectory, IssuerConfig } from './issuer-config.ts';
+import type { IssuerConfig } from './issuer-config.ts';
 import { registerWorkerJoin } from './join-worker.ts';
 import { limitCodeGuesses } from './limit-code-guesses.ts';
 import { peopleFeatures } from './people-features.ts';

@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { type Challenge, readChallenge } from '../../schema/token-challenge.ts';
-import type { HttpFlight, HttpReader, HttpRequest, HttpSender } from '../upstream/send-http.ts';
+import type { HttpFlight, HttpReader, HttpRequest, HttpSender } from '../upstream/http-sender.ts';
 import { type Credential, type CredentialSource, tokenIn } from './credential-source.ts';
 
 /** A request is sent at most so often, whatever the server wants of its credential. */

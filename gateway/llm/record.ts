@@ -3,8 +3,8 @@ import { isPlatformError, type PlatformError, toPlatformError } from '../../sche
 import { countRefusal } from '../../store/ledger.ts';
 import { countUnknownCaller } from '../auth/count-unknown-caller.ts';
 import { maskFacts } from '../mask/create-masker.ts';
-import { putOnRecord } from '../observe-calls.ts';
 import { auditWho } from '../principal.ts';
+import { putOnRecord } from '../put-on-record.ts';
 import { recordDecision } from '../record-decision.ts';
 import { CallerLeft, type ModelCall, type ModelCallStep, tenancyOf } from './model-call.ts';
 

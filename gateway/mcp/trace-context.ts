@@ -1,6 +1,5 @@
 import { randomFillSync } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
-import type { ClientRequest } from './client-request.ts';
 import { isObject, type JsonObject } from './message.ts';
 
 /** The trace that a request belongs to, and how it is told to whoever is asked on its behalf. */
@@ -55,7 +54,7 @@ export const readTrace = (headers: IncomingHttpHeaders, meta?: unknown): Trace =
 };
 
 /** The trace of a request, read once. */
-export const traceOf = (request: Pick<ClientRequest, 'params' | 'trace' | 'traceHeaders'>): Trace => {
+export const traceOf = (request: { params: JsonObject; trace?: Trace; traceHeaders?: IncomingHttpHeaders }): Trace => {
   request.trace ??= readTrace(request.traceHeaders ?? {}, request.params._meta);
   return request.trace;
 };

@@ -1,4 +1,5 @@
-import type { DefinitionKind, JudgeDefinitions, ObservedDefinition } from '../../store/definitions.ts';
+import type { ObservedDefinition } from '../../store/definition.ts';
+import type { DefinitionKind, JudgeDefinitions } from '../../store/definitions.ts';
 import { findOrdersAboutOthers } from './find-instructions.ts';
 import { mixesScripts, nameSkeletons } from './name-skeleton.ts';
 import { textsOf } from './texts-of.ts';

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { hintsOf } from '../../schema/definition-hints.ts';
-import type { DefinitionKind, ObservedDefinition } from '../../store/definitions.ts';
+import type { ObservedDefinition } from '../../store/definition.ts';
+import type { DefinitionKind } from '../../store/definitions.ts';
 import { canonicalJson } from '../../store/resources.ts';
 import { isObject } from '../mcp/message.ts';
 import { findHiddenText } from './find-hidden-text.ts';

@@ -1,5 +1,6 @@
 import type { StoredResource } from '../../schema/resource.ts';
-import { type DefinitionKind, type ObservedDefinition, recordDefinitions } from '../../store/definitions.ts';
+import type { ObservedDefinition } from '../../store/definition.ts';
+import { type DefinitionKind, recordDefinitions } from '../../store/definitions.ts';
 import type { GatewayContext } from '../gateway-context.ts';
 import { judgeDefinitions } from './judge-definitions.ts';
 import { observeDefinition } from './observe-definition.ts';

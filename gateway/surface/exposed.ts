@@ -1,6 +1,6 @@
 import type { Tenancy } from '../../schema/ids.ts';
 import type { ToolsetServer } from '../../schema/resources/toolset.ts';
-import type { Definition } from '../../store/definitions.ts';
+import type { Definition } from '../../store/definition.ts';
 import type { Masker } from '../mask/create-masker.ts';
 import type { JsonObject } from '../mcp/message.ts';
 import type { McpServer } from '../upstream/upstream-pool.ts';

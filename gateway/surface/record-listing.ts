@@ -3,8 +3,8 @@ import { newDecisionId } from '../decide.ts';
 import type { GatewayContext } from '../gateway-context.ts';
 import type { ClientRequest } from '../mcp/client-request.ts';
 import { traceOf } from '../mcp/trace-context.ts';
-import { putOnRecord } from '../observe-calls.ts';
 import { auditWho } from '../principal.ts';
+import { putOnRecord } from '../put-on-record.ts';
 
 /** Whose rows a request writes where no item says it: the endpoint's, or the caller's own. */
 export const tenancyOf = ({ endpoint, principal }: Pick<ClientRequest, 'endpoint' | 'principal'>) =>

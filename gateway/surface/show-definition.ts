@@ -1,5 +1,5 @@
 import type { ToolsetServer } from '../../schema/resources/toolset.ts';
-import type { Definition } from '../../store/definitions.ts';
+import type { Definition } from '../../store/definition.ts';
 import { isObject, type JsonObject, objectAt, textOf } from '../mcp/message.ts';
 import { type ParameterHeader, parameterHeadersOf } from './parameter-headers.ts';
 

@@ -1,7 +1,8 @@
 import type { Tenancy } from '../../schema/ids.ts';
 import { type ToolsetServer, type ToolsetSpec, ToolsetSpecSchema } from '../../schema/resources/toolset.ts';
 import type { Declared } from '../../store/declared.ts';
-import { type Definition, type DefinitionKind, isUsable } from '../../store/definitions.ts';
+import type { Definition } from '../../store/definition.ts';
+import { type DefinitionKind, isUsable } from '../../store/definitions.ts';
 import { maskerFor } from '../mask/create-masker.ts';
 import type { Exposed, Source } from './exposed.ts';
 import { matchesPatterns } from './match-patterns.ts';

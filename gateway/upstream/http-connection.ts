@@ -1,7 +1,7 @@
 import { connect, type Socket } from 'node:net';
 import { writeTogether } from '../front/write-together.ts';
+import type { HttpReader } from './http-sender.ts';
 import { ResponseParser } from './response-parser.ts';
-import type { HttpReader } from './send-http.ts';
 
 /** Every socket reads into this one: what it holds is taken before another socket is read. */
 const readBuffer = Buffer.allocUnsafeSlow(64 * 1024);

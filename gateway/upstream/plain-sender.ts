@@ -1,5 +1,5 @@
 import { type Exchange, HttpConnection } from './http-connection.ts';
-import type { HttpFlight, HttpReader, HttpRequest, HttpSender } from './send-http.ts';
+import type { HttpFlight, HttpReader, HttpRequest, HttpSender } from './http-sender.ts';
 
 /** What could end a header's line, or be read in several ways. */
 const unsafeValue = /[^\t\x20-\x7e\x80-\xff]/;

@@ -1,10 +1,10 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { parseExactly } from '../../schema/exact-json.ts';
 import { isObject, type JsonObject } from '../mcp/message.ts';
+import type { HttpRequest, HttpSender } from './http-sender.ts';
 import { createMessageQueue } from './message-queue.ts';
 import { createEventReader, type ServerEvent } from './read-events.ts';
 import { maxAnswerBytes } from './result-too-large.ts';
-import type { HttpRequest, HttpSender } from './send-http.ts';
 
 /** How much is read of an answer that refuses the request. */
 const maxRefusalBytes = 64 * 1024;

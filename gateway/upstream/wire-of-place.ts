@@ -1,8 +1,8 @@
 import type { Era } from '../../schema/mcp-revisions.ts';
 import type { Way } from './greet-server.ts';
 import type { HostClient } from './host-client.ts';
+import type { HttpSender } from './http-sender.ts';
 import type { Place } from './place.ts';
-import type { HttpSender } from './send-http.ts';
 import type { Wire } from './wire.ts';
 
 /** How a place is reached: through our host, or at the address that the resource says. */

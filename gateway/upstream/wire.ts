@@ -1,4 +1,4 @@
-import type { HttpSender } from './send-http.ts';
+import type { HttpSender } from './http-sender.ts';
 
 /** Where a server is reached, and how: one address, its connections, and what goes along with every request. */
 export type Wire = {

@@ -2,7 +2,7 @@ import type { Drift } from '../../schema/reconcile/drift.ts';
 import type { DesiredObject, ObservedObject, ReadObservation } from '../../schema/reconcile/observation.ts';
 import type { ProposableOperation } from '../../schema/reconcile/operation.ts';
 import type { PastFix } from '../past-fix.ts';
-import type { WhyEscalate } from '../what-now.ts';
+import type { WhyEscalate } from '../what-now-types.ts';
 
 export type RuleFacts = {
   drift: Drift;

@@ -1,3 +1,4 @@
+import type { CompileSchema, Schema } from './compile-schema.ts';
 import { GrammarWriter, literal, oneOfTexts } from './gbnf.ts';
 import { schemaRefused } from './openai-error.ts';
 import { arrayGrammar, objectGrammar, scalarGrammar } from './type-grammars.ts';
@@ -19,10 +20,6 @@ const keywordsOf: Readonly<Record<string, readonly string[]>> = {
 /** A deeper schema or a longer grammar is a mistake or an attack: the grammar is walked at every token. */
 const deepest = 24;
 const longestGrammar = 512_000;
-
-export type Schema = Readonly<Record<string, unknown>>;
-/** Turns the schema at `path` (a JSON pointer, for messages) into a grammar expression. */
-export type CompileSchema = (schema: unknown, path: string) => string;
 
 /**
  * Compiles a JSON Schema into a grammar whose texts are compact JSON (no white space, which a tiny model would emit without end), each

@@ -1,7 +1,7 @@
+import type { CompileSchema, Schema } from './compile-schema.ts';
 import { type GrammarWriter, literal, repeated } from './gbnf.ts';
 import { integerBetween, numberBetween } from './number-grammar.ts';
 import { schemaRefused } from './openai-error.ts';
-import type { CompileSchema, Schema } from './schema-to-grammar.ts';
 
 /** Where the schema sets no limit. A tiny model that has lost the thread writes until it is stopped. */
 const usualString = 400;

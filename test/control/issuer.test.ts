@@ -2,7 +2,7 @@ import { request } from 'node:http';
 import { connect } from 'node:net';
 import { createLocalJWKSet, decodeJwt, decodeProtectedHeader, type JSONWebKeySet, jwtVerify } from 'jose';
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
-import type { AgentForToken } from '../../control/issuer/issuer-config.ts';
+import type { AgentForToken } from '../../control/issuer/agent-directory.ts';
 import { makeSigningKey } from '../../control/issuer/make-signing-key.ts';
 import { startIssuer } from '../../control/issuer/start-issuer.ts';
 import { createStatelessAdapter } from '../../control/issuer/stateless-adapter.ts';

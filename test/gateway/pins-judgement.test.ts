@@ -3,7 +3,8 @@ import { judgeDefinitions } from '../../gateway/pins/judge-definitions.ts';
 import { mixesScripts, nameSkeletons } from '../../gateway/pins/name-skeleton.ts';
 import { observeDefinition } from '../../gateway/pins/observe-definition.ts';
 import { hiddenCharacters, withHiddenShown } from '../../schema/hidden-characters.ts';
-import type { ObservedDefinition, PresentDefinition } from '../../store/definitions.ts';
+import type { ObservedDefinition } from '../../store/definition.ts';
+import type { PresentDefinition } from '../../store/definitions.ts';
 
 const tool = {
   name: 'read_file',

@@ -6,8 +6,8 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { afterEach, expect, test } from 'vitest';
 import { freePort } from '../../bench/gateway/free-port.ts';
+import type { HttpFlight, HttpRequest, HttpSender } from '../../gateway/upstream/http-sender.ts';
 import { createPlainSender } from '../../gateway/upstream/plain-sender.ts';
-import type { HttpFlight, HttpRequest, HttpSender } from '../../gateway/upstream/send-http.ts';
 
 const cleanups: (() => unknown)[] = [];
 afterEach(async () => {

@@ -4,7 +4,7 @@ import { argumentsOf } from '../../gateway/surface/exposed.ts';
 import { toolsetState } from '../../gateway/surface/toolset-condition.ts';
 import { type ToolsetTable, tableOfToolset } from '../../gateway/surface/toolset-table.ts';
 import { declaredFrom } from '../../store/declared.ts';
-import type { Definition } from '../../store/definitions.ts';
+import type { Definition } from '../../store/definition.ts';
 import { parsed } from '../support/running-gateway.ts';
 import { admin, definitionOf, endpointOf, stored } from '../support/surface-fixture.ts';
 

@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { checkProjectPolicies } from '../../policy/assemble-policies.ts';
-import type { KnownRequest } from '../../policy/decision-cache.ts';
 import { createPolicyEngine } from '../../policy/engine.ts';
 import { agentEntities, entityUid, modelEntity, projectEntities, resourceEntities, toolEntities } from '../../policy/entities.ts';
+import type { KnownRequest } from '../../policy/known.ts';
 import { suggestGrants } from '../../policy/suggest-policies.ts';
 
 const tenancy = { org: 'default', project: 'default' };

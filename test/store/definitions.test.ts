@@ -2,14 +2,8 @@ import { expect, test } from 'vitest';
 import type { DefinitionKind } from '../../schema/definition.ts';
 import { defaultTenancy } from '../../schema/ids.ts';
 import { acceptDefinitions, pinStateOf } from '../../store/accept-definitions.ts';
-import {
-  deleteDefinitions,
-  isUsable,
-  listDefinitions,
-  type ObservedDefinition,
-  type ObservedDefinitions,
-  recordDefinitions,
-} from '../../store/definitions.ts';
+import type { ObservedDefinition, ObservedDefinitions } from '../../store/definition.ts';
+import { deleteDefinitions, isUsable, listDefinitions, recordDefinitions } from '../../store/definitions.ts';
 import { useTestDatabase } from '../support/store-database.ts';
 
 const { database } = useTestDatabase();

@@ -1,7 +1,7 @@
 import { type AuthorizationAnswer, isAuthorized } from '@cedar-policy/cedar-wasm/nodejs';
 import { assemblePolicies, type ProjectPolicies } from '../../policy/assemble-policies.ts';
 import { cedarSchema } from '../../policy/cedar-schema.ts';
-import type { KnownRequest } from '../../policy/decision-cache.ts';
+import type { KnownRequest } from '../../policy/known.ts';
 
 /** Cedar by itself: every policy, every entity, nothing remembered. */
 export const askCedar = (

@@ -1,7 +1,6 @@
 import type { EntityJson } from '@cedar-policy/cedar-wasm/nodejs';
 import fc from 'fast-check';
 import type { ProjectPolicies } from '../../policy/assemble-policies.ts';
-import type { Known, KnownRequest } from '../../policy/decision-cache.ts';
 import {
   agentEntities,
   approvalEntity,
@@ -19,6 +18,7 @@ import {
   templateEntities,
   toolEntities,
 } from '../../policy/entities.ts';
+import type { Known, KnownRequest } from '../../policy/known.ts';
 import {
   actionsOn,
   type Caller,
