@@ -4,7 +4,7 @@ import type { Fix, TriedStep } from '../schema/reconcile/fix.ts';
 import { passiveOperations } from '../schema/reconcile/operation.ts';
 import type { PlanStep, StepOutcome } from '../schema/reconcile/plan.ts';
 import type { FixState } from '../schema/reconcile/target-state.ts';
-import { findFix, listStandingFixes, moveFix } from '../store/reconcile-fixes.ts';
+import { listStandingFixes, moveFix } from '../store/reconcile-fixes.ts';
 import { beginStep, endStep, listSteps } from '../store/reconcile-steps.ts';
 import { withHeartbeat } from './failures.ts';
 import { askPeople, endFix } from './reconcile-close.ts';
@@ -13,17 +13,15 @@ import {
   ended,
   type FixCall,
   type LoadedTarget,
-  loadTarget,
   lookAgain,
   type NextStep,
   type ReconcileCollaborators,
   reportPhase,
-  resumed,
-  seeTarget,
-  whyUnknown,
 } from './reconcile-context.ts';
+import { loadPlannedFix } from './reconcile-load-fix.ts';
 import { planDigestOf } from './reconcile-plan.ts';
 import { writeStep } from './reconcile-write.ts';
+import { seeTarget, whyUnknown } from './targets/see-target.ts';
 
 /** Of what may have happened the system is asked again so often, ever later; then it is undone. */
 export const mostTries = 6;
@@ -107,10 +105,9 @@ export const createApplyStep =
     withHeartbeat(async () => {
       const { database } = collaborators;
       const { fixId, tries = 0 } = call;
-      const fix = await findFix(database, fixId);
-      const loaded = await loadTarget(collaborators, call);
-      if (!fix?.plan || !loaded || fix.endedAt !== null) return lookAgain;
-      if (fix.state !== 'applying') return resumed(fix);
+      const found = await loadPlannedFix(collaborators, call, 'applying');
+      if (!found.ok) return found.step;
+      const { fix, loaded } = found;
       const { plan } = fix;
       if (planDigestOf(plan) !== fix.planDigest)
         return endFix(collaborators, call, fix, 'refused', { message: 'The plan in the row is not the one that was decided about.' });

@@ -4,22 +4,13 @@ import { canonicalText } from '../reconcile/canonical-text.ts';
 import type { ApprovalNeed } from '../schema/approval.ts';
 import type { Fix } from '../schema/reconcile/fix.ts';
 import type { Plan } from '../schema/reconcile/plan.ts';
-import { findFix, moveFix } from '../store/reconcile-fixes.ts';
+import { moveFix } from '../store/reconcile-fixes.ts';
 import { withHeartbeat } from './failures.ts';
 import { endFix } from './reconcile-close.ts';
-import {
-  ended,
-  type FixCall,
-  gateOf,
-  loadTarget,
-  lookAgain,
-  type NextStep,
-  type ReconcileCollaborators,
-  reportPhase,
-  resumed,
-} from './reconcile-context.ts';
+import { ended, type FixCall, isClosed, lookAgain, type NextStep, type ReconcileCollaborators, reportPhase } from './reconcile-context.ts';
 import type { FixAnswer } from './reconcile-decide.ts';
 import { type Examined, examinePlan } from './reconcile-examine.ts';
+import { loadPlannedFix } from './reconcile-load-fix.ts';
 import { keepSeen } from './reconcile-seen.ts';
 
 /** What follows where a plan does not pass: a refusal asks nobody. Undefined where it passes. */
@@ -82,11 +73,10 @@ export const createCheckFix =
       const { database, contents, decider } = collaborators;
       const { fence, fixId, org, project, target: name } = call;
       const key = { org, project, target: name, id: fixId };
-      const fix = await findFix(database, fixId);
-      const loaded = await loadTarget(collaborators, call);
-      if (!fix?.plan || !loaded || fix.endedAt !== null) return lookAgain;
-      if (fix.state !== 'checking') return resumed(fix);
-      if (gateOf(loaded)) return lookAgain;
+      const found = await loadPlannedFix(collaborators, call, 'checking');
+      if (!found.ok) return found.step;
+      const { fix, loaded } = found;
+      if (isClosed(loaded)) return lookAgain;
       const { plan } = fix;
       const examined = await examinePlan(collaborators, loaded, fix, plan, Context.current().cancellationSignal);
       const over = await endUnlessPassing(collaborators, call, fix, examined);

@@ -1,6 +1,6 @@
 import { checkPlan } from '../reconcile/check-plan.ts';
 import { isInWindow } from '../reconcile/is-in-window.ts';
-import { hasWritten } from '../reconcile/past-fix.ts';
+import { hasWritten, historyMs } from '../reconcile/past-fix.ts';
 import type { Fix } from '../schema/reconcile/fix.ts';
 import type { FixReview } from '../schema/reconcile/fix-review.ts';
 import { objectKey } from '../schema/reconcile/object-ref.ts';
@@ -8,13 +8,12 @@ import type { ReadObservation } from '../schema/reconcile/observation.ts';
 import { passiveOperations } from '../schema/reconcile/operation.ts';
 import type { BlastRadius, DryRun, Plan, PlanFault } from '../schema/reconcile/plan.ts';
 import { listFixes } from '../store/reconcile-fixes.ts';
-import { diffNow, type LoadedTarget, type ReconcileCollaborators, type Seen, seeTarget, whyUnknown } from './reconcile-context.ts';
+import { diffNow, type LoadedTarget, type ReconcileCollaborators } from './reconcile-context.ts';
 import { planDigestOf } from './reconcile-plan.ts';
 import { readSeen, type SeenFault } from './reconcile-seen.ts';
+import { type Seen, seeTarget, whyUnknown } from './targets/see-target.ts';
 
 const hourMs = 3_600_000;
-/** What was tried in vain is remembered this long. */
-const historyMs = 7 * 24 * hourMs;
 
 /** All that is known of a plan at this moment, read anew: nothing of an earlier look counts. */
 export type Examined =

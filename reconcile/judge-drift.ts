@@ -3,7 +3,7 @@ import { objectKey, writeObjectRef } from '../schema/reconcile/object-ref.ts';
 import { backoffMs, seedOf } from './backoff.ts';
 import type { Hold } from './field-ownership.ts';
 import { touches } from './json-pointer.ts';
-import { endOf, failuresInRow, fixesOf, hasWritten, isFailure, isRuleFix, type PastFix } from './past-fix.ts';
+import { endOf, failuresInRow, fixesOf, hasWritten, historyMs, isFailure, isRuleFix, type PastFix } from './past-fix.ts';
 import type { TargetOf } from './target-port.ts';
 import type { WhatNow } from './what-now.ts';
 
@@ -37,9 +37,6 @@ const contested = (drift: Drift, ofFault: readonly PastFix[], most: number, now:
   return { next: 'contested', drift, field, untilMs, because: `${because} Nothing is written to ${writeObjectRef(drift.object)}.` };
 };
 
-/** Holds that ended longer ago say nothing any more. */
-export const heldLatelyMs = 7 * 24 * 3_600_000;
-
 /** Held by people until lately, and still as they left it: what they did is not taken back by itself, they are asked (once). */
 const wasHeld = (drift: Drift, holds: readonly Hold[], ofFault: readonly PastFix[], now: number): WhatNow | undefined => {
   const key = objectKey(drift.object);
@@ -47,7 +44,7 @@ const wasHeld = (drift: Drift, holds: readonly Hold[], ofFault: readonly PastFix
   const ended = holds
     .filter(({ object, path }) => (object === '' || object === key) && paths.some((field) => touches(path, field)))
     .map(({ untilAt }) => Date.parse(untilAt))
-    .filter((until) => until <= now && now - until < heldLatelyMs);
+    .filter((until) => until <= now && now - until < historyMs);
   const last = Math.max(...ended);
   if (ended.length === 0 || ofFault.some(({ beganAt }) => Date.parse(beganAt) >= last)) return undefined;
   return {

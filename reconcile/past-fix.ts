@@ -2,6 +2,9 @@ import type { Plan, PlanStep } from '../schema/reconcile/plan.ts';
 import type { FixState } from '../schema/reconcile/target-state.ts';
 import { canonicalText } from './canonical-text.ts';
 
+/** Decisions look this far back, and what was tried is remembered as long: in milliseconds. */
+export const historyMs = 7 * 86_400_000;
+
 /** One attempt out of the history, as much of its row as decisions need; instants as ISO 8601. */
 export type PastFix = {
   id: string;

@@ -1,11 +1,12 @@
+import { seeTarget } from '../../activities/targets/see-target.ts';
 import { chooseRule } from '../../reconcile/choose-rule.ts';
 import { diffKept } from '../../reconcile/diff-kept.ts';
 import { driftText } from '../../reconcile/fix-text.ts';
+import { historyMs } from '../../reconcile/past-fix.ts';
 import { ruleCatalogue } from '../../reconcile/rules/catalogue.ts';
 import { userRuleOf } from '../../reconcile/rules/user-rule.ts';
 import type { TargetOf } from '../../reconcile/target-port.ts';
 import { explainDrifts, whatNow } from '../../reconcile/what-now.ts';
-import type { Desired, Observation } from '../../schema/reconcile/observation.ts';
 import type { TargetExplanation } from '../../schema/reconcile/requests.ts';
 import { chargedTo } from '../../store/escalation-budget.ts';
 import { listFixes, listStandingFixes } from '../../store/reconcile-fixes.ts';
@@ -15,32 +16,8 @@ import type { ApiDependencies } from './api-dependencies.ts';
 import { acceptedText, budgetText, conflictText, fixText, holdTexts, nextText, ruleText } from './explain-sentences.ts';
 import { getTarget, readTargetDetail } from './reconcile-targets.ts';
 
-/** Decisions of the reconciler look this far back. */
-const historyMs = 7 * 86_400_000;
 const lookWithinMs = 20_000;
 const shownFixes = 3;
-
-/** What is declared and what is there, at this moment; what does not answer in time cannot be read. */
-const look = async (
-  ports: ApiDependencies['targetPorts'],
-  target: TargetOf,
-  now: Date,
-): Promise<{ desired: Desired; observation: Observation }> => {
-  const unknown = (message: string) => ({
-    desired: { status: 'unreadable', message } as const,
-    observation: { status: 'unknown', at: now.toISOString(), reason: 'unreachable', message } as const,
-  });
-  const port = ports.of(target.spec.type);
-  if (!port) return unknown(`no adapter for targets of the kind ${target.spec.type} is there`);
-  const signal = AbortSignal.timeout(lookWithinMs);
-  try {
-    const [desired, observation] = await Promise.all([port.desired(target, signal), port.observe(target, signal)]);
-    return { desired, observation };
-  } catch (error) {
-    if (signal.aborted) return unknown(`no answer within ${lookWithinMs / 1000} seconds`);
-    throw error;
-  }
-};
 
 /**
  * Why a target is where it is, out of its rows and a fresh look, in sentences: what differs, what is done about it and why not, who holds it,
@@ -61,7 +38,7 @@ export const explainTarget = async (
   ]);
   const { generation, spec } = declared;
   const target: TargetOf = { org: key.org, project: key.project, name: key.target, generation, spec, holds: detail.holds };
-  const { desired, observation } = await look(targetPorts, target, now);
+  const { desired, observation } = await seeTarget({ ports: targetPorts, clock, withinMs: lookWithinMs }, target);
   const fixes = await listFixes(database, key, key.target, { sinceAt: new Date(now.getTime() - historyMs), limit: 500 });
   const standing = await listStandingFixes(database, key);
   const { holds } = detail;
