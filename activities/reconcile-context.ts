@@ -1,9 +1,8 @@
-import { closedGate } from '../reconcile/closed-gate.ts';
+import { closedGate, frozenPause, type Pause } from '../reconcile/closed-gate.ts';
 import { diffKept, type KeptDiff } from '../reconcile/diff-kept.ts';
 import { historyMs } from '../reconcile/past-fix.ts';
 import type { TargetOf } from '../reconcile/target-port.ts';
 import type { Fix, TargetHold } from '../schema/reconcile/fix.ts';
-import type { TargetPause } from '../schema/reconcile/target-pause.ts';
 import type { TargetPhase } from '../schema/reconcile/target-state.ts';
 import type { ApprovalAsks } from '../store/ask-approval.ts';
 import type { AuditLog } from '../store/audit-log.ts';
@@ -83,15 +82,9 @@ export type LoadedTarget = {
   holds: TargetHold[];
   /** These, and those that ended within a week: of what was held people say what becomes of it. */
   heldLately: TargetHold[];
-  pause: TargetPause | undefined;
+  pause: Pause | null;
   now: Date;
 };
-
-/** A project that is frozen pauses all that is of it, until a person lifts that. */
-const frozenProject = (key: TargetKey, now: Date): TargetPause => ({
-  ...key,
-  ...{ reason: 'The project is frozen.', pausedBy: 'its project', decisionId: '', pausedAt: now.toISOString(), untilAt: null },
-});
 
 /** A target as it is declared and held now; undefined where nobody declares it any more. */
 export const loadTarget = async (
@@ -107,7 +100,7 @@ export const loadTarget = async (
   const place = await findResource(database, { org, project, kind: 'Project', name: project });
   return {
     ...{ key, holds, heldLately: lately, now },
-    pause: place?.spec.frozen ? frozenProject(key, now) : await findPause(database, key, now),
+    pause: place?.spec.frozen ? frozenPause : ((await findPause(database, key, now)) ?? null),
     target: {
       ...{ org, project, name, generation: resource.generation, spec: resource.spec },
       holds: holds.map(({ object, path }) => ({ object, path })),
@@ -116,8 +109,7 @@ export const loadTarget = async (
 };
 
 /** Whether nothing may be begun now; a look says why, and until when. */
-export const isClosed = ({ target, pause, now }: LoadedTarget): boolean =>
-  closedGate({ target, pause: pause ?? null, now: now.getTime() }) !== undefined;
+export const isClosed = ({ target, pause, now }: LoadedTarget): boolean => closedGate({ target, pause, now: now.getTime() }) !== undefined;
 
 /** What differs now, held against the declaration with what verified fixes made other than it says. */
 export const diffNow = async (

@@ -1,4 +1,5 @@
 import { Context } from '@temporalio/activity';
+import { mendedText } from '../reconcile/fix-text.ts';
 import { judgeEffect } from '../reconcile/judge-effect.ts';
 import { listSteps } from '../store/reconcile-steps.ts';
 import { withHeartbeat } from './failures.ts';
@@ -46,7 +47,7 @@ export const createJudgeFix =
       });
       switch (effect) {
         case 'gone':
-          return endFix(collaborators, call, fix, 'fixed', { message: fix.message });
+          return endFix(collaborators, call, fix, 'fixed', { message: mendedText(fix.plan, before.drift) });
         case 'waiting':
           return { next: 'judge', fixId, afterMs: nextLookMs(target.spec.verification.holdSeconds, goneForMs), goneSinceAt };
         case 'unchanged':

@@ -121,7 +121,7 @@ export const createLookAtTarget =
     }
     const approvals = await approvalsOf(database, awaiting);
     active ??= awaiting.find((fix) => approvals.get(fix.id)?.state !== 'pending');
-    const gate = closedGate({ target, pause: loaded.pause ?? null, now: now.getTime() });
+    const gate = closedGate({ target, pause: loaded.pause, now: now.getTime() });
     const [firstHold] = holds;
     if (active && firstHold && heldObject(active, conflicts))
       return waitUntil(new Date(firstHold.untilAt), 'waiting', `Held by ${firstHold.heldBy}: ${firstHold.reason}`);
@@ -148,7 +148,7 @@ export const createLookAtTarget =
     if (awaiting.length > 0 && free.length === 0) return awaitPeople();
     const decided = whatNow({
       ...{ target, drifts: free, conflicts, fixes, holds: loaded.heldLately, now: now.getTime(), ...seen },
-      ...{ frozen: row.frozen, pause: loaded.pause ?? null },
+      ...{ frozen: row.frozen, pause: loaded.pause },
     });
     // the wait for people ends with whatever comes first
     if (awaiting.length > 0 && decided.next !== 'rule' && decided.next !== 'escalate')

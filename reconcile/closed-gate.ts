@@ -3,6 +3,8 @@ import type { TargetOf } from './target-port.ts';
 
 /** What people paused beside the declaration; until an instant (ISO 8601) or, null, until they lift it. */
 export type Pause = { reason: string; pausedBy: string; untilAt: string | null };
+/** A project that is frozen pauses all that is of it, until a person lifts that. */
+export const frozenPause: Pause = { reason: 'The project is frozen.', pausedBy: 'its project', untilAt: null };
 /** `untilMs` null: nothing but somebody's act ends it. */
 export type ClosedGate = { why: 'paused' | 'window'; untilMs: number | null; because: string };
 

@@ -10,8 +10,8 @@ import type { TargetOf } from './target-port.ts';
 import { firstLeaving, firstUnwell, type Wave, wavesOf } from './wave-order.ts';
 
 /**
- * `answered`: people or a diagnosis said to leave it. `wave`: an earlier wave is not well yet. `deleting`: it is on its way out. `mass-prune`:
- * too much is declared no more.
+ * `answered`: people or a diagnosis said to leave it. `settling`: it was just put back. `wave`: an earlier wave is not well yet. `deleting`: it is
+ * on its way out. `mass-prune`: too much is declared no more.
  */
 export type WhyWait =
   | 'frozen'
@@ -22,6 +22,7 @@ export type WhyWait =
   | 'blocked'
   | 'answered'
   | 'cooldown'
+  | 'settling'
   | 'wave'
   | 'deleting'
   | 'mass-prune';

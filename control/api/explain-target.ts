@@ -1,5 +1,6 @@
 import { seeTarget } from '../../activities/targets/see-target.ts';
 import { chooseRule } from '../../reconcile/choose-rule.ts';
+import { frozenPause } from '../../reconcile/closed-gate.ts';
 import { diffKept } from '../../reconcile/diff-kept.ts';
 import { driftText } from '../../reconcile/fix-text.ts';
 import { historyMs } from '../../reconcile/past-fix.ts';
@@ -10,8 +11,9 @@ import { explainDrifts, whatNow } from '../../reconcile/what-now.ts';
 import type { TargetExplanation } from '../../schema/reconcile/requests.ts';
 import { chargedTo } from '../../store/escalation-budget.ts';
 import { listFixes, listStandingFixes } from '../../store/reconcile-fixes.ts';
+import { listHolds } from '../../store/reconcile-holds.ts';
 import { findTarget, type TargetKey } from '../../store/reconcile-targets.ts';
-import { listResources } from '../../store/resources.ts';
+import { findResource, listResources } from '../../store/resources.ts';
 import type { ApiDependencies } from './api-dependencies.ts';
 import { acceptedText, budgetText, conflictText, fixText, holdTexts, nextText, ruleText } from './explain-sentences.ts';
 import { getTarget, readTargetDetail } from './reconcile-targets.ts';
@@ -46,8 +48,12 @@ export const explainTarget = async (
   const { drifts, conflicts, accepted } = diffKept({ target, desired, observation, fixes: standing, digest, holds, now: now.getTime() });
   const written = await listResources(database, { org: key.org, project: key.project, kind: 'ReconcileRule' });
   const rules = written.map(({ metadata, spec: rule }) => userRuleOf(metadata.name, rule));
-  const facts = { target, drifts, conflicts, fixes, holds, desired, observation, now: now.getTime() };
-  const input = { ...facts, frozen: row?.frozen ?? false, pause: detail.pause };
+  // as the workflow judges it: of what was held lately people are asked, and a project that is frozen pauses all of it
+  const heldLately = await listHolds(database, key, new Date(now.getTime() - historyMs));
+  const place = await findResource(database, { org: key.org, project: key.project, kind: 'Project', name: key.project });
+  const pause = place?.spec.frozen ? frozenPause : detail.pause;
+  const facts = { target, drifts, conflicts, fixes, holds: heldLately, desired, observation, now: now.getTime() };
+  const input = { ...facts, frozen: row?.frozen ?? false, pause };
   const judged = explainDrifts(input);
   const open = fixes.filter(({ endedAt }) => endedAt === null);
   const past = fixes.filter(({ endedAt }) => endedAt !== null);
