@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { Client, Connection } from '@temporalio/client';
 import { bundleWorkflowCode, NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker';
 import { createActivities, createFileProofs, createGatewayClient, createJoinedProofs, createRunTokens } from '../../activities/index.ts';
+import { createTemporalPort } from '../../control/api/temporal-port.ts';
 import type { ProcessReport } from '../../schema/process-report.ts';
 import { taskQueues } from '../../schema/workflow-contract.ts';
 import { createContentStore } from '../../store/contents.ts';
@@ -42,10 +43,18 @@ export const startWorkerProcess = async (config: ProcessConfigs['worker'], logge
   const proofs = proof ? createFileProofs(proof) : createJoinedProofs({ issuerUrl, joinToken: askForJoinToken });
   const tokens = createRunTokens({ issuerUrl, proofs });
   const temporal = new Client({ connection: clientConnection, namespace });
+  const starter = createTemporalPort({ address, namespace }); // connects when it first starts something
   const contents = createContentStore(database, deriveContentKeys(config.contentKey, 'content'));
   const gateway = createGatewayClient({ gatewayUrl: config.gatewayUrl, tokens });
   const shared = { database, contents, gateway };
-  const pool = config.apply && (await openReconcilePool(config.apply, { ...shared, temporal, logger: logger.child({ part: 'apply' }) }));
+  const pool =
+    config.apply &&
+    (await openReconcilePool(config.apply, {
+      ...shared,
+      temporal,
+      startReconcile: starter.startReconcile,
+      logger: logger.child({ part: 'apply' }),
+    }));
   const activities = createActivities({
     ...shared,
     ...(pool ? { reconcile: pool.reconcile } : {}),
@@ -87,6 +96,7 @@ export const startWorkerProcess = async (config: ProcessConfigs['worker'], logge
       for (const worker of workers) if (worker.getState() === 'RUNNING') worker.shutdown();
       await running.catch(() => undefined);
       await pool?.close();
+      await starter.close();
       await orders.close();
       await connection.close();
       await clientConnection.close();
