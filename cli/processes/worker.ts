@@ -23,7 +23,7 @@ const workflowsPath = fileURLToPath(new URL('../../workflows/index.ts', import.m
 const shutdown = { shutdownGraceTime: '500ms', shutdownForceTime: '1500ms' } as const;
 
 /** A model takes its time and little of ours; what touches rows is kept to about the size of the pool. */
-const concurrency = { control: 20, model: 100, tool: 100, apply: 10 } as const;
+const concurrency = { control: 20, model: 100, tool: 100, apply: 10, diagnosis: 10 } as const;
 
 /**
  * The workflows and the activities, on a task queue for each kind of work. It holds no credential of a provider or a tool: each call
@@ -76,6 +76,7 @@ export const startWorkerProcess = async (config: ProcessConfigs['worker'], logge
     create('control', { workflowBundle }),
     create('model'),
     create('tool'),
+    create('diagnosis', { maxConcurrentActivityTaskPolls: 2 }), // there are few, and each is long
     ...(pool ? [create('apply')] : []),
   ]);
   const orders = followOrders<Extract<ProcessReport, { process: 'worker' }>>({
