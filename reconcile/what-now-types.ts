@@ -1,8 +1,8 @@
 import type { Drift } from '../schema/reconcile/drift.ts';
 
 /**
- * `answered`: people or a diagnosis said to leave it. `wave`: an earlier wave is not well yet. `deleting`: it is on its way out. `mass-prune`:
- * too much is declared no more.
+ * `answered`: people or a diagnosis said to leave it. `settling`: it was just put back. `wave`: an earlier wave is not well yet. `deleting`: it is
+ * on its way out. `mass-prune`: too much is declared no more.
  */
 export type WhyWait =
   | 'frozen'
@@ -13,6 +13,7 @@ export type WhyWait =
   | 'blocked'
   | 'answered'
   | 'cooldown'
+  | 'settling'
   | 'wave'
   | 'deleting'
   | 'mass-prune';
