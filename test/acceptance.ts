@@ -1581,6 +1581,12 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/gateway/slow-patterns.test.ts › a tool with such a pattern › that a person accepted all the same holds nobody up: its calls and those of others are answered at once',
   },
   {
+    id: 'SEC-28',
+    clause: 'e',
+    text: 'A rule whose match would take minutes or all memory, by patterns, loops or what doubles with each turn, is refused before it is evaluated.',
+    test: 'test/reconcile/compile-match.test.ts › a match that is an attack › a list of itself, twice, over and over is refused at once',
+  },
+  {
     id: 'SEC-29',
     clause: 'a',
     text: 'An approved call that is made 50 times at once, at two replicas, runs once.',
