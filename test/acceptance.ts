@@ -2120,6 +2120,12 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/control/fix-approvals.test.ts › unknown, without the role, the owner, or as somebody else by a header: refused and on record; the approval stays open',
   },
   {
+    id: 'R15',
+    clause: 'g',
+    text: 'Who may declare what they like makes no channel that takes them for a reviewer: only administrators declare channels.',
+    test: 'test/control/slack-channel.test.ts › nobody gives themselves a reviewer: whom a channel takes for whom is an administrator’s to say',
+  },
+  {
     id: 'R16',
     clause: 'c',
     text: 'The same person twice counts once, and nothing is told before the second person.',

@@ -26,9 +26,9 @@ const decide = (kind: string, action: string, roles: string[]) => {
 
 const refused = { effect: 'deny', policies: ['platform/administrators-name-issuers'] };
 
-test('who may log in is an administrator’s to declare, whatever a project lets its people apply', () => {
+test('who may log in, and by which channels people answer, is an administrator’s to declare, whatever a project lets its people apply', () => {
   expect(decide('Toolset', 'applyResource', [])).toMatchObject({ effect: 'allow' });
-  for (const kind of ['IdentityProvider', 'OAuthClient', 'Person'])
+  for (const kind of ['Channel', 'IdentityProvider', 'OAuthClient', 'Person', 'SigningKey'])
     for (const action of ['applyResource', 'deleteResource']) {
       expect(decide(kind, action, [])).toEqual(refused);
       expect(decide(kind, action, ['administrator'])).toMatchObject({ effect: 'allow' });
