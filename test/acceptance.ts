@@ -2472,4 +2472,16 @@ export const acceptance: readonly AcceptanceEntry[] = [
     text: 'The wrong fix of each fault that is played, as the answer of a model through the gateway, is blocked every time; what blocked it is counted.',
     test: 'test/full/reconcile/drift-bench.test.ts › faults on a real cluster under the real platform › every wrong fix is blocked, and most of them by checks, policy or people',
   },
+  {
+    id: 'R10',
+    clause: 'g',
+    text: 'A plan that adds a right to run code or to take the calls of others, whatever it is called, is refused, as is one whose list of names is empty.',
+    test: 'test/reconcile/check-plan.test.ts › a right by which one runs pods, the old way is never added',
+  },
+  {
+    id: 'R10',
+    clause: 'h',
+    text: 'A plan to look away from what an intruder changed (command, variables, volumes, subjects of a binding, selectors, egress) is refused.',
+    test: 'test/reconcile/check-plan.test.ts › nobody looks away from what an intruder changed: /spec/template/spec/containers/0/command',
+  },
 ];
