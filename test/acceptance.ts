@@ -2207,6 +2207,12 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/control/fix-approvals.test.ts › late, for other bytes, or for a fix that waits no more it is refused, and nothing is told',
   },
   {
+    id: 'SEC-30',
+    clause: 'g',
+    text: 'A target that is declared anew between approval and apply is not changed by what was approved before: what was done of it is undone.',
+    test: 'test/workflows/reconcile-model.test.ts › a fault that no rule knows › is not made out of what somebody declared after it was approved: what was done is undone, and people are asked anew',
+  },
+  {
     id: 'SEC-31',
     clause: 'd',
     text: 'Text of a model and of the observed system is shown with every character to be seen, and passes for no line of ours.',

@@ -231,6 +231,31 @@ describe('a fix that is asked about', () => {
     expect(place.world.effects).toEqual([]);
   });
 
+  test('is not made out of what somebody declared after it was approved: what was done is undone, and people are asked anew', async () => {
+    const evil = `registry.evil/a@sha256:${'e'.repeat(64)}`;
+    diagnosis.script.answer = () => propose(proposal([scale, { op: 'reapply', object: deploymentRef('a') }]));
+    const more = { critical: true, limits: { cooldownSeconds: 0, objectsPerPlan: 4 } };
+    const name = await declare(more);
+    const before = place.worldState('web');
+    await place.start(name);
+    const approval = await place.waiting(name);
+    // right before the first write: no look comes between that and the second
+    let isSwapped = false;
+    place.world.faults.apply = async (moment) => {
+      if (moment !== 'before' || isSwapped) return;
+      isSwapped = true;
+      const swapped = structuredClone(manifests);
+      swapped[1].spec.template.spec.containers[0].image = evil;
+      await place.declare(name, { manifests: swapped, escalation: { role: 'diagnoser' }, ...more });
+    };
+    await place.answer(name, approval);
+    await until(name, 'failed');
+    expect(isSwapped).toBe(true);
+    expect(JSON.stringify(place.worldState('a'))).not.toContain(evil);
+    expect(place.worldState('web')).toEqual(before);
+    expect((await place.fixesOf(name))[0]?.message).toContain('declared anew');
+  });
+
   test('takes two different people where policy says so, as they are when it is applied', async () => {
     diagnosis.script.answer = () => propose(proposal([scale], 0.3)); // unsure: two people
     const name = await declare();
