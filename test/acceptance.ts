@@ -2219,6 +2219,18 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/control/fix-approvals.test.ts › approvals show prints what, where, why, each operation with its dry-run and undoing, reach, evidence and contact; a model decides no line of it',
   },
   {
+    id: 'SEC-31',
+    clause: 'g',
+    text: 'What a message of a channel does not show whole cannot be approved by its button.',
+    test: 'test/control/fix-approvals.test.ts › what is too long to be shown is not approved by a button: nobody has seen all of it',
+  },
+  {
+    id: 'SEC-31',
+    clause: 'h',
+    text: 'What an event says, line breaks and marks of Slack in it, is quoted in every message and begins no line of its own.',
+    test: 'test/control/fix-approvals.test.ts › what an event says passes for no line of a message, by whatever channel',
+  },
+  {
     id: 'SEC-32',
     clause: 'e',
     text: 'The owner of who proposed a fix cannot approve it.',

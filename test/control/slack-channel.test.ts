@@ -164,7 +164,10 @@ test('several that run at once, and one that is started anew, tell each thing on
 test('texts of others mention nobody, lead nowhere and hide nothing', async () => {
   const reason = 'see <!channel> <https://evil.example|the plan> &amp; \u202Eyas';
   const { id } = await askFor(api.database, { ...callToApprove(), need: { rules: [byReviewers], expiresInSeconds: 900, reason } });
-  const text = JSON.stringify((await messageOf(id)).blocks);
+  const message = await messageOf(id);
+  // what notifications show is read for such marks too
+  expect(message.text).not.toContain('<!channel>');
+  const text = JSON.stringify(message.blocks);
   expect(text).toContain('&lt;!channel&gt;');
   expect(text).not.toContain('<!channel>');
   expect(text).not.toContain('\u202E');
