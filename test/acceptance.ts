@@ -1840,6 +1840,12 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/activities/reconcile-decide.test.ts › a target whose role could write › is not made so by a change of its role or toolset, which is refused with the tools by name',
   },
   {
+    id: 'R08',
+    clause: 'g',
+    text: 'A model that obeys what it reads takes no tool out of use and starts no worker anew where the platform itself sees nothing wrong.',
+    test: 'test/reconcile/check-plan.test.ts › nothing that the platform sees as well takes a tool out of use that is as it was approved',
+  },
+  {
     id: 'R09',
     clause: 'b',
     text: 'A diagnosis that answers prose is asked again twice, then a person is.',

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { checkPlan } from '../../reconcile/check-plan.ts';
 import type { ProposableOperation } from '../../schema/reconcile/operation.ts';
+import { ReconcileTargetSpecSchema } from '../../schema/resources/reconcile-target.ts';
 import { desired, objectOf, planOf, seen, targetOf, web } from './support.ts';
 
 const digest = `sha256:${'a'.repeat(64)}`;
@@ -130,4 +131,23 @@ test('an object that was edited since the plan was made, or cannot be read, is n
   ]);
   const unknown = { status: 'unknown', at: '', reason: 'unreachable', message: '' } as const;
   expect(codes(checkPlan({ plan, target: targetOf(), desired, observation: unknown }))).toEqual(['unknown_state']);
+});
+
+/** What a text in the evidence would have an obedient model do to what is well: each of these is applied without a person where it passes. */
+test.each([
+  ['takes a tool out of use that is as it was approved', 'quarantineTool', 'Tool', 'DefinitionChanged'],
+  ['starts workers anew that ask for work, those of everybody', 'restoreWorkers', 'Worker', 'NoPollers'],
+] as const)('nothing that the platform sees as well %s', (_what, op, kind, code) => {
+  const [ill, well] = ['ill', 'well'].map((name) => ({ apiVersion: 'quarterdeck.dev/v1alpha1', kind, namespace: 'files', name }));
+  if (!ill || !well) throw new Error('two things');
+  const platform = { ...targetOf(), spec: ReconcileTargetSpecSchema.parse({ type: 'platform' }) };
+  const observation = seen(objectOf({ ref: ill, symptoms: [{ code, message: '', count: 1 }] }), objectOf({ ref: well }));
+  const of = (object: typeof ill) => {
+    const plan = planOf({ op, object });
+    const [step] = plan.steps;
+    const steps = step ? [{ ...step, precondition: { kind: 'version' as const, version: '1', hash: 'h1', uid: 'u1' } }] : [];
+    return checkPlan({ plan: { ...plan, steps }, target: platform, desired: { ...desired, objects: [] } as typeof desired, observation });
+  };
+  expect(codes(of(well))).toEqual(['no_such_symptom']);
+  expect(of(ill).ok).toBe(true);
 });
