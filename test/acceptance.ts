@@ -2366,6 +2366,12 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/workflows/reconcile-model.test.ts › a fault that no rule knows › leaves no secret and nothing that was observed in a history, a prompt or the audit',
   },
   {
+    id: 'R07',
+    clause: 'g',
+    text: 'Tens of thousands of secrets beside a fault keep nobody waiting, and none of them is shown, whatever the variables are called.',
+    test: 'test/reconcile/evidence/build-evidence.test.ts › tens of thousands of secrets around a fault keep nobody waiting, and none of them is shown',
+  },
+  {
     id: 'R09',
     clause: 'g',
     text: 'Prose, cut JSON, an unknown operation, a foreign target or five megabytes as a proposal end with a person after two repairs, and nothing is written.',
