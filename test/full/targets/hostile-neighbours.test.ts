@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createKubernetesTarget, type KubernetesTargetPort } from '../../../activities/targets/kubernetes-target.ts';
 import { KubernetesTargetSchema } from '../../../schema/resources/reconcile-target.ts';
 import { adminToken, type KubeApiServer, startKubeApiServer } from '../../support/kube-api-server.ts';
+import { applying } from '../../support/kube-target.ts';
 
 let cluster: KubeApiServer;
 let port: KubernetesTargetPort;
@@ -37,4 +38,35 @@ test('a pod of somebody else that is too large to be shown does not blind us to 
   expect(observation).toMatchObject({ status: 'read', objects: [{ ref: { name: 'settings' }, state: { data: { level: 'debug' } } }] });
   const huge = observation.status === 'read' ? observation.neighbours.find(({ ref }) => ref.name === 'huge') : undefined;
   expect(huge?.state).toEqual({ apiVersion: 'v1', kind: 'Pod', metadata: { name: 'huge', namespace } });
+});
+
+/** A plan may call an object what it likes; it is asked for where objects are, and nowhere else. */
+test.each([
+  ['a version that leads up', { apiVersion: 'v1\\..\\..\\apis\\apps\\v1' }],
+  ['a version that leads up, in slashes', { apiVersion: 'apps/../../api/v1' }],
+  ['a version with a query', { apiVersion: 'v1?x=' }],
+  ['a version with a fragment', { apiVersion: 'v1#' }],
+  ['a name that leads up', { name: '..' }],
+  ['a name that is the list', { name: '.' }],
+  ['a name that leads up, written otherwise', { name: '%2e%2e' }],
+  ['a name of another resource', { name: 'a/../../secrets/b' }],
+])('%s is asked for nowhere', async (_what, change) => {
+  const before = (await cluster.send('GET', '/metrics')) as string;
+  const target = {
+    ...{ org: 'acme', project: 'lab', name: 'shop', generation: 1 },
+    spec: KubernetesTargetSchema.parse({ type: 'kubernetes', namespace, manifests: [settings] }),
+  };
+  const object = { apiVersion: 'v1', kind: 'ConfigMap', namespace, name: 'settings', ...change };
+  const operation = { op: 'patchField' as const, object, path: '/data/level', value: 'info' };
+  const dryRun = await port.dryRun(target, operation, AbortSignal.timeout(30_000));
+  expect(dryRun).toMatchObject({
+    ok: false,
+    reason: 'invalid',
+    message: expect.stringMatching(/is no (version of an API|name of an object)$/),
+  });
+  const outcome = await port.apply(target, operation, applying(`odd/${JSON.stringify(change)}`));
+  expect(outcome).toMatchObject({ kind: 'failed', reason: 'invalid' });
+  const notFound = (text: string) =>
+    text.split('\n').filter((line) => line.startsWith('apiserver_request_total') && line.includes('code="404"'));
+  expect(notFound((await cluster.send('GET', '/metrics')) as string)).toEqual(notFound(before));
 });
