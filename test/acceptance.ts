@@ -574,6 +574,12 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/gateway/injections.test.ts › the same model takes out everything where nothing has a label, and the search finds it in every dress',
   },
   {
+    id: 'B8',
+    clause: 'c',
+    text: 'A model of the reconciler that obeys every order in its evidence changes nothing: plans are refused, or wait for people, also where nothing marks the order as one.',
+    test: 'test/workflows/reconcile-model.test.ts › a model that obeys whatever it reads › is told what is done to something that is well, so that nobody notices, and nothing is done by that',
+  },
+  {
     id: 'B10',
     clause: 'a',
     text: 'A decision on record is made again with the policies and facts of its time, to the same verdict, whatever has changed since.',

@@ -1,9 +1,9 @@
 /** By so many characters a value is found; shorter ones stand in too many innocent words to be looked for. */
 export const shortestKnown = 6;
 /** A longer value is found by so much of it; where the rest differs, the rest of the word is taken to be of it. */
-const longestCompared = 64;
+const longestCompared = 32;
 /** Of more values that begin alike whatever begins so is taken for one of them. */
-const mostAlike = 8;
+const mostAlike = 4;
 
 type Known = { values: { begin: string; whole: string }[]; count: number };
 
