@@ -2391,6 +2391,12 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/workflows/reconcile-model.test.ts › a fix that does not mend › that the system refuses to try, or that reaches too far, is refused with its reason, and nobody is asked',
   },
   {
+    id: 'R11',
+    clause: 'g',
+    text: 'What lies in no namespace, of whatever kind, is neither seen nor made by a target that declares it in one.',
+    test: 'test/full/targets/hostile-neighbours.test.ts › a RuntimeClass is not made by declaring it in a namespace',
+  },
+  {
     id: 'R12',
     clause: 'a',
     text: 'An approval is bound to the digest of the plan, whose bytes it holds; a changed plan is not applied.',

@@ -41,16 +41,19 @@ export const createKubernetesResources = (client: KubernetesClient, now: () => n
     throw new KubernetesFailure(404, 'NoSuchKind', missing);
   };
 
-  const listPath = (apiVersion: string, { plural, isNamespaced }: KubernetesResource, namespace: string): string =>
-    `${rootOf(apiVersion)}/${isNamespaced ? `namespaces/${encodeURIComponent(namespace)}/` : ''}${plural}`;
+  /** Only what lies in namespaces: the cluster says which kinds do, those of others among them. */
+  const listPath = async (apiVersion: string, kind: string, namespace: string, signal: AbortSignal): Promise<string> => {
+    const { plural, isNamespaced } = await find(apiVersion, kind, signal);
+    if (isNamespaced) return `${rootOf(apiVersion)}/namespaces/${encodeURIComponent(namespace)}/${plural}`;
+    throw new KubernetesFailure(422, 'ClusterObject', `a ${kind} lies in no namespace, and a target keeps only what lies in its own`);
+  };
 
   return {
     find,
-    listPath: async (apiVersion: string, kind: string, namespace: string, signal: AbortSignal): Promise<string> =>
-      listPath(apiVersion, await find(apiVersion, kind, signal), namespace),
+    listPath,
     path: async ({ apiVersion, kind, namespace, name }: ObjectRef, signal: AbortSignal): Promise<string> => {
       if (!isName(name)) throw new KubernetesFailure(400, 'Invalid', `${JSON.stringify(name)} is no name of an object`);
-      return `${listPath(apiVersion, await find(apiVersion, kind, signal), namespace)}/${encodeURIComponent(name)}`;
+      return `${await listPath(apiVersion, kind, namespace, signal)}/${encodeURIComponent(name)}`;
     },
   };
 };

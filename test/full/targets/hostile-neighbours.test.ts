@@ -70,3 +70,39 @@ test.each([
     text.split('\n').filter((line) => line.startsWith('apiserver_request_total') && line.includes('code="404"'));
   expect(notFound((await cluster.send('GET', '/metrics')) as string)).toEqual(notFound(before));
 });
+
+/** What lies in no namespace reaches further than a target may, be it of a kind that nobody here has heard of. */
+test.each([
+  ['a RuntimeClass', 'runtimeclasses', { apiVersion: 'node.k8s.io/v1', kind: 'RuntimeClass', handler: 'evil' }],
+  [
+    'a policy for everybody’s admission',
+    'validatingadmissionpolicies',
+    {
+      ...{ apiVersion: 'admissionregistration.k8s.io/v1', kind: 'ValidatingAdmissionPolicy' },
+      spec: {
+        matchConstraints: { resourceRules: [{ apiGroups: ['*'], apiVersions: ['*'], operations: ['*'], resources: ['*'] }] },
+        validations: [{ expression: 'false' }],
+      },
+    },
+  ],
+  [
+    'a guarantee of the API server’s time',
+    'flowschemas',
+    {
+      ...{ apiVersion: 'flowcontrol.apiserver.k8s.io/v1', kind: 'FlowSchema' },
+      spec: { priorityLevelConfiguration: { name: 'exempt' }, matchingPrecedence: 1 },
+    },
+  ],
+])('%s is not made by declaring it in a namespace', async (_what, plural, manifest) => {
+  const target = {
+    ...{ org: 'acme', project: 'lab', name: 'shop', generation: 1 },
+    spec: KubernetesTargetSchema.parse({ type: 'kubernetes', namespace, manifests: [{ ...manifest, metadata: { name: 'mine' } }] }),
+  };
+  const { apiVersion, kind } = manifest;
+  const operation = { op: 'reapply' as const, object: { apiVersion, kind, namespace, name: 'mine' } };
+  const outcome = await port.apply(target, operation, applying(`wide/${kind}`));
+  const there = (await cluster.send('GET', `/apis/${apiVersion}/${plural}`)).items;
+  expect(there.map(({ metadata }: { metadata: { name: string } }) => metadata.name)).not.toContain('mine');
+  expect(outcome).toMatchObject({ kind: 'failed', message: expect.stringContaining('lies in no namespace') });
+  expect(await port.desired(target, AbortSignal.timeout(30_000))).toMatchObject({ status: 'unreadable' });
+});
