@@ -92,6 +92,25 @@ const keptTarget = async (
   return whyUnknown(seen) === undefined ? (await diffNow(collaborators, loaded, seen)).kept : undefined;
 };
 
+/**
+ * A target that was declared anew is another than the one that was decided about: what its steps would do now (which manifest is applied,
+ * which tool is called, in which cluster) nobody has approved. What was done is undone; of a step that was begun nobody knows.
+ */
+const leaveOldPlan = async (
+  collaborators: ReconcileCollaborators,
+  call: FixCall,
+  { target }: LoadedTarget,
+  fix: Fix,
+  tried: readonly TriedStep[],
+): Promise<NextStep> => {
+  const message = `The target was declared anew (generation ${target.generation}); the plan was made for generation ${fix.plan?.generation}.`;
+  for (const { fixId, direction, step, outcome } of tried)
+    if (outcome === null) await endStep(collaborators.database, { fixId, direction, step }, { kind: 'unknown', message });
+  return tried.some((one) => one.outcome === null || mayHaveWritten(one))
+    ? beginUndo(collaborators, call, 'failed', message)
+    : endFix(collaborators, call, fix, 'stale', { message });
+};
+
 /** All steps are done: what was changed is verified; where nothing was, people are asked or it is left as it is. */
 const finish = async (
   collaborators: ReconcileCollaborators,
@@ -127,6 +146,7 @@ export const createApplyStep =
       const index = plan.steps.findIndex((_, step) => !tried.some((one) => one.step === step && isDone(one)));
       const step = plan.steps[index];
       if (step === undefined) return finish(collaborators, call, loaded, fix);
+      if (plan.generation !== loaded.target.generation) return leaveOldPlan(collaborators, call, loaded, fix, tried);
 
       let outcome: StepOutcome | NextStep;
       if (passiveOperations.has(step.operation.op)) outcome = await doPassive(collaborators, call, fix, index, step);

@@ -53,6 +53,14 @@ const dryRunFault = (step: number, run: Extract<DryRun, { ok: false }>): PlanFau
   message: `The system itself says of step ${step + 1}: ${run.message}`,
 });
 
+/**
+ * Whether a model would do something to anything but what the fault is of. It may be right; but texts around a fault can have it do so, and
+ * nothing that is well is touched on their word alone.
+ */
+const reachesElsewhere = ({ source, steps }: Plan, { drift }: SeenFault): boolean =>
+  source.kind === 'model' &&
+  steps.some(({ operation }) => !passiveOperations.has(operation.op) && objectKey(operation.object) !== objectKey(drift.object));
+
 /** Looks at a plan as if nobody had: what is there now, the checks, the system's own dry-run, and what policy wants to know. It changes nothing. */
 export const examinePlan = async (
   { database, contents, ports, clock }: Pick<ReconcileCollaborators, 'database' | 'contents' | 'ports' | 'clock'>,
@@ -105,7 +113,7 @@ export const examinePlan = async (
     ...{ seen, fault },
     facts: {
       // somebody spoke to whoever reads the evidence: people look at what came of it
-      mustAsk: fault.flagged > 0,
+      mustAsk: fault.flagged > 0 || reachesElsewhere(plan, fault),
       dryRunOk: true,
       inWindow: isInWindow(target.spec.windows, now.getTime()),
       stateHashFresh: true,

@@ -78,6 +78,15 @@ export const createUndoStep =
         const outcome = outcomeOf('undo', step);
         return outcome === null || outcome.kind === 'unknown' || outcome.kind === 'failed';
       });
+      // its undoing was declared with it; what is declared by that name now is another call, which nobody has looked at
+      if (pending?.operation.op === 'undoAct' && plan.generation !== target.generation)
+        return freeze(
+          collaborators,
+          call,
+          target,
+          fix,
+          `step ${pending.step + 1} cannot be undone as it was declared: the target was declared anew since.`,
+        );
       if (pending) {
         const outcome = await writeStep(collaborators, call, target, fix, { fixId, direction: 'undo', ...pending }, signal);
         const again = { next: 'undo', fixId } as const;

@@ -8,7 +8,7 @@ import type { SecretStoreSettings } from '../store/secrets/settings.ts';
 import type { TracingOptions } from '../telemetry/tracing.ts';
 import { given } from './given.ts';
 import { type InstallationReferences, InstallationVariables, installationReferences } from './installation-references.ts';
-import { readSecretStores, SecretStoreVariables } from './secret-stores.ts';
+import { filesOfStores, readSecretStores, SecretStoreVariables } from './secret-stores.ts';
 
 /** @see https://opentelemetry.io/docs/specs/otel/protocol/exporter/#specifying-headers-via-environment-variables */
 const readHeaders = (text: string, context: z.RefinementCtx): Record<string, string> => {
@@ -110,7 +110,7 @@ export type Config = {
   references: InstallationReferences;
   /** Keys that wrap others, where references lead to them in place of their files. */
   rootKeys: Partial<Record<RootName, string | undefined>>;
-  /** Files that those references lead to: no reference of a resource may. */
+  /** Files that those references lead to, and others by which the platform shows who it is: no reference of a resource may lead there. */
   privatePaths: readonly string[];
   /** All variables as they are: the gateway looks references such as `env: OPENAI_API_KEY` up in them, and nobody else. */
   environment: Readonly<Record<string, string | undefined>>;
@@ -131,6 +131,7 @@ export const readConfig = (environment: Readonly<Record<string, string | undefin
   }
   const values = parsed.data;
   const [proofKind, proofFile] = values.QUARTERDECK_WORKER_PROOF?.split(/:(.*)/s) ?? [];
+  const secretStores = readSecretStores(values);
   return {
     databaseUrl: typeof values.DATABASE_URL === 'string' ? values.DATABASE_URL : undefined,
     temporalAddress: values.TEMPORAL_ADDRESS,
@@ -143,14 +144,14 @@ export const readConfig = (environment: Readonly<Record<string, string | undefin
     logLevel: values.LOG_LEVEL ?? 'info',
     pipIndexUrl: values.PIP_INDEX_URL,
     tracing: tracingOf(values),
-    secretStores: readSecretStores(values),
+    secretStores,
     trustedProxies: values.QUARTERDECK_TRUSTED_PROXIES ?? [],
     opaProgram: values.QUARTERDECK_OPA,
     workerTrustFile: values.QUARTERDECK_WORKER_TRUST,
     workerProof: proofFile ? { kind: proofKind as 'kubernetes' | 'spiffe', file: proofFile } : undefined,
     references: installationReferences(values),
     rootKeys: {},
-    privatePaths: [],
+    privatePaths: [...filesOfStores(secretStores), ...(proofFile ? [proofFile] : [])],
     environment,
   };
 };

@@ -86,7 +86,7 @@ export const resolveInstallation = async (config: Config): Promise<Config> => {
       'gateway.key': values.QUARTERDECK_GATEWAY_KEY,
       'issuer.key': values.QUARTERDECK_ISSUER_KEY,
     },
-    privatePaths: references.flatMap(([, reference]) => ('file' in reference ? [reference.file] : [])),
+    privatePaths: [...config.privatePaths, ...references.flatMap(([, reference]) => ('file' in reference ? [reference.file] : []))],
     environment: Object.fromEntries(Object.entries(config.environment).filter(([name]) => !hidden.has(name))),
     references: {},
   };

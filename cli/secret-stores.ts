@@ -36,6 +36,7 @@ export const SecretStoreVariables = {
 };
 type Variables = z.infer<z.ZodObject<typeof SecretStoreVariables>>;
 
+/** Where a pod finds what it is in its cluster. */
 const serviceAccount = '/var/run/secrets/kubernetes.io/serviceaccount';
 /** A tenant's own folder of the usual engine, and roles of the database engine that bear its name. */
 const defaultPaths = 'secret/{org}/{project}/*,database/creds/{org}.{project}.*';
@@ -72,4 +73,17 @@ export const readSecretStores = (values: Variables): SecretStoreSettings => {
       : {}),
     ...(kubeconfig ? { kubernetes: { namespace, kubeconfig } } : here ? { kubernetes: here } : {}),
   };
+};
+
+/**
+ * Files by which the platform itself is let into its stores and its cluster: who could refer to one could have it sent elsewhere. A kubeconfig
+ * that is given is not among them: on a machine of one's own it is also what targets are reached by.
+ */
+export const filesOfStores = ({ vault, kubernetes }: SecretStoreSettings): string[] => {
+  const { auth } = vault ?? {};
+  return [
+    serviceAccount,
+    ...(auth?.method === 'approle' ? [auth.secretIdFile] : auth?.method === 'kubernetes' ? [auth.tokenFile] : []),
+    ...(kubernetes && 'tokenFile' in kubernetes ? [kubernetes.tokenFile] : []),
+  ];
 };

@@ -96,7 +96,9 @@ const traitsOfRole = ({ apiGroup, resources, verbs, resourceNames, object }: Ext
       (name) => name.includes('*') || /^(pods\/(exec|attach|portforward|ephemeralcontainers)|serviceaccounts\/token)$/.test(name),
     ) ||
     guardedGroups.has(apiGroup) ||
-    (resources.includes('secrets') && (resourceNames ?? []).length === 0);
+    // a list of no names stands for every name
+    resourceNames?.length === 0 ||
+    (resources.includes('secrets') && resourceNames === undefined);
   return [isWide ? 'wide-rights' : 'four-eyes', 'attended'] as const;
 };
 

@@ -30,9 +30,9 @@ forbid (principal, action == Quarterdeck::Action::"exchange", resource) unless {
 forbid (principal is Quarterdeck::Agent, action == Quarterdeck::Action::"exchange", resource) unless { principal.project == resource.project };`,
   'platform/same-project-fix': `@advice("An agent fixes what is of its own project only.")
 forbid (principal, action in [Quarterdeck::Action::"proposeFix", Quarterdeck::Action::"applyFix"], resource) unless { principal.project == resource.project };`,
-  'platform/administrators-name-issuers': `@advice("Who may log in, where and with which clients, is an administrator's to say: an issuer can name anybody.")
+  'platform/administrators-name-issuers': `@advice("Who may log in, where and with which clients, is an administrator's to say, and by which channels people answer: an issuer can name anybody, and a channel takes its users for whom it says.")
 forbid (principal, action in [Quarterdeck::Action::"applyResource", Quarterdeck::Action::"deleteResource"], resource is Quarterdeck::Declared)
-when { ["IdentityProvider", "OAuthClient", "Person", "SigningKey"].contains(resource.kind) } unless { principal in Quarterdeck::Role::"administrator" };`,
+when { ["Channel", "IdentityProvider", "OAuthClient", "Person", "SigningKey"].contains(resource.kind) } unless { principal in Quarterdeck::Role::"administrator" };`,
   'platform/pinned-definition': `@advice("The tool's definition is not the approved one; a person has to look at the change (\`quarterdeck server pins diff\`) and accept it.")
 forbid (principal, action in [Quarterdeck::Action::"listTool", Quarterdeck::Action::"callTool"], resource)
 unless { resource.approvedHash != "" && resource.approvedHash == resource.currentHash };`,

@@ -7,7 +7,7 @@ type Egress = Extract<ProposableOperation, { op: 'addEgressRule' }>['to'];
 const widestIpv4Prefix = 24;
 const widestIpv6Prefix = 64;
 /** Where clouds hand out credentials to whoever asks (RFC 3927, RFC 4193 addresses of the same use). */
-const metadataAddresses = /^(169\.254\.|fd00:ec2:|fe80:)/i;
+const metadataAddresses = /^(169\.254\.|168\.63\.129\.|100\.100\.100\.|127\.|0\.|fd00:0?ec2:|fd20:0{0,2}ce:|fe80:|2002:|64:ff9b:|::)/i;
 
 /** Whether a rule opens a way to more than one narrow place, or to where credentials are handed out. A CIDR that cannot be read is wide. */
 export const isWideEgress = (to: Egress): boolean => {

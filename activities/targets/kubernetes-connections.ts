@@ -5,6 +5,7 @@ import type { TargetSpecOf } from '../../schema/resources/reconcile-target.ts';
 import { resolveSecret, type SecretSources } from '../../store/secrets/references.ts';
 import { createKubernetesClient, KubernetesFailure } from './kubernetes-client.ts';
 import { KubeconfigError, type OwnCluster, ownKubeconfig, readKubeconfig } from './kubernetes-kubeconfig.ts';
+import { createOwnNamespaces } from './kubernetes-own-namespaces.ts';
 import { createKubernetesResources } from './kubernetes-resources.ts';
 
 export type KubernetesTarget = TargetOf<TargetSpecOf<'kubernetes'>>;
@@ -34,6 +35,7 @@ export const createKubernetesConnections = ({
 }) => {
   const resolved = new Map<string, { untilMs: number; connection: Promise<KubernetesConnection> }>();
   const connections = new Map<string, Promise<KubernetesConnection>>();
+  const checkOwnNamespaces = createOwnNamespaces();
 
   const kept = (key: string, load: () => ReturnType<typeof readKubeconfig>): Promise<KubernetesConnection> => {
     const known = connections.get(key);
@@ -72,17 +74,24 @@ export const createKubernetesConnections = ({
     }
   };
 
+  const shared = (target: KubernetesTarget): Promise<KubernetesConnection> => {
+    if (reuseMs === 0) return resolve(target);
+    const key = JSON.stringify([target.org, target.project, target.spec.cluster]);
+    const nowMs = performance.now();
+    const last = resolved.get(key);
+    if (last && nowMs < last.untilMs) return last.connection;
+    const connection = resolve(target);
+    resolved.set(key, { untilMs: nowMs + reuseMs, connection });
+    connection.catch(() => resolved.delete(key));
+    for (const [old, { untilMs }] of resolved) if (untilMs < nowMs) resolved.delete(old);
+    return connection;
+  };
+
   return {
-    of: (target: KubernetesTarget): Promise<KubernetesConnection> => {
-      if (reuseMs === 0) return resolve(target);
-      const key = JSON.stringify([target.org, target.project, target.spec.cluster]);
-      const nowMs = performance.now();
-      const last = resolved.get(key);
-      if (last && nowMs < last.untilMs) return last.connection;
-      const connection = resolve(target);
-      resolved.set(key, { untilMs: nowMs + reuseMs, connection });
-      connection.catch(() => resolved.delete(key));
-      for (const [old, { untilMs }] of resolved) if (untilMs < nowMs) resolved.delete(old);
+    of: async (target: KubernetesTarget): Promise<KubernetesConnection> => {
+      const connection = await shared(target);
+      // a kubeconfig is its tenant's own; the cluster that we run in is everybody's
+      if (!target.spec.cluster) await checkOwnNamespaces(connection, target);
       return connection;
     },
     close: async (): Promise<void> => {

@@ -1,33 +1,57 @@
-import type { KubeConfig } from '@kubernetes/client-node';
+import type { Cluster, Context, KubeConfig, User } from '@kubernetes/client-node';
 import { parse } from 'yaml';
 import { z } from 'zod';
 
 /** How the cluster is reached that this process runs in; from the process's configuration. */
 export type OwnCluster = { server: string; caFile: string; tokenFile: string };
 
-const named = <Value extends z.ZodType>(name: string, value: Value) => z.array(z.looseObject({ name: z.string(), [name]: value }));
+const ClusterSchema = z.strictObject({
+  server: z.url({ protocol: /^https$/ }),
+  'certificate-authority-data': z.string().optional(),
+  'tls-server-name': z.string().optional(),
+  extensions: z.unknown().optional(),
+});
+const UserSchema = z.strictObject({
+  token: z.string().optional(),
+  'client-certificate-data': z.string().optional(),
+  'client-key-data': z.string().optional(),
+  extensions: z.unknown().optional(),
+});
+const name = z.string();
 /** Only what carries its bytes along: a name of a file would have files of the worker read, a program or a plug-in would run here. */
 const KubeconfigSchema = z.looseObject({
-  'current-context': z.string().optional(),
-  clusters: named(
-    'cluster',
-    z.strictObject({
-      server: z.url({ protocol: /^https$/ }),
-      'certificate-authority-data': z.string().optional(),
-      'tls-server-name': z.string().optional(),
-      extensions: z.unknown().optional(),
-    }),
-  ),
-  users: named(
-    'user',
-    z.strictObject({
-      token: z.string().optional(),
-      'client-certificate-data': z.string().optional(),
-      'client-key-data': z.string().optional(),
-      extensions: z.unknown().optional(),
-    }),
-  ),
-  contexts: named('context', z.looseObject({ cluster: z.string(), user: z.string() })),
+  'current-context': z.string().default(''),
+  clusters: z.array(z.looseObject({ name, cluster: ClusterSchema })),
+  users: z.array(z.looseObject({ name, user: UserSchema })),
+  contexts: z.array(z.looseObject({ name, context: z.looseObject({ cluster: z.string(), user: z.string() }) })),
+});
+
+/** What was checked, field by field as the client library takes it. */
+const optionsOf = ({
+  clusters,
+  users,
+  contexts,
+  ...others
+}: z.infer<typeof KubeconfigSchema>): { clusters: Cluster[]; users: User[]; contexts: Context[]; currentContext: string } => ({
+  clusters: clusters.map(({ name, cluster }) => {
+    const { server, 'certificate-authority-data': caData, 'tls-server-name': tlsServerName } = cluster;
+    return {
+      ...{ name, server, skipTLSVerify: false },
+      ...(caData === undefined ? {} : { caData }),
+      ...(tlsServerName === undefined ? {} : { tlsServerName }),
+    };
+  }),
+  users: users.map(({ name, user }) => {
+    const { token, 'client-certificate-data': certData, 'client-key-data': keyData } = user;
+    return {
+      name,
+      ...(token === undefined ? {} : { token }),
+      ...(certData === undefined ? {} : { certData }),
+      ...(keyData === undefined ? {} : { keyData }),
+    };
+  }),
+  contexts: contexts.map(({ name, context: { cluster, user } }) => ({ name, cluster, user })),
+  currentContext: others['current-context'],
 });
 
 /** What is wrong with a kubeconfig, by fields and never by their values. */
@@ -54,14 +78,15 @@ export const readKubeconfig = async (text: string, context?: string): Promise<Ku
   }
   const { KubeConfig: Config } = await import('@kubernetes/client-node'); // large, so it is loaded with the first target
   const config = new Config();
-  config.loadFromString(text);
-  const name = context ?? config.getCurrentContext();
-  const found = config.getContextObject(name);
+  // never from the text: the library's own parser reads lines and keys in it that ours does not, a program to run among them
+  config.loadFromOptions(optionsOf(read.data));
+  const current = context ?? config.getCurrentContext();
+  const found = config.getContextObject(current);
   if (!found)
-    throw new KubeconfigError(`the kubeconfig has no context \`${name}\`; it has ${config.contexts.map((one) => one.name).join(', ')}`);
-  config.setCurrentContext(name);
+    throw new KubeconfigError(`the kubeconfig has no context \`${current}\`; it has ${config.contexts.map((one) => one.name).join(', ')}`);
+  config.setCurrentContext(current);
   if (!config.getCurrentCluster() || !config.getCurrentUser())
-    throw new KubeconfigError(`the context \`${name}\` names a cluster or a user that the kubeconfig does not have`);
+    throw new KubeconfigError(`the context \`${current}\` names a cluster or a user that the kubeconfig does not have`);
   return config;
 };
 

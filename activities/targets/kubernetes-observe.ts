@@ -94,14 +94,19 @@ export const createListGather = (connections: KubernetesConnections): Gather => 
   };
 };
 
+const nameOf = ({ metadata }: KubernetesObject) => ({ name: metadata.name, namespace: metadata.namespace });
+
 /** One answer of all that is there, or `unknown`: a part that cannot be read makes the whole unknown, so that nothing of it looks missing. */
 export const createKubernetesObserve = ({ gather, now }: { gather: Gather; now: () => Date }) => {
   const show =
-    (target: KubernetesTarget, around: Neighbourhood, nowMs: number) =>
+    (target: KubernetesTarget, around: Neighbourhood, nowMs: number, isNeighbour: boolean) =>
     (object: KubernetesObject): ObservedObject => {
-      const state = stateOf(object);
-      if (JSON.stringify(state).length > mostStateBytes)
+      const whole = stateOf(object);
+      const isTooLarge = JSON.stringify(whole).length > mostStateBytes;
+      if (isTooLarge && !isNeighbour)
         throw new KubernetesFailure(413, 'TooLarge', `${object.kind}/${object.metadata.name} is larger than ${mostStateBytes} bytes`);
+      // nobody blinds us by what they make beside what is kept: of that only who it is and how it is doing
+      const state = isTooLarge ? { apiVersion: object.apiVersion, kind: object.kind, metadata: nameOf(object) } : whole;
       return {
         ref: refOf(object),
         uid: String(object.metadata.uid),
@@ -120,16 +125,15 @@ export const createKubernetesObserve = ({ gather, now }: { gather: Gather; now: 
     const refs = set.ok ? set.declared.map(({ ref }) => ref) : [];
     const { everything, around } = await gather(target, refs, signal);
     const nowMs = now().getTime();
-    const shown = show(target, around, nowMs);
 
     const declared = new Set(refs.map(objectKey));
     const isSubject = (object: KubernetesObject) => declared.has(objectKey(refOf(object))) || isMadeBy(target, object);
-    const others = everything.filter((object) => !isSubject(object) && object.kind !== slices.kind).map(shown);
+    const others = everything.filter((object) => !isSubject(object) && object.kind !== slices.kind).map(show(target, around, nowMs, true));
     const illFirst = others.toSorted((one, other) => Number(one.health === 'healthy') - Number(other.health === 'healthy'));
     return {
       status: 'read',
       at: new Date(nowMs).toISOString(),
-      objects: everything.filter(isSubject).map(shown),
+      objects: everything.filter(isSubject).map(show(target, around, nowMs, false)),
       neighbours: illFirst.slice(0, mostNeighbours),
     };
   };

@@ -16,15 +16,19 @@ export type ChannelMessage = {
   /** What to do next, for people without buttons. */
   next: string;
   link: string | null;
-  approval: { org: string; project: string; id: string; digest: string; state: ApprovalState } | null;
+  /** `isWhole`: all that would be done is in the message, so that who reads it knows what they would approve. */
+  approval: { org: string; project: string; id: string; digest: string; state: ApprovalState; isWhole: boolean } | null;
 };
 
 const longest = 2_000;
+const clean = (text: string): string => withHiddenShown(redactor.text(text));
+const cut = (text: string): string =>
+  text.length > longest ? `${text.slice(0, longest)} … (${text.length - longest} more characters)` : text;
 /** Of observed systems and of models: shown with every character to be seen, cut, and without secrets. */
-const shown = (text: string): string => {
-  const clean = withHiddenShown(redactor.text(text));
-  return clean.length > longest ? `${clean.slice(0, longest)} … (${clean.length - longest} more characters)` : clean;
-};
+const shown = (text: string): string => cut(clean(text));
+/** A line of theirs would pass for one of ours. */
+const inLine = (text: string): string => text.replaceAll(/\r?\n|\r/g, '\\n');
+const shownInLine = (text: string): string => shown(inLine(text));
 
 const what = ({ kind, subject, server, tool }: Approval): string => {
   switch (kind) {
@@ -56,21 +60,19 @@ const endings: Readonly<Record<ApprovalState, string>> = {
 export const approvalLink = (publicUrl: string, { org, project, id }: Pick<Approval, 'org' | 'project' | 'id'>): string =>
   `${publicUrl}/approvals/${org}/${project}/${id}`;
 
-const mostSteps = 8;
+/** What a fix would do, a line a step. */
+const stepsText = ({ steps }: NonNullable<Fix['plan']>): string =>
+  steps.map(({ operation }, index) => clean(inLine(`${index + 1}. ${describeStep(operation)}`))).join('\n');
+const isWhole = (fix: Fix | undefined): boolean => !fix?.plan || stepsText(fix.plan).length <= longest;
+
 /** Of a fix also what it is for and what it would do: who is named by a target may know what becomes of it. Of a model only how sure it is. */
 const fixFacts = ({ plan, review }: Fix): ChannelMessage['facts'] => {
   if (plan === null) return [];
   const { source } = plan;
   const sure = source.kind === 'model' ? `, ${Math.round(source.confidence * 100)} % sure` : '';
   return [
-    ...(review ? [{ label: 'Fault', text: shown(driftText(review.drift)) }] : []),
-    {
-      label: 'Would do',
-      text: plan.steps
-        .slice(0, mostSteps)
-        .map(({ operation }, index) => shown(`${index + 1}. ${describeStep(operation)}`))
-        .join('\n'),
-    },
+    ...(review ? [{ label: 'Fault', text: shownInLine(driftText(review.drift)) }] : []),
+    { label: 'Would do', text: cut(stepsText(plan)) },
     ...(review ? [{ label: 'Reach', text: reachText(review.blast) }] : []),
     { label: 'Proposed by', text: `${proposerText(plan)}${sure}` },
   ];
@@ -94,23 +96,26 @@ export const approvalMessage = (
   const isOpen = state === 'pending';
   return {
     event,
-    title: shown(`${isOpen ? 'Approval asked' : endings[state]}: ${what(approval)}`).slice(0, 250),
+    title: shownInLine(`${isOpen ? 'Approval asked' : endings[state]}: ${what(approval)}`).slice(0, 250),
     facts: [
       { label: 'Where', text: `${org}/${project}${run ? `, run ${run}` : ''}` },
       ...(fix ? fixFacts(fix) : []),
-      { label: 'Why', text: shown(reason) },
+      ...(isOpen && !isWhole(fix)
+        ? [{ label: 'Not all is shown', text: 'It is approved where all of it is, and may be denied here.' }]
+        : []),
+      { label: 'Why', text: shownInLine(reason) },
       { label: 'Asked by', text: person },
       ...(isOpen ? [{ label: 'Who may answer', text: who(approval) }] : []),
       ...(decisions.length > 0 ? [{ label: 'Answered', text: answered(approval) }] : []),
       ...(isOpen ? [{ label: 'Expires', text: `${expiresAt}; no answer counts as no` }] : []),
-      ...(isOpen && contact ? [{ label: 'When nobody answers', text: contact }] : []),
+      ...(isOpen && contact ? [{ label: 'When nobody answers', text: shownInLine(contact) }] : []),
       { label: 'Digest', text: digest },
     ],
     next: isOpen
       ? `quarterdeck approvals show ${id} --project ${project}, then approvals approve or deny`
       : `quarterdeck approvals show ${id} --project ${project}`,
     link: approvalLink(publicUrl, approval),
-    approval: { org, project, id, digest, state },
+    approval: { org, project, id, digest, state, isWhole: isWhole(fix) },
   };
 };
 
@@ -140,6 +145,8 @@ export const pageMessage = ({
   };
 };
 
-/** The message as plain text, for mail and as what notifications of Slack show. */
+/** The message as plain text, for mail and as what notifications of Slack show. Only lines of ours begin at the margin. */
 export const plainText = ({ title, facts, next, link }: ChannelMessage): string =>
-  [title, '', ...facts.map(({ label, text }) => `${label}: ${text}`), '', ...(link ? [link] : []), next].join('\n');
+  [title, '', ...facts.map(({ label, text }) => `${label}: ${text.replaceAll('\n', '\n    ')}`), '', ...(link ? [link] : []), next].join(
+    '\n',
+  );

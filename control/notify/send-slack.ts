@@ -2,7 +2,7 @@ import { LogLevel, WebClient } from '@slack/web-api';
 import type { ChannelSpec } from '../../schema/resources/channel.ts';
 import type { ChannelNetwork } from './channel-fetch.ts';
 import { type ChannelMessage, plainText } from './channel-message.ts';
-import { slackBlocks } from './slack-blocks.ts';
+import { escaped, slackBlocks } from './slack-blocks.ts';
 
 const silent = {
   debug: () => {},
@@ -34,7 +34,7 @@ export const sendSlack = async (
     rejectRateLimitedCalls: true,
     logger: silent,
   });
-  const content = { text: plainText(message).slice(0, 3_000), blocks: slackBlocks(message) };
+  const content = { text: escaped(plainText(message)).slice(0, 3_000), blocks: slackBlocks(message) };
   if (first?.ts && first.channel) {
     await client.chat.update({ ...content, channel: first.channel, ts: first.ts });
     return first;

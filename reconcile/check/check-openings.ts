@@ -21,9 +21,16 @@ const isGuardedIpv6 = ([first = 0, second = 0]: readonly number[]): boolean =>
   (first & 0xff_c0) === 0xfe_80 ||
   (first & 0xff_00) === 0xff_00 ||
   (first === 0xfd_00 && second === 0x0e_c2) ||
-  first === 0x64;
+  (first === 0xfd_20 && second === 0xce) ||
+  first === 0x64 ||
+  first === 0x20_02;
 const isGuardedIpv4 = ([first = 0, second = 0, third = 0]: readonly number[]): boolean =>
-  first === 0 || first === 127 || first >= 224 || (first === 169 && second === 254) || (first === 100 && second === 100 && third === 100);
+  first === 0 ||
+  first === 127 ||
+  first >= 224 ||
+  (first === 169 && second === 254) ||
+  (first === 100 && second === 100 && third === 100) ||
+  (first === 168 && second === 63 && third === 129);
 
 /** At most 256 addresses of IPv4 and one network (/64) of IPv6; never what answers with credentials of the machine. */
 const isNarrow = (cidr: string): boolean => {
@@ -63,12 +70,16 @@ export const checkEgress = ({ object, to }: Of<'addEgressRule'>, facts: CheckFac
 
 const harmlessVerbs: ReadonlySet<string> = new Set(['get', 'list', 'watch', 'create', 'update', 'patch']);
 const readVerbs: ReadonlySet<string> = new Set(['get', 'list', 'watch']);
-/** Who may write these, may run code or become somebody else. */
+/** Who may write these, may run code, become somebody else, or have what is meant for others. */
 const powerful =
-  /^(\*|secrets|nodes|namespaces|serviceaccounts|pods|roles|rolebindings|deployments|daemonsets|statefulsets|jobs|cronjobs|replicasets)(\/|$)|\/(exec|attach|portforward|token|proxy|ephemeralcontainers|\*)$/;
+  /^(\*|secrets|nodes|namespaces|serviceaccounts|pods|podtemplates|roles|rolebindings|deployments|daemonsets|statefulsets|controllerrevisions|jobs|cronjobs|replicasets|replicationcontrollers|endpoints|endpointslices|services|ingresses|networkpolicies|persistentvolumes)(\/|$)|\/(exec|attach|portforward|token|proxy|ephemeralcontainers|\*)$/;
+/** Groups of Kubernetes itself. Of what others add nobody here knows what it does: many a resource runs whatever is written into it. */
+const knownGroups: ReadonlySet<string> = new Set([
+  ...['', 'apps', 'batch', 'autoscaling', 'policy', 'coordination.k8s.io', 'events.k8s.io', 'discovery.k8s.io', 'networking.k8s.io'],
+]);
 const guardedGroups = /^\*$|rbac\.authorization|admissionregistration|certificates|apiextensions|authentication|apiregistration/;
 
-export const checkRole = ({ object, apiGroup, resources, verbs }: Of<'addRoleRule'>): Fault => {
+export const checkRole = ({ object, apiGroup, resources, verbs, resourceNames }: Of<'addRoleRule'>): Fault => {
   const wide = (message: string): Fault => ({ code: 'wide_rights', message });
   if (object.kind !== 'Role') return wide(`Rights are added to a Role only, not to a ${object.kind}.`);
   if (guardedGroups.test(apiGroup)) return wide(`${apiGroup} decides about rights itself.`);
@@ -76,7 +87,9 @@ export const checkRole = ({ object, apiGroup, resources, verbs }: Of<'addRoleRul
   if (verb !== undefined) return wide(`The verb ${verb} is never granted by a fix.`);
   if (resources.some((one) => one === 'secrets' || one.includes('*') || one.includes('/')))
     return wide('Secrets, subresources and wildcards are never granted by a fix.');
-  return verbs.some((one) => !readVerbs.has(one)) && resources.some((one) => powerful.test(one))
-    ? wide('Who writes these runs code or becomes somebody else.')
-    : undefined;
+  if (resourceNames?.length === 0) return wide('A list of no names stands for every name.');
+  if (verbs.every((one) => readVerbs.has(one))) return undefined;
+  if (!knownGroups.has(apiGroup))
+    return wide(`What is written into things of ${apiGroup} may be run; only reading them is granted by a fix.`);
+  return resources.some((one) => powerful.test(one)) ? wide('Who writes these runs code or becomes somebody else.') : undefined;
 };

@@ -8,7 +8,7 @@ type Bound = { kinds: readonly string[]; mends?: string };
 const bounds: Partial<Record<ProposableOperation['op'], Bound>> = {
   refreshTools: { kinds: ['McpServer'] },
   rebuildRoute: { kinds: ['McpServer'] },
-  quarantineTool: { kinds: ['Tool', 'Prompt', 'ResourceTemplate'] },
+  quarantineTool: { kinds: ['Tool', 'Prompt', 'ResourceTemplate'], mends: 'DefinitionChanged' },
   prefixNames: { kinds: ['Toolset'], mends: 'NameCollision' },
   reloadPolicies: { kinds: ['PolicyBundle'] },
   restorePolicies: { kinds: ['PolicyBundle'], mends: 'PolicyInvalid' },
@@ -18,7 +18,7 @@ const bounds: Partial<Record<ProposableOperation['op'], Bound>> = {
   startAgent: { kinds: ['Agent'], mends: 'AgentMissing' },
   drainAgent: { kinds: ['Agent'], mends: 'AgentOrphaned' },
   suspendAgent: { kinds: ['Agent'] },
-  restoreWorkers: { kinds: ['Worker'] },
+  restoreWorkers: { kinds: ['Worker'], mends: 'NoPollers' },
 };
 
 /** The kinds of things that an operation of this installation is for; undefined where it is for none of its things alone. */

@@ -205,8 +205,9 @@ export const buildEvidence = (input: EvidenceInput): BuiltEvidence => {
   };
   const most = Math.min(mostBytes, mostEvidenceBytes);
   // flags are few words for each item, and are written for at most so many
-  const mostFlagged = 32;
-  let left = most - bytesOf(canonicalText(bundle)) - Math.min(mostFlagged * 120, Math.floor(most / 8)) - 40;
+  const flagBytes = 120;
+  const mostFlagged = Math.min(32, Math.max(1, Math.floor(most / 8 / flagBytes)));
+  let left = most - bytesOf(canonicalText(bundle)) - mostFlagged * flagBytes - 40;
   const { leftOut, groups } = draftGroups(input, mask);
   bundle.cut.items = leftOut;
   for (const { share, drafts } of groups) {
@@ -236,7 +237,7 @@ export const buildEvidence = (input: EvidenceInput): BuiltEvidence => {
       left -= bytesOf(JSON.stringify({ ...draft, id, text, cutBytes })) + 1;
       // looked for in all of it: an order that was cut off was meant no less
       for (const order of findOrders(`${draft.of} ${draft.text}`))
-        if (bundle.flagged.length < mostFlagged && most >= 8192) bundle.flagged.push({ id, why: order });
+        if (bundle.flagged.length < mostFlagged) bundle.flagged.push({ id, why: order });
     });
   }
   let text = canonicalText(bundle);

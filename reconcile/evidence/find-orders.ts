@@ -7,7 +7,7 @@ const orders: readonly [RegExp, string][] = [
     /\b(ignore|disregard|forget|override)\b.{0,60}\b(instruction|previous|above|prior|rule|polic|guard|system)/is,
     'asks to ignore instructions',
   ],
-  [/\b(approve|auto-?approve|pre-?approved|authori[sz]ed? by|no approval (is )?(needed|required))\b/i, 'speaks of approval'],
+  [/\b((auto-?|pre-?)?approve[ds]?|authori[sz]ed? by|no approval (is )?(needed|required))\b/i, 'speaks of approval'],
   [
     /\b(delete|drop|destroy|wipe|purge|remove)\b.{0,40}\b(namespace|cluster|database|finalizer|polic(y|ies)|volume|everything|all )/is,
     'asks to delete',
@@ -17,7 +17,7 @@ const orders: readonly [RegExp, string][] = [
     'speaks to a model',
   ],
   [
-    /<\/?(system|assistant|user|instructions?|tool_call)\b|\[\/?INST\]|<\|im_(start|end)\|>|^\s{0,8}(system|assistant)\s{0,2}:/im,
+    /<\/?(system|assistant|user|instructions?|tool_call)\b|\[\/?INST\]|<\|im_(start|end)\|>|(?<!file )\b(system|assistant)\s{0,2}:\s/i,
     'looks like a turn of a conversation',
   ],
   [/\b(cluster-admin|escalate|kubectl\s+(delete|apply|exec|patch)|curl\s.{0,200}\|\s{0,4}(ba)?sh)\b/i, 'names a command or a right'],

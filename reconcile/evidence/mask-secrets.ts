@@ -1,10 +1,10 @@
+import { maskKnownValues } from './known-values.ts';
+
 /** Stands where a value was that may be secret. */
 export const masked = '[masked]';
-/** Shorter values stand in too many innocent words to be looked for elsewhere. */
-const shortestKnown = 6;
 
 const secretName =
-  /pass(word|wd|phrase)?$|secret|token|credential|api[-_.]?key|private[-_.]?key|access[-_.]?key|auth(orization)?$|cookie|session[-_.]?id|connection[-_.]?string|dsn$/i;
+  /pass(word|wd|phrase)|pass$|secret|token|credential|api[-_.]?key|private[-_.]?key|access[-_.]?key|auth(orization)?$|cookie|session[-_.]?id|connection[-_.]?string|dsn$/i;
 /** What names a secret and does not hold it: `secretName`, `secretKeyRef`, `tokenExpirationSeconds`. */
 const onlyNames = /(name|ref|keyref|seconds|path|type|mount|token$|provider)s?$/i;
 const isReferenceName = (name: string): boolean =>
@@ -12,7 +12,7 @@ const isReferenceName = (name: string): boolean =>
   (onlyNames.test(name) && !/token$/i.test(name));
 /** In a line of text: `password=…`, `"apiKey": "…"`, `--token …`. The value ends where a word does. */
 const inText =
-  /((?:pass(?:word|wd|phrase)?|secret|token|credential|api[-_]?key|private[-_]?key|access[-_]?key)["']?\s{0,4}(?:[:=]|\sis\s)\s{0,4}["']?|--(?:password|token|secret|api-key)[\s=]{1,4})([^\s"',;}&]{3,512})/gi;
+  /((?:(?:pass(?:word|wd|phrase)?|secret)(?:[-_]\w{1,32})?|token|credential|api[-_]?key|private[-_]?key|access[-_]?key)["']?\s{0,4}(?:[:=]|\sis\s)\s{0,4}["']?|--(?:password|token|secret|api-key)[\s=]{1,4})([^\s"',;}&]{3,512})/gi;
 
 const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);
 
@@ -45,11 +45,8 @@ export const secretValues = (state: unknown, isSecret = false): string[] => {
  * @param known - values found by `secretValues` in all that belongs together
  */
 export const createMask = (known: Iterable<string>, redact: (text: string) => string): ((text: string) => string) => {
-  const values = [...new Set(known)].filter((value) => value.length >= shortestKnown).sort((one, other) => other.length - one.length);
-  return (text) => {
-    const clean = values.reduce((rest, value) => rest.replaceAll(value, masked), text);
-    return redact(clean.replace(inText, (_all, name: string) => `${name}${masked}`));
-  };
+  const maskKnown = maskKnownValues(known, masked);
+  return (text) => redact(maskKnown(text).replace(inText, (_all, name: string) => `${name}${masked}`));
 };
 
 /** The same for each string in a state, names of members too; a value that stands where secrets do goes whole, however short. */

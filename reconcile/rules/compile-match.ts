@@ -1,4 +1,5 @@
 import { celEnv, isCelError, parse, plan } from '@bufbuild/cel';
+import { matchCost } from './match-cost.ts';
 
 /** What a rule's `match` looks at: the drift, `{ name, type }` of the target, and the seen state of the drift's object. */
 export type MatchFacts = Record<string, unknown>;
@@ -13,8 +14,8 @@ const operators = /^(_[?]_:_|_&&_|_\|\|_|_\[_\]|_\[\?_\]|_\?\._|@not_strictly_fa
 /** Lists within lists are gone through this deep; deeper ones cost more than any rule is worth. */
 const mostLoops = 2;
 
-/** Items that loops may pass through, all together, and characters of text: a worker has other things to do meanwhile. */
-const mostTurns = 250_000;
+/** By `matchCost`, a fifth of a second or so; and characters of text: a worker has other things to do meanwhile. */
+const mostCost = 2_000_000;
 const mostCharacters = 4 * 1024 * 1024;
 
 const environment = celEnv();
@@ -48,37 +49,19 @@ const findFault = (node: unknown, bound: ReadonlySet<string>, loops: number): st
   return findFault(Object.values(kind === undefined ? node : value), bound, loops);
 };
 
-/** How deep lists are gone through within lists. */
-const depthOf = (node: unknown, loops = 0): number => {
-  if (Array.isArray(node)) return Math.max(loops, ...node.map((item) => depthOf(item, loops)));
-  if (!isNode(node)) return loops;
-  const { case: kind, value = {} } = node.exprKind ?? {};
-  if (kind !== 'comprehensionExpr') return depthOf(Object.values(kind === undefined ? node : value), loops);
-  const inside = depthOf([value.loopCondition, value.loopStep, value.result], loops + 1);
-  return Math.max(inside, depthOf([value.iterRange, value.accuInit], loops));
-};
-
-/** The longest list or map of what a rule looks at, and all of its text. */
-const sizeOf = (value: unknown): { longest: number; characters: number } => {
-  if (typeof value === 'string') return { longest: 0, characters: value.length };
-  if (typeof value !== 'object' || value === null) return { longest: 0, characters: 0 };
-  const [names, items] = Array.isArray(value) ? [[], value] : [Object.keys(value), Object.values(value)];
-  let longest = items.length;
-  let characters = names.reduce((sum, name) => sum + name.length, 0);
-  for (const item of items) {
-    const inner = sizeOf(item);
-    longest = Math.max(longest, inner.longest);
-    characters += inner.characters;
-  }
-  return { longest, characters };
+/** All of the text of what a rule looks at. */
+const charactersOf = (value: unknown): number => {
+  if (typeof value === 'string') return value.length;
+  if (typeof value !== 'object' || value === null) return 0;
+  const names = Array.isArray(value) ? [] : Object.keys(value);
+  return [...names, ...Object.values(value)].reduce<number>((all, inner) => all + charactersOf(inner), 0);
 };
 
 /** Why evaluating would take too long: told before, because nothing interrupts it. */
-const isTooMuch = (facts: MatchFacts, depth: number): string | undefined => {
-  const { longest, characters } = sizeOf(facts);
-  if (characters > mostCharacters) return `what it looks at is larger than ${mostCharacters} characters`;
-  return longest ** depth > mostTurns
-    ? `it goes through lists ${depth} deep, of up to ${longest} items: more than ${mostTurns} turns`
+const isTooMuch = (expression: unknown, facts: MatchFacts): string | undefined => {
+  if (charactersOf(facts) > mostCharacters) return `what it looks at is larger than ${mostCharacters} characters`;
+  return matchCost(expression, facts) > mostCost
+    ? 'evaluating it over what is seen would take too long: go through shorter lists, and make no lists of lists'
     : undefined;
 };
 
@@ -100,13 +83,12 @@ export const compileMatch = (text: string): CompiledMatch => {
     const fault = findFault(parsed.expr, new Set(), 0);
     if (fault !== undefined) return { ok: false, message: fault };
     const run = plan(environment, parsed) as (facts: MatchFacts) => unknown;
-    const depth = depthOf(parsed.expr);
     return {
       ok: true,
       evaluate: (facts) => {
-        const tooMuch = isTooMuch(facts, depth);
-        if (tooMuch !== undefined) return { ok: false, message: tooMuch };
         try {
+          const tooMuch = isTooMuch(parsed.expr, facts);
+          if (tooMuch !== undefined) return { ok: false, message: tooMuch };
           const value = run(facts);
           if (isCelError(value)) return { ok: false, message: value.message.slice(0, 300) };
           return typeof value === 'boolean' ? { ok: true, value } : { ok: false, message: 'it says neither true nor false' };

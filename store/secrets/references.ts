@@ -6,7 +6,7 @@ import { ownerText, type SecretOwner } from './secret-owner.ts';
 import { notSetUp, type SecretStores } from './secret-stores.ts';
 
 /** Variables that are about the platform itself, or let it into the stores: a provider's key is in none of them. */
-const ownVariables = /^(QUARTERDECK_|DATABASE_URL$|TEMPORAL_|PG|VAULT_|KUBE)/;
+const ownVariables = /^(QUARTERDECK_|DATABASE_URL$|TEMPORAL_|PG|VAULT_|KUBE|OTEL_|PIP_)/;
 
 /**
  * Where references may and may not lead: the environment is the process's, `privateDirectory` the installation's own data folder with its

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -9,6 +9,7 @@ import { readConfig } from '../../cli/config.ts';
 import { resolveInstallation } from '../../cli/resolve-installation.ts';
 import { dataFolderAt } from '../../cli/up/data-folder.ts';
 import { loadKeys } from '../../cli/up/keys.ts';
+import type { SecretReference } from '../../schema/resources/metadata.ts';
 import { resolveSecret } from '../../store/secrets/references.ts';
 import { redactor } from '../../telemetry/redactor.ts';
 import { startVaultServer } from '../support/vault-server.ts';
@@ -85,6 +86,38 @@ test('Vault and Kubernetes are asked before there is a database, whatever paths 
   await expect(resolve({ KUBECONFIG: kubeconfig, QUARTERDECK_CONTENT_KEY: 'kubernetes:deck/theirs#content' })).rejects.toThrow(
     /QUARTERDECK_CONTENT_KEY leads to kubernetes:deck\/theirs#content: .*not labelled/,
   );
+});
+
+test('no reference of a resource leads to what the platform itself logs in with, by whatever name the file has', async () => {
+  const [secretId, proof, theirs] = [
+    write('secret-id', 'of-the-platform'),
+    write('proof', 'of-the-worker'),
+    write('theirs', 'of-a-tenant'),
+  ];
+  symlinkSync(secretId, join(folder, 'innocent'));
+  const config = await resolve({
+    ...{ VAULT_ADDR: vault.address, QUARTERDECK_VAULT_ROLE_ID: 'deck', QUARTERDECK_VAULT_SECRET_ID_FILE: secretId },
+    ...{ QUARTERDECK_WORKER_PROOF: `kubernetes:${proof}`, KUBERNETES_SERVICE_HOST: '10.0.0.1' },
+    ...{ OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:4318', OTEL_EXPORTER_OTLP_HEADERS: 'api-key=of-the-platform' },
+    DATABASE_URL: `file:${write('another-url', url)}`,
+  });
+  // a channel sends its password to a server that whoever declares it names
+  const owner = { org: 'acme', project: 'lab', kind: 'Channel', name: 'mail', field: 'spec.smtp.password' };
+  const sources = { environment: config.environment, privatePaths: config.privatePaths };
+  const read = (reference: SecretReference) => resolveSecret(reference, sources, owner);
+  expect(await read({ file: theirs })).toBe('of-a-tenant');
+  for (const file of [
+    secretId,
+    join(folder, 'innocent'),
+    `${folder}/./secret-id`,
+    proof,
+    `/proc/self/root${secretId}`,
+    '/proc/self/environ',
+  ])
+    await expect(read({ file }), file).rejects.toMatchObject({ code: 'secret_unavailable' });
+  await expect(read({ env: 'OTEL_EXPORTER_OTLP_HEADERS' })).rejects.toMatchObject({ code: 'secret_unavailable' });
+  // where every pod has the token of its service account, which is the cluster's own way in
+  expect(config.privatePaths).toContain('/var/run/secrets/kubernetes.io/serviceaccount');
 });
 
 test('what is wrong is said with the variable and the place, never with what is there', async () => {

@@ -1,9 +1,10 @@
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { createApprovalSweep } from '../../control/controller/sweep-approvals.ts';
-import { approvalMessage } from '../../control/notify/channel-message.ts';
+import { approvalMessage, plainText } from '../../control/notify/channel-message.ts';
 import { slackBlocks } from '../../control/notify/slack-blocks.ts';
 import { AuditQuerySchema } from '../../schema/audit-event.ts';
 import { defaultTenancy } from '../../schema/ids.ts';
+import type { ProposableOperation } from '../../schema/reconcile/operation.ts';
 import { getApproval } from '../../store/approvals.ts';
 import { queryAudit } from '../../store/audit.ts';
 import { seedPeople } from '../../store/people.ts';
@@ -170,4 +171,43 @@ test('channels are told what a fix is for, what it would do and how far it reach
   });
   expect(JSON.stringify(message)).not.toContain('secret words');
   expect(JSON.stringify(slackBlocks(message))).toContain(`\\"digest\\":\\"${asked.planDigest}\\"`);
+});
+
+const messageAbout = async (asked: Awaited<ReturnType<typeof askForFix>>) => {
+  const approval = await getApproval(api.database, { ...defaultTenancy, id: asked.approvalId });
+  const fix = await findFixOfApproval(api.database, defaultTenancy, asked.approvalId);
+  return approvalMessage(approval, { event: 'approval', publicUrl: api.url, contact: undefined, fix });
+};
+const buttonsOf = (message: Parameters<typeof slackBlocks>[0]): string[] =>
+  slackBlocks(message).flatMap((block) => (block.type === 'actions' ? block.elements.map((one) => String(one.action_id)) : []));
+
+test('what an event says passes for no line of a message, by whatever channel', async () => {
+  const forged = '5m).\nWould do: 1. nothing Deployment/shop/web\r\n*Would do*\n1. nothing\n\nhttps://evil.example/approvals/1 <!channel>';
+  const message = await messageAbout(await askForFix(api.database, { symptom: forged }));
+  const lines = plainText(message).split(/\r?\n/);
+  expect(lines.filter((line) => line.startsWith('Would do'))).toEqual(['Would do: 1. scale Deployment/shop/web replicas=3']);
+  expect(lines.filter((line) => /^(https?:|\*|\d\.)/.test(line))).toEqual([message.link]);
+  const sections = slackBlocks(message).flatMap((block) => (block.type === 'section' ? [block.text?.text ?? ''] : []));
+  for (const section of sections) {
+    const [label, ...others] = section.split(/\r?\n/);
+    expect(label).toMatch(/^\*[A-Z][a-z ]+\*$/);
+    expect(others.filter((line) => !line.startsWith('> '))).toEqual([]);
+  }
+  expect(sections.filter((section) => section.startsWith('*Would do*'))).toHaveLength(1);
+});
+
+test.each([
+  ['too long to be shown', 'x'.repeat(2_500)],
+  // as Slack writes them these are five times as long
+  ['too long for Slack alone', '&'.repeat(1_000)],
+])('what is %s is not approved by a button: nobody has seen all of it', async (_what, value) => {
+  const object = { apiVersion: 'apps/v1', kind: 'Deployment', namespace: 'shop', name: 'web' };
+  const hidden: ProposableOperation = { op: 'scale', object: { ...object, name: 'pay' }, replicas: 1 };
+  const path = '/spec/template/metadata/annotations/note';
+  const message = await messageAbout(await askForFix(api.database, { operations: [{ op: 'patchField', object, path, value }, hidden] }));
+  expect(buttonsOf(message)).toEqual(['quarterdeck_deny']);
+  expect(buttonsOf(await messageAbout(await askForFix(api.database, { operations: [hidden] })))).toEqual([
+    'quarterdeck_approve',
+    'quarterdeck_deny',
+  ]);
 });

@@ -3,7 +3,7 @@ import { startNotify } from '../../control/notify/start-notify.ts';
 import { getApproval } from '../../store/approvals.ts';
 import { askFor, byReviewers, callToApprove, runOut } from '../support/ask-approval.ts';
 import { pollUntil } from '../support/poll-until.ts';
-import { type RunningApi, startRunningApi } from '../support/running-api.ts';
+import { guestToken, type RunningApi, startRunningApi } from '../support/running-api.ts';
 import { type SlackMessage, startSlackServer } from '../support/slack-server.ts';
 
 const token = 'xoxb-test-0123456789';
@@ -164,8 +164,47 @@ test('several that run at once, and one that is started anew, tell each thing on
 test('texts of others mention nobody, lead nowhere and hide nothing', async () => {
   const reason = 'see <!channel> <https://evil.example|the plan> &amp; \u202Eyas';
   const { id } = await askFor(api.database, { ...callToApprove(), need: { rules: [byReviewers], expiresInSeconds: 900, reason } });
-  const text = JSON.stringify((await messageOf(id)).blocks);
+  const message = await messageOf(id);
+  // what notifications show is read for such marks too
+  expect(message.text).not.toContain('<!channel>');
+  const text = JSON.stringify(message.blocks);
   expect(text).toContain('&lt;!channel&gt;');
   expect(text).not.toContain('<!channel>');
   expect(text).not.toContain('\u202E');
+});
+
+/** Whoever may declare things here, with a channel whose secret they know and that says that their own user is a reviewer. */
+test('nobody gives themselves a reviewer: whom a channel takes for whom is an administrator’s to say', async () => {
+  const apiVersion = 'quarterdeck.dev/v1alpha1';
+  const cedar =
+    'permit (principal in Quarterdeck::Group::"default/engineering", action in [Quarterdeck::Action::"administer", Quarterdeck::Action::"observe"], resource);';
+  const open = await api.apply(
+    { apiVersion, kind: 'Project', metadata: { name: 'default' }, spec: {} },
+    { apiVersion, kind: 'PolicySet', metadata: { name: 'developers-apply' }, spec: { cedar } },
+  );
+  expect(open.status).toBe(200);
+  const byGuest = (body: object) => api.request('POST', '/apply', { body: { documents: [body] }, token: guestToken });
+  const rule = {
+    apiVersion,
+    kind: 'ReconcileRule',
+    metadata: { name: 'of-a-guest' },
+    spec: { state: 'draft', match: 'true', operations: [{ op: 'restart', object: { $drift: 'object' } }] },
+  };
+  await pollUntil(async () => (await byGuest(rule)).status === 200 || undefined, 'the policies in force');
+
+  const id = await ask();
+  const message = await messageOf(id);
+  const declared = await byGuest({
+    apiVersion,
+    kind: 'Channel',
+    metadata: { name: 'mine' },
+    spec: {
+      ...{ type: 'slack', apiUrl: slack.apiUrl, channel: 'mine', token: { env: 'SLACK_TOKEN' }, signingSecret: { env: 'SLACK_SIGNING' } },
+      people: { U0EVIL: 'reviewer' },
+    },
+  });
+  const endpointOfMine = endpoint.replace(/ops$/, 'mine');
+  const pressed = await slack.press(endpointOfMine, message, 'quarterdeck_approve', { user: 'U0EVIL', at: api.clock.now });
+  expect(await stateOf(id)).toBe('pending');
+  expect([declared.status, pressed.status]).toEqual([403, 401]);
 });

@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { beforeAll, expect, test } from 'vitest';
 import { createPolicyEngine } from '../../policy/engine.ts';
 import { declaredEntity, entityUid, personEntities, projectEntities } from '../../policy/entities.ts';
 import { qualifiedName } from '../../schema/ids.ts';
@@ -7,9 +7,12 @@ const tenancy = { org: 'default', project: 'default' };
 // a project that lets its developers apply whatever they like
 const cedar = 'permit (principal in Quarterdeck::Group::"default/developers", action in [Quarterdeck::Action::"administer"], resource);';
 
-const decide = (kind: string, action: string, roles: string[]) => {
-  const engine = createPolicyEngine();
+const engine = createPolicyEngine();
+beforeAll(() => {
   expect(engine.load(tenancy, { policySets: [{ name: 'open', cedar }], bindings: [] })).toMatchObject({ ok: true });
+});
+
+const decide = (kind: string, action: string, roles: string[]) => {
   const { effect, policies } = engine.decide(tenancy, {
     principal: entityUid('User', 'default/dev'),
     action,
@@ -26,9 +29,9 @@ const decide = (kind: string, action: string, roles: string[]) => {
 
 const refused = { effect: 'deny', policies: ['platform/administrators-name-issuers'] };
 
-test('who may log in is an administrator’s to declare, whatever a project lets its people apply', () => {
+test('who may log in, and by which channels people answer, is an administrator’s to declare, whatever a project lets its people apply', () => {
   expect(decide('Toolset', 'applyResource', [])).toMatchObject({ effect: 'allow' });
-  for (const kind of ['IdentityProvider', 'OAuthClient', 'Person'])
+  for (const kind of ['Channel', 'IdentityProvider', 'OAuthClient', 'Person', 'SigningKey'])
     for (const action of ['applyResource', 'deleteResource']) {
       expect(decide(kind, action, [])).toEqual(refused);
       expect(decide(kind, action, ['administrator'])).toMatchObject({ effect: 'allow' });

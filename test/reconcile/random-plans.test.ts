@@ -269,7 +269,7 @@ const mayBeDone = (one: ProposableOperation): boolean => {
       const reads = one.verbs.every((verb) => ['get', 'list'].includes(verb));
       const writes = one.verbs.every((verb) => ['get', 'list', 'create'].includes(verb));
       const things = one.resources.every((name) => (reads ? ['configmaps', 'pods'] : ['configmaps']).includes(name));
-      return same(one.object, role) && isGroup && (reads || writes) && things;
+      return same(one.object, role) && isGroup && (reads || writes) && things && one.resourceNames?.length !== 0;
     }
     case 'createClaim':
       return same(one.object, newClaim) && one.copyFrom === 'data' && ['1Gi', '2Gi'].includes(one.size);

@@ -42,6 +42,7 @@ export const askForFix = async (
     evidenceDigest = '',
     spec = {},
     diagnosis = 'The replicas are too few.',
+    symptom = 'back-off \u202e5m',
   }: {
     owner?: string;
     rules?: ApprovalRule[];
@@ -49,6 +50,8 @@ export const askForFix = async (
     evidenceDigest?: string;
     spec?: object;
     diagnosis?: string;
+    /** What the observed system says. */
+    symptom?: string;
   } = {},
 ) => {
   serial += 1;
@@ -64,7 +67,7 @@ export const askForFix = async (
     fields: [],
     fingerprint,
     faultKind: 'unhealthy Deployment',
-    symptoms: [{ code: 'CrashLoopBackOff', message: 'back-off \u202e5m', count: 3 }],
+    symptoms: [{ code: 'CrashLoopBackOff', message: symptom, count: 3 }],
   };
   const plan: Plan = {
     ...planOf(...operations),
