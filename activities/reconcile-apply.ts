@@ -62,7 +62,8 @@ const doPassive = async (
   const begun = await beginStep(database, { ...key, fence, beforeHash: '' });
   if (begun.outcome !== null) return begun.outcome;
   if (operation.op === 'wait') {
-    const leftMs = Date.parse(begun.beganAt) + operation.seconds * 1000 - clock().getTime();
+    // two clocks may be apart: it is never longer than was declared
+    const leftMs = Math.min(Date.parse(begun.beganAt) - clock().getTime(), 0) + operation.seconds * 1000;
     if (leftMs > 0) return { next: 'apply', fixId, afterMs: leftMs };
   }
   const outcome: StepOutcome = { kind: 'unchanged', at: clock().toISOString() };

@@ -6,7 +6,7 @@ import type { Fix } from '../schema/reconcile/fix.ts';
 import type { Plan } from '../schema/reconcile/plan.ts';
 import { findFix, moveFix } from '../store/reconcile-fixes.ts';
 import { withHeartbeat } from './failures.ts';
-import { endFix } from './reconcile-close.ts';
+import { endFix, endHalfBegun } from './reconcile-close.ts';
 import {
   ended,
   type FixCall,
@@ -84,8 +84,12 @@ export const createCheckFix =
       const key = { org, project, target: name, id: fixId };
       const fix = await findFix(database, fixId);
       const loaded = await loadTarget(collaborators, call);
-      if (!fix?.plan || !loaded || fix.endedAt !== null) return lookAgain;
+      if (!fix || !loaded || fix.endedAt !== null) return lookAgain;
       if (fix.state !== 'checking') return resumed(fix);
+      if (!fix.plan)
+        return fix.message === ''
+          ? endHalfBegun(collaborators, call, fix)
+          : endFix(collaborators, call, fix, 'refused', { message: fix.message });
       if (gateOf(loaded)) return lookAgain;
       const { plan } = fix;
       const examined = await examinePlan(collaborators, loaded, fix, plan, Context.current().cancellationSignal);

@@ -49,6 +49,17 @@ export const endFix = async (
   return lookAgain;
 };
 
+/** Ends a fix that a kill left without what it begins with, as earlier releases could: the fault is looked at anew, and nothing was done. */
+export const endHalfBegun = async (
+  { database }: Pick<ReconcileCollaborators, 'database'>,
+  { fence, ...key }: TargetCall,
+  { id }: Pick<Fix, 'id'>,
+): Promise<NextStep> => {
+  const message = 'A worker ended before it was begun; what is there is looked at anew.';
+  const closed = await closeFix(database, { ...key, id }, 'stale', { message }, fence);
+  return closed === 'lost' ? stopped : lookAgain;
+};
+
 /** Leaves a fault to people: the fix stays open as `asked`, so that nothing else is tried and they are told once, until the fault is gone. */
 export const askPeople = async (
   collaborators: Pick<ReconcileCollaborators, 'database'>,

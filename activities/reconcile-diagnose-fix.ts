@@ -3,7 +3,7 @@ import type { Observation } from '../schema/reconcile/observation.ts';
 import type { ContentStore } from '../store/contents.ts';
 import type { Database } from '../store/database.ts';
 import { findFix, listFixes, moveFix } from '../store/reconcile-fixes.ts';
-import { askPeople } from './reconcile-close.ts';
+import { askPeople, endHalfBegun } from './reconcile-close.ts';
 import { ended, type FixCall, loadTarget, lookAgain, type NextStep, resumed } from './reconcile-context.ts';
 import type { DiagnosisInput, DiagnosisResult } from './reconcile-diagnose.ts';
 import { preparePlan } from './reconcile-plan.ts';
@@ -41,9 +41,12 @@ export const createDiagnoseFix =
     if (!fix || !loaded || fix.endedAt !== null) return lookAgain;
     if (fix.state !== 'diagnosing') return resumed(fix);
     const { target, now } = loaded;
+    // by an earlier release, which opened a fix before it kept what was seen
+    if (fix.seenDigest === '') return endHalfBegun({ database }, call, fix);
     const seen = await readSeen(contents, call, fix.seenDigest);
     const { drift, why, conflicts, desired, observation, owner, launchDecisionId } = seen;
     if (observation.status !== 'read') return lookAgain;
+    if (seen.refusal !== undefined) return askPeople({ database }, call, target, fix, { message: seen.refusal });
     const history = await listFixes(database, call, call.target, { sinceAt: new Date(now.getTime() - weekMs) });
     const result = await diagnose({
       ...{ fixId, target, owner, launchDecisionId, drift, why, conflicts, desired },

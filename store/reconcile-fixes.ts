@@ -40,12 +40,13 @@ export const toFix = ({ beganAt: began, endedAt: ended, ...row }: typeof reconci
 });
 
 /**
- * Opens an attempt at one fault, or finds the one that is open: however often and by however many a fault is seen, there is one.
+ * Opens an attempt at one fault with all that it begins with, or finds the one that is open: however often and by however many a fault is
+ * seen, there is one, and there is none that is half begun.
  * @returns undefined where another has taken the target
  */
 export const openFix = async (
   database: Pick<Database, 'transaction'>,
-  fix: NewFix,
+  fix: NewFix & FixPatch,
   fence: number,
 ): Promise<{ fix: Fix; isNew: boolean } | undefined> => {
   const opened = await underFence(database, fix, fence, async (executor) => {

@@ -14,6 +14,7 @@ import type { Database } from '../../store/database.ts';
 import { openSealRing } from '../../store/seal-ring.ts';
 import { createPolicyVerifier } from '../../store/secrets/policy-signature.ts';
 import { openSecretStores } from '../../store/secrets/secret-stores.ts';
+import { createSteadyClock } from '../../store/steady-clock.ts';
 import { watchDeclared } from '../../store/watch-declared.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import { lookupKeychain } from './ask-keychain.ts';
@@ -37,6 +38,7 @@ export const openReconcilePool = async (
   const approvals = await openSealRing({ database, name: 'approvals', master: config.approvalKey, logger });
   const audit = createAuditLog({ database, process: 'worker', key: config.auditKey, peopleKeys: people.keys('audit-people') });
   const stores = openSecretStores(config.secretStores, lookupKeychain);
+  const clock = createSteadyClock({ database, logger });
   const cluster = config.secretStores.kubernetes;
   const ownCluster = cluster && 'server' in cluster ? cluster : undefined;
   const engine = createPolicyEngine({ name: 'fixes' });
@@ -54,10 +56,10 @@ export const openReconcilePool = async (
       ...{ audit, ports, decider },
       approvals: createApprovalAsks(database, audit, approvals.keys('approvals')),
       learn: createLearnFromFix({ database, audit, newDecisionId }),
-      clock: () => new Date(),
+      clock: clock.now,
     },
     close: async () => {
-      await watch.close();
+      await Promise.all([watch.close(), clock.close()]);
       keeper.close();
       await ports.close();
       await stores.close();
