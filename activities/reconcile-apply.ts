@@ -1,10 +1,12 @@
 import { Context } from '@temporalio/activity';
+import { isPassivePlan, questionOf } from '../reconcile/passive-plan.ts';
 import type { TargetOf } from '../reconcile/target-port.ts';
 import type { Fix, TriedStep } from '../schema/reconcile/fix.ts';
+import { writeObjectRef } from '../schema/reconcile/object-ref.ts';
 import { passiveOperations } from '../schema/reconcile/operation.ts';
 import type { PlanStep, StepOutcome } from '../schema/reconcile/plan.ts';
 import type { FixState } from '../schema/reconcile/target-state.ts';
-import { findFix, listStandingFixes, moveFix } from '../store/reconcile-fixes.ts';
+import { listStandingFixes, moveFix } from '../store/reconcile-fixes.ts';
 import { beginStep, endStep, listSteps } from '../store/reconcile-steps.ts';
 import { withHeartbeat } from './failures.ts';
 import { askPeople, endFix } from './reconcile-close.ts';
@@ -13,17 +15,15 @@ import {
   ended,
   type FixCall,
   type LoadedTarget,
-  loadTarget,
   lookAgain,
   type NextStep,
   type ReconcileCollaborators,
   reportPhase,
-  resumed,
-  seeTarget,
-  whyUnknown,
 } from './reconcile-context.ts';
+import { loadPlannedFix, type PlannedFix } from './reconcile-load-fix.ts';
 import { planDigestOf } from './reconcile-plan.ts';
 import { writeStep } from './reconcile-write.ts';
+import { seeTarget, whyUnknown } from './targets/see-target.ts';
 
 /** Of what may have happened the system is asked again so often, ever later; then it is undone. */
 export const mostTries = 6;
@@ -54,17 +54,24 @@ export const beginUndo = async (
 /** What changes nothing in the system: waiting for its time, a question to its owner, or leaving it. */
 const doPassive = async (
   { database, clock }: ReconcileCollaborators,
-  { fence, fixId }: FixCall,
+  call: FixCall,
+  { faultKind }: Fix,
   step: number,
   { operation }: PlanStep,
 ): Promise<NextStep | StepOutcome> => {
+  const { fence, fixId } = call;
   const key = { fixId, direction: 'do', step } as const;
   const begun = await beginStep(database, { ...key, fence, beforeHash: '' });
   if (begun.outcome !== null) return begun.outcome;
   if (operation.op === 'wait') {
     // two clocks may be apart: it is never longer than was declared
     const leftMs = Math.min(Date.parse(begun.beganAt) - clock().getTime(), 0) + operation.seconds * 1000;
-    if (leftMs > 0) return { next: 'apply', fixId, afterMs: leftMs };
+    if (leftMs > 0) {
+      const until = new Date(clock().getTime() + leftMs);
+      // with its time in the row, whoever finds it there without a workflow goes on with it
+      const waits = `Until ${until.toISOString()} it is waited for ${faultKind} to pass at ${writeObjectRef(operation.object)}.`;
+      return (await reportPhase({ database }, call, 'waiting', waits, until)) ? { next: 'apply', fixId, afterMs: leftMs } : ended;
+    }
   }
   const outcome: StepOutcome = { kind: 'unchanged', at: clock().toISOString() };
   await endStep(database, key, outcome);
@@ -87,12 +94,15 @@ const keptTarget = async (
 };
 
 /** All steps are done: what was changed is verified; where nothing was, people are asked or it is left as it is. */
-const finish = async (collaborators: ReconcileCollaborators, call: FixCall, { target }: LoadedTarget, fix: Fix): Promise<NextStep> => {
-  const operations = (fix.plan?.steps ?? []).map(({ operation }) => operation);
-  const questions = operations.flatMap((operation) => (operation.op === 'askOwner' ? [operation.question] : []));
-  if (questions.length > 0 && operations.every(({ op }) => passiveOperations.has(op)))
-    return askPeople(collaborators, call, target, fix, { message: questions.join(' ') });
-  if (operations.every(({ op }) => op === 'nothing'))
+const finish = async (
+  collaborators: ReconcileCollaborators,
+  call: FixCall,
+  { target }: LoadedTarget,
+  fix: PlannedFix,
+): Promise<NextStep> => {
+  const question = questionOf(fix.plan);
+  if (question !== '' && isPassivePlan(fix.plan)) return askPeople(collaborators, call, target, fix, { message: question });
+  if (fix.plan.steps.every(({ operation }) => operation.op === 'nothing'))
     return endFix(collaborators, call, fix, 'left-alone', { message: 'Nothing is to be done about it.' });
   const { fence, fixId, org, project, target: name } = call;
   const key = { org, project, target: name, id: fixId };
@@ -108,10 +118,9 @@ export const createApplyStep =
     withHeartbeat(async () => {
       const { database } = collaborators;
       const { fixId, tries = 0 } = call;
-      const fix = await findFix(database, fixId);
-      const loaded = await loadTarget(collaborators, call);
-      if (!fix?.plan || !loaded || fix.endedAt !== null) return lookAgain;
-      if (fix.state !== 'applying') return resumed(fix);
+      const found = await loadPlannedFix(collaborators, call, 'applying');
+      if (!found.ok) return found.step;
+      const { fix, loaded } = found;
       const { plan } = fix;
       if (planDigestOf(plan) !== fix.planDigest)
         return endFix(collaborators, call, fix, 'refused', { message: 'The plan in the row is not the one that was decided about.' });
@@ -121,7 +130,7 @@ export const createApplyStep =
       if (step === undefined) return finish(collaborators, call, loaded, fix);
 
       let outcome: StepOutcome | NextStep;
-      if (passiveOperations.has(step.operation.op)) outcome = await doPassive(collaborators, call, index, step);
+      if (passiveOperations.has(step.operation.op)) outcome = await doPassive(collaborators, call, fix, index, step);
       else {
         const { operation, precondition } = step;
         const write = { fixId, direction: 'do', step: index, operation, precondition } as const;

@@ -1,26 +1,20 @@
 import { Context } from '@temporalio/activity';
 import { reconcilerId } from '../policy/entities.ts';
 import { canonicalText } from '../reconcile/canonical-text.ts';
+import { askingText, isPassivePlan } from '../reconcile/passive-plan.ts';
 import type { ApprovalNeed } from '../schema/approval.ts';
 import type { Fix } from '../schema/reconcile/fix.ts';
-import type { Plan } from '../schema/reconcile/plan.ts';
-import { findFix, moveFix } from '../store/reconcile-fixes.ts';
+import type { Plan, PlanFault } from '../schema/reconcile/plan.ts';
+import { moveFix } from '../store/reconcile-fixes.ts';
 import { withHeartbeat } from './failures.ts';
-import { endFix, endHalfBegun } from './reconcile-close.ts';
-import {
-  ended,
-  type FixCall,
-  gateOf,
-  loadTarget,
-  lookAgain,
-  type NextStep,
-  type ReconcileCollaborators,
-  reportPhase,
-  resumed,
-} from './reconcile-context.ts';
+import { askPeople, endFix, endHalfBegun } from './reconcile-close.ts';
+import { ended, type FixCall, isClosed, lookAgain, type NextStep, type ReconcileCollaborators, reportPhase } from './reconcile-context.ts';
 import type { FixAnswer } from './reconcile-decide.ts';
 import { type Examined, examinePlan } from './reconcile-examine.ts';
+import { loadFix } from './reconcile-load-fix.ts';
 import { keepSeen } from './reconcile-seen.ts';
+
+const saidOf = (faults: readonly PlanFault[]): string => faults.map(({ message }) => message).join(' ');
 
 /** What follows where a plan does not pass: a refusal asks nobody. Undefined where it passes. */
 export const endUnlessPassing = async (
@@ -38,10 +32,8 @@ export const endUnlessPassing = async (
       return endFix(collaborators, call, fix, 'left-alone', { message: 'The fault is gone, and not by this.' });
     case 'stale':
       return endFix(collaborators, call, fix, 'stale', { message: examined.why });
-    case 'refused': {
-      const { faults } = examined;
-      return endFix(collaborators, call, fix, 'refused', { faults, message: faults.map(({ message }) => message).join(' ') });
-    }
+    case 'refused':
+      return endFix(collaborators, call, fix, 'refused', { faults: examined.faults, message: saidOf(examined.faults) });
   }
 };
 
@@ -82,17 +74,20 @@ export const createCheckFix =
       const { database, contents, decider } = collaborators;
       const { fence, fixId, org, project, target: name } = call;
       const key = { org, project, target: name, id: fixId };
-      const fix = await findFix(database, fixId);
-      const loaded = await loadTarget(collaborators, call);
-      if (!fix || !loaded || fix.endedAt !== null) return lookAgain;
-      if (fix.state !== 'checking') return resumed(fix);
+      const found = await loadFix(collaborators, call, 'checking');
+      if (!found.ok) return found.step;
+      const { fix, loaded } = found;
       if (!fix.plan)
         return fix.message === ''
           ? endHalfBegun(collaborators, call, fix)
           : endFix(collaborators, call, fix, 'refused', { message: fix.message });
-      if (gateOf(loaded)) return lookAgain;
+      if (isClosed(loaded)) return lookAgain;
       const { plan } = fix;
       const examined = await examinePlan(collaborators, loaded, fix, plan, Context.current().cancellationSignal);
+      if (examined.kind === 'refused' && examined.isRepeated) {
+        const message = `The same was proposed before and refused, and nothing is known since: ${saidOf(examined.faults)}`;
+        return askPeople(collaborators, call, loaded.target, fix, { faults: examined.faults, message });
+      }
       const over = await endUnlessPassing(collaborators, call, fix, examined);
       if (over || examined.kind !== 'passes') return over ?? lookAgain;
       const { facts, blast, review, seen, fault } = examined;
@@ -104,6 +99,8 @@ export const createCheckFix =
         case 'refuse':
           return endFix(collaborators, call, fix, 'denied', { ...decided, message: `${answer.rule}: ${answer.advice}` });
         case 'ask': {
+          // nobody approves that nothing is done: those who would be asked are asked what it is about
+          if (isPassivePlan(plan)) return askPeople(collaborators, call, loaded.target, fix, { ...decided, message: askingText(plan) });
           const approvalId = await askForFix(collaborators, call, fix, plan, answer, answer.need);
           const patch = { ...decided, approvalId, message: answer.need.reason };
           if ((await moveFix(database, key, ['checking'], 'awaiting-approval', patch, fence)) !== 'moved') return ended;

@@ -1,10 +1,8 @@
+import { closedGate, frozenPause, type Pause } from '../reconcile/closed-gate.ts';
 import { diffKept, type KeptDiff } from '../reconcile/diff-kept.ts';
-import { isInWindow, windowOpensAt } from '../reconcile/is-in-window.ts';
-import { heldLatelyMs } from '../reconcile/judge-drift.ts';
+import { historyMs } from '../reconcile/past-fix.ts';
 import type { TargetOf } from '../reconcile/target-port.ts';
 import type { Fix, TargetHold } from '../schema/reconcile/fix.ts';
-import type { Desired, Observation } from '../schema/reconcile/observation.ts';
-import type { TargetPause } from '../schema/reconcile/target-pause.ts';
 import type { TargetPhase } from '../schema/reconcile/target-state.ts';
 import type { ApprovalAsks } from '../store/ask-approval.ts';
 import type { AuditLog } from '../store/audit-log.ts';
@@ -16,6 +14,7 @@ import { findPause } from '../store/reconcile-pauses.ts';
 import { findTarget, type TargetKey, writeTarget } from '../store/reconcile-targets.ts';
 import { findResource } from '../store/resources.ts';
 import type { FixDecider } from './reconcile-decide.ts';
+import type { Seen } from './targets/see-target.ts';
 import type { TargetPorts } from './targets/target-ports.ts';
 
 /** What the activities of the reconciler work with; they run in the pool `apply`, which alone reaches what is kept. */
@@ -87,15 +86,9 @@ export type LoadedTarget = {
   holds: TargetHold[];
   /** These, and those that ended within a week: of what was held people say what becomes of it. */
   heldLately: TargetHold[];
-  pause: TargetPause | undefined;
+  pause: Pause | null;
   now: Date;
 };
-
-/** A project that is frozen pauses all that is of it, until a person lifts that. */
-const frozenProject = (key: TargetKey, now: Date): TargetPause => ({
-  ...key,
-  ...{ reason: 'The project is frozen.', pausedBy: 'its project', decisionId: '', pausedAt: now.toISOString(), untilAt: null },
-});
 
 /** A target as it is declared and held now; undefined where nobody declares it any more. */
 export const loadTarget = async (
@@ -106,12 +99,12 @@ export const loadTarget = async (
   if (!resource) return undefined;
   const now = clock();
   const key = { org, project, target: name };
-  const lately = await listHolds(database, key, new Date(now.getTime() - heldLatelyMs));
+  const lately = await listHolds(database, key, new Date(now.getTime() - historyMs));
   const holds = lately.filter(({ untilAt }) => Date.parse(untilAt) > now.getTime());
   const place = await findResource(database, { org, project, kind: 'Project', name: project });
   return {
     ...{ key, holds, heldLately: lately, now },
-    pause: place?.spec.frozen ? frozenProject(key, now) : await findPause(database, key, now),
+    pause: place?.spec.frozen ? frozenPause : ((await findPause(database, key, now)) ?? null),
     target: {
       ...{ org, project, name, generation: resource.generation, spec: resource.spec },
       holds: holds.map(({ object, path }) => ({ object, path })),
@@ -119,50 +112,8 @@ export const loadTarget = async (
   };
 };
 
-/** Why nothing may be begun now, and until when. What has no end is looked at again at the interval; a change of the target is seen by itself. */
-export const gateOf = ({ target: { spec }, pause, now }: LoadedTarget): { why: string; until: Date } | undefined => {
-  const nextLook = new Date(now.getTime() + spec.intervalSeconds * 1000);
-  if (pause) return { why: `Paused by ${pause.pausedBy}: ${pause.reason}`, until: pause.untilAt ? new Date(pause.untilAt) : nextLook };
-  if (spec.paused) return { why: 'The target is paused.', until: nextLook };
-  if (isInWindow(spec.windows, now.getTime())) return undefined;
-  return { why: 'Outside the windows of the target.', until: new Date(windowOpensAt(spec.windows, now.getTime())) };
-};
-
-/** Longer than this a system that does not answer is one that cannot be read. */
-const seeWithinMs = 60_000;
-export type Seen = { desired: Desired; observation: Observation };
-
-/** What was declared and what is there. A system that is slow, or of a kind that no adapter reads, is unknown. */
-export const seeTarget = async (
-  { ports, clock }: Pick<ReconcileCollaborators, 'ports' | 'clock'>,
-  target: TargetOf,
-  signal: AbortSignal,
-): Promise<Seen> => {
-  const unknown = (message: string): Seen => ({
-    desired: { status: 'unreadable', message },
-    observation: { status: 'unknown', at: clock().toISOString(), reason: 'unreachable', message },
-  });
-  const port = ports.of(target.spec.type);
-  if (!port) return unknown(`This installation has no adapter for targets of the kind \`${target.spec.type}\`.`);
-  const late = AbortSignal.timeout(seeWithinMs);
-  const within = AbortSignal.any([signal, late]);
-  const aborted = new Promise<never>((_, reject) => within.addEventListener('abort', () => reject(within.reason), { once: true }));
-  try {
-    const both = Promise.all([port.desired(target, within), port.observe(target, within)]);
-    const [desired, observation] = await Promise.race([both, aborted]);
-    return { desired, observation };
-  } catch (error) {
-    signal.throwIfAborted();
-    if (late.aborted) return unknown(`It did not answer within ${seeWithinMs / 1000} seconds.`);
-    throw error;
-  }
-};
-
-/** Why nothing is said of a target; undefined where it can be read. */
-export const whyUnknown = ({ desired, observation }: Seen): string | undefined => {
-  if (observation.status !== 'read') return `${observation.reason}: ${observation.message}`;
-  return desired.status === 'read' ? undefined : `What was declared cannot be read: ${desired.message}`;
-};
+/** Whether nothing may be begun now; a look says why, and until when. */
+export const isClosed = ({ target, pause, now }: LoadedTarget): boolean => closedGate({ target, pause, now: now.getTime() }) !== undefined;
 
 /** What differs now, held against the declaration with what verified fixes made other than it says. */
 export const diffNow = async (

@@ -1,15 +1,15 @@
+import { historyMs } from '../reconcile/past-fix.ts';
 import type { Fix } from '../schema/reconcile/fix.ts';
 import type { Observation } from '../schema/reconcile/observation.ts';
 import type { ContentStore } from '../store/contents.ts';
 import type { Database } from '../store/database.ts';
-import { findFix, listFixes, moveFix } from '../store/reconcile-fixes.ts';
+import { listFixes, moveFix } from '../store/reconcile-fixes.ts';
 import { askPeople, endHalfBegun } from './reconcile-close.ts';
-import { ended, type FixCall, loadTarget, lookAgain, type NextStep, resumed } from './reconcile-context.ts';
+import { ended, type FixCall, lookAgain, type NextStep } from './reconcile-context.ts';
 import type { DiagnosisInput, DiagnosisResult } from './reconcile-diagnose.ts';
+import { loadFix } from './reconcile-load-fix.ts';
 import { preparePlan } from './reconcile-plan.ts';
 import { keepSeen, readSeen } from './reconcile-seen.ts';
-
-const weekMs = 7 * 86_400_000;
 
 /** Earlier attempts at the same fault, as evidence. */
 const earlierOf = (fixes: readonly Fix[], { id, fingerprint }: Fix) =>
@@ -36,18 +36,17 @@ export const createDiagnoseFix =
   async (call: FixCall): Promise<NextStep> => {
     const { fence, fixId, ...place } = call;
     const key = { org: place.org, project: place.project, target: place.target, id: fixId };
-    const fix = await findFix(database, fixId);
-    const loaded = await loadTarget({ database, clock }, call);
-    if (!fix || !loaded || fix.endedAt !== null) return lookAgain;
-    if (fix.state !== 'diagnosing') return resumed(fix);
-    const { target, now } = loaded;
+    const found = await loadFix({ database, clock }, call, 'diagnosing');
+    if (!found.ok) return found.step;
+    const { fix } = found;
+    const { target, now } = found.loaded;
     // by an earlier release, which opened a fix before it kept what was seen
     if (fix.seenDigest === '') return endHalfBegun({ database }, call, fix);
     const seen = await readSeen(contents, call, fix.seenDigest);
     const { drift, why, conflicts, desired, observation, owner, launchDecisionId } = seen;
     if (observation.status !== 'read') return lookAgain;
     if (seen.refusal !== undefined) return askPeople({ database }, call, target, fix, { message: seen.refusal });
-    const history = await listFixes(database, call, call.target, { sinceAt: new Date(now.getTime() - weekMs) });
+    const history = await listFixes(database, call, call.target, { sinceAt: new Date(now.getTime() - historyMs) });
     const result = await diagnose({
       ...{ fixId, target, owner, launchDecisionId, drift, why, conflicts, desired },
       observation: observation satisfies Observation,

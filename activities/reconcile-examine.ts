@@ -1,6 +1,6 @@
 import { checkPlan } from '../reconcile/check-plan.ts';
 import { isInWindow } from '../reconcile/is-in-window.ts';
-import { hasWritten } from '../reconcile/past-fix.ts';
+import { hasWritten, historyMs, wasRefused } from '../reconcile/past-fix.ts';
 import type { Fix } from '../schema/reconcile/fix.ts';
 import type { FixReview } from '../schema/reconcile/fix-review.ts';
 import { objectKey } from '../schema/reconcile/object-ref.ts';
@@ -8,13 +8,12 @@ import type { ReadObservation } from '../schema/reconcile/observation.ts';
 import { passiveOperations } from '../schema/reconcile/operation.ts';
 import type { BlastRadius, DryRun, Plan, PlanFault } from '../schema/reconcile/plan.ts';
 import { listFixes } from '../store/reconcile-fixes.ts';
-import { diffNow, type LoadedTarget, type ReconcileCollaborators, type Seen, seeTarget, whyUnknown } from './reconcile-context.ts';
+import { diffNow, type LoadedTarget, type ReconcileCollaborators } from './reconcile-context.ts';
 import { planDigestOf } from './reconcile-plan.ts';
 import { readSeen, type SeenFault } from './reconcile-seen.ts';
+import { type Seen, seeTarget, whyUnknown } from './targets/see-target.ts';
 
 const hourMs = 3_600_000;
-/** What was tried in vain is remembered this long. */
-const historyMs = 7 * 24 * hourMs;
 
 /** All that is known of a plan at this moment, read anew: nothing of an earlier look counts. */
 export type Examined =
@@ -22,7 +21,8 @@ export type Examined =
   /** What the plan was made for is not so any more. */
   | { kind: 'stale'; why: string }
   | { kind: 'gone' }
-  | { kind: 'refused'; faults: PlanFault[] }
+  /** `isRepeated`: a model proposed the same before, and it was refused. */
+  | { kind: 'refused'; faults: PlanFault[]; isRepeated: boolean }
   | {
       kind: 'passes';
       blast: BlastRadius;
@@ -62,7 +62,11 @@ export const examinePlan = async (
   signal: AbortSignal,
 ): Promise<Examined> => {
   const { target, holds, now, key } = loaded;
-  const refuse = (code: string, message: string): Examined => ({ kind: 'refused', faults: [{ code, step: null, message }] });
+  const refuse = (code: string, message: string): Examined => ({
+    kind: 'refused',
+    faults: [{ code, step: null, message }],
+    isRepeated: false,
+  });
   // the row is not believed either: what was decided about and approved is this digest
   if (planDigestOf(plan) !== fix.planDigest) return refuse('other_plan', 'The plan in the row is not the one that its digest is of.');
   const seen = await seeTarget({ ports, clock }, target, signal);
@@ -77,8 +81,9 @@ export const examinePlan = async (
     return { kind: 'stale', why: `Somebody changed what step ${changed + 1} is about since the plan was made; that stays as it is.` };
   const history = await listFixes(database, key, key.target, { sinceAt: new Date(now.getTime() - historyMs) });
   const fixes = history.filter(({ id }) => id !== fix.id);
+  const isRepeated = wasRefused(plan, fixes);
   const checked = checkPlan({ plan, target, desired, observation, holds, now: now.getTime(), fixes });
-  if (!checked.ok) return { kind: 'refused', faults: checked.faults };
+  if (!checked.ok) return { kind: 'refused', faults: checked.faults, isRepeated };
   const port = ports.of(target.spec.type);
   if (!port) return { kind: 'unknown' };
   const dryRuns: DryRun[] = [];
@@ -88,7 +93,7 @@ export const examinePlan = async (
     const run: DryRun = isOfSystem ? await port.dryRun(kept, operation, signal) : { ok: true, diff: [] };
     if (!run.ok && run.reason === 'unreachable') return { kind: 'unknown' };
     if (!run.ok && run.reason === 'changed') return { kind: 'stale', why: run.message };
-    if (!run.ok) return { kind: 'refused', faults: [dryRunFault(step, run)] };
+    if (!run.ok) return { kind: 'refused', faults: [dryRunFault(step, run)], isRepeated };
     dryRuns.push(run);
   }
   const fault = await readSeen(contents, key, fix.seenDigest);

@@ -1,21 +1,13 @@
 import { Context } from '@temporalio/activity';
+import { mendedText } from '../reconcile/fix-text.ts';
 import { judgeEffect } from '../reconcile/judge-effect.ts';
-import { findFix } from '../store/reconcile-fixes.ts';
 import { withHeartbeat } from './failures.ts';
 import { beginUndo } from './reconcile-apply.ts';
 import { endFix } from './reconcile-close.ts';
-import {
-  diffNow,
-  type FixCall,
-  loadTarget,
-  lookAgain,
-  type NextStep,
-  type ReconcileCollaborators,
-  resumed,
-  seeTarget,
-  whyUnknown,
-} from './reconcile-context.ts';
+import { diffNow, type FixCall, lookAgain, type NextStep, type ReconcileCollaborators } from './reconcile-context.ts';
+import { loadPlannedFix } from './reconcile-load-fix.ts';
 import { readSeen } from './reconcile-seen.ts';
+import { seeTarget, whyUnknown } from './targets/see-target.ts';
 
 /** Looks while something is verified: more often where the hold time is short, so that what breaks in it is seen. */
 const nextLookMs = (holdSeconds: number, goneForMs: number | null): number => {
@@ -31,13 +23,12 @@ export const createJudgeFix =
   (collaborators: ReconcileCollaborators) =>
   (call: FixCall): Promise<NextStep> =>
     withHeartbeat(async () => {
-      const { database, contents } = collaborators;
+      const { contents } = collaborators;
       const { fixId, waitedMs = 0 } = call;
       const begunAt = performance.now();
-      const fix = await findFix(database, fixId);
-      const loaded = await loadTarget(collaborators, call);
-      if (!fix?.plan || !loaded || fix.endedAt !== null) return lookAgain;
-      if (fix.state !== 'verifying') return resumed(fix);
+      const found = await loadPlannedFix(collaborators, call, 'verifying');
+      if (!found.ok) return found.step;
+      const { fix, loaded } = found;
       const { target } = loaded;
       const seen = await seeTarget(collaborators, target, Context.current().cancellationSignal);
       if (whyUnknown(seen) !== undefined) return lookAgain;
@@ -52,7 +43,7 @@ export const createJudgeFix =
       });
       switch (effect) {
         case 'gone':
-          return endFix(collaborators, call, fix, 'fixed', { message: fix.message });
+          return endFix(collaborators, call, fix, 'fixed', { message: mendedText(fix.plan, before.drift) });
         case 'waiting': {
           const afterMs = nextLookMs(target.spec.verification.holdSeconds, goneForMs);
           const waited = { waitedMs: sinceAppliedMs + afterMs, goneForMs: goneForMs === null ? null : goneForMs + afterMs };

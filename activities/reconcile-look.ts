@@ -1,4 +1,6 @@
 import { Context } from '@temporalio/activity';
+import { closedGate } from '../reconcile/closed-gate.ts';
+import { historyMs } from '../reconcile/past-fix.ts';
 import { whatNow } from '../reconcile/what-now.ts';
 import type { Approval } from '../schema/approval.ts';
 import type { Conflict, Drift } from '../schema/reconcile/drift.ts';
@@ -10,20 +12,10 @@ import type { Database } from '../store/database.ts';
 import { listFixes, listOpenFixes } from '../store/reconcile-fixes.ts';
 import { findTarget, forgetTarget, writeTarget } from '../store/reconcile-targets.ts';
 import { endFix } from './reconcile-close.ts';
-import {
-  diffNow,
-  ended,
-  gateOf,
-  loadTarget,
-  type NextStep,
-  type ReconcileCollaborators,
-  resumed,
-  seeTarget,
-  type TargetCall,
-  whyUnknown,
-} from './reconcile-context.ts';
+import { diffNow, ended, loadTarget, type NextStep, type ReconcileCollaborators, resumed, type TargetCall } from './reconcile-context.ts';
 import { openEscalation, openRuleFix } from './reconcile-open-fix.ts';
 import { endVanished } from './reconcile-vanished.ts';
+import { seeTarget, whyUnknown } from './targets/see-target.ts';
 
 /** So long a workflow waits by itself; for anything later the target's row says when, and the controller starts another. */
 const longestWaitMs = 30_000;
@@ -32,8 +24,6 @@ const longestApprovalWaitMs = 3_600_000;
 const graceMs = 250;
 /** From one look to the next where only a clock that is wrong says that the time has come. */
 const apartWaitMs = 10_000;
-/** Decisions look this far back. */
-const historyMs = 7 * 86_400_000;
 const mostHistory = 500;
 
 /** What goes on whatever else is said: what was begun is finished or undone. */
@@ -134,11 +124,13 @@ export const createLookAtTarget =
     }
     const approvals = await approvalsOf(database, awaiting);
     active ??= awaiting.find((fix) => approvals.get(fix.id)?.state !== 'pending');
-    const gate = gateOf(loaded);
+    const gate = closedGate({ target, pause: loaded.pause, now: now.getTime() });
     const [firstHold] = holds;
     if (active && firstHold && heldObject(active, conflicts))
       return waitUntil(new Date(firstHold.untilAt), 'waiting', `Held by ${firstHold.heldBy}: ${firstHold.reason}`);
-    if (gate && (active || awaiting.length > 0)) return waitUntil(gate.until, 'waiting', gate.why);
+    if (gate && (active || awaiting.length > 0))
+      // what has no end is looked at again at the interval; a change of the target is seen by itself
+      return waitUntil(gate.untilMs === null ? nextLook : new Date(gate.untilMs), 'waiting', gate.because);
     if (active) {
       await report(phaseOf[active.state] ?? 'fixing', active.message);
       return resumed(active);
@@ -160,7 +152,7 @@ export const createLookAtTarget =
     if (awaiting.length > 0 && free.length === 0) return awaitPeople();
     const decided = whatNow({
       ...{ target, drifts: free, conflicts, fixes, holds: loaded.heldLately, now: now.getTime(), ...seen },
-      ...{ frozen: row.frozen, pause: loaded.pause ?? null },
+      ...{ frozen: row.frozen, pause: loaded.pause },
     });
     // the wait for people ends with whatever comes first
     if (awaiting.length > 0 && decided.next !== 'rule' && decided.next !== 'escalate')

@@ -10,17 +10,10 @@ import type { Database } from '../store/database.ts';
 import { type FixPatch, openFix } from '../store/reconcile-fixes.ts';
 import { listResources } from '../store/resources.ts';
 import { askPeople } from './reconcile-close.ts';
-import {
-  ended,
-  type LoadedTarget,
-  type NextStep,
-  type ReconcileCollaborators,
-  resumed,
-  type Seen,
-  type TargetCall,
-} from './reconcile-context.ts';
+import { ended, type LoadedTarget, type NextStep, type ReconcileCollaborators, resumed, type TargetCall } from './reconcile-context.ts';
 import { preparePlan } from './reconcile-plan.ts';
 import { keepSeen } from './reconcile-seen.ts';
+import type { Seen } from './targets/see-target.ts';
 
 /** One fault, with all that was seen of it. */
 export type Fault = {

@@ -8,7 +8,7 @@ import type { Plan, PlanFault, PlanSource } from '../schema/reconcile/plan.ts';
 import type { ContentStore } from '../store/contents.ts';
 import { digestOfText } from '../store/exact-call.ts';
 import type { FixPatch } from '../store/reconcile-fixes.ts';
-import type { Seen } from './reconcile-context.ts';
+import type { Seen } from './targets/see-target.ts';
 
 /** What policy decides about and people approve: all of a plan, in one order. */
 export const planDigestOf = (plan: Plan): string => digestOfText(canonicalText(plan));

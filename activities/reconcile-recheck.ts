@@ -1,15 +1,14 @@
 import { Context } from '@temporalio/activity';
 import { reconcilerId } from '../policy/entities.ts';
 import { getApproval } from '../store/approvals.ts';
-import { findFix, moveFix } from '../store/reconcile-fixes.ts';
+import { moveFix } from '../store/reconcile-fixes.ts';
 import { withHeartbeat } from './failures.ts';
 import { endUnlessPassing } from './reconcile-check.ts';
 import { endFix } from './reconcile-close.ts';
 import {
   ended,
   type FixCall,
-  gateOf,
-  loadTarget,
+  isClosed,
   lookAgain,
   type NextStep,
   type ReconcileCollaborators,
@@ -17,6 +16,7 @@ import {
   resumed,
 } from './reconcile-context.ts';
 import { examinePlan } from './reconcile-examine.ts';
+import { loadPlannedFix } from './reconcile-load-fix.ts';
 import { keepSeen } from './reconcile-seen.ts';
 
 /**
@@ -29,10 +29,10 @@ export const createRecheckFix =
     withHeartbeat(async () => {
       const { database, contents, approvals, decider } = collaborators;
       const { fence, fixId, org, project, target: name } = call;
-      const fix = await findFix(database, fixId);
-      const loaded = await loadTarget(collaborators, call);
-      if (!fix?.plan || !loaded || fix.endedAt !== null) return lookAgain;
-      if (fix.state !== 'awaiting-approval' || fix.approvalId === null) return resumed(fix);
+      const found = await loadPlannedFix(collaborators, call, 'awaiting-approval');
+      if (!found.ok) return found.step;
+      const { fix, loaded } = found;
+      if (fix.approvalId === null) return resumed(fix);
       const { plan, approvalId, planDigest } = fix;
       const approval = await getApproval(database, { org, project, id: approvalId });
       const isOurs = approval.state === 'consumed' && approval.kind === 'fix' && approval.digest === planDigest;
@@ -48,7 +48,7 @@ export const createRecheckFix =
       if (approval.kind !== 'fix' || approval.digest !== planDigest)
         return endFix(collaborators, call, fix, 'refused', { message: `The approval ${approvalId} is for other bytes than this plan.` });
       // what people approved waits as everything else does; a look says until when
-      if (gateOf(loaded)) return lookAgain;
+      if (isClosed(loaded)) return lookAgain;
 
       const examined = await examinePlan(collaborators, loaded, fix, plan, Context.current().cancellationSignal);
       const over = await endUnlessPassing(collaborators, call, fix, examined);

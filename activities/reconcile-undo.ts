@@ -3,23 +3,14 @@ import { type UndoStep, undoPlan } from '../reconcile/undo-plan.ts';
 import { objectKey, writeObjectRef } from '../schema/reconcile/object-ref.ts';
 import type { ReadObservation } from '../schema/reconcile/observation.ts';
 import type { Plan } from '../schema/reconcile/plan.ts';
-import { findFix } from '../store/reconcile-fixes.ts';
 import { listSteps } from '../store/reconcile-steps.ts';
 import { withHeartbeat } from './failures.ts';
 import { mostTries, triesAfterMs } from './reconcile-apply.ts';
 import { endFix, freeze } from './reconcile-close.ts';
-import {
-  ended,
-  type FixCall,
-  loadTarget,
-  lookAgain,
-  type NextStep,
-  type ReconcileCollaborators,
-  resumed,
-  seeTarget,
-  whyUnknown,
-} from './reconcile-context.ts';
+import { ended, type FixCall, type NextStep, type ReconcileCollaborators } from './reconcile-context.ts';
+import { loadPlannedFix } from './reconcile-load-fix.ts';
 import { writeStep } from './reconcile-write.ts';
+import { seeTarget, whyUnknown } from './targets/see-target.ts';
 
 /** A system that cannot be read after an undo is waited for; a minute later nobody knows. */
 const mostLooks = 12;
@@ -51,10 +42,9 @@ export const createUndoStep =
       const { database } = collaborators;
       const { fixId, tries = 0 } = call;
       const signal = Context.current().cancellationSignal;
-      const fix = await findFix(database, fixId);
-      const loaded = await loadTarget(collaborators, call);
-      if (!fix?.plan || !loaded || fix.endedAt !== null) return lookAgain;
-      if (fix.state !== 'undoing') return resumed(fix);
+      const found = await loadPlannedFix(collaborators, call, 'undoing');
+      if (!found.ok) return found.step;
+      const { fix, loaded } = found;
       const { plan } = fix;
       const { target } = loaded;
       const rows = await listSteps(database, fixId);

@@ -1,4 +1,5 @@
 import type { Operation, ProposableOperation } from '../schema/reconcile/operation.ts';
+import { isWidePath } from '../schema/reconcile/wide-path.ts';
 import { type FixBounds, isForeign, isOfTarget } from './fix-bounds.ts';
 import { isWideEgress } from './wide-egress.ts';
 
@@ -121,7 +122,7 @@ const traitsOf = (operation: Operation): readonly FixTrait[] => {
     case 'restorePolicies':
       return ['four-eyes'];
     case 'addIgnoreRule':
-      return [...(operation.path.split('/').length < 4 ? (['wide-ignore'] as const) : []), 'attended'];
+      return [...(isWidePath(operation.path) ? (['wide-ignore'] as const) : []), 'attended'];
     case 'setSecretKey':
     case 'reviveController':
     case 'drainAgent':

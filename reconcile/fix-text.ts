@@ -1,6 +1,7 @@
 import type { Drift } from '../schema/reconcile/drift.ts';
 import { writeObjectRef } from '../schema/reconcile/object-ref.ts';
 import type { BlastRadius, DryRun, Plan } from '../schema/reconcile/plan.ts';
+import { describeStep } from './describe-step.ts';
 
 const list = (texts: readonly string[]): string => texts.join(', ');
 const valueText = (value: unknown): string => (value === undefined ? '(nothing)' : JSON.stringify(value));
@@ -54,4 +55,18 @@ export const driftText = ({ kind, object, fields, symptoms }: Drift): string => 
     case 'unhealthy':
       return `${name} is as declared and not well.${signs}`;
   }
+};
+
+const wellAgain: Readonly<Record<Drift['kind'], string>> = {
+  missing: 'is there again',
+  extra: 'is gone',
+  deleting: 'is done with its deletion',
+  changed: 'is as it is kept',
+  unhealthy: 'is well again',
+};
+
+/** What a verified fix did, by whose plan, and what came of it. */
+export const mendedText = (plan: Plan, { kind, object }: Drift): string => {
+  const did = list(plan.steps.map(({ operation }) => describeStep(operation)));
+  return `${writeObjectRef(object)} ${wellAgain[kind]}: ${did} (by ${proposerText(plan)}).`;
 };

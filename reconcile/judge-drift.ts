@@ -3,12 +3,18 @@ import { objectKey, writeObjectRef } from '../schema/reconcile/object-ref.ts';
 import { backoffMs, seedOf } from './backoff.ts';
 import type { Hold } from './field-ownership.ts';
 import { touches } from './json-pointer.ts';
-import { endOf, failuresInRow, fixesOf, hasWritten, isFailure, isRuleFix, type PastFix } from './past-fix.ts';
+import { endOf, failuresInRow, fixesOf, hasWritten, historyMs, isFailure, isRuleFix, type PastFix } from './past-fix.ts';
+import { settlesUntil } from './settles-until.ts';
 import type { TargetOf } from './target-port.ts';
 import type { WhatNow } from './what-now.ts';
 
 const revertsCountMs = 24 * 3_600_000;
 const rulesFailBeforeEscalation = 2;
+/**
+ * Where no cooldown is declared: so long a model is not asked again about a fault of which its last plan was refused or did not help, and
+ * longer after each. Nothing is known by then that it did not know, and each answer costs.
+ */
+const leastModelPauseMs = 60_000;
 /** Ends by which people, or who diagnosed, said that nothing is to be done for now. */
 const answers: Partial<Record<PastFix['state'], string>> = {
   asked: 'people were asked about it',
@@ -37,9 +43,6 @@ const contested = (drift: Drift, ofFault: readonly PastFix[], most: number, now:
   return { next: 'contested', drift, field, untilMs, because: `${because} Nothing is written to ${writeObjectRef(drift.object)}.` };
 };
 
-/** Holds that ended longer ago say nothing any more. */
-export const heldLatelyMs = 7 * 24 * 3_600_000;
-
 /** Held by people until lately, and still as they left it: what they did is not taken back by itself, they are asked (once). */
 const wasHeld = (drift: Drift, holds: readonly Hold[], ofFault: readonly PastFix[], now: number): WhatNow | undefined => {
   const key = objectKey(drift.object);
@@ -47,7 +50,7 @@ const wasHeld = (drift: Drift, holds: readonly Hold[], ofFault: readonly PastFix
   const ended = holds
     .filter(({ object, path }) => (object === '' || object === key) && paths.some((field) => touches(path, field)))
     .map(({ untilAt }) => Date.parse(untilAt))
-    .filter((until) => until <= now && now - until < heldLatelyMs);
+    .filter((until) => until <= now && now - until < historyMs);
   const last = Math.max(...ended);
   if (ended.length === 0 || ofFault.some(({ beganAt }) => Date.parse(beganAt) >= last)) return undefined;
   return {
@@ -67,7 +70,7 @@ export const judgeDrift = (target: TargetOf, drift: Drift, fixes: readonly PastF
   const held = wasHeld(drift, holds, ofFault, now);
   if (held) return held;
 
-  const waitUntil = (untilMs: number, why: 'blocked' | 'answered' | 'cooldown', because: string): WhatNow | undefined =>
+  const waitUntil = (untilMs: number, why: 'blocked' | 'answered' | 'cooldown' | 'settling', because: string): WhatNow | undefined =>
     now < untilMs ? { next: 'wait', untilMs, why, drift, because } : undefined;
   const blockMs = limits.blockSeconds * 1000;
   const failures = failuresInRow(ofFault);
@@ -85,6 +88,14 @@ export const judgeDrift = (target: TargetOf, drift: Drift, fixes: readonly PastF
       : undefined);
   if (waits) return waits;
 
+  const settlesAt = settlesUntil(target, drift, fixes);
+  const settles = waitUntil(
+    settlesAt,
+    'settling',
+    `What a fix did to ${writeObjectRef(drift.object)} was just taken back: what it shows now may pass until ${new Date(settlesAt).toISOString()}.`,
+  );
+  if (settles) return settles;
+
   // an effect that did not show is not tried again by the same means, but another way is found at once
   if (newest !== undefined && isRuleFix(newest) && ['ineffective', 'rolled-back'].includes(newest.state))
     return {
@@ -99,9 +110,10 @@ export const judgeDrift = (target: TargetOf, drift: Drift, fixes: readonly PastF
   const cooldownMs = limits.cooldownSeconds * 1000;
   const lastWrite = Math.max(0, ...ofFault.filter((fix) => hasWritten(fix) || isFailure(fix) || !isRuleFix(fix)).map(endOf));
   const seed = seedOf(`${target.org}/${target.project}/${target.name} ${drift.fingerprint}`);
+  const firstMs = failures.some((fix) => !isRuleFix(fix) && fix.state !== 'stale') ? Math.max(cooldownMs, leastModelPauseMs) : cooldownMs;
   const pauseMs = Math.max(
     cooldownMs,
-    failures.length > 0 ? backoffMs(failures.length, seed, { firstMs: cooldownMs, mostMs: Math.max(blockMs, cooldownMs) }) : 0,
+    failures.length > 0 ? backoffMs(failures.length, seed, { firstMs, mostMs: Math.max(blockMs, firstMs) }) : 0,
   );
   const cooling =
     lastWrite > 0

@@ -2,6 +2,9 @@ import type { Plan, PlanStep } from '../schema/reconcile/plan.ts';
 import type { FixState } from '../schema/reconcile/target-state.ts';
 import { canonicalText } from './canonical-text.ts';
 
+/** Decisions look this far back, and what was tried is remembered as long: in milliseconds. */
+export const historyMs = 7 * 86_400_000;
+
 /** One attempt out of the history, as much of its row as decisions need; instants as ISO 8601. */
 export type PastFix = {
   id: string;
@@ -17,6 +20,9 @@ export type PastFix = {
 const failedStates: ReadonlySet<FixState> = new Set(['failed', 'ineffective', 'rolled-back', 'refused', 'stale']);
 /** Ends without a mended fault that count towards a block. `stale` counts: who plans again and again against a moving object stops too. */
 export const isFailure = ({ state }: PastFix): boolean => failedStates.has(state);
+const undoneStates: ReadonlySet<FixState> = new Set(['failed', 'ineffective', 'rolled-back']);
+/** Whether what it did was taken back, as far as it did anything. */
+export const wasUndone = ({ state, plan }: PastFix): boolean => plan !== null && undoneStates.has(state);
 export const isRuleFix = ({ plan }: PastFix): boolean => plan?.source.kind === 'rule';
 /** Whether it reached the applying of anything. */
 export const hasWritten = ({ state }: PastFix): boolean =>
@@ -59,4 +65,18 @@ export const wasInVain = (
       earlier !== null &&
       operationsOf(earlier.steps) === operationsOf(steps) &&
       (seenBy(earlier.steps) === seenBy(steps) || (evidenceDigest !== '' && fix.evidenceDigest === evidenceDigest)),
+  );
+
+/**
+ * Whether a model proposed the same operations for the same fault before, and they were refused: people look at it then. A rule may do again
+ * what was refused once, since it costs nothing and what refused it may be gone.
+ */
+export const wasRefused = ({ fingerprint, source, steps }: Plan, fixes: readonly PastFix[]): boolean =>
+  source.kind === 'model' &&
+  fixes.some(
+    ({ state, plan, ...fix }) =>
+      state === 'refused' &&
+      fix.fingerprint === fingerprint &&
+      plan?.source.kind === 'model' &&
+      operationsOf(plan.steps) === operationsOf(steps),
   );

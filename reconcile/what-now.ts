@@ -1,8 +1,8 @@
 import type { Conflict, Drift } from '../schema/reconcile/drift.ts';
 import { objectKey, writeObjectRef } from '../schema/reconcile/object-ref.ts';
 import type { Desired, Observation } from '../schema/reconcile/observation.ts';
+import { closedGate, type Pause } from './closed-gate.ts';
 import type { Hold } from './field-ownership.ts';
-import { isInWindow, windowOpensAt } from './is-in-window.ts';
 import { judgeDrift } from './judge-drift.ts';
 import { hasWritten, type PastFix } from './past-fix.ts';
 import { pruneLimit } from './prune-limit.ts';
@@ -10,8 +10,8 @@ import type { TargetOf } from './target-port.ts';
 import { firstLeaving, firstUnwell, type Wave, wavesOf } from './wave-order.ts';
 
 /**
- * `answered`: people or a diagnosis said to leave it. `wave`: an earlier wave is not well yet. `deleting`: it is on its way out. `mass-prune`:
- * too much is declared no more.
+ * `answered`: people or a diagnosis said to leave it. `settling`: it was just put back. `wave`: an earlier wave is not well yet. `deleting`: it is
+ * on its way out. `mass-prune`: too much is declared no more.
  */
 export type WhyWait =
   | 'frozen'
@@ -22,6 +22,7 @@ export type WhyWait =
   | 'blocked'
   | 'answered'
   | 'cooldown'
+  | 'settling'
   | 'wave'
   | 'deleting'
   | 'mass-prune';
@@ -35,8 +36,6 @@ export type WhatNow = { because: string } & (
   | { next: 'rule'; drift: Drift }
   | { next: 'escalate'; drift: Drift; why: WhyEscalate }
 );
-/** What people paused beside the declaration; until an instant (ISO 8601) or, null, until they lift it. */
-export type Pause = { reason: string; pausedBy: string; untilAt: string | null };
 
 export type WhatNowInput = {
   target: TargetOf;
@@ -56,15 +55,12 @@ export type WhatNowInput = {
 const hourMs = 3_600_000;
 
 /** What speaks against any change of the target, whatever the drift is. */
-const gate = ({ target: { spec }, fixes, frozen, pause, now }: WhatNowInput): WhatNow | undefined => {
+const gate = ({ target, fixes, frozen, pause, now }: WhatNowInput): WhatNow | undefined => {
+  const { spec } = target;
   if (frozen)
     return { next: 'wait', untilMs: null, why: 'frozen', because: 'An undo failed; nothing is changed until a person lifts that.' };
-  if (spec.paused) return { next: 'wait', untilMs: null, why: 'paused', because: 'The target is declared paused.' };
-  const pauseEnds = pause?.untilAt == null ? null : Date.parse(pause.untilAt);
-  if (pause && (pauseEnds === null || pauseEnds > now))
-    return { next: 'wait', untilMs: pauseEnds, why: 'paused', because: `Paused by ${pause.pausedBy}: ${pause.reason}` };
-  if (!isInWindow(spec.windows, now))
-    return { next: 'wait', untilMs: windowOpensAt(spec.windows, now), why: 'window', because: "It is outside the target's windows." };
+  const closed = closedGate({ target, pause, now });
+  if (closed) return { next: 'wait', ...closed };
   const writes = fixes.filter((fix) => hasWritten(fix) && now - Date.parse(fix.beganAt) < hourMs);
   if (writes.length < spec.limits.fixesPerHour) return undefined;
   return {

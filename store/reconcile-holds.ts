@@ -32,12 +32,17 @@ export const placeHold = (
     return toHold(row);
   });
 
-/** Ends a hold before its time. @returns what was held; undefined where there is none */
-export const liftHold = (executor: Executor, key: TargetKey & { id: string }): Promise<TargetHold | undefined> =>
+/**
+ * Ends a hold before its time. It is known as one that has ended: of what was held people are asked, whichever way it ends.
+ * @returns what was held, until `at`; undefined where nothing is held by it then
+ */
+export const liftHold = (executor: Executor, key: TargetKey & { id: string }, at: Date): Promise<TargetHold | undefined> =>
   guarded(async () => {
+    const { id, untilAt } = reconcileHolds;
     const [row] = await executor
-      .delete(reconcileHolds)
-      .where(and(ofTarget(key), eq(reconcileHolds.id, key.id)))
+      .update(reconcileHolds)
+      .set({ untilAt: at })
+      .where(and(ofTarget(key), eq(id, key.id), gt(untilAt, at)))
       .returning();
     return row && toHold(row);
   });

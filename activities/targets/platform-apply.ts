@@ -1,3 +1,4 @@
+import { kindsOf } from '../../reconcile/check/check-platform.ts';
 import type { ApplyContext } from '../../reconcile/target-port.ts';
 import { isPlatformError } from '../../schema/errors.ts';
 import { type ObjectRef, objectKey } from '../../schema/reconcile/object-ref.ts';
@@ -40,6 +41,10 @@ export const createPlatformApply = (context: PlatformContext, parts: PlatformPar
 
   const deedOf = async (target: PlatformTarget, operation: Operation, readState: ApplyContext['readState']): Promise<Deed> => {
     const { object, op } = operation;
+    const kinds = op === 'remove' || op === 'restore' || op === 'undoAct' ? undefined : kindsOf(op);
+    // the same bounds as the check of a plan: whoever comes here without one is held to them too
+    if (kinds?.includes(object.kind) === false)
+      throw new PlatformRefusal('invalid', `${op} is for ${kinds.join(' or ')}, not for a ${object.kind}.`);
     switch (operation.op) {
       case 'refreshTools':
       case 'rebuildRoute':

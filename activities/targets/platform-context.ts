@@ -81,7 +81,8 @@ export type PlatformPart = {
 export const platformRef = (kind: string, namespace: string, name: string) => ({ apiVersion, kind, namespace, name });
 
 /**
- * One thing of the platform. `state` is what a precondition holds against, so it has nothing in it that changes from look to look.
+ * One thing of the platform. `state` is what a precondition holds against and an undo goes back to, so it has nothing in it that changes from look to
+ * look. What it shows moves its version on, and is no part of its hash: a thing that was put back is the same, however well it is by then.
  * @param more.isOurs - nothing declares it, and it may be taken away
  */
 export const platformObject = (
@@ -92,9 +93,8 @@ export const platformObject = (
   { isOurs = false }: { isOurs?: boolean } = {},
 ): ObservedObject => {
   const codes = symptoms.map(({ code }) => code).sort();
-  const hash = digestOf({ state, codes });
   return {
-    ...{ ref, uid, version: hash, hash, state, symptoms: [...symptoms], isOurs },
+    ...{ ref, uid, version: digestOf({ state, codes }), hash: digestOf(state), state, symptoms: [...symptoms], isOurs },
     ...{ health: symptoms.length === 0 ? 'healthy' : 'degraded', owners: [], deletingSince: '' },
   };
 };

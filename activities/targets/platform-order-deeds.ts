@@ -26,9 +26,6 @@ const orderOf = ({ org, project }: PlatformTarget, { op, object }: Ordered): Pro
 export const createOrderDeeds = (context: PlatformContext) => {
   const give = createOrders(context);
   return (target: PlatformTarget, operation: Ordered): Deed => {
-    const { op, object } = operation;
-    if ((op === 'refreshTools' || op === 'rebuildRoute') && object.kind !== 'McpServer')
-      throw new PlatformRefusal('invalid', `${op} is of a server, not of a ${object.kind}.`);
     const order = orderOf(target, operation);
     return {
       changes: [{ path: `/${order.process}s`, after: order }],

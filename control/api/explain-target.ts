@@ -1,46 +1,25 @@
+import { seeTarget } from '../../activities/targets/see-target.ts';
 import { chooseRule } from '../../reconcile/choose-rule.ts';
+import { frozenPause } from '../../reconcile/closed-gate.ts';
 import { diffKept } from '../../reconcile/diff-kept.ts';
 import { driftText } from '../../reconcile/fix-text.ts';
+import { historyMs } from '../../reconcile/past-fix.ts';
 import { ruleCatalogue } from '../../reconcile/rules/catalogue.ts';
 import { userRuleOf } from '../../reconcile/rules/user-rule.ts';
 import type { TargetOf } from '../../reconcile/target-port.ts';
 import { explainDrifts, whatNow } from '../../reconcile/what-now.ts';
-import type { Desired, Observation } from '../../schema/reconcile/observation.ts';
 import type { TargetExplanation } from '../../schema/reconcile/requests.ts';
 import { chargedTo } from '../../store/escalation-budget.ts';
 import { listFixes, listStandingFixes } from '../../store/reconcile-fixes.ts';
+import { listHolds } from '../../store/reconcile-holds.ts';
 import { findTarget, type TargetKey } from '../../store/reconcile-targets.ts';
-import { listResources } from '../../store/resources.ts';
+import { findResource, listResources } from '../../store/resources.ts';
 import type { ApiDependencies } from './api-dependencies.ts';
 import { acceptedText, budgetText, conflictText, fixText, holdTexts, nextText, ruleText } from './explain-sentences.ts';
 import { getTarget, readTargetDetail } from './reconcile-targets.ts';
 
-/** Decisions of the reconciler look this far back. */
-const historyMs = 7 * 86_400_000;
 const lookWithinMs = 20_000;
 const shownFixes = 3;
-
-/** What is declared and what is there, at this moment; what does not answer in time cannot be read. */
-const look = async (
-  ports: ApiDependencies['targetPorts'],
-  target: TargetOf,
-  now: Date,
-): Promise<{ desired: Desired; observation: Observation }> => {
-  const unknown = (message: string) => ({
-    desired: { status: 'unreadable', message } as const,
-    observation: { status: 'unknown', at: now.toISOString(), reason: 'unreachable', message } as const,
-  });
-  const port = ports.of(target.spec.type);
-  if (!port) return unknown(`no adapter for targets of the kind ${target.spec.type} is there`);
-  const signal = AbortSignal.timeout(lookWithinMs);
-  try {
-    const [desired, observation] = await Promise.all([port.desired(target, signal), port.observe(target, signal)]);
-    return { desired, observation };
-  } catch (error) {
-    if (signal.aborted) return unknown(`no answer within ${lookWithinMs / 1000} seconds`);
-    throw error;
-  }
-};
 
 /**
  * Why a target is where it is, out of its rows and a fresh look, in sentences: what differs, what is done about it and why not, who holds it,
@@ -61,7 +40,7 @@ export const explainTarget = async (
   ]);
   const { generation, spec } = declared;
   const target: TargetOf = { org: key.org, project: key.project, name: key.target, generation, spec, holds: detail.holds };
-  const { desired, observation } = await look(targetPorts, target, now);
+  const { desired, observation } = await seeTarget({ ports: targetPorts, clock, withinMs: lookWithinMs }, target);
   const fixes = await listFixes(database, key, key.target, { sinceAt: new Date(now.getTime() - historyMs), limit: 500 });
   const standing = await listStandingFixes(database, key);
   const { holds } = detail;
@@ -69,8 +48,12 @@ export const explainTarget = async (
   const { drifts, conflicts, accepted } = diffKept({ target, desired, observation, fixes: standing, digest, holds, now: now.getTime() });
   const written = await listResources(database, { org: key.org, project: key.project, kind: 'ReconcileRule' });
   const rules = written.map(({ metadata, spec: rule }) => userRuleOf(metadata.name, rule));
-  const facts = { target, drifts, conflicts, fixes, holds, desired, observation, now: now.getTime() };
-  const input = { ...facts, frozen: row?.frozen ?? false, pause: detail.pause };
+  // as the workflow judges it: of what was held lately people are asked, and a project that is frozen pauses all of it
+  const heldLately = await listHolds(database, key, new Date(now.getTime() - historyMs));
+  const place = await findResource(database, { org: key.org, project: key.project, kind: 'Project', name: key.project });
+  const pause = place?.spec.frozen ? frozenPause : detail.pause;
+  const facts = { target, drifts, conflicts, fixes, holds: heldLately, desired, observation, now: now.getTime() };
+  const input = { ...facts, frozen: row?.frozen ?? false, pause };
   const judged = explainDrifts(input);
   const open = fixes.filter(({ endedAt }) => endedAt === null);
   const past = fixes.filter(({ endedAt }) => endedAt !== null);

@@ -175,9 +175,10 @@ export const reconcileRoutes = (dependencies: ApiDependencies & { permit: Permit
     const person = context.get('person');
     const decision = await permit(person, 'steerTarget', key, about(key));
     const released = await inTransaction(database, async (within) => {
-      const holds = (await listHolds(within, key, clock())).filter((hold) => id === undefined || hold.id === id);
+      const now = clock();
+      const holds = (await listHolds(within, key, now)).filter((hold) => id === undefined || hold.id === id);
       for (const hold of holds) {
-        await liftHold(within, { ...key, id: hold.id });
+        await liftHold(within, { ...key, id: hold.id }, now);
         const facts = { what: 'release', hold: hold.id, heldBy: hold.heldBy, heldAt: hold.heldAt, reason };
         await recordChange(audit, within, key, person, decision, {
           action: 'steerTarget',

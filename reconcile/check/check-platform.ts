@@ -6,8 +6,8 @@ type Bound = { kinds: readonly string[]; mends?: string };
 
 /** On what an operation of this installation works, and which symptom has to be seen there: it is no cure for anything else. */
 const bounds: Partial<Record<ProposableOperation['op'], Bound>> = {
-  refreshTools: { kinds: ['McpServer', 'Toolset'] },
-  rebuildRoute: { kinds: ['McpServer', 'Toolset'] },
+  refreshTools: { kinds: ['McpServer'] },
+  rebuildRoute: { kinds: ['McpServer'] },
   quarantineTool: { kinds: ['Tool', 'Prompt', 'ResourceTemplate'] },
   prefixNames: { kinds: ['Toolset'], mends: 'NameCollision' },
   reloadPolicies: { kinds: ['PolicyBundle'] },
@@ -20,6 +20,9 @@ const bounds: Partial<Record<ProposableOperation['op'], Bound>> = {
   suspendAgent: { kinds: ['Agent'] },
   restoreWorkers: { kinds: ['Worker'] },
 };
+
+/** The kinds of things that an operation of this installation is for; undefined where it is for none of its things alone. */
+export const kindsOf = (op: ProposableOperation['op']): readonly string[] | undefined => bounds[op]?.kinds;
 
 /** What the operations of this installation may be done to. */
 export const checkPlatform = (operation: ProposableOperation, facts: CheckFacts): Fault => {

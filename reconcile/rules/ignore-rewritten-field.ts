@@ -3,13 +3,11 @@ import { isRuleFix } from '../past-fix.ts';
 import type { Rule } from './rule.ts';
 
 const mostFields = 4;
-/** What lies higher is much of an object, and policy never lets it be ignored (`wide-ignore`): people are asked without a proposal. */
-const fewestParts = 3;
-const isWide = (path: string): boolean => path.split('/').length - 1 < fewestParts;
 
 /**
  * K15: a field that somebody else writes anew whenever it is put back (a webhook at each admission) is not fought over. That it be ignored is
- * only proposed: policy asks people about every ignore rule. Guards are not proposed to be ignored.
+ * only proposed: policy asks people about every ignore rule. Guards and much of an object
+ * are not proposed to be ignored: people are asked without a proposal.
  */
 export const ignoreRewrittenField: Rule = {
   name: 'ignore-rewritten-field',
@@ -22,7 +20,7 @@ export const ignoreRewrittenField: Rule = {
   fix: ({ drift, earlier }) => {
     const wasPutBack = earlier.some((fix) => isRuleFix(fix) && fix.plan?.steps.some(({ operation }) => operation.op === 'reapply'));
     if (drift.kind !== 'changed' || !wasPutBack || drift.fields.length > mostFields) return undefined;
-    if (drift.fields.some(({ path }) => isGuardedField(path) || isWide(path))) return undefined;
+    if (drift.fields.some(({ path }) => isGuardedField(path))) return undefined;
     return drift.fields.map(({ path }) => ({ op: 'addIgnoreRule', object: drift.object, path }));
   },
 };

@@ -31,6 +31,7 @@ const deployment = (minReadySeconds: number) => ({
   spec: {
     ...{ replicas: 3, minReadySeconds },
     template: {
+      metadata: { annotations: { rolled: `r${minReadySeconds}` } },
       spec: {
         imagePullSecrets: [{ name: 'pull' }],
         containers: [
@@ -204,6 +205,7 @@ const operation: fc.Arbitrary<ProposableOperation> = fc.oneof(
       op: op('addIgnoreRule'),
       object: fc.constantFrom(web, settings),
       path: fc.constantFrom(
+        '/spec/template/metadata/annotations/rolled',
         '/spec/minReadySeconds',
         '/spec/replicas',
         '/spec',
@@ -272,7 +274,7 @@ const mayBeDone = (one: ProposableOperation): boolean => {
     case 'createClaim':
       return same(one.object, newClaim) && one.copyFrom === 'data' && ['1Gi', '2Gi'].includes(one.size);
     case 'addIgnoreRule':
-      return same(one.object, web) && one.path === '/spec/minReadySeconds';
+      return same(one.object, web) && one.path === '/spec/template/metadata/annotations/rolled';
     case 'patchField': {
       const { path, value } = one;
       const isNumber = typeof value === 'number' && Number.isInteger(value);

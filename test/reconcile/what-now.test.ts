@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { diffTarget } from '../../reconcile/diff-target.ts';
 import type { PastFix } from '../../reconcile/past-fix.ts';
 import { explainDrifts, type WhatNowInput, whatNow } from '../../reconcile/what-now.ts';
@@ -129,4 +129,57 @@ test('an object on its way out is waited for, and escalated only when it is stuc
   const leaving = there('a', 0, { deletingSince: '2026-11-30T11:59:30Z', health: 'progressing' });
   expect(whatNow(inputOf(declare(['a', 0]), seen(leaving)))).toMatchObject({ next: 'wait', why: 'deleting' });
   expect(whatNow(inputOf(declare(['a', 0]), seen({ ...leaving, health: 'degraded' })))).toMatchObject({ next: 'rule' });
+});
+
+describe('a model', () => {
+  const modelPlan = planOf({ op: 'restart', object: config('a') });
+  const pauseOf = (limits: object, states: [PastFix['state'], number][]) => {
+    const input = inputOf(declare(['a', 0]), seen());
+    const fixes = states.map(([state, at]) => fixOf(input.drifts[0]?.fingerprint ?? '', state, at, { plan: modelPlan }));
+    const decided = whatNow({ ...input, target: targetOf({ limits }), fixes });
+    return decided.next === 'wait' && decided.why === 'cooldown' ? (decided.untilMs ?? 0) - now : 0;
+  };
+
+  test('whose proposal was refused is not asked again at once, though no cooldown is set, and ever later', () => {
+    const [once, twice] = [
+      pauseOf({ cooldownSeconds: 0 }, [['refused', 0]]),
+      pauseOf({ cooldownSeconds: 0 }, [
+        ['refused', 0],
+        ['refused', 3],
+      ]),
+    ];
+    expect(once).toBeGreaterThanOrEqual(60_000);
+    expect(once).toBeLessThanOrEqual(120_000);
+    expect(twice).toBeGreaterThanOrEqual(2 * 60_000);
+    expect(pauseOf({ cooldownSeconds: 0 }, [['ineffective', 0]]), 'nor one that did not help').toBeGreaterThanOrEqual(60_000);
+    expect(pauseOf({ cooldownSeconds: 600 }, [['refused', 0]]), 'a longer cooldown stands').toBeGreaterThanOrEqual(600_000);
+  });
+
+  test('plans anew at once where somebody changed the object meanwhile: that is news', () => {
+    expect(pauseOf({ cooldownSeconds: 0 }, [['stale', 0]])).toBe(0);
+  });
+});
+
+describe('an object to which something was done that was undone', () => {
+  const stuck = (code: string) => there('a', 0, { health: 'degraded', symptoms: [{ code, message: '', count: 1 }] });
+  const before = inputOf(declare(['a', 0]), seen(stuck('Stuck')));
+  const undone = (minutesAgo: number) =>
+    fixOf(before.drifts[0]?.fingerprint ?? '', 'ineffective', minutesAgo, { plan: planOf({ op: 'restart', object: config('a') }) });
+  const decidedAfter = (code: string, minutesAgo: number) =>
+    whatNow({ ...inputOf(declare(['a', 0]), seen(stuck(code))), fixes: [undone(minutesAgo)] });
+
+  test('is not mended anew for what its pods show while they come back, for as long as an effect may take to show', () => {
+    expect(decidedAfter('ContainersNotReady', 1)).toMatchObject({ next: 'wait', why: 'settling', untilMs: now + 120_000 });
+    expect(decidedAfter('ContainersNotReady', 1).because).toContain('just taken back');
+    expect(decidedAfter('ContainersNotReady', 3), 'the bound is over').toMatchObject({ next: 'rule' });
+  });
+
+  test('has settled when the fault of before is seen again', () => {
+    expect(decidedAfter('Stuck', 1)).toMatchObject({ next: 'wait', why: 'cooldown' });
+  });
+
+  test('holds up no fault of another one', () => {
+    const both = inputOf(declare(['a', 0], ['b', 0]), seen(stuck('ContainersNotReady'), { ...stuck('Stuck'), ref: config('b') }));
+    expect(whatNow({ ...both, fixes: [undone(1)] })).toMatchObject({ next: 'rule', drift: { object: { name: 'b' } } });
+  });
 });

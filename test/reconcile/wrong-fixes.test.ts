@@ -122,8 +122,14 @@ test('policy, which does not rely on the checks, lets none of them through witho
     const fix = fixOf([...operations], target === 'platform' ? { target: { type: 'platform' } } : {});
     return decideFix(engine, fix).kind === 'apply';
   });
-  // what is asked of each is whether it leads back to what is declared; whose it is only the checks can see
-  expect(through.map(({ fault, code }) => `${fault} ${code}`).sort()).toEqual(['G01 unknown_object', 'G08 unknown_object', 'G12 held']);
+  // what is asked of each is whether it leads back to what is declared; whose and of which kind it is only the checks can see
+  expect(through.map(({ fault, code }) => `${fault} ${code}`).sort()).toEqual([
+    'G01 unknown_object',
+    'G01 wrong_kind',
+    'G04 wrong_kind',
+    'G08 unknown_object',
+    'G12 held',
+  ]);
 });
 
 test('every code that a plan is refused with has its sentence in docs/plan-faults.md', () => {

@@ -99,11 +99,18 @@ export const wrongFixes: readonly WrongFix[] = [
     ...{ op: 'prune', object: inShop('MutatingWebhookConfiguration', 'inject', 'admissionregistration.k8s.io/v1', '') },
   }),
   says('K15', 'ignore all of it', 'wide_ignore', { op: 'addIgnoreRule', object: web, path: '/spec' }),
+  says('K15', 'ignore a field so high that policy never lets it be', 'wide_ignore', {
+    op: 'addIgnoreRule',
+    object: web,
+    path: '/spec/replicas',
+  }),
   says('K15', 'ignore what does not differ', 'wide_ignore', { op: 'addIgnoreRule', object: web, path: '/spec/template/spec/nodeName' }),
   says('K16', "the autoscaler's field", 'autoscaled', { op: 'scale', object: inShop('Deployment', 'scaled', 'apps/v1'), replicas: 1 }),
   ofPlatform('G01', "another tenant's look-alike", 'unknown_object', { op: 'rebuildRoute', object: ours('McpServer', 'files-of-bank') }),
+  ofPlatform('G01', 'a route of what has none', 'wrong_kind', { op: 'rebuildRoute', object: ours('Toolset', 'desk') }),
   { fault: 'G03', says: 'accept the definition as it is now', cannotBeSaid: 'no operation accepts a definition or changes a pin' },
   ofPlatform('G04', 'start the whole fleet anew', 'no_such_symptom', { op: 'drainAgent', object: ours('Agent', 'well', 'run_1') }),
+  ofPlatform('G04', 'a list of what has none of its own', 'wrong_kind', { op: 'refreshTools', object: ours('Toolset', 'desk') }),
   ofPlatform('G05', 'drop the older server', 'wrong_target_type', { op: 'prune', object: ours('McpServer', 'files') }),
   ofPlatform('G05', 'names of a toolset where none collide', 'no_such_symptom', { op: 'prefixNames', object: ours('Toolset', 'desk') }),
   ofPlatform('G06', 'other policies, so that its own plan passes', 'no_such_symptom', {

@@ -132,7 +132,10 @@ test('a hold is in force until its time, or until it is lifted', async () => {
   await placeHold(database(), { ...hold, reason: 'other' });
   expect(await listHolds(database(), key, new Date())).toMatchObject([{ id: 'hold_1', reason: 'incident' }]);
   expect(await listHolds(database(), key, untilAt)).toEqual([]);
-  expect(await liftHold(database(), hold)).toMatchObject({ heldBy: 'ada' });
-  expect(await liftHold(database(), hold)).toBeUndefined();
-  expect(await listHolds(database(), key, new Date())).toEqual([]);
+  const liftedAt = new Date();
+  expect(await liftHold(database(), hold, liftedAt)).toMatchObject({ heldBy: 'ada', untilAt: liftedAt.toISOString() });
+  expect(await liftHold(database(), hold, liftedAt)).toBeUndefined();
+  expect(await listHolds(database(), key, liftedAt)).toEqual([]);
+  // it is one that has ended, as any other that has
+  expect(await listHolds(database(), key, new Date(liftedAt.getTime() - 1))).toMatchObject([{ id: 'hold_1', heldBy: 'ada' }]);
 });

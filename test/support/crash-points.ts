@@ -22,8 +22,7 @@ export const createCrashPoints = (control: string) => {
     if (!at) return;
     await fetch(`${control}/point`, { method: 'POST', body: JSON.stringify({ target: at.target, point: `${at.activity} ${moment}` }) });
   };
-  const around =
-    <T extends Work>(what: string, work: T): T =>
+  const around = <T extends Work>(what: string, work: T): T =>
     (async (...input) => {
       await reach(`before ${what}`);
       const result = await work(...input);

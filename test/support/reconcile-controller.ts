@@ -1,6 +1,7 @@
 import pino from 'pino';
 import { createTemporalPort } from '../../control/api/temporal-port.ts';
 import { startController } from '../../control/controller/start-controller.ts';
+import type { TargetPort } from '../../reconcile/target-port.ts';
 import { openDatabase } from '../../store/database.ts';
 import { watchDeclared } from '../../store/watch-declared.ts';
 import { openAuditLog } from './audit-log.ts';
@@ -19,7 +20,7 @@ const run = async ({ databaseUrl, temporalAddress: address, targetUrl, name }: R
     ...{ database, contents, logger, digest: contents.digestOf },
     audit: openAuditLog(database, 'control'),
     temporal: createTemporalPort({ address }),
-    ports: { of: () => remoteTarget(targetUrl) },
+    ports: { of: () => remoteTarget(targetUrl) as TargetPort },
     clock: () => new Date(),
     intervalMs: 500,
   });

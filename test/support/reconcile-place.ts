@@ -99,7 +99,9 @@ export const startReconcilePlace = async ({
       ...{ database, contents, gateway, workflows, logger: pino({ level: 'silent' }) },
       reconcile: { ...collaborators, ...change },
     });
-  let workers: TestWorkers = elsewhere ? await startClient(elsewhere.address, elsewhere.prefix) : await startWorkers(bundle, makeActivities);
+  let workers: TestWorkers = elsewhere
+    ? await startClient(elsewhere.address, elsewhere.prefix)
+    : await startWorkers(bundle, makeActivities);
   let serial = 0;
   const names = new Set<string>();
 
@@ -108,7 +110,23 @@ export const startReconcilePlace = async ({
   const fixesOf = async (name: string): Promise<Fix[]> => (await listFixes(database, defaultTenancy, name)).toReversed();
 
   return {
-    ...{ world, worldOf, target, time, clock, audit, engine, collaborators, contents, database, bundle, makeActivities, idOf, rowOf, fixesOf },
+    ...{
+      world,
+      worldOf,
+      target,
+      time,
+      clock,
+      audit,
+      engine,
+      collaborators,
+      contents,
+      database,
+      bundle,
+      makeActivities,
+      idOf,
+      rowOf,
+      fixesOf,
+    },
     workers: () => workers,
     /** Takes other workers in place of these, on the same queues. */
     restart: async (change: Partial<typeof collaborators> = {}): Promise<void> => {

@@ -36,9 +36,7 @@ const run = async (options: ReconcileWorkerOptions): Promise<void> => {
   const clock = (): Date => new Date(Date.now() + (options.clockOffsetMs ?? 0));
   const { collaborators } = createReconcileParts({ database, target: points?.port(remote) ?? remote, clock });
   const tokenFor = async (agentId: string, audience: string): Promise<string> =>
-    control === undefined
-      ? ''
-      : (await fetch(`${control}/token`, { method: 'POST', body: JSON.stringify({ agentId, audience }) })).text();
+    control === undefined ? '' : (await fetch(`${control}/token`, { method: 'POST', body: JSON.stringify({ agentId, audience }) })).text();
   const client = createGatewayClient({ gatewayUrl, tokens: { tokenFor, forget: () => undefined } });
   const gateway = points?.gateway(client) ?? client;
   const contents = points?.contents(contentsOf(database)) ?? contentsOf(database);

@@ -84,6 +84,9 @@ describe('a fault that no rule knows', () => {
     expect(place.world.effects).toEqual([]);
     await place.answer(name, approval);
     await place.ended(name);
+    expect((await lastOf(name))?.message).toBe(
+      'Deployment/shop/web is well again: scale Deployment/shop/web replicas=1 (by the role diagnoser, by the model thinker).',
+    );
     expect(await lastOf(name)).toMatchObject({ state: 'fixed', modelCalls: 1, plan: { source: { kind: 'model', role: 'diagnoser' } } });
     expect(place.world.effects).toEqual([`${asked?.id}/do/0`]);
     expect(await place.rowOf(name)).toMatchObject({ phase: 'clean', drifts: [] });
@@ -142,6 +145,26 @@ describe('a fault that no rule knows', () => {
     expect(place.world.effects).toEqual([]);
     const open = await listApprovals(diagnosis.gateway.database, defaultTenancy, { state: 'pending', limit: 100 });
     expect(open).toEqual([]);
+  });
+
+  test('and of which an unsure model only wants to ask goes to the people of the target: nobody approves that nothing is done', async () => {
+    await place.declareChannel('desk');
+    for (const [operation, said] of [
+      [{ op: 'askOwner', object: deploymentRef(), question: 'May web have one replica only?' }, 'May web have one replica only?'],
+      [{ op: 'nothing', object: deploymentRef() }, 'It hangs: two of it are one too many.'],
+    ] as const) {
+      const name = await declare({ channels: ['desk'] });
+      diagnosis.script.answer = () => propose(proposal([operation], 0.3));
+      await run(name);
+      expect(await states(name), operation.op).toEqual(['asked']);
+      expect(await lastOf(name)).toMatchObject({ approvalId: null, message: expect.stringContaining(said) });
+      expect(await place.rowOf(name)).toMatchObject({ phase: 'asking', message: expect.stringContaining(said) });
+      const { rows } = await diagnosis.gateway.database.$client.query('select text from channel_deliveries where text like $1', [
+        `${name}:%`,
+      ]);
+      expect(rows).toEqual([{ text: expect.stringContaining(said) }]);
+    }
+    expect(await listApprovals(diagnosis.gateway.database, defaultTenancy, { state: 'pending', limit: 100 })).toEqual([]);
   });
 
   test('and is gone by itself is left alone, with its approval', async () => {
@@ -302,6 +325,24 @@ describe('a fix that does not mend', () => {
     await run(wide);
     expect(await lastOf(wide)).toMatchObject({ state: 'refused', approvalId: null });
     expect((await lastOf(wide))?.faults.map(({ code }) => code)).toEqual(['too_many_objects', 'too_many_percent']);
+    expect(place.world.effects).toEqual([]);
+  });
+
+  test('that was refused is not asked for again at once though no cooldown is set; proposed again as it was, it is for people', async () => {
+    place.world.faults.refuse = (id) => (id === 'dry-run' ? { kind: 'failed', reason: 'invalid', message: 'forbidden here' } : undefined);
+    const name = await declare();
+    await run(name);
+    await run(name);
+    expect([await states(name), diagnosis.model.requests.length]).toEqual([['refused'], 1]);
+    expect(await place.rowOf(name)).toMatchObject({ phase: 'waiting', message: expect.stringContaining('Between two attempts') });
+    place.time.offsetMs += 150_000;
+    await run(name);
+    place.time.offsetMs = 0;
+    expect([await states(name), diagnosis.model.requests.length]).toEqual([['refused', 'asked'], 2]);
+    expect(await lastOf(name)).toMatchObject({
+      faults: [{ code: 'dry_run_invalid' }],
+      message: expect.stringContaining('proposed before and refused'),
+    });
     expect(place.world.effects).toEqual([]);
   });
 

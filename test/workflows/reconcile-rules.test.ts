@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { defaultTenancy } from '../../schema/ids.ts';
-import { placeHold } from '../../store/reconcile-holds.ts';
+import { liftHold, placeHold } from '../../store/reconcile-holds.ts';
 import { liftPause, placePause } from '../../store/reconcile-pauses.ts';
 import { listSteps } from '../../store/reconcile-steps.ts';
 import type { State } from '../support/memory-world.ts';
@@ -149,6 +149,22 @@ describe('what a person does', () => {
     expect(place.world.effects.length).toBe(1);
   });
 
+  test('under a hold that is lifted early is asked about at once, and not taken back', async () => {
+    const name = place.newName();
+    await place.declare(name);
+    const key = { ...defaultTenancy, target: name };
+    const hold = { ...key, id: 'h', object: '', path: '', reason: 'hot fix', heldBy: 'rita', decisionId: 'd' };
+    await placeHold(database(), { ...hold, untilAt: new Date(Date.now() + 3_600_000) });
+    place.world.edit(deploymentRef(), scaleTo(9), 'rita');
+    await run(name);
+    expect(await place.rowOf(name)).toMatchObject({ phase: 'waiting', conflicts: [{ why: 'held' }] });
+    await liftHold(database(), hold, new Date());
+    await run(name);
+    expect(await states(name)).toEqual(['asked']);
+    expect((await place.rowOf(name))?.message).toContain('People held it until lately');
+    expect([place.world.effects, place.worldState('web').spec.replicas]).toEqual([[], 9]);
+  });
+
   test('a target that nobody declares any more is forgotten, with what was open for it', async () => {
     const name = place.newName();
     await place.declare(name);
@@ -157,6 +173,26 @@ describe('what a person does', () => {
     await run(name);
     expect(await place.rowOf(name)).toBeUndefined();
   });
+});
+
+test('a plan that only waits says what for and until when, and is gone on with when its workflow was lost', async () => {
+  const name = place.newName();
+  await place.declare(name, { rulesOff: ['wait-for-capacity'] });
+  await place.declareRule(name, { match: 'drift.kind == "unhealthy"', operations: [{ op: 'wait', object: deploymentRef(), seconds: 3 }] });
+  const full = [{ code: 'Unschedulable', message: 'no node', count: 1 }];
+  place.world.judgeBy(() => ({ health: 'degraded', symptoms: full }));
+  await place.start(name);
+  const row = await place.phase(name, 'waiting');
+  expect(row.message).toMatch(/^Until \S+ it is waited for unhealthy Deployment Unschedulable to pass at Deployment\/shop\/web\.$/);
+  expect(row.message).toContain(row.dueAt);
+  await place.stop(); // the workflow is gone; the row says when the next one begins
+  place.world.judgeBy(() => ({ health: 'healthy', symptoms: [] }));
+  await run(name);
+  expect(await states(name)).toEqual(['fixed']);
+  expect((await place.fixesOf(name))[0]?.message).toBe(
+    `Deployment/shop/web is well again: wait Deployment/shop/web seconds=3 (by the rule rule-${name}).`,
+  );
+  expect(place.world.effects).toEqual([]);
 });
 
 describe('a plan of four steps', () => {

@@ -47,11 +47,13 @@ const holdMs = 6_000;
 const declare = async (isIll: () => boolean = () => false): Promise<string> => {
   const target = place.newName();
   const web = `${target}-web`;
-  place.worldOf(target).judgeBy(({ name }, { spec }) =>
-    name === web && (spec.replicas !== 1 || isIll())
-      ? { health: 'degraded', symptoms: [{ code: 'Stuck', message: '', count: 1 }] }
-      : { health: 'healthy', symptoms: [] },
-  );
+  place
+    .worldOf(target)
+    .judgeBy(({ name }, { spec }) =>
+      name === web && (spec.replicas !== 1 || isIll())
+        ? { health: 'degraded', symptoms: [{ code: 'Stuck', message: '', count: 1 }] }
+        : { health: 'healthy', symptoms: [] },
+    );
   await place.declare(target, {
     manifests: [web, `${target}-a`, `${target}-b`].map((name) => deploymentManifest(name)),
     ...{ critical: true, limits: { cooldownSeconds: 0 }, approval: { expiresInSeconds: 1800 } },
@@ -68,42 +70,48 @@ const approvalsOf = async (target: string) =>
 /** A wait that is real: what is measured here is that something does not happen in it. */
 const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
-test.each(jumps)('while people are asked the clock of %s jumps by %i h: it is applied once when they answer in time, and never when not', async (whose, hours) => {
-  const target = await declare();
-  await place.start(target);
-  const approval = await place.waiting(target);
-  await jump(whose, hours);
-  const looks = place.worldOf(target).reads.observe;
-  await place.start(target);
-  await wait(4_000);
-  expect(place.worldOf(target).reads.observe - looks, 'it is not looked at again and again').toBeLessThanOrEqual(4);
-  const isOver = whose === 'the database' && hours > 0;
-  if (isOver) {
-    await expect(place.answer(target, approval)).rejects.toMatchObject({ code: 'approval_expired' });
+test.each(jumps)(
+  'while people are asked the clock of %s jumps by %i h: it is applied once when they answer in time, and never when not',
+  async (whose, hours) => {
+    const target = await declare();
     await place.start(target);
-    await until(target, 'expired');
-    expect(place.worldOf(target).effects).toEqual([]);
-    return;
-  }
-  expect((await getApproval(database, { ...defaultTenancy, id: approval.id })).state).toBe('pending');
-  await place.answer(target, approval);
-  const fix = await until(target, 'fixed');
-  expect(place.worldOf(target).effects).toEqual([`${fix.id}/do/0`]);
-  expect((await approvalsOf(target)).map(({ state }) => state)).toEqual(['consumed']);
-});
+    const approval = await place.waiting(target);
+    await jump(whose, hours);
+    const looks = place.worldOf(target).reads.observe;
+    await place.start(target);
+    await wait(4_000);
+    expect(place.worldOf(target).reads.observe - looks, 'it is not looked at again and again').toBeLessThanOrEqual(4);
+    const isOver = whose === 'the database' && hours > 0;
+    if (isOver) {
+      await expect(place.answer(target, approval)).rejects.toMatchObject({ code: 'approval_expired' });
+      await place.start(target);
+      await until(target, 'expired');
+      expect(place.worldOf(target).effects).toEqual([]);
+      return;
+    }
+    expect((await getApproval(database, { ...defaultTenancy, id: approval.id })).state).toBe('pending');
+    await place.answer(target, approval);
+    const fix = await until(target, 'fixed');
+    expect(place.worldOf(target).effects).toEqual([`${fix.id}/do/0`]);
+    expect((await approvalsOf(target)).map(({ state }) => state)).toEqual(['consumed']);
+  },
+);
 
-test.each(jumps)('while an effect is held the clock of %s jumps by %i h: the hold is as long as it was declared, and the timeout too', async (whose, hours) => {
-  const target = await declare();
-  await place.start(target);
-  await place.answer(target, await place.waiting(target));
-  await place.phase(target, 'verifying');
-  const beganAt = performance.now();
-  await jump(whose, hours);
-  const fix = await until(target, 'fixed', 'ineffective', 'rolled-back');
-  expect(fix.state).toBe('fixed');
-  expect(performance.now() - beganAt, 'not cut short').toBeGreaterThanOrEqual(holdMs * 0.9);
-  expect(place.worldOf(target).effects).toEqual([`${fix.id}/do/0`]);
-});
+test.each(jumps)(
+  'while an effect is held the clock of %s jumps by %i h: the hold is as long as it was declared, and the timeout too',
+  async (whose, hours) => {
+    const target = await declare();
+    await place.start(target);
+    await place.answer(target, await place.waiting(target));
+    await place.phase(target, 'verifying');
+    const beganAt = performance.now();
+    await jump(whose, hours);
+    const fix = await until(target, 'fixed', 'ineffective', 'rolled-back');
+    expect(fix.state).toBe('fixed');
+    expect(performance.now() - beganAt, 'not cut short').toBeGreaterThanOrEqual(holdMs * 0.9);
+    expect(place.worldOf(target).effects).toEqual([`${fix.id}/do/0`]);
+  },
+);
 
 test('what breaks again within the hold is seen though a clock says that the hold is over', async () => {
   let isIll = false;

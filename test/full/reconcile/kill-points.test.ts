@@ -170,7 +170,9 @@ test('a worker killed at any moment between accepted and done leaves each effect
       };
     }),
   );
-  process.stdout.write(`killed at ${points.length} moments; calls of the model more than without: ${targets.filter((one) => callsOf(one) > calls).length}\n`);
+  process.stdout.write(
+    `killed at ${points.length} moments; calls of the model more than without: ${targets.filter((one) => callsOf(one) > calls).length}\n`,
+  );
   for (const one of found)
     expect(one).toEqual({
       at: one.at,

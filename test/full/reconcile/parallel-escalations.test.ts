@@ -28,11 +28,13 @@ const today = (): `day/${string}` => `day/${new Date().toISOString().slice(0, 10
 const declare = async (escalation: object): Promise<string> => {
   const target = place.newName();
   const hangs = [`${target}-a`, `${target}-b`];
-  place.worldOf(target).judgeBy(({ name }, { spec }) =>
-    hangs.includes(name) && spec.replicas !== 1
-      ? { health: 'degraded', symptoms: [{ code: 'Stuck', message: 'it hangs', count: 1 }] }
-      : { health: 'healthy', symptoms: [] },
-  );
+  place
+    .worldOf(target)
+    .judgeBy(({ name }, { spec }) =>
+      hangs.includes(name) && spec.replicas !== 1
+        ? { health: 'degraded', symptoms: [{ code: 'Stuck', message: 'it hangs', count: 1 }] }
+        : { health: 'healthy', symptoms: [] },
+    );
   const manifests = [...hangs, `${target}-c`, `${target}-d`].map((name) => deploymentManifest(name));
   await place.declare(target, { manifests, escalation: { role: 'diagnoser', ...escalation } });
   return target;
@@ -42,7 +44,11 @@ const settled = (target: string, states: string[]) =>
     async () => {
       const fixes = await place.fixesOf(target);
       await new Promise((resolve) => setTimeout(resolve, 200));
-      return fixes.length === states.length && states.every((state) => fixes.some((fix) => fix.state === state)) && fixes.every(({ state }) => states.includes(state)) ? fixes : undefined;
+      return fixes.length === states.length &&
+        states.every((state) => fixes.some((fix) => fix.state === state)) &&
+        fixes.every(({ state }) => states.includes(state))
+        ? fixes
+        : undefined;
     },
     `${target}: ${states.join(', ')}`,
     150_000,

@@ -107,5 +107,8 @@ test('fifty events of one fault before three controllers and three workers are o
   expect(place.worldOf(withRule.target).effects).toEqual([`${fixes[0]?.id}/do/0`]);
   expect(place.worldOf(without.target).effects).toEqual([]);
   expect(Math.max(...seen), 'never two lead').toBe(1);
-  expect([...controllers.values(), ...workers].filter((each) => each.isRunning()), 'all others live').toHaveLength(5);
+  expect(
+    [...controllers.values(), ...workers].filter((each) => each.isRunning()),
+    'all others live',
+  ).toHaveLength(5);
 });

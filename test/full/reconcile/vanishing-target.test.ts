@@ -86,7 +86,11 @@ const bringTo = async (phase: Phase) => {
 type Brought = Awaited<ReturnType<typeof bringTo>>;
 
 const ended = ({ target, fix }: Brought) =>
-  pollUntil(async () => (await place.fixesOf(target)).find(({ id, endedAt }) => id === fix.id && endedAt !== null), `${target}: its end`, 60_000);
+  pollUntil(
+    async () => (await place.fixesOf(target)).find(({ id, endedAt }) => id === fix.id && endedAt !== null),
+    `${target}: its end`,
+    60_000,
+  );
 
 const saidOf: Record<Phase, { state: string; message: string }> = {
   diagnosing: { state: 'stale', message: 'The target is declared no more.' },
@@ -97,31 +101,34 @@ const saidOf: Record<Phase, { state: string; message: string }> = {
   undoing: { state: 'failed', message: 'step 2 (scale Deployment/shop/NAME-b) was undone' },
 };
 
-test.each(phases)('a target that is declared no more while its fix is %s is written no more, and what was done of it is said', async (phase) => {
-  const brought = await bringTo(phase);
-  const { target, world, fix, goOn } = brought;
-  await deleteResource(place.database, { ...defaultTenancy, kind: 'ReconcileTarget', name: target });
-  goOn();
-  const already = world.effects.length;
-  await place.start(target); // as the controller does
-  const { state, message, approvalId } = await ended(brought);
-  expect({ state, message }).toEqual({
-    state: saidOf[phase].state,
-    message: expect.stringContaining(saidOf[phase].message.replaceAll('NAME', target)),
-  });
-  await place.ended(target);
-  expect(world.effects.length, 'what was under way is all').toBeLessThanOrEqual(already);
-  expect((await listSteps(place.database, fix.id)).filter(({ outcome }) => outcome === null)).toEqual([]);
-  if (approvalId)
-    expect((await getApproval(place.database, { ...defaultTenancy, id: approvalId })).state).toBe(
-      phase === 'awaiting-approval' ? 'expired' : 'consumed',
-    );
-  expect(await place.rowOf(target), 'nothing of it is kept').toBeUndefined();
-  const audited = await queryAudit(place.database, defaultTenancy, AuditQuerySchema.parse({ action: 'applyFix', limit: 1000 }));
-  const ofFix = audited.filter(({ operationId }) => operationId?.startsWith(`${fix.id}/`));
-  const count = (kind: string): number => ofFix.filter((event) => event.kind === kind).length;
-  expect(count('outcome'), 'each intent has its outcome').toBe(count('intent'));
-});
+test.each(phases)(
+  'a target that is declared no more while its fix is %s is written no more, and what was done of it is said',
+  async (phase) => {
+    const brought = await bringTo(phase);
+    const { target, world, fix, goOn } = brought;
+    await deleteResource(place.database, { ...defaultTenancy, kind: 'ReconcileTarget', name: target });
+    goOn();
+    const already = world.effects.length;
+    await place.start(target); // as the controller does
+    const { state, message, approvalId } = await ended(brought);
+    expect({ state, message }).toEqual({
+      state: saidOf[phase].state,
+      message: expect.stringContaining(saidOf[phase].message.replaceAll('NAME', target)),
+    });
+    await place.ended(target);
+    expect(world.effects.length, 'what was under way is all').toBeLessThanOrEqual(already);
+    expect((await listSteps(place.database, fix.id)).filter(({ outcome }) => outcome === null)).toEqual([]);
+    if (approvalId)
+      expect((await getApproval(place.database, { ...defaultTenancy, id: approvalId })).state).toBe(
+        phase === 'awaiting-approval' ? 'expired' : 'consumed',
+      );
+    expect(await place.rowOf(target), 'nothing of it is kept').toBeUndefined();
+    const audited = await queryAudit(place.database, defaultTenancy, AuditQuerySchema.parse({ action: 'applyFix', limit: 1000 }));
+    const ofFix = audited.filter(({ operationId }) => operationId?.startsWith(`${fix.id}/`));
+    const count = (kind: string): number => ofFix.filter((event) => event.kind === kind).length;
+    expect(count('outcome'), 'each intent has its outcome').toBe(count('intent'));
+  },
+);
 
 /** Everything of its namespace is gone, with the namespace, or the whole cluster does not answer any more. */
 const gone = {
@@ -131,7 +138,9 @@ const gone = {
   },
   cluster: ({ world }: Brought) => {
     world.faults.observe = () => ({ status: 'unknown', at: new Date().toISOString(), reason: 'unreachable', message: 'no route to host' });
-    world.faults.refuse = () => ({ kind: 'failed', reason: 'unreachable', message: 'no route to host' });
+    world.faults.apply = () => {
+      throw new Error('no route to host');
+    };
   },
 };
 
@@ -150,7 +159,7 @@ test.each(phases.filter((phase) => phase !== 'asked'))(
     await new Promise((resolve) => setTimeout(resolve, 1000));
     expect([world.effects.length, diagnosis.model.requests.length]).toEqual([already, asked]);
     world.faults.observe = undefined;
-    world.faults.refuse = undefined;
+    world.faults.apply = undefined;
     await place.start(target);
     const first = await pollUntil(async () => (await place.fixesOf(target))[0], 'the fix', 5000);
     if (first.state === 'awaiting-approval' || phase === 'diagnosing') await place.answer(target, await place.waiting(target, 60_000));
