@@ -2324,6 +2324,13 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/workflows/reconcile-rules.test.ts › fifty events make one fix',
   },
   {
+    id: 'R06',
+    clause: 'c',
+    text: 'Before three controllers and three workers, each a process, fifty events of one fault are one lead, one fix and one question, also when the leader is killed in it.',
+    threshold: '50 events, 3 processes, SIGKILL',
+    test: 'test/full/reconcile/three-controllers.test.ts › fifty events of one fault before three controllers and three workers are one lead, one fix and one question, also when the leader is killed in it',
+  },
+  {
     id: 'R07',
     clause: 'c',
     text: 'A secret of the observed system is in no workflow history, prompt or row of the audit.',
@@ -2361,10 +2368,29 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/workflows/reconcile-model.test.ts › a fix that is asked about › is not made where nobody answers in time: it expires, and what is there is looked at again',
   },
   {
+    id: 'R14',
+    clause: 'c',
+    text: 'A clock of a worker or of the database that jumps an hour, forward or back, while people are asked or an effect is held, ends nothing early, makes nothing late count, and does nothing twice.',
+    threshold: '± 1 h',
+    test: 'test/full/reconcile/clock-jumps.test.ts › a clock of a worker or of the database that jumps an hour while people are asked or an effect is held ends nothing early and does nothing twice',
+  },
+  {
+    id: 'R14',
+    clause: 'd',
+    text: 'Holds, cooldowns and due times go by the time of which two of three clocks know: one that jumps alone moves nothing.',
+    test: 'test/store/steady-clock.test.ts › a clock of the database that jumps by an hour and back moves nothing',
+  },
+  {
     id: 'R16',
     clause: 'd',
     text: 'Two different people are counted as they are when the fix is applied: the same one twice counts once, and who was shut out meanwhile not at all.',
     test: 'test/workflows/reconcile-model.test.ts › a fix that is asked about › takes two different people where policy says so, as they are when it is applied',
+  },
+  {
+    id: 'R16',
+    clause: 'e',
+    text: 'What is revoked between approval and apply counts: the group, role or account of who approved, the binding of who declared the target, and a policy that was published.',
+    test: 'test/full/reconcile/revoked-between.test.ts › what is revoked between approval and apply, of who approved, of who declared it or by policy, makes the approval worth nothing',
   },
   {
     id: 'R17',
@@ -2380,11 +2406,38 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/full/reconcile/kill-matrix.test.ts › a worker killed before and after every step of four, done or undone, leaves every effect there once and none unreported',
   },
   {
+    id: 'R18',
+    clause: 'b',
+    text: 'A worker killed between any two writes of diagnosis, check, decision, approval, apply, hold and judgement leaves one approval, each effect once, one call of the model over at most, and nothing unreported.',
+    threshold: 'SIGKILL, ≤ 1 call over',
+    test: 'test/full/reconcile/kill-points.test.ts › a worker killed at any moment between accepted and done leaves each effect there once, one approval, and nothing unreported',
+  },
+  {
+    id: 'R19',
+    clause: 'a',
+    text: 'A Temporal server killed before and after the effect of each step of four, and started again on its file: each effect once, verified, and its worker lives.',
+    threshold: 'SIGKILL',
+    test: 'test/full/reconcile/temporal-restart.test.ts › a Temporal server that is killed in the middle of an apply and started again loses nothing and does nothing twice',
+  },
+  {
+    id: 'R19',
+    clause: 'b',
+    text: 'A wait of a day that one build of the worker began is ended by the next: the approval is valid, applied once, and the history replays without a difference.',
+    threshold: '24 h',
+    test: 'test/full/reconcile/worker-upgrade.test.ts › worker code that is replaced within a wait of a day leaves the approval valid, its fix made once, and the history replayable',
+  },
+  {
     id: 'R20',
     clause: 'c',
     text: 'While a target cannot be read nothing is created, pruned or asked of a model, and it goes on within an interval.',
     threshold: '1 interval',
     test: 'test/workflows/reconcile-rules.test.ts › what cannot be read › is unknown: nothing is created, pruned or asked, and it goes on within an interval',
+  },
+  {
+    id: 'R20',
+    clause: 'd',
+    text: 'A target, its cluster or its namespace that vanishes in any phase of a fix is written no more, what was done is said, and what waited for people is over.',
+    test: 'test/full/reconcile/vanishing-target.test.ts › a target, its cluster or its namespace that vanishes in any phase is written no more, and nothing of it is left half done and unsaid',
   },
   {
     id: 'R21',
@@ -2416,6 +2469,20 @@ export const acceptance: readonly AcceptanceEntry[] = [
     text: 'A budget that is over ends a diagnosis with at most one call more, and the evidence goes to people.',
     threshold: '1 call',
     test: 'test/workflows/reconcile-model.test.ts › a budget that is over ends the diagnosis, and what there is goes to people',
+  },
+  {
+    id: 'R23',
+    clause: 'd',
+    text: 'In the loop, over twenty targets that escalate at once, the cap of each day holds, and people get the evidence of what it no longer covers.',
+    threshold: '20 at once',
+    test: 'test/full/reconcile/parallel-escalations.test.ts › over twenty targets that escalate at once the cap of each day holds, and what it no longer covers goes to people with its evidence',
+  },
+  {
+    id: 'R23',
+    clause: 'e',
+    text: 'In the loop a budget that ends in the middle of a diagnosis makes no call more, and people get what there is.',
+    threshold: '≤ 1 call over',
+    test: 'test/full/reconcile/parallel-escalations.test.ts › a budget that ends in the middle of a diagnosis makes no call more in the loop either, and a person gets what there is',
   },
   {
     id: 'R24',

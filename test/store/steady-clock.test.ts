@@ -48,12 +48,14 @@ test.each([1, -1])('a clock of this machine that jumps by %i h moves nothing, an
   expect(said.filter((line) => line.includes('apart'))).toHaveLength(1);
 });
 
-test.each([1, -1])('a clock of the database that jumps by %i h moves nothing', async (hours) => {
+test('a clock of the database that jumps by an hour and back moves nothing', async () => {
   await begin();
-  await stored.jump(hours * 3600);
-  await steady.ask();
-  await steady.ask();
-  expect(Math.abs(offBy())).toBeLessThanOrEqual(1);
+  for (const hours of [1, -1]) {
+    await stored.jump(hours * 3600);
+    await steady.ask();
+    await steady.ask();
+    expect(Math.abs(offBy())).toBeLessThanOrEqual(1);
+  }
   await stored.jump(0);
   await steady.ask();
   expect(Math.abs(offBy())).toBeLessThanOrEqual(1);

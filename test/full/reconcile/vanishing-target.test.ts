@@ -92,6 +92,9 @@ const ended = ({ target, fix }: Brought) =>
     60_000,
   );
 
+/** What was brought to its end well, by what vanished and in which phase. */
+const proven = new Set<string>();
+
 const saidOf: Record<Phase, { state: string; message: string }> = {
   diagnosing: { state: 'stale', message: 'The target is declared no more.' },
   'awaiting-approval': { state: 'stale', message: 'The target is declared no more.' },
@@ -127,6 +130,7 @@ test.each(phases)(
     const ofFix = audited.filter(({ operationId }) => operationId?.startsWith(`${fix.id}/`));
     const count = (kind: string): number => ofFix.filter((event) => event.kind === kind).length;
     expect(count('outcome'), 'each intent has its outcome').toBe(count('intent'));
+    proven.add(`target ${phase}`);
   },
 );
 
@@ -163,12 +167,13 @@ test.each(phases.filter((phase) => phase !== 'asked'))(
     await place.start(target);
     const first = await pollUntil(async () => (await place.fixesOf(target))[0], 'the fix', 5000);
     if (first.state === 'awaiting-approval' || phase === 'diagnosing') await place.answer(target, await place.waiting(target, 60_000));
-    if (phase === 'verifying') return; // its hold of a minute begins anew
+    if (phase === 'verifying') return void proven.add(`cluster ${phase}`); // its hold of a minute begins anew
     const { state } = await ended(brought);
     expect(['fixed', 'ineffective', 'rolled-back']).toContain(state);
     const effects = world.effects.map((effect) => effect.replace(fix.id, ''));
     expect(new Set(effects).size, 'each effect once').toBe(effects.length);
     expect((await listSteps(place.database, fix.id)).filter(({ outcome }) => outcome === null || outcome.kind === 'unknown')).toEqual([]);
+    proven.add(`cluster ${phase}`);
   },
 );
 
@@ -189,5 +194,15 @@ test.each(['awaiting-approval', 'applying', 'verifying'] as const)(
     expect(message).not.toBe('');
     expect((await listSteps(place.database, fix.id)).filter(({ outcome }) => outcome === null)).toEqual([]);
     expect(world.list().filter(({ ref }) => ref.kind === 'Deployment')).toEqual([]);
+    proven.add(`namespace ${phase}`);
   },
 );
+
+test('a target, its cluster or its namespace that vanishes in any phase is written no more, and nothing of it is left half done and unsaid', () => {
+  const expected = [
+    ...phases.map((phase) => `target ${phase}`),
+    ...phases.filter((phase) => phase !== 'asked').map((phase) => `cluster ${phase}`),
+    ...['awaiting-approval', 'applying', 'verifying'].map((phase) => `namespace ${phase}`),
+  ];
+  expect([...proven].sort()).toEqual(expected.sort());
+});

@@ -85,6 +85,8 @@ const passADay = async (target: string, approvalId: string): Promise<void> => {
   }
 };
 
+const proven: string[] = [];
+
 test.each([
   ['earlier', 'today'],
   ['today', 'later'],
@@ -117,4 +119,9 @@ test.each([
     Worker.runReplayHistory({ workflowBundle: bundles.careless as { code: string } }, history),
     'a change that does not ask is seen',
   ).rejects.toThrow(/Nondeterminism/);
+  proven.push(after);
+});
+
+test('worker code that is replaced within a wait of a day leaves the approval valid, its fix made once, and the history replayable', () => {
+  expect(proven).toEqual(['today', 'later']);
 });
