@@ -59,6 +59,10 @@ export const openFix = async (
   return opened.held ? opened.value : undefined;
 };
 
+/** What stands or falls with a move: people are told, approvals are closed. Between the two nobody is killed. */
+export type Also = (executor: Executor) => Promise<unknown>;
+const nothing: Also = async () => undefined;
+
 const change = async (
   database: Pick<Database, 'transaction'>,
   key: TargetKey & { id: string },
@@ -66,6 +70,7 @@ const change = async (
   set: FixPatch & { state?: FixState },
   isEnd: boolean,
   fence: number,
+  also: Also,
 ): Promise<Moved> => {
   const moved = await underFence(database, key, fence, async (executor) => {
     const isAt = and(ofTarget(key), eq(id, key.id), isNull(endedAt), from ? inArray(state, [...from]) : undefined);
@@ -73,7 +78,9 @@ const change = async (
       .update(reconcileFixes)
       .set({ ...set, ...(isEnd ? { endedAt: sql`now()` } : {}) })
       .where(isAt);
-    return (rows.rowCount ?? 0) > 0;
+    if ((rows.rowCount ?? 0) === 0) return false;
+    await also(executor);
+    return true;
   });
   return !moved.held ? 'lost' : moved.value ? 'moved' : 'elsewhere';
 };
@@ -86,7 +93,8 @@ export const moveFix = (
   to: FixState,
   patch: FixPatch,
   fence: number,
-): Promise<Moved> => change(database, key, from, { ...patch, state: to }, false, fence);
+  also = nothing,
+): Promise<Moved> => change(database, key, from, { ...patch, state: to }, false, fence, also);
 
 /** Ends a fix; what ended stays as it is. */
 export const closeFix = (
@@ -95,7 +103,8 @@ export const closeFix = (
   to: FixState,
   patch: FixPatch,
   fence: number,
-): Promise<Moved> => change(database, key, undefined, { ...patch, state: to }, true, fence);
+  also = nothing,
+): Promise<Moved> => change(database, key, undefined, { ...patch, state: to }, true, fence, also);
 
 export const findFix = (executor: Executor, fixId: string): Promise<Fix | undefined> =>
   guarded(async () => {

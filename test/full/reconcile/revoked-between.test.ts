@@ -27,7 +27,7 @@ const binding = {
   spec: { subjects: [{ person: 'admin' }], toolsets: [], models: [], agentRoles: ['diagnoser'], fleets: [] },
 };
 const load = (bindings: object[], cedar?: string): void => {
-  const policySets = cedar === undefined ? [] : [{ name: 'freeze', spec: { cedar } }];
+  const policySets = cedar === undefined ? [] : [{ name: 'freeze', cedar }];
   place.engine.load(defaultTenancy, { policySets, bindings } as never);
 };
 beforeEach(async () => {
