@@ -2440,6 +2440,12 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/full/reconcile/vanishing-target.test.ts › a target, its cluster or its namespace that vanishes in any phase is written no more, and nothing of it is left half done and unsaid',
   },
   {
+    id: 'R20',
+    clause: 'e',
+    text: 'An API server that lies, by an empty list, an old one or half of one, has nothing made, deleted or overwritten.',
+    test: 'test/full/targets/kubernetes-target.test.ts › an API server that lies, by an empty list, an old one or half of one, has nothing made, deleted or overwritten',
+  },
+  {
     id: 'R21',
     clause: 'b',
     text: 'A step that fails leads to undoing those before it in reverse, exactly.',

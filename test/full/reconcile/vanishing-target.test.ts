@@ -134,6 +134,21 @@ test.each(phases)(
   },
 );
 
+test('a step that was under way when its workflow and then its target went is put down as unknown, with its row of the audit', async () => {
+  const brought = await bringTo('applying');
+  const { target, fix, goOn } = brought;
+  await place.workers().workflows.getHandle(place.idOf(target)).terminate();
+  await deleteResource(place.database, { ...defaultTenancy, kind: 'ReconcileTarget', name: target });
+  await place.start(target);
+  const { state, message } = await ended(brought);
+  expect({ state, message }).toEqual({ state: 'failed', message: expect.stringContaining('nobody knows what became of step 2') });
+  expect((await listSteps(place.database, fix.id)).map(({ outcome }) => outcome?.kind)).toEqual(['applied', 'unknown']);
+  const audited = await queryAudit(place.database, defaultTenancy, AuditQuerySchema.parse({ action: 'applyFix', limit: 1000 }));
+  const ofStep = audited.filter(({ operationId }) => operationId === `${fix.id}/do/1`);
+  expect(ofStep.map(({ kind, outcome }) => `${kind} ${outcome}`).sort()).toEqual(['intent pending', 'outcome unknown']);
+  goOn();
+});
+
 /** Everything of its namespace is gone, with the namespace, or the whole cluster does not answer any more. */
 const gone = {
   namespace: ({ world }: Brought) => {
