@@ -1,4 +1,6 @@
 import { Context } from '@temporalio/activity';
+import { isEqualJson } from '../reconcile/json-pointer.ts';
+import { withoutFields } from '../reconcile/rewritten-fields.ts';
 import { type UndoStep, undoPlan } from '../reconcile/undo-plan.ts';
 import { objectKey, writeObjectRef } from '../schema/reconcile/object-ref.ts';
 import type { ReadObservation } from '../schema/reconcile/observation.ts';
@@ -15,20 +17,36 @@ import { seeTarget, whyUnknown } from './targets/see-target.ts';
 /** A system that cannot be read after an undo is waited for; a minute later nobody knows. */
 const mostLooks = 12;
 
-/** What is not as it was before, out of what is seen: `lost` what should be there or should not, `other` what is there in another state. */
-const compare = (plan: Plan, undone: readonly UndoStep[], { objects }: ReadObservation): { lost: string[]; other: string[] } => {
+/**
+ * What is not as it was before, out of what is seen: `lost` what should be there or should not, `other` what is there in another state. `rewritten`:
+ * as before but for fields that somebody writes anew at each write, the undo's own too.
+ */
+const compare = async (
+  plan: Plan,
+  undone: readonly UndoStep[],
+  { objects }: ReadObservation,
+  readState: (digest: string) => Promise<unknown>,
+): Promise<{ lost: string[]; other: string[]; rewritten: string[] }> => {
   const seen = new Map(objects.map((object) => [objectKey(object.ref), object]));
   const lost: string[] = [];
   const other: string[] = [];
-  for (const { step, operation } of undone) {
+  const rewritten: string[] = [];
+  for (const { step, operation, rewritten: fields } of undone) {
     const before = plan.steps[step]?.precondition;
     const object = seen.get(objectKey(operation.object));
     const name = writeObjectRef(operation.object);
     if (operation.op === 'remove' && object?.uid === operation.uid && object.deletingSince === '') lost.push(`${name} is still there`);
     if (operation.op === 'restore' && object === undefined) lost.push(`${name} is not there`);
-    else if (before?.kind === 'version' && object !== undefined && object.hash !== before.hash) other.push(name);
+    else if (before?.kind === 'version' && object !== undefined && object.hash !== before.hash) {
+      const isAsBefore =
+        fields !== undefined &&
+        operation.op === 'restore' &&
+        isEqualJson(withoutFields(await readState(operation.stateDigest), fields.paths), withoutFields(object.state, fields.paths));
+      if (isAsBefore) rewritten.push(`${name}${fields.paths.join(`, ${name}`)}`);
+      else other.push(name);
+    }
   }
-  return { lost, other };
+  return { lost, other, rewritten };
 };
 
 /**
@@ -39,7 +57,7 @@ export const createUndoStep =
   (collaborators: ReconcileCollaborators) =>
   (call: FixCall): Promise<NextStep> =>
     withHeartbeat(async () => {
-      const { database } = collaborators;
+      const { database, contents } = collaborators;
       const { fixId, tries = 0 } = call;
       const signal = Context.current().cancellationSignal;
       const found = await loadPlannedFix(collaborators, call, 'undoing');
@@ -73,12 +91,13 @@ export const createUndoStep =
         return tries < mostLooks
           ? { next: 'undo', fixId, afterMs: 5_000, tries: tries + 1 }
           : freeze(collaborators, call, target, fix, 'what is there after the undo cannot be read.');
-      const { lost, other } = compare(plan, undoing, seen.observation);
+      const { lost, other, rewritten } = await compare(plan, undoing, seen.observation, (digest) => contents.getJson(call, digest));
       if (lost.length > 0)
         return tries < mostTries
           ? { next: 'undo', fixId, afterMs: triesAfterMs(tries), tries: tries + 1 }
           : freeze(collaborators, call, target, fix, `after the undo ${lost.join(', ')}.`);
       const nothing = undoing.length === 0 ? ' Nothing was to be undone.' : ' It was undone.';
       const differs = other.length > 0 ? ` Somebody has changed ${other.join(', ')} since.` : '';
-      return endFix(collaborators, call, fix, fix.endsAs ?? 'rolled-back', { message: `${fix.message}${nothing}${differs}` });
+      const anew = rewritten.length > 0 ? ` Whatever is written, somebody else writes ${rewritten.join(', ')} anew.` : '';
+      return endFix(collaborators, call, fix, fix.endsAs ?? 'rolled-back', { message: `${fix.message}${nothing}${differs}${anew}` });
     });

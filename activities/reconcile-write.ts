@@ -4,13 +4,13 @@ import type { NewAuditEvent } from '../schema/audit-event.ts';
 import type { Fix, TriedStep } from '../schema/reconcile/fix.ts';
 import { writeObjectRef } from '../schema/reconcile/object-ref.ts';
 import type { Operation } from '../schema/reconcile/operation.ts';
-import type { Precondition, StepOutcome } from '../schema/reconcile/plan.ts';
+import type { Precondition, Rewritten, StepOutcome } from '../schema/reconcile/plan.ts';
 import { beginStep, endStep, type StepKey } from '../store/reconcile-steps.ts';
 import { holdsFence } from '../store/reconcile-targets.ts';
 import type { FixCall, ReconcileCollaborators } from './reconcile-context.ts';
 
 /** One write of a fix or of its undoing. */
-export type FixWrite = StepKey & { operation: Operation; precondition: Precondition };
+export type FixWrite = StepKey & { operation: Operation; precondition: Precondition; rewritten?: Rewritten };
 
 const afterHashOf = (outcome: StepOutcome): string => (outcome.kind === 'applied' ? outcome.hash : '');
 const beforeHashOf = (precondition: Precondition): string => (precondition.kind === 'version' ? precondition.hash : '');
@@ -53,7 +53,7 @@ export const writeStep = async (
   signal: AbortSignal,
 ): Promise<StepOutcome> => {
   const { fence, ...key } = call;
-  const { operation, precondition } = write;
+  const { operation, precondition, rewritten } = write;
   const port = ports.of(target.spec.type);
   if (!port) return { kind: 'failed', reason: 'invalid', message: `There is no adapter for targets of the kind \`${target.spec.type}\`.` };
   const { fixId, direction, step } = write;
@@ -69,7 +69,7 @@ export const writeStep = async (
       ? // in force by its fix alone, for as long as that stands (`overlayDesired`): nothing of the system is changed
         { kind: 'unchanged', at: clock().toISOString() }
       : await port.apply(target, operation, {
-          ...{ operationId: begun.operationId, precondition, signal },
+          ...{ operationId: begun.operationId, precondition, signal, ...(rewritten ? { rewritten } : {}) },
           holdsFence: () => holdsFence(database, key, fence),
           readState: async (digest) => contents.getJson(key, digest),
         });

@@ -1,6 +1,6 @@
 import type { Desired, Observation } from '../schema/reconcile/observation.ts';
 import type { Operation } from '../schema/reconcile/operation.ts';
-import type { DryRun, Precondition, StepOutcome } from '../schema/reconcile/plan.ts';
+import type { DryRun, Precondition, Rewritten, StepOutcome } from '../schema/reconcile/plan.ts';
 import type { ReconcileTargetSpec, TargetSpecOf, TargetType } from '../schema/resources/reconcile-target.ts';
 
 /** A target as its adapter gets it. */
@@ -20,6 +20,8 @@ export type TargetOf<Spec extends ReconcileTargetSpec = ReconcileTargetSpec> = {
 export type ApplyContext = {
   operationId: string;
   precondition: Precondition;
+  /** Of an undo: what is the same without these fields is as the step left it, since whoever writes them does so at any write, the system's own too. */
+  rewritten?: Rewritten;
   /** Asked right before the write. @returns false when a later holder has taken the target; then nothing is written */
   holdsFence: () => Promise<boolean>;
   /** Reads a kept state by its digest, for undoing. */

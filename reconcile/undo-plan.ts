@@ -1,9 +1,9 @@
 import { objectKey } from '../schema/reconcile/object-ref.ts';
 import type { Observation } from '../schema/reconcile/observation.ts';
 import type { UndoOperation } from '../schema/reconcile/operation.ts';
-import type { Plan, Precondition, StepOutcome } from '../schema/reconcile/plan.ts';
+import type { Plan, Precondition, Rewritten, StepOutcome } from '../schema/reconcile/plan.ts';
 
-export type UndoStep = { step: number; operation: UndoOperation; precondition: Precondition };
+export type UndoStep = { step: number; operation: UndoOperation; precondition: Precondition; rewritten?: Rewritten };
 
 /**
  * Back to where a plan began, last step first, of the steps that had an effect or may have had one. What was applied is undone only where it is
@@ -22,7 +22,8 @@ export const undoPlan = ({ steps }: Pick<Plan, 'steps'>, outcomes: readonly (Ste
       if (undo.kind === 'restore') {
         // after a prune there is nothing whose version could hold
         const asLeft: Precondition = operation.op === 'prune' ? { kind: 'absent' } : precondition;
-        return [{ step, operation: { op: 'restore', object, stateDigest: undo.stateDigest }, precondition: asLeft }];
+        const rewritten = outcome.kind === 'applied' && outcome.rewritten ? { rewritten: outcome.rewritten } : {};
+        return [{ step, operation: { op: 'restore', object, stateDigest: undo.stateDigest }, precondition: asLeft, ...rewritten }];
       }
       if (undo.kind === 'remove') {
         const seen =

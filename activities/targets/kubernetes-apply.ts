@@ -1,9 +1,10 @@
+import { rewrittenFields, withoutFields } from '../../reconcile/rewritten-fields.ts';
 import type { ApplyContext } from '../../reconcile/target-port.ts';
 import type { Operation } from '../../schema/reconcile/operation.ts';
-import type { DryRun, Precondition, StepOutcome } from '../../schema/reconcile/plan.ts';
+import type { DryRun, StepOutcome } from '../../schema/reconcile/plan.ts';
 import { KubernetesFailure, type KubernetesObject } from './kubernetes-client.ts';
 import type { KubernetesConnection, KubernetesConnections, KubernetesTarget } from './kubernetes-connections.ts';
-import { differences } from './kubernetes-difference.ts';
+import { differences, type FieldChange } from './kubernetes-difference.ts';
 import { halfDone } from './kubernetes-reapply.ts';
 import { digestOf, isDoneTo, operationAnnotation, stateOf } from './kubernetes-state.ts';
 import type { Write } from './kubernetes-write.ts';
@@ -40,12 +41,19 @@ const dryRunOf = (failure: KubernetesFailure): DryRun => {
 
 const markOf = (live: KubernetesObject | undefined): string | undefined => live?.metadata.annotations?.[operationAnnotation];
 
-const unmet = (precondition: Precondition, live: KubernetesObject | undefined): string | undefined => {
+const unmet = (
+  { precondition, rewritten }: Pick<ApplyContext, 'precondition' | 'rewritten'>,
+  live: KubernetesObject | undefined,
+): string | undefined => {
   if (precondition.kind === 'none') return undefined;
   if (precondition.kind === 'absent') return live ? 'it is there now' : undefined;
   if (!live) return 'it is no longer there';
   if (live.metadata.uid !== precondition.uid) return 'it was made anew since';
-  const isSame = live.metadata.resourceVersion === precondition.version || digestOf(stateOf(live)) === precondition.hash;
+  const state = stateOf(live);
+  const isSame =
+    live.metadata.resourceVersion === precondition.version ||
+    digestOf(state) === precondition.hash ||
+    (rewritten !== undefined && digestOf(withoutFields(state, rewritten.paths)) === rewritten.hash);
   return isSame ? undefined : 'somebody changed it since the plan was made';
 };
 
@@ -84,10 +92,12 @@ export const createKubernetesApply = ({
   /** Sends the writes one after another; each only while the target is still ours. */
   const sendAll = async (
     first: Write,
+    changes: readonly FieldChange[],
     { connection, path, signal, live }: Sending,
     { operationId, holdsFence }: ApplyContext,
   ): Promise<StepOutcome> => {
     let answer: KubernetesObject = live;
+    let isAnswered = true;
     for (let write: Write | undefined = first; write; write = write.next?.(answer)) {
       if (!(await holdsFence())) return failed('fenced', 'a later holder has taken the target');
       const { method, contentType, body, query } = write;
@@ -108,25 +118,28 @@ export const createKubernetesApply = ({
         signal.throwIfAborted();
         if (!isDoneTo(seen, operationId)) throw error;
         answer = seen;
+        isAnswered = false;
       }
     }
-    return applied(answer);
+    // what was read later may hold what a person has written since: only an answer to our own request tells who rewrote
+    const rewritten = isAnswered && first.method !== 'DELETE' ? rewrittenFields(changes, stateOf(answer), digestOf) : undefined;
+    return { ...applied(answer), ...(rewritten ? { rewritten } : {}) };
   };
 
   const tryOnce = async (target: KubernetesTarget, operation: Operation, context: ApplyContext): Promise<StepOutcome> => {
-    const { operationId, precondition, readState, signal } = context;
+    const { operationId, readState, signal } = context;
     const connection = await connections.of(target);
     const path = await pathOf(connection, target, operation, signal);
     const live = await read(connection, path, signal);
     if (live && isDoneTo(live, operationId) && !live.metadata.deletionTimestamp) return applied(live);
     if (!live && (operation.op === 'prune' || operation.op === 'remove')) return { kind: 'unchanged', at: now().toISOString() };
     // of a controller that is revived the precondition speaks of the object that waits for it
-    const fault = markOf(live) === halfDone(operationId) || operation.op === 'reviveController' ? undefined : unmet(precondition, live);
+    const fault = markOf(live) === halfDone(operationId) || operation.op === 'reviveController' ? undefined : unmet(context, live);
     if (fault) return failed('precondition', fault);
     const writing = await writings(target, operation, live, { connection, operationId, readState, signal });
     if (writing.kind === 'not') return failed(writing.reason, writing.message);
     if (writing.kind === 'nothing') return { kind: 'unchanged', at: now().toISOString() };
-    return sendAll(writing.write, { connection, path, signal, live }, context);
+    return sendAll(writing.write, writing.changes, { connection, path, signal, live }, context);
   };
 
   const dryRunOnce = async (target: KubernetesTarget, operation: Operation, signal: AbortSignal): Promise<DryRun> => {

@@ -6,6 +6,7 @@ import { type ApplyAction, applyResources, compareResource, listResources, setCo
 import type { ApiDecision, ApiDependencies } from './api-dependencies.ts';
 import { checkDiagnosers } from './check-diagnosers.ts';
 import { checkPolicies, checkReferences, checkShapes, checkTogether, keyOf } from './check-documents.ts';
+import { checkOverlaps } from './check-overlaps.ts';
 import { checkUnpublished } from './check-unpublished.ts';
 import { inTransaction } from './in-transaction.ts';
 import { createManifestNarrowing } from './narrow-manifests.ts';
@@ -81,7 +82,11 @@ export const createDocuments = ({
     const stored = await storedByKey(database, person.org);
     issues.push(...checkReferences(wanted, new Set(stored.keys())), ...checkPolicies(wanted, validatePolicies));
     if (action === 'applyResource')
-      issues.push(...(await checkUnpublished(database, wanted, stored)), ...(await checkDiagnosers(database, wanted, stored)));
+      issues.push(
+        ...checkOverlaps(wanted, stored),
+        ...(await checkUnpublished(database, wanted, stored)),
+        ...(await checkDiagnosers(database, wanted, stored)),
+      );
     return issues.length > 0 ? { ok: false, issues } : { ok: true, wanted, decisions, stored };
   };
 
@@ -114,8 +119,9 @@ export const createDocuments = ({
       return { ok: true, results };
     }
     const write = async (within: Database): Promise<Outcome<AppliedResource>> => {
-      // somebody may have deleted what was there a moment ago
-      const late = checkReferences(wanted, new Set((await storedByKey(within, person.org)).keys()));
+      // somebody may have deleted what was there a moment ago, or declared a target of the same things
+      const now = await storedByKey(within, person.org);
+      const late = [...checkReferences(wanted, new Set(now.keys())), ...checkOverlaps(wanted, now)];
       if (late.length > 0) return { ok: false, issues: late };
       const results: AppliedResource[] = [];
       for (const [index, { resource, action }] of (await applyResources(within, wanted, person.id)).entries()) {

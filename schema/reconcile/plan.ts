@@ -84,9 +84,16 @@ export const DryRunSchema = z.discriminatedUnion('ok', [
 ]);
 export type DryRun = z.infer<typeof DryRunSchema>;
 
+/** Fields that somebody writes anew at each write (a mutating webhook), seen at our own, and SHA-256 (hex) of the state without them. */
+export const RewrittenSchema = z.object({ paths: z.array(z.string()).min(1), hash: z.string() });
+export type Rewritten = z.infer<typeof RewrittenSchema>;
+
 /** What became of one step. `unknown`: it may have had an effect, and is looked at before anything else. */
 export const StepOutcomeSchema = z.discriminatedUnion('kind', [
-  z.object({ kind: z.literal('applied'), version: z.string(), hash: z.string(), uid: z.string(), at: z.string() }),
+  z.object({
+    ...{ kind: z.literal('applied'), version: z.string(), hash: z.string(), uid: z.string(), at: z.string() },
+    rewritten: RewrittenSchema.optional(),
+  }),
   z.object({ kind: z.literal('unchanged'), at: z.string() }),
   z.object({
     kind: z.literal('failed'),

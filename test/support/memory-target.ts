@@ -1,8 +1,10 @@
+import { differences } from '../../activities/targets/kubernetes-difference.ts';
+import { rewrittenFields, withoutFields } from '../../reconcile/rewritten-fields.ts';
 import type { ApplyContext, TargetOf, TargetPort } from '../../reconcile/target-port.ts';
 import { type ObjectRef, objectKey } from '../../schema/reconcile/object-ref.ts';
 import type { Desired, DesiredObject, Observation, ObservedObject } from '../../schema/reconcile/observation.ts';
 import type { Operation } from '../../schema/reconcile/operation.ts';
-import type { DryRun, Precondition, StepOutcome } from '../../schema/reconcile/plan.ts';
+import type { DryRun, StepOutcome } from '../../schema/reconcile/plan.ts';
 import type { Manifest, TargetSpecOf } from '../../schema/resources/reconcile-target.ts';
 import { hashOf, type MemoryWorld, type State } from './memory-world.ts';
 
@@ -20,12 +22,16 @@ const declaredOf = ({ spec }: Target): DesiredObject[] =>
     wave: Number((manifest.metadata as State).annotations?.['quarterdeck.dev/wave'] ?? 0),
   }));
 
-const unmet = (precondition: Precondition, live: ObservedObject | undefined): string | undefined => {
+const unmet = (
+  { precondition, rewritten }: Pick<ApplyContext, 'precondition' | 'rewritten'>,
+  live: ObservedObject | undefined,
+): string | undefined => {
   if (precondition.kind === 'none') return undefined;
   if (precondition.kind === 'absent') return live ? 'it is there now' : undefined;
   if (!live) return 'it is no longer there';
   if (live.uid !== precondition.uid) return 'it was made anew since';
-  return live.version === precondition.version || live.hash === precondition.hash ? undefined : 'somebody changed it since';
+  const isAsLeft = rewritten !== undefined && hashOf(withoutFields(live.state, rewritten.paths)) === rewritten.hash;
+  return isAsLeft || live.version === precondition.version || live.hash === precondition.hash ? undefined : 'somebody changed it since';
 };
 
 const setAt = (state: State, pointer: string, value: unknown): void => {
@@ -103,11 +109,11 @@ export const createMemoryTarget = (world: MemoryWorld, { now = () => new Date() 
   const gone: StepOutcome = { kind: 'applied', version: '', hash: '', uid: '', at: '' };
 
   const apply = async (target: Target, operation: Operation, context: ApplyContext): Promise<StepOutcome> => {
-    const { operationId, precondition, holdsFence, readState } = context;
+    const { operationId, holdsFence, readState } = context;
     const known = world.done.get(operationId);
     if (known) return known;
     const live = world.find(operation.object);
-    const fault = unmet(precondition, live);
+    const fault = unmet(context, live);
     if (fault) return failed('precondition', fault);
     const refused = world.faults.refuse?.(operationId);
     if (refused) return refused;
@@ -129,7 +135,9 @@ export const createMemoryTarget = (world: MemoryWorld, { now = () => new Date() 
       outcome = { ...gone, at: now().toISOString() } as StepOutcome;
     } else {
       world.put(operation.object, change.state, { manager: ours, isOurs: true });
-      outcome = appliedTo(world.find(operation.object) as ObservedObject);
+      const after = world.find(operation.object) as ObservedObject;
+      const rewritten = live && rewrittenFields(differences(live.state as State, change.state), after.state, hashOf);
+      outcome = { ...appliedTo(after), ...(rewritten ? { rewritten } : {}) };
     }
     world.effects.push(operationId);
     world.done.set(operationId, outcome);

@@ -24,6 +24,8 @@ export type WorldFaults = {
   observe?: (() => Observation | undefined) | undefined;
   /** Asked at each moment of an apply; throwing loses the answer: before the effect nothing happened, after it all did. */
   apply?: ((moment: 'before' | 'after', operationId: string) => void | Promise<void>) | undefined;
+  /** Changes what anybody writes before it is kept, as a mutating webhook does. */
+  admit?: ((ref: ObjectRef, state: State) => void) | undefined;
   /** Refuses a write, in the system's own words. */
   refuse?: ((operationId: string) => Extract<StepOutcome, { kind: 'failed' }> | undefined) | undefined;
 };
@@ -50,9 +52,11 @@ export const createMemoryWorld = () => {
   /** Puts a state in place of what is there, as its system would on anybody's word. */
   const put = (ref: ObjectRef, state: State, by: { manager: string; isOurs?: boolean }): Stored => {
     versions += 1;
+    const kept = structuredClone(state);
+    faults.admit?.(ref, kept);
     const known = things.get(objectKey(ref));
     const stored: Stored = {
-      ...{ ref, state: structuredClone(state), version: versions, uid: known?.uid ?? randomUUID(), deletingSince: '' },
+      ...{ ref, state: kept, version: versions, uid: known?.uid ?? randomUUID(), deletingSince: '' },
       owners: [...(known?.owners ?? []).filter(({ manager }) => manager !== by.manager), { manager: by.manager, paths: [''] }],
       isOurs: known?.isOurs ?? by.isOurs ?? false,
     };

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Client } from '@temporalio/client';
 import pino from 'pino';
-import { createActivities, createGatewayClient } from '../../activities/index.ts';
+import { type Activities, createActivities, createGatewayClient } from '../../activities/index.ts';
 import type { Approval, Verdict } from '../../schema/approval.ts';
 import { defaultTenancy, reconcileWorkflowId } from '../../schema/ids.ts';
 import type { Fix } from '../../schema/reconcile/fix.ts';
@@ -62,6 +62,7 @@ export const startReconcilePlace = async ({
   owner = 'owner',
   worldPerTarget = false,
   elsewhere,
+  agents,
 }: {
   database: Database;
   gateway?: ReturnType<typeof createGatewayClient>;
@@ -73,6 +74,8 @@ export const startReconcilePlace = async ({
   worldPerTarget?: boolean;
   /** Others work, on these queues of this server. */
   elsewhere?: { address: string; prefix: string };
+  /** What agents do beside it, in the same process, and how much of it at once in each of their pools. */
+  agents?: { activities: Partial<Activities>; slots: number };
 }) => {
   const world: MemoryWorld = createMemoryWorld();
   const worlds = new Map<string, MemoryWorld>();
@@ -94,14 +97,16 @@ export const startReconcilePlace = async ({
     { id: 'rob', groups: [], roles: ['reviewer'] },
   ]);
   const bundle = await bundleWorkflows();
-  const makeActivities = (workflows: Client['workflow'], change: Partial<typeof collaborators> = {}) =>
-    createActivities({
+  const makeActivities = (workflows: Client['workflow'], change: Partial<typeof collaborators> = {}) => ({
+    ...createActivities({
       ...{ database, contents, gateway, workflows, logger: pino({ level: 'silent' }) },
       reconcile: { ...collaborators, ...change },
-    });
+    }),
+    ...agents?.activities,
+  });
   let workers: TestWorkers = elsewhere
     ? await startClient(elsewhere.address, elsewhere.prefix)
-    : await startWorkers(bundle, makeActivities);
+    : await startWorkers(bundle, makeActivities, undefined, agents?.slots);
   let serial = 0;
   const names = new Set<string>();
 

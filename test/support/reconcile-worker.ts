@@ -47,7 +47,7 @@ const run = async (options: ReconcileWorkerOptions): Promise<void> => {
   const shared = { connection, activities, maxHeartbeatThrottleInterval: '500ms', maxConcurrentActivityTaskExecutions: 300 } as const;
   const workers = await Promise.all([
     Worker.create({ ...shared, taskQueue: `${prefix}${taskQueues.control}`, workflowBundle: { codePath: bundle } }),
-    Worker.create({ ...shared, taskQueue: `${prefix}${taskQueues.model}` }),
+    Worker.create({ ...shared, taskQueue: `${prefix}${taskQueues.diagnosis}` }),
     Worker.create({ ...shared, taskQueue: `${prefix}${taskQueues.apply}` }),
   ]);
   process.stdout.write('ready\n');

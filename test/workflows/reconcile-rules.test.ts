@@ -20,7 +20,7 @@ beforeEach(async () => {
   await place.stop();
   for (const { ref } of place.world.list()) place.world.remove(ref);
   place.world.effects.length = 0;
-  Object.assign(place.world.faults, { observe: undefined, apply: undefined, refuse: undefined });
+  Object.assign(place.world.faults, { observe: undefined, apply: undefined, refuse: undefined, admit: undefined });
   place.world.judgeBy(() => ({ health: 'healthy', symptoms: [] }));
 });
 
@@ -49,6 +49,19 @@ test('somebody who takes a field back three times is left alone: the target is c
   expect(await place.rowOf(name)).toMatchObject({ phase: 'contested', drifts: [{ kind: 'changed' }] });
   expect(await states(name)).toEqual(['fixed', 'fixed', 'fixed', 'asked']);
   expect((await place.fixesOf(name)).at(-1)?.message).toContain('no-role');
+});
+
+test('two targets that keep one object without knowing of each other are both contested after a few turns', async () => {
+  const [one, other] = [place.newName(), place.newName()];
+  await place.declare(one);
+  await place.declare(other, { manifests: [deploymentManifest('web', { spec: { replicas: 5 } })] });
+  for (let turn = 0; turn < 6; turn += 1) for (const name of [one, other]) await run(name);
+  const writes = place.world.effects.length;
+  expect(writes).toBeLessThanOrEqual(6);
+  for (const name of [one, other]) await run(name);
+  expect(place.world.effects.length, 'nothing is written any more').toBe(writes);
+  const phases = await Promise.all([one, other].map(async (name) => (await place.rowOf(name))?.phase));
+  expect(phases, 'the last to write has what it wants').toContain('contested');
 });
 
 test('fifty events make one fix', async () => {
@@ -193,6 +206,49 @@ test('a plan that only waits says what for and until when, and is gone on with w
     `Deployment/shop/web is well again: wait Deployment/shop/web seconds=3 (by the rule rule-${name}).`,
   );
   expect(place.world.effects).toEqual([]);
+});
+
+describe('where somebody writes a field anew at each write (K15)', () => {
+  /** A sidecar's revision, another one at each write: ours, people's and the system's own. */
+  const rewrite = (): void => {
+    let revision = 0;
+    place.world.faults.admit = (_ref, state: State) => {
+      revision += 1;
+      state.spec.template.revision = `r${revision}`;
+    };
+  };
+  const declared = deploymentManifest();
+  declared.spec.template.revision = 'r0';
+  const begin = async (afterOurs: (state: State) => void) => {
+    const name = place.newName();
+    await place.declare(name, { manifests: [declared], verification: { timeoutSeconds: 1, holdSeconds: 0 } });
+    rewrite();
+    place.world.edit(deploymentRef(), () => undefined, 'someone');
+    // what a controller of the system writes to it goes the same way
+    place.world.faults.apply = (moment, operationId) => {
+      if (moment === 'after' && operationId.endsWith('/do/0')) place.world.edit(deploymentRef(), afterOurs, 'system');
+    };
+    await place.start(name);
+    return name;
+  };
+
+  test('what was done in vain is undone: the field is left out of what has to be the same, and nothing else is', async () => {
+    const name = await begin(() => undefined);
+    const fix = await pollUntil(async () => (await place.fixesOf(name)).find(({ endedAt }) => endedAt !== null), 'an ended fix');
+    expect(fix).toMatchObject({ state: 'ineffective' });
+    expect(fix.message).toContain('somebody else writes Deployment/shop/web/spec/template/revision anew');
+    expect(place.world.effects.map((effect) => effect.slice(fix.id.length))).toEqual(['/do/0', '/undo/0']);
+    expect(await place.rowOf(name)).toMatchObject({ frozen: false });
+  });
+
+  test("a person's edit of another field in between is kept, and the target is frozen as ever", async () => {
+    const name = await begin((state) => {
+      state.spec.replicas = 7;
+    });
+    await place.phase(name, 'frozen');
+    expect(place.worldState('web').spec.replicas).toBe(7);
+    expect((await place.rowOf(name))?.message).toContain('somebody changed it since');
+  });
 });
 
 describe('a plan of four steps', () => {
