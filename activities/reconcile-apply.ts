@@ -64,9 +64,10 @@ const doPassive = async (
   const begun = await beginStep(database, { ...key, fence, beforeHash: '' });
   if (begun.outcome !== null) return begun.outcome;
   if (operation.op === 'wait') {
-    const until = new Date(Date.parse(begun.beganAt) + operation.seconds * 1000);
-    const leftMs = until.getTime() - clock().getTime();
+    // two clocks may be apart: it is never longer than was declared
+    const leftMs = Math.min(Date.parse(begun.beganAt) - clock().getTime(), 0) + operation.seconds * 1000;
     if (leftMs > 0) {
+      const until = new Date(clock().getTime() + leftMs);
       // with its time in the row, whoever finds it there without a workflow goes on with it
       const waits = `Until ${until.toISOString()} it is waited for ${faultKind} to pass at ${writeObjectRef(operation.object)}.`;
       return (await reportPhase({ database }, call, 'waiting', waits, until)) ? { next: 'apply', fixId, afterMs: leftMs } : ended;

@@ -7,11 +7,11 @@ import type { Fix } from '../schema/reconcile/fix.ts';
 import type { Plan, PlanFault } from '../schema/reconcile/plan.ts';
 import { moveFix } from '../store/reconcile-fixes.ts';
 import { withHeartbeat } from './failures.ts';
-import { askPeople, endFix } from './reconcile-close.ts';
+import { askPeople, endFix, endHalfBegun } from './reconcile-close.ts';
 import { ended, type FixCall, isClosed, lookAgain, type NextStep, type ReconcileCollaborators, reportPhase } from './reconcile-context.ts';
 import type { FixAnswer } from './reconcile-decide.ts';
 import { type Examined, examinePlan } from './reconcile-examine.ts';
-import { loadPlannedFix } from './reconcile-load-fix.ts';
+import { loadFix } from './reconcile-load-fix.ts';
 import { keepSeen } from './reconcile-seen.ts';
 
 const saidOf = (faults: readonly PlanFault[]): string => faults.map(({ message }) => message).join(' ');
@@ -74,9 +74,13 @@ export const createCheckFix =
       const { database, contents, decider } = collaborators;
       const { fence, fixId, org, project, target: name } = call;
       const key = { org, project, target: name, id: fixId };
-      const found = await loadPlannedFix(collaborators, call, 'checking');
+      const found = await loadFix(collaborators, call, 'checking');
       if (!found.ok) return found.step;
       const { fix, loaded } = found;
+      if (!fix.plan)
+        return fix.message === ''
+          ? endHalfBegun(collaborators, call, fix)
+          : endFix(collaborators, call, fix, 'refused', { message: fix.message });
       if (isClosed(loaded)) return lookAgain;
       const { plan } = fix;
       const examined = await examinePlan(collaborators, loaded, fix, plan, Context.current().cancellationSignal);

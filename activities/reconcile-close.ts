@@ -1,9 +1,11 @@
+import { reconcilerId } from '../policy/entities.ts';
 import type { TargetOf } from '../reconcile/target-port.ts';
 import type { Fix } from '../schema/reconcile/fix.ts';
 import { writeObjectRef } from '../schema/reconcile/object-ref.ts';
 import type { FixState } from '../schema/reconcile/target-state.ts';
 import { addDeliveries } from '../store/channel-deliveries.ts';
-import { voidApproval } from '../store/expire-approvals.ts';
+import type { Executor } from '../store/database.ts';
+import { voidApprovalsOf } from '../store/expire-approvals.ts';
 import { closeFix, type FixPatch, findFix, moveFix } from '../store/reconcile-fixes.ts';
 import { freezeTarget } from '../store/reconcile-targets.ts';
 import {
@@ -18,15 +20,15 @@ import {
 const mostMessage = 2000;
 
 /** Tells the people of a target something that cannot wait, once for one subject, by the channels that it names. */
-export const tellPeople = async (
-  { database }: Pick<ReconcileCollaborators, 'database'>,
+const tellPeople = async (
+  executor: Executor,
   { org, project, name, spec }: Pick<TargetOf, 'org' | 'project' | 'name' | 'spec'>,
   subject: string,
   text: string,
 ): Promise<void> => {
   const told = `${name}: ${text}${spec.contact ? ` Contact: ${spec.contact}.` : ''}`.slice(0, mostMessage);
   await addDeliveries(
-    database,
+    executor,
     spec.channels.map((channel) => ({ org, project, channel, event: 'page', subject, text: told })),
   );
 };
@@ -35,18 +37,31 @@ export const tellPeople = async (
 export const endFix = async (
   { database, audit, learn }: Pick<ReconcileCollaborators, 'database' | 'audit' | 'learn'>,
   { fence, ...key }: TargetCall,
-  { id, approvalId }: Pick<Fix, 'id' | 'approvalId'>,
+  { id }: Pick<Fix, 'id'>,
   state: FixState,
   patch: FixPatch & { message: string },
 ): Promise<NextStep> => {
   const message = patch.message.slice(0, mostMessage);
-  const closed = await closeFix(database, { ...key, id }, state, { ...patch, message }, fence);
+  const asks = { org: key.org, project: key.project, principal: `agent:${reconcilerId(key, key.target)}`, operationId: id };
+  const closed = await closeFix(database, { ...key, id }, state, { ...patch, message }, fence, (executor) =>
+    // nobody is asked any more about what will not be done
+    voidApprovalsOf(executor, audit, asks),
+  );
   if (closed === 'lost') return stopped;
-  // nobody is asked any more about what will not be done
-  if (approvalId !== null) await voidApproval(database, audit, { org: key.org, project: key.project, id: approvalId });
   const ended = await findFix(database, id);
   if (ended) await learn(ended);
   return lookAgain;
+};
+
+/** Ends a fix that a kill left without what it begins with, as earlier releases could: the fault is looked at anew, and nothing was done. */
+export const endHalfBegun = async (
+  { database }: Pick<ReconcileCollaborators, 'database'>,
+  { fence, ...key }: TargetCall,
+  { id }: Pick<Fix, 'id'>,
+): Promise<NextStep> => {
+  const message = 'A worker ended before it was begun; what is there is looked at anew.';
+  const closed = await closeFix(database, { ...key, id }, 'stale', { message }, fence);
+  return closed === 'lost' ? stopped : lookAgain;
 };
 
 /** Leaves a fault to people: the fix stays open as `asked`, so that nothing else is tried and they are told once, until the fault is gone. */
@@ -60,9 +75,10 @@ export const askPeople = async (
   const { fence, ...key } = call;
   const message = patch.message.slice(0, mostMessage);
   const from: FixState[] = ['diagnosing', 'checking', 'applying', 'asked'];
-  if ((await moveFix(collaborators.database, { ...key, id: fix.id }, from, 'asked', { ...patch, message }, fence)) !== 'moved')
-    return stopped;
-  await tellPeople(collaborators, target, fix.id, `a person has to look at ${fix.faultKind}: ${message}`);
+  const moved = await moveFix(collaborators.database, { ...key, id: fix.id }, from, 'asked', { ...patch, message }, fence, (executor) =>
+    tellPeople(executor, target, fix.id, `a person has to look at ${fix.faultKind}: ${message}`),
+  );
+  if (moved !== 'moved') return stopped;
   await reportPhase(collaborators, call, 'asking', message);
   return lookAgain;
 };
@@ -78,7 +94,8 @@ export const freeze = async (
   const objects = [...new Set((fix.plan?.steps ?? []).map(({ operation }) => writeObjectRef(operation.object)))].join(', ');
   const message = `An undo failed and the target is frozen: ${why} Touched: ${objects}.`.slice(0, mostMessage);
   if (!(await freezeTarget(database, key, fence, message))) return stopped;
-  await closeFix(database, { ...key, id: fix.id }, 'frozen', { message }, fence);
-  await tellPeople({ database }, target, `${fix.id}/frozen`, message);
+  await closeFix(database, { ...key, id: fix.id }, 'frozen', { message }, fence, (executor) =>
+    tellPeople(executor, target, `${fix.id}/frozen`, message),
+  );
   return lookAgain;
 };

@@ -32,7 +32,7 @@ export type ReconcileCollaborators = {
 
 /** Which target, and by which right: whoever took it later holds a higher fence, and then nothing is written here any more. */
 export type TargetCall = TargetKey & { fence: number };
-export type FixCall = TargetCall & { fixId: string; tries?: number; goneSinceAt?: string | null };
+export type FixCall = TargetCall & { fixId: string; tries?: number; waitedMs?: number; goneForMs?: number | null };
 
 /**
  * What the workflow does next. Everything of record is in rows; this names what to do and how long to wait before, so a workflow that
@@ -49,8 +49,12 @@ export type NextStep =
       afterMs: number;
       /** How often it was tried already. */
       tries?: number;
-      /** Since when the fault is not to be seen; null where it is. */
-      goneSinceAt?: string | null;
+      /**
+       * How long it was waited for an effect, and how long of that the fault was not to be seen; null where it is. Both are sums of what the
+       * workflow waited: no clock that jumps makes a hold shorter or a timeout earlier.
+       */
+      waitedMs?: number;
+      goneForMs?: number | null;
     };
 
 export const ended: NextStep = { next: 'end' };

@@ -4,7 +4,7 @@ import type { Observation } from '../schema/reconcile/observation.ts';
 import type { ContentStore } from '../store/contents.ts';
 import type { Database } from '../store/database.ts';
 import { listFixes, moveFix } from '../store/reconcile-fixes.ts';
-import { askPeople } from './reconcile-close.ts';
+import { askPeople, endHalfBegun } from './reconcile-close.ts';
 import { ended, type FixCall, lookAgain, type NextStep } from './reconcile-context.ts';
 import type { DiagnosisInput, DiagnosisResult } from './reconcile-diagnose.ts';
 import { loadFix } from './reconcile-load-fix.ts';
@@ -40,9 +40,12 @@ export const createDiagnoseFix =
     if (!found.ok) return found.step;
     const { fix } = found;
     const { target, now } = found.loaded;
+    // by an earlier release, which opened a fix before it kept what was seen
+    if (fix.seenDigest === '') return endHalfBegun({ database }, call, fix);
     const seen = await readSeen(contents, call, fix.seenDigest);
     const { drift, why, conflicts, desired, observation, owner, launchDecisionId } = seen;
     if (observation.status !== 'read') return lookAgain;
+    if (seen.refusal !== undefined) return askPeople({ database }, call, target, fix, { message: seen.refusal });
     const history = await listFixes(database, call, call.target, { sinceAt: new Date(now.getTime() - historyMs) });
     const result = await diagnose({
       ...{ fixId, target, owner, launchDecisionId, drift, why, conflicts, desired },

@@ -1,7 +1,6 @@
 import { Context } from '@temporalio/activity';
 import { mendedText } from '../reconcile/fix-text.ts';
 import { judgeEffect } from '../reconcile/judge-effect.ts';
-import { listSteps } from '../store/reconcile-steps.ts';
 import { withHeartbeat } from './failures.ts';
 import { beginUndo } from './reconcile-apply.ts';
 import { endFix } from './reconcile-close.ts';
@@ -11,9 +10,9 @@ import { readSeen } from './reconcile-seen.ts';
 import { seeTarget, whyUnknown } from './targets/see-target.ts';
 
 /** Looks while something is verified: more often where the hold time is short, so that what breaks in it is seen. */
-const nextLookMs = (holdSeconds: number, goneForMs: number | undefined): number => {
+const nextLookMs = (holdSeconds: number, goneForMs: number | null): number => {
   const usual = Math.min(10_000, Math.max(250, (holdSeconds * 1000) / 4));
-  return goneForMs === undefined ? usual : Math.max(100, Math.min(usual, holdSeconds * 1000 - goneForMs));
+  return goneForMs === null ? usual : Math.max(100, Math.min(usual, holdSeconds * 1000 - goneForMs));
 };
 
 /**
@@ -24,32 +23,32 @@ export const createJudgeFix =
   (collaborators: ReconcileCollaborators) =>
   (call: FixCall): Promise<NextStep> =>
     withHeartbeat(async () => {
-      const { database, contents } = collaborators;
-      const { fixId } = call;
+      const { contents } = collaborators;
+      const { fixId, waitedMs = 0 } = call;
+      const begunAt = performance.now();
       const found = await loadPlannedFix(collaborators, call, 'verifying');
       if (!found.ok) return found.step;
       const { fix, loaded } = found;
-      const { target, now } = loaded;
+      const { target } = loaded;
       const seen = await seeTarget(collaborators, target, Context.current().cancellationSignal);
       if (whyUnknown(seen) !== undefined) return lookAgain;
       const before = await readSeen(contents, call, fix.seenDigest);
       const { drifts } = await diffNow(collaborators, loaded, seen);
       const isThere = drifts.some(({ fingerprint }) => fingerprint === fix.fingerprint);
-      const goneSinceAt = isThere ? null : (call.goneSinceAt ?? now.toISOString());
-      const goneForMs = goneSinceAt === null ? undefined : now.getTime() - Date.parse(goneSinceAt);
-      const ends = (await listSteps(database, fixId)).flatMap(({ direction, endedAt }) =>
-        direction === 'do' && endedAt ? [Date.parse(endedAt)] : [],
-      );
+      const goneForMs = isThere ? null : (call.goneForMs ?? 0);
+      const sinceAppliedMs = Math.round(waitedMs + performance.now() - begunAt);
       const effect = judgeEffect({
         ...{ before: before.observation, after: seen.observation, drift: before.drift, plan: fix.plan, target, isThere },
-        sinceAppliedMs: Math.max(0, now.getTime() - Math.max(...ends)),
-        ...(goneForMs === undefined ? {} : { goneSinceMs: goneForMs }),
+        ...{ sinceAppliedMs, goneSinceMs: goneForMs ?? 0 },
       });
       switch (effect) {
         case 'gone':
           return endFix(collaborators, call, fix, 'fixed', { message: mendedText(fix.plan, before.drift) });
-        case 'waiting':
-          return { next: 'judge', fixId, afterMs: nextLookMs(target.spec.verification.holdSeconds, goneForMs), goneSinceAt };
+        case 'waiting': {
+          const afterMs = nextLookMs(target.spec.verification.holdSeconds, goneForMs);
+          const waited = { waitedMs: sinceAppliedMs + afterMs, goneForMs: goneForMs === null ? null : goneForMs + afterMs };
+          return { next: 'judge', fixId, afterMs, ...waited };
+        }
         case 'unchanged':
           return beginUndo(collaborators, call, 'ineffective', 'The fault stayed.');
         case 'worse':

@@ -20,11 +20,13 @@ export type PlannedFix = Fix & { plan: NonNullable<Fix['plan']> };
  * @param state - in which the activity works at it; in any other its own activity follows
  */
 export const loadFix = async (
-  { database, clock }: Pick<ReconcileCollaborators, 'database' | 'clock'>,
+  { database, clock, learn }: Pick<ReconcileCollaborators, 'database' | 'clock'> & Partial<Pick<ReconcileCollaborators, 'learn'>>,
   call: FixCall,
   state: FixState,
 ): Promise<LoadedFix> => {
   const fix = await findFix(database, call.fixId);
+  // only a worker that was killed right after its end comes back for it: what it taught is learned once
+  if (fix?.endedAt) await learn?.(fix);
   const loaded = await loadTarget({ database, clock }, call);
   if (!fix || !loaded || fix.endedAt !== null) return { ok: false, step: lookAgain };
   return fix.state === state ? { ok: true, fix, loaded } : { ok: false, step: resumed(fix) };
@@ -32,7 +34,7 @@ export const loadFix = async (
 
 /** The same, of a fix that has its plan. */
 export const loadPlannedFix = async (
-  collaborators: Pick<ReconcileCollaborators, 'database' | 'clock'>,
+  collaborators: Pick<ReconcileCollaborators, 'database' | 'clock'> & Partial<Pick<ReconcileCollaborators, 'learn'>>,
   call: FixCall,
   state: FixState,
 ): Promise<LoadedFix<PlannedFix>> => {

@@ -14,6 +14,7 @@ import { findTarget, forgetTarget, writeTarget } from '../store/reconcile-target
 import { endFix } from './reconcile-close.ts';
 import { diffNow, ended, loadTarget, type NextStep, type ReconcileCollaborators, resumed, type TargetCall } from './reconcile-context.ts';
 import { openEscalation, openRuleFix } from './reconcile-open-fix.ts';
+import { endVanished } from './reconcile-vanished.ts';
 import { seeTarget, whyUnknown } from './targets/see-target.ts';
 
 /** So long a workflow waits by itself; for anything later the target's row says when, and the controller starts another. */
@@ -21,6 +22,8 @@ const longestWaitMs = 30_000;
 /** A signal that was lost costs no longer than this: the row of an approval is looked at again. */
 const longestApprovalWaitMs = 3_600_000;
 const graceMs = 250;
+/** From one look to the next where only a clock that is wrong says that the time has come. */
+const apartWaitMs = 10_000;
 const mostHistory = 500;
 
 /** What goes on whatever else is said: what was begun is finished or undone. */
@@ -65,7 +68,7 @@ export const createLookAtTarget =
     const loaded = await loadTarget(collaborators, key);
     const open = await listOpenFixes(database, key);
     if (!loaded) {
-      for (const fix of open) await endFix(collaborators, call, fix, 'stale', { message: 'The target is declared no more.' });
+      for (const fix of open) await endVanished(collaborators, call, fix);
       await forgetTarget(database, key);
       return ended;
     }
@@ -136,8 +139,9 @@ export const createLookAtTarget =
     const awaitPeople = async (notAfterMs = Number.POSITIVE_INFINITY): Promise<NextStep> => {
       await report('awaiting-approval', awaiting.map(({ approvalId, faultKind }) => `${approvalId}: ${faultKind}`).join('; '));
       const ends = [...approvals.values()].map(({ expiresAt }) => Date.parse(expiresAt) + graceMs);
-      const untilMs = Math.min(notAfterMs, ...ends, now.getTime() + longestApprovalWaitMs);
-      return { next: 'await', afterMs: Math.max(200, untilMs - now.getTime()) };
+      const leftMs = Math.min(notAfterMs, ...ends, now.getTime() + longestApprovalWaitMs) - now.getTime();
+      // whether an approval is over, the database says: where this clock is ahead of its, it is not asked again and again
+      return { next: 'await', afterMs: leftMs > 0 ? Math.max(200, leftMs) : apartWaitMs };
     };
     const sinceAt = new Date(now.getTime() - historyMs);
     const history = await listFixes(database, key, key.target, { sinceAt, limit: mostHistory });

@@ -7,9 +7,9 @@ import { fixIdFrom } from '../schema/ids.ts';
 import type { Conflict, Drift } from '../schema/reconcile/drift.ts';
 import type { Fix } from '../schema/reconcile/fix.ts';
 import type { Database } from '../store/database.ts';
-import { moveFix, openFix } from '../store/reconcile-fixes.ts';
+import { type FixPatch, openFix } from '../store/reconcile-fixes.ts';
 import { listResources } from '../store/resources.ts';
-import { askPeople, endFix } from './reconcile-close.ts';
+import { askPeople } from './reconcile-close.ts';
 import { ended, type LoadedTarget, type NextStep, type ReconcileCollaborators, resumed, type TargetCall } from './reconcile-context.ts';
 import { preparePlan } from './reconcile-plan.ts';
 import { keepSeen } from './reconcile-seen.ts';
@@ -25,11 +25,13 @@ export type Fault = {
   drift: Drift;
 };
 
+/** Opens a fix with what it begins with, in one write: a worker that is killed before or after it leaves nothing half begun. */
 const open = async (
   { database }: ReconcileCollaborators,
   { call: { fence, ...key }, drift: { fingerprint, faultKind } }: Fault,
   state: 'checking' | 'diagnosing',
-) => openFix(database, { ...key, id: fixIdFrom(randomBytes(10)), fingerprint, faultKind, state }, fence);
+  patch: FixPatch,
+) => openFix(database, { ...key, id: fixIdFrom(randomBytes(10)), fingerprint, faultKind, state, ...patch }, fence);
 
 /** The rules that people declared in the project of a target, by name. */
 const rulesOf = async (database: Database, { org, project }: TargetCall): Promise<UserRule[]> => {
@@ -51,10 +53,6 @@ export const openEscalation = async (collaborators: ReconcileCollaborators, faul
   // some escalations have rules of their own: what those propose, people decide, and no model is asked
   const chosen = await ruleFor(collaborators, fault, why);
   if (chosen.ok) return beginWithRule(collaborators, fault, chosen);
-  const opened = await open(collaborators, fault, 'diagnosing');
-  if (!opened) return ended;
-  const { fix, isNew } = opened;
-  if (!isNew && (fix.state !== 'diagnosing' || fix.seenDigest !== '')) return resumed(fix);
   const role = why === 'was-held' ? undefined : loaded.target.spec.escalation.role;
   let authority = { owner: '', launchDecisionId: '' };
   let refusal =
@@ -66,15 +64,13 @@ export const openEscalation = async (collaborators: ReconcileCollaborators, faul
       if (!isPlatformError(error) || error.isRetryable) throw error;
       refusal = error.message;
     }
-  const kept = { drift, conflicts, why, ...seen, flagged: 0, ...authority };
+  // kept with what was seen: whoever goes on after a kill asks no model either
+  const kept = { drift, conflicts, why, ...seen, flagged: 0, ...authority, ...(refusal === undefined ? {} : { refusal }) };
   const seenDigest = await keepSeen(collaborators.contents, call, kept);
-  const { fence, ...key } = call;
-  const message = `${why}: ${drift.faultKind}`;
-  if (
-    (await moveFix(collaborators.database, { ...key, id: fix.id }, ['diagnosing'], 'diagnosing', { seenDigest, message }, fence)) !==
-    'moved'
-  )
-    return ended;
+  const opened = await open(collaborators, fault, 'diagnosing', { seenDigest, message: `${why}: ${drift.faultKind}` });
+  if (!opened) return ended;
+  const { fix, isNew } = opened;
+  if (!isNew) return resumed(fix);
   if (refusal !== undefined) return askPeople(collaborators, call, loaded.target, fix, { message: refusal });
   return { next: 'diagnose', fixId: fix.id, afterMs: 0 };
 };
@@ -93,23 +89,18 @@ const beginWithRule = async (
 ): Promise<NextStep> => {
   const { call, loaded, seen, conflicts, drift } = fault;
   const { target } = loaded;
-  const opened = await open(collaborators, fault, 'checking');
-  if (!opened) return ended;
-  const { fix, isNew } = opened;
-  if (!isNew && fix.plan !== null) return resumed(fix);
   const source = { kind: 'rule', rule: chosen.rule } as const;
   const prepared = await preparePlan(collaborators.contents, {
     ...{ target, drift, operations: chosen.operations, source, evidenceDigest: '', ...seen },
   });
-  if (!prepared.ok)
-    return endFix(collaborators, call, fix, 'refused', {
-      faults: prepared.faults,
-      message: prepared.faults.map(({ message }) => message).join(' '),
-    });
   const kept = { drift, conflicts, why: chosen.rule, ...seen, flagged: 0, owner: '', launchDecisionId: '' };
   const seenDigest = await keepSeen(collaborators.contents, call, kept);
-  const { fence, ...key } = call;
-  const patch = { ...prepared.patch, seenDigest, message: `rule ${chosen.rule}` };
-  const moved = await moveFix(collaborators.database, { ...key, id: fix.id }, ['checking'], 'checking', patch, fence);
-  return moved === 'moved' ? { next: 'check', fixId: fix.id, afterMs: 0 } : ended;
+  const begins: FixPatch = prepared.ok
+    ? { ...prepared.patch, message: `rule ${chosen.rule}` }
+    : { faults: prepared.faults, message: prepared.faults.map(({ message }) => message).join(' ') };
+  const opened = await open(collaborators, fault, 'checking', { ...begins, seenDigest });
+  if (!opened) return ended;
+  const { fix, isNew } = opened;
+  // without a plan the check ends it
+  return isNew ? { next: 'check', fixId: fix.id, afterMs: 0 } : resumed(fix);
 };

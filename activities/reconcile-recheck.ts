@@ -1,5 +1,8 @@
 import { Context } from '@temporalio/activity';
 import { reconcilerId } from '../policy/entities.ts';
+import type { TargetOf } from '../reconcile/target-port.ts';
+import { isPlatformError } from '../schema/errors.ts';
+import type { Plan } from '../schema/reconcile/plan.ts';
 import { getApproval } from '../store/approvals.ts';
 import { moveFix } from '../store/reconcile-fixes.ts';
 import { withHeartbeat } from './failures.ts';
@@ -15,9 +18,29 @@ import {
   reportPhase,
   resumed,
 } from './reconcile-context.ts';
+import type { FixDecider } from './reconcile-decide.ts';
 import { examinePlan } from './reconcile-examine.ts';
 import { loadPlannedFix } from './reconcile-load-fix.ts';
 import { keepSeen } from './reconcile-seen.ts';
+
+/**
+ * Why a plan that an agent proposed is not to be applied on behalf of who declared the target: that person may use the role no more. Undefined
+ * where they may, or where no agent proposed it.
+ */
+const whyNotOnBehalf = async (
+  decider: Pick<FixDecider, 'authoriseDiagnosis'>,
+  target: TargetOf,
+  { source }: Plan,
+): Promise<string | undefined> => {
+  if (source.kind !== 'model') return undefined;
+  try {
+    await decider.authoriseDiagnosis(target, source.role);
+    return undefined;
+  } catch (error) {
+    if (!isPlatformError(error) || error.isRetryable) throw error;
+    return error.message;
+  }
+};
 
 /**
  * Reads what became of an approval, out of its row and nothing else, and looks at everything again before anything runs: what is there now,
@@ -54,6 +77,8 @@ export const createRecheckFix =
       const over = await endUnlessPassing(collaborators, call, fix, examined);
       if (over || examined.kind !== 'passes') return over ?? lookAgain;
       const { facts, blast, seen, fault } = examined;
+      const lost = await whyNotOnBehalf(decider, loaded.target, plan);
+      if (lost !== undefined) return endFix(collaborators, call, fix, 'denied', { message: lost });
       const people = await approvals.approversOf(approvalId);
       const question = {
         fixId,

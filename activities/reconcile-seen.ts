@@ -18,6 +18,8 @@ export type SeenFault = {
   /** On whose behalf it is diagnosed and by which decision; empty where it is not. */
   owner: string;
   launchDecisionId: string;
+  /** Why it is for people and nothing is diagnosed. */
+  refusal?: string;
 };
 
 export const keepSeen = (contents: ContentStore, place: Tenancy, seen: SeenFault): Promise<string> =>

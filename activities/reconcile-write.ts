@@ -16,9 +16,9 @@ const afterHashOf = (outcome: StepOutcome): string => (outcome.kind === 'applied
 const beforeHashOf = (precondition: Precondition): string => (precondition.kind === 'version' ? precondition.hash : '');
 
 /** What the audit says of a write: enough to tell who, why, on what evidence and by which decision, and how it was before and after. */
-const eventOf = (
+export const writeEvent = (
   fix: Fix,
-  { direction, step, operation }: FixWrite,
+  { direction, step, operation }: Omit<FixWrite, 'precondition'>,
   { operationId, beforeHash }: TriedStep,
   kind: 'intent' | 'outcome',
   outcome: StepOutcome | undefined,
@@ -59,7 +59,7 @@ export const writeStep = async (
   const { fixId, direction, step } = write;
   const begun = await database.transaction(async (transaction) => {
     const tried = await beginStep(transaction, { fixId, direction, step, fence, beforeHash: beforeHashOf(precondition) });
-    if (tried.outcome === null) await audit.append(transaction, [eventOf(fix, write, tried, 'intent', undefined)]);
+    if (tried.outcome === null) await audit.append(transaction, [writeEvent(fix, write, tried, 'intent', undefined)]);
     return tried;
   });
   // what is known of an earlier try is what came of this one
@@ -77,7 +77,7 @@ export const writeStep = async (
   if (outcome.kind === 'failed' && outcome.reason === 'fenced') return outcome;
   await database.transaction(async (transaction) => {
     if (await endStep(transaction, write, outcome, afterHashOf(outcome)))
-      await audit.append(transaction, [eventOf(fix, write, begun, 'outcome', outcome)]);
+      await audit.append(transaction, [writeEvent(fix, write, begun, 'outcome', outcome)]);
   });
   return outcome;
 };

@@ -1,4 +1,5 @@
-import { and, inArray, or, type SQL, sql } from 'drizzle-orm';
+import { and, eq, inArray, or, type SQL, sql } from 'drizzle-orm';
+import type { Tenancy } from '../schema/ids.ts';
 import { endedRunStates } from '../schema/run.ts';
 import { approvals, runs } from '../schema/tables/tables.ts';
 import { type ApprovalKey, atApproval, isOver } from './approvals.ts';
@@ -33,6 +34,24 @@ const isOfEndedRun = sql`${approvals.state} in ('pending', 'approved') and exist
 /** Closes approvals whose time is over, and those of runs that have ended. Of all tenants; for the controller's sweep. */
 export const expireApprovals = (database: Database, audit: AuditLog): Promise<number> =>
   guarded(() => database.transaction((transaction) => expireWhere(transaction, audit, or(isOver, isOfEndedRun))));
+
+/** Ends what is asked for one operation of one caller, because it will not be made: also what was asked and nobody noted the id of. */
+export const voidApprovalsOf = (
+  executor: Executor,
+  audit: AuditLog,
+  { org, project, principal, operationId }: Tenancy & { principal: string; operationId: string },
+): Promise<number> =>
+  expireWhere(
+    executor,
+    audit,
+    and(
+      eq(approvals.org, org),
+      eq(approvals.project, project),
+      eq(approvals.principal, principal),
+      eq(approvals.operationId, operationId),
+      inArray(approvals.state, ['pending', 'approved']),
+    ),
+  );
 
 /** Ends an approval of a change that cannot be made any more. */
 export const voidApproval = (database: Database, audit: AuditLog, key: ApprovalKey): Promise<void> =>

@@ -40,12 +40,13 @@ export const toFix = ({ beganAt: began, endedAt: ended, ...row }: typeof reconci
 });
 
 /**
- * Opens an attempt at one fault, or finds the one that is open: however often and by however many a fault is seen, there is one.
+ * Opens an attempt at one fault with all that it begins with, or finds the one that is open: however often and by however many a fault is
+ * seen, there is one, and there is none that is half begun.
  * @returns undefined where another has taken the target
  */
 export const openFix = async (
   database: Pick<Database, 'transaction'>,
-  fix: NewFix,
+  fix: NewFix & FixPatch,
   fence: number,
 ): Promise<{ fix: Fix; isNew: boolean } | undefined> => {
   const opened = await underFence(database, fix, fence, async (executor) => {
@@ -58,6 +59,10 @@ export const openFix = async (
   return opened.held ? opened.value : undefined;
 };
 
+/** What stands or falls with a move: people are told, approvals are closed. Between the two nobody is killed. */
+export type Also = (executor: Executor) => Promise<unknown>;
+const nothing: Also = async () => undefined;
+
 const change = async (
   database: Pick<Database, 'transaction'>,
   key: TargetKey & { id: string },
@@ -65,6 +70,7 @@ const change = async (
   set: FixPatch & { state?: FixState },
   isEnd: boolean,
   fence: number,
+  also: Also,
 ): Promise<Moved> => {
   const moved = await underFence(database, key, fence, async (executor) => {
     const isAt = and(ofTarget(key), eq(id, key.id), isNull(endedAt), from ? inArray(state, [...from]) : undefined);
@@ -72,7 +78,9 @@ const change = async (
       .update(reconcileFixes)
       .set({ ...set, ...(isEnd ? { endedAt: sql`now()` } : {}) })
       .where(isAt);
-    return (rows.rowCount ?? 0) > 0;
+    if ((rows.rowCount ?? 0) === 0) return false;
+    await also(executor);
+    return true;
   });
   return !moved.held ? 'lost' : moved.value ? 'moved' : 'elsewhere';
 };
@@ -85,7 +93,8 @@ export const moveFix = (
   to: FixState,
   patch: FixPatch,
   fence: number,
-): Promise<Moved> => change(database, key, from, { ...patch, state: to }, false, fence);
+  also = nothing,
+): Promise<Moved> => change(database, key, from, { ...patch, state: to }, false, fence, also);
 
 /** Ends a fix; what ended stays as it is. */
 export const closeFix = (
@@ -94,7 +103,8 @@ export const closeFix = (
   to: FixState,
   patch: FixPatch,
   fence: number,
-): Promise<Moved> => change(database, key, undefined, { ...patch, state: to }, true, fence);
+  also = nothing,
+): Promise<Moved> => change(database, key, undefined, { ...patch, state: to }, true, fence, also);
 
 export const findFix = (executor: Executor, fixId: string): Promise<Fix | undefined> =>
   guarded(async () => {

@@ -29,6 +29,8 @@ const toRow = ({ dueAt, changedAt, ...row }: typeof reconcileTargets.$inferSelec
   changedAt: changedAt.toISOString(),
 });
 
+const nextFence = sql<number>`nextval('reconcile_fences')`;
+
 /**
  * Takes a target: whoever took it before writes nothing any more. Taken again by a retry it is taken anew, which costs nothing but a number.
  * @param generation - of the resource as it was read
@@ -41,10 +43,10 @@ export const takeTarget = (
   guarded(async () => {
     const [row] = await executor
       .insert(reconcileTargets)
-      .values({ org, project, target, generation, phase: 'drifted', fence: 1 })
+      .values({ org, project, target, generation, phase: 'drifted', fence: nextFence })
       .onConflictDoUpdate({
         target: [reconcileTargets.org, reconcileTargets.project, reconcileTargets.target],
-        set: { fence: sql`${reconcileTargets.fence} + 1`, generation },
+        set: { fence: nextFence, generation },
       })
       .returning({ fence: reconcileTargets.fence, frozen: reconcileTargets.frozen });
     return row ?? { fence: 0, frozen: true };

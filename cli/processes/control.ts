@@ -28,6 +28,7 @@ import { openSealRing } from '../../store/seal-ring.ts';
 import { createPolicySigner, createPolicyVerifier, policyPublicKey } from '../../store/secrets/policy-signature.ts';
 import { deriveContentKeys } from '../../store/secrets/seal.ts';
 import { openSecretStores } from '../../store/secrets/secret-stores.ts';
+import { createSteadyClock } from '../../store/steady-clock.ts';
 import { watchRefusedKeys } from '../../store/watch-refused-keys.ts';
 import { createWorkerKeys } from '../../store/worker-keys.ts';
 import type { Logger } from '../../telemetry/logger.ts';
@@ -144,6 +145,7 @@ export const startControlProcess = async (
     logger: logger.child({ part: 'notify' }),
   });
   registerReconcileMetrics(metrics, () => measureReconciler(database));
+  const steady = createSteadyClock({ database, logger: logger.child({ part: 'controller' }) });
   const controller = startController({
     database,
     audit,
@@ -151,7 +153,7 @@ export const startControlProcess = async (
     contents: contentStore,
     ports,
     digest: contentStore.digestOf,
-    clock,
+    clock: steady.now,
     intervalMs: sweepIntervalMs,
     logger: logger.child({ part: 'controller' }),
   });
@@ -172,7 +174,7 @@ export const startControlProcess = async (
   return {
     close: async () => {
       await Promise.all([api.close(), issuer.close(), devIdp?.close(), controller.close(), notify.close(), orders.close()]);
-      await ports.close();
+      await Promise.all([ports.close(), steady.close()]);
       await platformConnection.close();
       await channelNetwork.close();
       await stores.close();

@@ -17,6 +17,7 @@ import type { Database } from '../../store/database.ts';
 import { openSealRing } from '../../store/seal-ring.ts';
 import { createPolicyVerifier } from '../../store/secrets/policy-signature.ts';
 import { openSecretStores } from '../../store/secrets/secret-stores.ts';
+import { createSteadyClock } from '../../store/steady-clock.ts';
 import { watchDeclared } from '../../store/watch-declared.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import { lookupKeychain } from './ask-keychain.ts';
@@ -48,6 +49,7 @@ export const openReconcilePool = async (
   const approvals = await openSealRing({ database, name: 'approvals', master: config.approvalKey, logger });
   const audit = createAuditLog({ database, process: 'worker', key: config.auditKey, peopleKeys: people.keys('audit-people') });
   const stores = openSecretStores(config.secretStores, lookupKeychain);
+  const steady = createSteadyClock({ database, logger });
   const cluster = config.secretStores.kubernetes;
   const ownCluster = cluster && 'server' in cluster ? cluster : undefined;
   const engine = createPolicyEngine({ name: 'fixes' });
@@ -59,7 +61,7 @@ export const openReconcilePool = async (
     // seen and changed on behalf of who declared it, as far as that person may use the role
     mcp: { database, contents, calls: gateway, authorise: decider.authoriseDiagnosis },
   });
-  const clock = (): Date => new Date();
+  const clock = steady.now;
   const allPorts: PortsOfTargets = ports;
   // nobody else can speak as the agent by which such a target is seen
   const looks = startTargetWatch({
@@ -82,8 +84,7 @@ export const openReconcilePool = async (
       learn: createLearnFromFix({ database, audit, newDecisionId }),
     },
     close: async () => {
-      await watch.close();
-      await looks.close();
+      await Promise.all([watch.close(), looks.close(), steady.close()]);
       keeper.close();
       await ports.close();
       await stores.close();

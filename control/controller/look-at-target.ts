@@ -76,10 +76,10 @@ export const createLook = ({
         JSON.stringify(row.conflicts) === JSON.stringify(conflicts);
       if (!isKnown) await noteTarget(database, key, { generation: target.generation, phase, message, conflicts });
     }
-    if (judged.next === 'start' && (memory.about !== judged.about || now - memory.toldAt >= startTakesMs)) {
+    if (judged.next === 'start' && (memory.about !== judged.about || performance.now() - memory.toldAt >= startTakesMs)) {
       await startReconcile(key);
       memory.about = judged.about;
-      memory.toldAt = now;
+      memory.toldAt = performance.now();
     }
     return look;
   };

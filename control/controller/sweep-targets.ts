@@ -42,7 +42,7 @@ export const createTargetSweep = ({
 
   const start = async (key: TargetKey, why: string): Promise<void> => {
     const name = targetKeyText(key);
-    const now = clock().getTime();
+    const now = performance.now(); // a clock that is set back would start nothing for as long
     if (now - (startedAt.get(name) ?? Number.NEGATIVE_INFINITY) < lostAfterMs) return;
     await startReconcile(key);
     startedAt.set(name, now);
@@ -51,7 +51,7 @@ export const createTargetSweep = ({
 
   const repeatLost = async (key: TargetKey): Promise<void> => {
     const name = targetKeyText(key);
-    const now = clock().getTime();
+    const now = performance.now();
     if (now - (askedAt.get(name) ?? Number.NEGATIVE_INFINITY) < askAgainMs) return;
     askedAt.set(name, now);
     if (!(await isReconciling(key))) await start(key, 'lost');
@@ -79,6 +79,10 @@ export const createTargetSweep = ({
       ...fixes.filter((fix) => fix.state !== 'asked' && isOld(fix.beganAt) && !isLeft(byName.get(targetKeyText(fix)))),
     ];
     for (const { org, project, target } of lost) await trying({ org, project, target }, () => repeatLost({ org, project, target }));
+    // of what is declared no more whoever is asked is asked in vain, and what is under way ends
+    for (const { org, project, target, ...fix } of fixes)
+      if (!isDeclared(targetKeyText({ org, project, target })) && isOld(fix.beganAt))
+        await trying({ org, project, target }, () => start({ org, project, target }, 'declared no more'));
     // what froze a target is not lifted by declaring it anew
     for (const row of rows)
       if (!row.frozen && !isDeclared(targetKeyText(row)) && !withFix.has(targetKeyText(row))) await forgetTarget(database, row);

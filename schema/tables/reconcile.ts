@@ -1,5 +1,5 @@
 import { sql } from 'drizzle-orm';
-import { bigint, boolean, index, integer, jsonb, pgTable, primaryKey, text, timestamp, uniqueIndex } from 'drizzle-orm/pg-core';
+import { bigint, boolean, index, integer, jsonb, pgSequence, pgTable, primaryKey, text, timestamp, uniqueIndex } from 'drizzle-orm/pg-core';
 import type { Conflict, Drift } from '../reconcile/drift.ts';
 import type { FixReview } from '../reconcile/fix-review.ts';
 import type { Plan, PlanFault, StepOutcome } from '../reconcile/plan.ts';
@@ -8,6 +8,12 @@ import type { FixState, TargetPhase } from '../reconcile/target-state.ts';
 const instant = (name: string) => timestamp(name, { withTimezone: true });
 const openFix = sql`ended_at is null`;
 const place = { org: text().notNull(), project: text().notNull(), target: text().notNull() };
+
+/**
+ * Fences of all targets: none is given twice, so that whoever held one of a target that was forgotten and declared anew holds none. It begins
+ * above those that were counted by target.
+ */
+export const reconcileFences = pgSequence('reconcile_fences', { startWith: 1_000_000_000 });
 
 /**
  * Where each target is. `fence` grows with each workflow that takes the target: whoever holds a lower one writes nothing any more. Steady

@@ -8,7 +8,15 @@ export { orgKeys, sealKeys } from './keys.ts';
 export { halts, ratePlaces, rateWindows } from './limits.ts';
 export { mcpAnswers, mcpSessions, mcpStreamEvents, mcpStreams, mcpTasks, mcpUpstreamSessions, mcpUsedRounds } from './mcp.ts';
 export { policyRevisions, processAnswers, processOrders, processReports } from './processes.ts';
-export { reconcileBudgets, reconcileFixes, reconcileHolds, reconcilePauses, reconcileSteps, reconcileTargets } from './reconcile.ts';
+export {
+  reconcileBudgets,
+  reconcileFences,
+  reconcileFixes,
+  reconcileHolds,
+  reconcilePauses,
+  reconcileSteps,
+  reconcileTargets,
+} from './reconcile.ts';
 export { contents, decisionFacts, operations } from './records.ts';
 export { definitionSights, definitions, policyBundles, resources } from './resources.ts';
 export { auditRemoved, retentionProgress } from './retention.ts';

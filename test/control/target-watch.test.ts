@@ -250,6 +250,22 @@ test('an open fix at which nobody works is taken up again, and one at which some
   expect(lost.started(key)).toBe(1);
 });
 
+test('a fix that waits for people, of a target that is declared no more, is ended by its workflow, which is started for that', async () => {
+  const key = { ...defaultTenancy, target: `left-${serial}` };
+  const { fence } = await takeTarget(database(), key, { generation: 1 });
+  const id = fixIdFrom(crypto.getRandomValues(new Uint8Array(10)));
+  await openFix(database(), { ...key, id, fingerprint: 'f', faultKind: 'k', state: 'asked' }, fence);
+  await writeTarget(database(), key, fence, { phase: 'asking', message: '', drifts: [], conflicts: [], dueAt: null });
+  const declared = sweeping(false, 31_000);
+  await declared.sweep();
+  expect(declared.started(key)).toBe(0);
+  const gone = sweeping(false, 31_000, (name) => !name.endsWith(key.target));
+  await gone.sweep();
+  await gone.sweep();
+  expect(gone.started(key)).toBe(1);
+  expect(await row(key), 'its workflow forgets it').toBeDefined();
+});
+
 test('a row of what is declared no more goes, unless something of it is open or it is frozen', async () => {
   const key = { ...defaultTenancy, target: `gone-${serial}` };
   await takeTarget(database(), key, { generation: 1 });

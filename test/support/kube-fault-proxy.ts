@@ -5,8 +5,14 @@ import { createServer, request as requestTls } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 
-/** What becomes of one request. `lose`: it is done, and its answer is lost; `hang`: nothing comes. */
-export type Fault = 'pass' | 'lose' | 'hang' | 'cut' | { status: number; retryAfterSeconds?: number };
+/** What becomes of one request. `lose`: it is done, and its answer is lost; `hang`: nothing comes; `instead`: its answer is another text. */
+export type Fault =
+  | 'pass'
+  | 'lose'
+  | 'hang'
+  | 'cut'
+  | { status: number; retryAfterSeconds?: number }
+  | { instead: (answer: string) => string };
 
 /** Stands in front of an API server, with its certificate, and spoils what it is told to. */
 export const startKubeFaultProxy = async ({ apiUrl, folder }: { apiUrl: string; folder: string }) => {
@@ -29,12 +35,24 @@ export const startKubeFaultProxy = async ({ apiUrl, folder }: { apiUrl: string; 
     outgoing.on('close', () => upstream.destroy());
     incoming.pipe(upstream);
   };
+  const lie = ({ method, url, headers }: IncomingMessage, outgoing: ServerResponse, instead: (answer: string) => string): void => {
+    const send = apiUrl.startsWith('https') ? requestTls : request;
+    const plain = { ...headers, 'accept-encoding': 'identity' };
+    send(`${apiUrl}${url}`, { method, headers: plain, rejectUnauthorized: false }, async (answer) => {
+      const parts: Buffer[] = [];
+      for await (const part of answer) parts.push(part);
+      outgoing.writeHead(answer.statusCode ?? 502, { 'content-type': 'application/json' }).end(instead(Buffer.concat(parts).toString()));
+    })
+      .on('error', () => outgoing.destroy())
+      .end();
+  };
   const server = createServer({ cert, key }, (incoming, outgoing) => {
     asked += 1;
     const fault = decide(incoming);
     if (fault === 'hang') return;
     if (fault === 'cut') return void incoming.destroy();
     if (fault === 'pass' || fault === 'lose') return forward(incoming, outgoing, fault === 'lose');
+    if ('instead' in fault) return lie(incoming, outgoing, fault.instead);
     const { status, retryAfterSeconds } = fault;
     outgoing.writeHead(status, retryAfterSeconds ? { 'retry-after': String(retryAfterSeconds) } : {}).end('no');
   }).listen(0, '127.0.0.1');

@@ -18,12 +18,13 @@ import { listFixes } from '../../store/reconcile-fixes.ts';
 import { liftPause, placePause } from '../../store/reconcile-pauses.ts';
 import { findTarget, type TargetRow } from '../../store/reconcile-targets.ts';
 import { applyResources } from '../../store/resources.ts';
-import { bundleWorkflows, startWorkers, type TestWorkers } from '../workflows/workers.ts';
+import { bundleWorkflows, startClient, startWorkers, type TestWorkers } from '../workflows/workers.ts';
 import { approvalEvent } from './ask-approval.ts';
 import { createMemoryTarget } from './memory-target.ts';
 import { createMemoryWorld, type MemoryWorld } from './memory-world.ts';
 import { pollUntil } from './poll-until.ts';
 import { contentsOf, createReconcileParts } from './reconcile-parts.ts';
+import { spreadTarget } from './spread-target.ts';
 
 // biome-ignore lint/suspicious/noExplicitAny: manifests are as people write them
 export const deploymentManifest = (name = 'web', change: any = {}): any => ({
@@ -59,6 +60,8 @@ export const startReconcilePlace = async ({
   contents = contentsOf(database),
   mayApproveOwn = false,
   owner = 'owner',
+  worldPerTarget = false,
+  elsewhere,
   agents,
 }: {
   database: Database;
@@ -67,13 +70,25 @@ export const startReconcilePlace = async ({
   mayApproveOwn?: boolean;
   /** Who declares the targets. */
   owner?: string;
+  /** Each target keeps a system of its own, so that many may be kept at once. */
+  worldPerTarget?: boolean;
+  /** Others work, on these queues of this server. */
+  elsewhere?: { address: string; prefix: string };
   /** What agents do beside it, in the same process, and how much of it at once in each of their pools. */
   agents?: { activities: Partial<Activities>; slots: number };
 }) => {
   const world: MemoryWorld = createMemoryWorld();
+  const worlds = new Map<string, MemoryWorld>();
+  const worldOf = (name: string): MemoryWorld => {
+    const own = worlds.get(name) ?? (worldPerTarget ? createMemoryWorld() : world);
+    worlds.set(name, own);
+    return own;
+  };
   const time = { offsetMs: 0 };
   const clock = (): Date => new Date(Date.now() + time.offsetMs);
-  const target = createMemoryTarget(world, { now: clock });
+  const target = worldPerTarget
+    ? spreadTarget(({ name }) => createMemoryTarget(worldOf(name), { now: clock }))
+    : createMemoryTarget(world, { now: clock });
   const { audit, engine, collaborators } = createReconcileParts({ database, target, clock, mayApproveOwn });
   await seedPeople(database, 'default', [
     { id: 'admin', groups: [], roles: ['administrator'] },
@@ -89,7 +104,9 @@ export const startReconcilePlace = async ({
     }),
     ...agents?.activities,
   });
-  let workers: TestWorkers = await startWorkers(bundle, makeActivities, undefined, agents?.slots);
+  let workers: TestWorkers = elsewhere
+    ? await startClient(elsewhere.address, elsewhere.prefix)
+    : await startWorkers(bundle, makeActivities, undefined, agents?.slots);
   let serial = 0;
   const names = new Set<string>();
 
@@ -98,7 +115,23 @@ export const startReconcilePlace = async ({
   const fixesOf = async (name: string): Promise<Fix[]> => (await listFixes(database, defaultTenancy, name)).toReversed();
 
   return {
-    ...{ world, target, time, clock, audit, engine, collaborators, contents, database, bundle, makeActivities, idOf, rowOf, fixesOf },
+    ...{
+      world,
+      worldOf,
+      target,
+      time,
+      clock,
+      audit,
+      engine,
+      collaborators,
+      contents,
+      database,
+      bundle,
+      makeActivities,
+      idOf,
+      rowOf,
+      fixesOf,
+    },
     workers: () => workers,
     /** Takes other workers in place of these, on the same queues. */
     restart: async (change: Partial<typeof collaborators> = {}): Promise<void> => {
@@ -137,7 +170,7 @@ export const startReconcilePlace = async ({
       for (const manifest of manifests as ReturnType<typeof deploymentManifest>[]) {
         const { apiVersion, kind, metadata } = manifest;
         const ref = { apiVersion, kind, namespace: metadata.namespace ?? 'shop', name: metadata.name };
-        if (!world.find(ref)) world.put(ref, manifest, { manager: 'quarterdeck', isOurs: true });
+        if (!worldOf(name).find(ref)) worldOf(name).put(ref, manifest, { manager: 'quarterdeck', isOurs: true });
       }
     },
     // biome-ignore lint/suspicious/noExplicitAny: states are whatever people declare

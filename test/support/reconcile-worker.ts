@@ -4,6 +4,7 @@ import pino from 'pino';
 import { createActivities, createGatewayClient } from '../../activities/index.ts';
 import { taskQueues } from '../../schema/workflow-contract.ts';
 import { openDatabase } from '../../store/database.ts';
+import { createCrashPoints } from './crash-points.ts';
 import { contentsOf, createReconcileParts } from './reconcile-parts.ts';
 import { remoteTarget } from './remote-target.ts';
 
@@ -15,22 +16,35 @@ export type ReconcileWorkerOptions = {
   targetUrl: string;
   /** File with the bundle of workflows. */
   bundle: string;
+  /** Where models and tools are reached; without it none can be. */
+  gatewayUrl?: string;
+  /** Whom it asks at each point whether it goes on, and for tokens. */
+  control?: string;
+  /** So far its clock is ahead. */
+  clockOffsetMs?: number;
 };
 
 /** A worker of the reconciler as a process of its own, to be killed. */
-const run = async ({ databaseUrl, temporalAddress: address, prefix, targetUrl, bundle }: ReconcileWorkerOptions): Promise<void> => {
+const run = async (options: ReconcileWorkerOptions): Promise<void> => {
+  const { databaseUrl, temporalAddress: address, prefix, targetUrl, bundle, gatewayUrl = 'http://127.0.0.1:9', control } = options;
   Runtime.install({ logger: new DefaultLogger('ERROR', () => undefined) });
-  const database = openDatabase({ url: databaseUrl, max: 10, name: 'worker' });
+  const points = control === undefined ? undefined : createCrashPoints(control);
+  const opened = openDatabase({ url: databaseUrl, max: 10, name: 'worker' });
+  const database = points?.database(opened) ?? opened;
   const [connection, clientConnection] = await Promise.all([NativeConnection.connect({ address }), Connection.connect({ address })]);
-  const { collaborators } = createReconcileParts({ database, target: remoteTarget(targetUrl) });
-  const gateway = createGatewayClient({
-    gatewayUrl: 'http://127.0.0.1:9',
-    tokens: { tokenFor: async () => '', forget: () => undefined },
-  });
+  const remote = remoteTarget(targetUrl);
+  const clock = (): Date => new Date(Date.now() + (options.clockOffsetMs ?? 0));
+  const { collaborators } = createReconcileParts({ database, target: points?.port(remote) ?? remote, clock });
+  const tokenFor = async (agentId: string, audience: string): Promise<string> =>
+    control === undefined ? '' : (await fetch(`${control}/token`, { method: 'POST', body: JSON.stringify({ agentId, audience }) })).text();
+  const client = createGatewayClient({ gatewayUrl, tokens: { tokenFor, forget: () => undefined } });
+  const gateway = points?.gateway(client) ?? client;
+  const contents = points?.contents(contentsOf(database)) ?? contentsOf(database);
   const workflows = new Client({ connection: clientConnection }).workflow;
   const logger = pino({ level: 'silent' });
-  const activities = createActivities({ database, contents: contentsOf(database), gateway, workflows, logger, reconcile: collaborators });
-  const shared = { connection, activities, maxHeartbeatThrottleInterval: '500ms' } as const;
+  const made = createActivities({ database, contents, gateway, workflows, logger, reconcile: collaborators });
+  const activities = points?.activities(made) ?? made;
+  const shared = { connection, activities, maxHeartbeatThrottleInterval: '500ms', maxConcurrentActivityTaskExecutions: 300 } as const;
   const workers = await Promise.all([
     Worker.create({ ...shared, taskQueue: `${prefix}${taskQueues.control}`, workflowBundle: { codePath: bundle } }),
     Worker.create({ ...shared, taskQueue: `${prefix}${taskQueues.diagnosis}` }),

@@ -8,10 +8,21 @@ const readAll = async (stream: AsyncIterable<Buffer>): Promise<string> => {
   return Buffer.concat(parts).toString();
 };
 
-/** Offers a target to other processes, which may die in the middle of a question while the target goes on. */
-export const serveTarget = async (port: TargetPort<'kubernetes'>): Promise<{ url: string; close(): Promise<void> }> => {
+/**
+ * Offers a target to other processes, which may die in the middle of a question while the target goes on.
+ * @returns `tell`, which tells all who watch that something changed
+ */
+export const serveTarget = async (port: TargetPort<'kubernetes'>): Promise<{ url: string; tell(): void; close(): Promise<void> }> => {
+  const waiting = new Set<() => void>();
+  let changes = 0;
   const server = createServer(async (request, response) => {
-    const { method, target, operation, context, kept } = JSON.parse(await readAll(request));
+    const { method, target, operation, context, kept, since } = JSON.parse(await readAll(request));
+    if (method === 'changes') {
+      const answer = (): void => void response.end(JSON.stringify(changes));
+      if (since !== changes) return answer();
+      waiting.add(answer);
+      return void response.once('close', () => waiting.delete(answer));
+    }
     const { signal } = new AbortController();
     const asked = { ...context, holdsFence: async () => true, readState: async () => kept, signal };
     const answer =
@@ -27,6 +38,11 @@ export const serveTarget = async (port: TargetPort<'kubernetes'>): Promise<{ url
   await new Promise((resolve) => server.once('listening', resolve));
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    tell: () => {
+      changes += 1;
+      for (const answer of waiting) answer();
+      waiting.clear();
+    },
     close: async () => {
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));
@@ -43,7 +59,16 @@ export const remoteTarget = (url: string): TargetPort<'kubernetes'> => {
     desired: (target, signal) => ask({ method: 'desired', target }, signal),
     observe: (target, signal) => ask({ method: 'observe', target }, signal),
     dryRun: (target, operation, signal) => ask({ method: 'dryRun', target, operation }, signal),
-    watch: () => undefined,
+    watch: (_target, onChange, signal) => {
+      const follow = async (): Promise<void> => {
+        let since = await ask<number>({ method: 'changes', since: -1 }, signal);
+        for (;;) {
+          since = await ask<number>({ method: 'changes', since }, signal);
+          onChange();
+        }
+      };
+      follow().catch(() => undefined); // whoever closes it ends it
+    },
     apply: async (target, operation, { operationId, precondition, holdsFence, readState, signal }) => {
       const kept = operation.op === 'restore' ? await readState(operation.stateDigest) : undefined;
       if (!(await holdsFence())) return { kind: 'failed', reason: 'fenced', message: 'a later holder has taken the target' };

@@ -56,3 +56,10 @@ export const startWorkers = async (
     },
   };
 };
+
+/** A client of a server on which others work: what `startWorkers` gives, without workers. @param address - of the server */
+export const startClient = async (address: string, prefix: string): Promise<TestWorkers> => {
+  const connection = await Connection.connect({ address });
+  const { workflow: workflows } = new Client({ connection });
+  return { workflows, prefix, taskQueue: `${prefix}${taskQueues.control}`, close: () => connection.close() };
+};

@@ -198,6 +198,7 @@ test('a cluster that goes away is unknown to all, asked about rarely, and seen a
   // two hundred targets, two intervals: without the shared lists it would be thousands
   expect(proxy.requests() - asked).toBeLessThan(60);
   proxy.set(() => 'pass');
+  const askedBefore = proxy.requests();
   const began = performance.now();
   await pollUntil(
     async () => ((await rowsOf()).every(({ phase }) => phase === 'clean') ? true : undefined),
@@ -206,6 +207,8 @@ test('a cluster that goes away is unknown to all, asked about rarely, and seen a
   );
   console.log(JSON.stringify({ recoveredAfterMs: Math.round(performance.now() - began) }));
   expect(performance.now() - began).toBeLessThan(9_000);
+  // and they do not come all at once: two hundred are seen again by the lists that they share
+  expect(proxy.requests() - askedBefore).toBeLessThan(60);
   expect(starts).toEqual([]);
   await watch.close();
 }, 120_000);

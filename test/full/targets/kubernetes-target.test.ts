@@ -293,6 +293,46 @@ test('an API server that fails half of the time, throttles, refuses, hangs up or
   expect(writesIn(cluster.audit().slice(audit))).toEqual([]);
 });
 
+test('an API server that lies, by an empty list, an old one or half of one, has nothing made, deleted or overwritten', async () => {
+  const target = await settle('lies', [deployment(), settings], { prune: true }, throughProxy);
+  await untilHealthy(target);
+  const audit = cluster.audit().length;
+  const object = refOf('lies', 'Deployment', 'web');
+  let old = '';
+  const lists = (instead: (answer: string) => string) =>
+    proxy.set(({ method, url }) => (method === 'GET' && /\/deployments(\?|$)/.test(url ?? '') ? { instead } : 'pass'));
+  const looked = async () => {
+    const seen = await port.observe(target, signal());
+    return seen.status === 'read' ? seen.objects.filter(({ ref }) => ref.kind === 'Deployment') : seen.status;
+  };
+  lists((answer) => {
+    old = answer;
+    return JSON.stringify({ ...JSON.parse(answer), items: [] });
+  });
+  expect(await looked(), 'believed, because it cannot be told from the truth').toEqual([]);
+  const made = await port.apply(target, { op: 'reapply', object }, applying('lie-empty', { kind: 'absent' }));
+  expect(made, 'the object itself says that it is there').toMatchObject({ kind: 'failed', reason: 'precondition' });
+
+  await byHand('lies', [setImage('registry.test/web:2')]);
+  lists(() => old);
+  const stale = await see(target);
+  expect(stale.state).toMatchObject({ spec: { template: { spec: { containers: [{ image: 'registry.test/web:1' }] } } } });
+  for (const operation of [
+    { op: 'restart', object },
+    { op: 'reapply', object },
+  ] as const)
+    expect(
+      await port.apply(target, operation, applying(`lie-old-${operation.op}`, preconditionOf(stale))),
+      'made for another version',
+    ).toMatchObject({ kind: 'failed', reason: 'precondition' });
+
+  lists((answer) => answer.slice(0, answer.length / 2));
+  expect(await looked()).toBe('unknown');
+  proxy.set(() => 'pass');
+  expect(writesIn(cluster.audit().slice(audit))).toEqual([]);
+  expect((await live('lies')).spec.template.spec.containers[0].image, 'as people left it').toBe('registry.test/web:2');
+});
+
 test('a write whose answer is lost is found done, and is not done twice', async () => {
   const target = await settle('lost', [deployment()], {}, throughProxy);
   await untilHealthy(target); // until then the controllers write its status, and the write that is lost may be one that was refused
