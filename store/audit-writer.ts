@@ -1,7 +1,8 @@
 import type { NewAuditEvent } from '../schema/audit-event.ts';
 import { PlatformError } from '../schema/errors.ts';
 import type { Logger } from '../telemetry/logger.ts';
-import { appendLink, type ChainPlace, linkValues } from './audit-chain.ts';
+import type { ChainPlace } from './audit-chain.ts';
+import { copyLink } from './audit-copy.ts';
 import { isInDoubt } from './audit-epoch.ts';
 import type { AuditLog } from './audit-log.ts';
 import type { AuditEntry } from './audit-rows.ts';
@@ -16,16 +17,6 @@ const maxBatch = 500;
 /** When so many wait, their commit is not put off. */
 const fullBatch = 100;
 
-/** A statement that the connection keeps prepared: rows are written all the time. */
-const appendTo =
-  (database: Database): Append =>
-  (entries, at) =>
-    guarded(async () => {
-      const { values, hash } = linkValues(entries, at);
-      await database.$client.query({ name: 'append-audit', text: appendLink, values });
-      return hash;
-    });
-
 /**
  * Group-commits rows that nobody waits for: those of calls without an effect, and outcomes that nobody can ask for. What comes within
  * `pauseMs` goes into one commit, because that costs as much as a dozen rows, and those who do wait for a commit have the disk meanwhile.
@@ -39,7 +30,7 @@ export const createAuditWriter = ({
   maxPending = 10_000,
   retryDelayMs = 500,
   pauseMs = 5,
-  append = appendTo(database),
+  append = (entries, at) => guarded(() => copyLink(database.$client, entries, at)),
 }: {
   database: Database;
   log: AuditLog;

@@ -1,5 +1,6 @@
 import type { NewAuditEvent } from '../schema/audit-event.ts';
-import { appendLink, type ChainPlace, linkParts, linkValues } from './audit-chain.ts';
+import { type ChainPlace, linkParts } from './audit-chain.ts';
+import { copyLink } from './audit-copy.ts';
 import { type AuditEpoch, isInDoubt, type Queryable } from './audit-epoch.ts';
 import type { AuditLog } from './audit-log.ts';
 import { type AuditEntry, auditRows } from './audit-rows.ts';
@@ -60,11 +61,7 @@ const write = (writer: Writer, changes: readonly Timed[], place: ChainPlace): Pr
   guarded(async () => {
     const beginnings = changes.flatMap(({ beginning }, n) => (beginning ? [{ n, ...beginning }] : []));
     const endings = changes.flatMap(({ ending }) => (ending ? [ending] : []));
-    if (beginnings.length + endings.length === 0) {
-      const { values, hash } = linkValues(changes, place);
-      await writer.query({ name: 'log-operations', text: appendLink, values });
-      return { hash, result: new Set() };
-    }
+    if (beginnings.length + endings.length === 0) return { hash: await copyLink(writer, changes, place), result: new Set() };
     const { writer: name, epoch, number, previous } = place;
     const { json } = auditRows(changes, (index) => changes[index]?.beginning !== undefined);
     const values = [json, name, epoch, number, previous, JSON.stringify(beginnings), JSON.stringify(endings)];
