@@ -41,24 +41,10 @@ const lineOf = ({ event, at, person, text, digest }: AuditRecord, position: numb
 const hexadecimal = (bytes: Buffer): string => `'\\x${bytes.toString('hex')}'`;
 const quoted = (text: string): string => `'${text.replaceAll("'", "''")}'`;
 
-/** Of a link that is there already. */
-const isTaken = (error: unknown): boolean => {
-  const { code, table } = error as { code?: string; table?: string };
-  return code === '23505' && table === 'audit_links';
-};
+/** A link with its rows, as it is written: trying it again writes the same. */
+export type PreparedLink = { place: ChainPlace; statement: string; lines: string; hash: Buffer };
 
-const isThere = async (pool: Pick<pg.Pool, 'query'>, { writer, epoch, number }: ChainPlace, hash: Buffer): Promise<boolean> => {
-  const text = 'select hash from audit_links where writer = $1 and epoch = $2 and number = $3';
-  const { rows } = await pool.query<{ hash: Buffer }>(text, [writer, epoch, number]);
-  return rows[0]?.hash.equals(hash) ?? false;
-};
-
-/**
- * Commits rows and their link, both or neither, by COPY: it costs the database half of what JSON does. The very same link can be tried
- * again, and takes effect once.
- * @returns the hash of the link
- */
-export const copyLink = async (pool: Pick<pg.Pool, 'query'>, entries: readonly AuditEntry[], place: ChainPlace): Promise<Buffer> => {
+export const prepareLink = (entries: readonly AuditEntry[], place: ChainPlace): PreparedLink => {
   const { writer, epoch, number, previous } = place;
   const end = `\t${escaped(writer)}\t${epoch}\t${number}`;
   const digests: string[] = [];
@@ -69,13 +55,50 @@ export const copyLink = async (pool: Pick<pg.Pool, 'query'>, entries: readonly A
   }
   const hash = linkHash(previous, digests);
   const link = `${quoted(writer)}, ${epoch}, ${number}, ${digests.length}, ${hexadecimal(previous)}, ${hexadecimal(hash)}`;
-  const text = `insert into audit_links (writer, epoch, number, rows, previous, hash) values (${link});
+  const statement = `insert into audit_links (writer, epoch, number, rows, previous, hash) values (${link});
 copy audit_events (${auditColumns}, writer, epoch, link, position) from stdin`;
+  return { place, statement, lines, hash };
+};
+
+/** Of a link that is there already. */
+const isTaken = (error: unknown): boolean => {
+  const { code, table } = error as { code?: string; table?: string };
+  return code === '23505' && table === 'audit_links';
+};
+
+const hashAt = async (pool: Pick<pg.Pool, 'query'>, { writer, epoch, number }: ChainPlace): Promise<Buffer | undefined> => {
+  const text = 'select hash from audit_links where writer = $1 and epoch = $2 and number = $3';
+  const { rows } = await pool.query<{ hash: Buffer }>(text, [writer, epoch, number]);
+  return rows[0]?.hash;
+};
+
+/**
+ * Commits rows and their link, both or neither, by COPY: it costs the database half of what JSON does. The very same link can be tried
+ * again, and takes effect once.
+ * @param earlier - of another link that was tried at this place, with these rows and more of them: where that one came about, these are written
+ */
+export const commitLink = async (
+  pool: Pick<pg.Pool, 'query'>,
+  { place, statement, lines, hash }: PreparedLink,
+  earlier?: Buffer,
+): Promise<void> => {
   try {
-    await copyInto(pool, text, lines);
+    await copyInto(pool, statement, lines);
   } catch (error) {
     // an earlier try has come about, of whose end nobody heard
-    if (!isTaken(error) || !(await isThere(pool, place, hash))) throw error;
+    const there = isTaken(error) ? await hashAt(pool, place) : undefined;
+    if (!there || !(there.equals(hash) || earlier?.equals(there))) throw error;
   }
-  return hash;
+};
+
+/** Prepares a link and commits it. @returns its hash */
+export const copyLink = async (
+  pool: Pick<pg.Pool, 'query'>,
+  entries: readonly AuditEntry[],
+  place: ChainPlace,
+  earlier?: Buffer,
+): Promise<Buffer> => {
+  const link = prepareLink(entries, place);
+  await commitLink(pool, link, earlier);
+  return link.hash;
 };
