@@ -102,7 +102,7 @@ export type OperationCommits = {
 
 /**
  * Commits beginnings and endings of operations, with their audit rows; those of many calls in one commit, which is one link of a chain of
- * their own: what waits for it does not wait for the rows that nobody waits for.
+ * their own: what waits for it waits for few of the rows that nobody waits for.
  * @param rows - some of which go along where rows alone are committed: a commit fewer, and no second one for the disk to get in between
  * @throws {PlatformError} `store_unavailable`: the change may or may not have been committed
  */
