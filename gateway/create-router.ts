@@ -37,7 +37,7 @@ export const createRouter = ({
   handleModels,
 }: {
   context: GatewayContext;
-  edge: { serve(request: EdgeRequest): Promise<void> };
+  edge: { serve(request: EdgeRequest): void | Promise<void> };
   handleModels: (request: IncomingMessage, response: ServerResponse) => Promise<boolean>;
 }): RequestHandlers => {
   const { config, logger } = context;
@@ -65,19 +65,14 @@ export const createRouter = ({
     return place;
   };
 
-  const handleMcp = async (
-    { pathname, endpoint, audience }: Extract<Place, { kind: 'mcp' }>,
+  type McpPlace = Extract<Place, { kind: 'mcp' }>;
+
+  const serveMcp = (
+    { pathname, endpoint }: McpPlace,
+    principal: Principal,
     request: HttpRequest,
     response: HttpAnswer,
-  ): Promise<void> => {
-    let principal: Principal;
-    try {
-      const known = context.authenticate(request.headers.authorization, audience);
-      principal = known instanceof Promise ? await known : known;
-    } catch (error) {
-      countUnknownCaller(context, request, 'mcp', error);
-      return answerUnauthenticated(response, error, { publicUrl: config.publicUrl, path: pathname, scope: 'mcp' });
-    }
+  ): void | Promise<void> => {
     // whoever left meanwhile would not be heard leaving any more: a stream of theirs would stand for ever
     if (response.destroyed) return;
     context.serving(principal, response);
@@ -86,6 +81,22 @@ export const createRouter = ({
       (endpoint.tenancy.org === principal.org && context.declared().find('Toolset', endpoint.tenancy, endpoint.toolset) !== undefined);
     if (!isThere) return notFound(response, `There is no toolset at ${pathname} that you may use.`);
     return edge.serve({ principal, endpoint, request, response });
+  };
+
+  const handleMcp = (place: McpPlace, request: HttpRequest, response: HttpAnswer): void | Promise<void> => {
+    const refuse = (error: unknown): void => {
+      countUnknownCaller(context, request, 'mcp', error);
+      answerUnauthenticated(response, error, { publicUrl: config.publicUrl, path: place.pathname, scope: 'mcp' });
+    };
+    let known: Principal | Promise<Principal>;
+    try {
+      known = context.authenticate(request.headers.authorization, place.audience);
+    } catch (error) {
+      return refuse(error);
+    }
+    return known instanceof Promise
+      ? known.then((principal) => serveMcp(place, principal, request, response), refuse)
+      : serveMcp(place, known, request, response);
   };
 
   const answerMetadata = (pathname: string, response: ServerResponse): void => {

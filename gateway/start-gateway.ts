@@ -118,7 +118,7 @@ export const startGateway = async (
     digestArguments: createArgumentDigest(config.auditKey),
     decisionFacts,
     keysFor: own.keys,
-    operations: createOperationStore(database, log, own.keys('operations'), instance),
+    operations: createOperationStore(database, log, own.keys('operations'), instance, { rows: audit }),
     halts: brake.halts,
     rates,
     approvals: createApprovalAsks(database, log, shared.keys('approvals')),

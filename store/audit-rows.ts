@@ -59,12 +59,12 @@ const inOrder = (value: unknown): unknown => {
 /** JSON with the keys of all its objects in order: the same text for the same value. */
 export const orderedJson = (value: unknown): string => JSON.stringify(inOrder(value));
 
-const saysAnything = (facts: object): boolean => {
+export const saysAnything = (facts: object): boolean => {
   for (const key in facts) if ((facts as Record<string, unknown>)[key] !== undefined) return true;
   return false;
 };
 const known = <T>(value: T | null | undefined): T | undefined => value ?? undefined;
-const finite = (value: number | null | undefined): number | undefined =>
+export const finite = (value: number | null | undefined): number | undefined =>
   value !== null && value !== undefined && Number.isFinite(value) ? value : undefined;
 
 const textOf = (event: NewAuditEvent, at: string, person: string | null | undefined): string => {
@@ -129,6 +129,21 @@ const instantText = (atMs: number): string => {
   return lastText;
 };
 
+/** A row as it is stored: the event without what Postgres takes in no text, its canonical text, and that text's SHA-256 in hexadecimal. */
+export type AuditRecord = { event: NewAuditEvent; at: string; person: string | null; text: string; digest: string };
+
+export const auditRecord = ({ event, atMs, pseudonym }: AuditEntry): AuditRecord => {
+  const at = instantText(atMs);
+  const given = withoutSecrets(event);
+  const name = pseudonym ?? null;
+  const text = textOf(given, at, name);
+  if (!isUnstorable(text)) return { event: given, at, person: name, text, digest: auditDigest(text) };
+  const stored = storable(given);
+  const person = storable(name);
+  const storedText = textOf(stored, at, person);
+  return { event: stored, at, person, text: storedText, digest: auditDigest(storedText) };
+};
+
 /**
  * Rows as one JSON text that Postgres takes, each with its place and its digest: many rows cost one parameter, and no more than they weigh.
  * @param begins - which of them another part of the statement has to succeed for first, by their indices
@@ -139,9 +154,8 @@ export const auditRows = (
   begins?: (index: number) => boolean,
 ): { json: string; digests: readonly string[] } => {
   const digests: string[] = [];
-  const rows = entries.map(({ event, atMs, pseudonym = null }, index) => {
-    const text = auditText(withoutSecrets(event), instantText(atMs), pseudonym);
-    const digest = auditDigest(text);
+  const rows = entries.map((entry, index) => {
+    const { text, digest } = auditRecord(entry);
     digests.push(digest);
     return `${text.slice(0, -1)},"position":${index + 1},"digest":"\\\\x${digest}"${begins?.(index) ? `,"begins":${index}` : ''}}`;
   });

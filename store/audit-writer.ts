@@ -1,30 +1,22 @@
 import type { NewAuditEvent } from '../schema/audit-event.ts';
 import { PlatformError } from '../schema/errors.ts';
 import type { Logger } from '../telemetry/logger.ts';
-import { appendLink, type ChainPlace, linkValues } from './audit-chain.ts';
+import type { ChainPlace } from './audit-chain.ts';
+import { copyLink } from './audit-copy.ts';
 import { isInDoubt } from './audit-epoch.ts';
 import type { AuditLog } from './audit-log.ts';
+import { createRides, type Doubt, type Riders } from './audit-rides.ts';
 import type { AuditEntry } from './audit-rows.ts';
 import { type Database, guarded } from './database.ts';
 
 export type AuditWriter = ReturnType<typeof createAuditWriter>;
-/** Commits rows as one link of a chain. @returns the hash of the link */
-type Append = (entries: readonly AuditEntry[], at: ChainPlace) => Promise<Buffer>;
+/** Commits rows as one link of a chain; `earlier` as for `commitLink`. @returns the hash of the link */
+type Append = (entries: readonly AuditEntry[], at: ChainPlace, earlier?: Buffer) => Promise<Buffer>;
 
 /** Rows in one commit at most. */
 const maxBatch = 500;
 /** When so many wait, their commit is not put off. */
 const fullBatch = 100;
-
-/** A statement that the connection keeps prepared: rows are written all the time. */
-const appendTo =
-  (database: Database): Append =>
-  (entries, at) =>
-    guarded(async () => {
-      const { values, hash } = linkValues(entries, at);
-      await database.$client.query({ name: 'append-audit', text: appendLink, values });
-      return hash;
-    });
 
 /**
  * Group-commits rows that nobody waits for: those of calls without an effect, and outcomes that nobody can ask for. What comes within
@@ -39,7 +31,7 @@ export const createAuditWriter = ({
   maxPending = 10_000,
   retryDelayMs = 500,
   pauseMs = 5,
-  append = appendTo(database),
+  append = (entries, at, earlier) => guarded(() => copyLink(database.$client, entries, at, earlier)),
 }: {
   database: Database;
   log: AuditLog;
@@ -51,6 +43,18 @@ export const createAuditWriter = ({
 }) => {
   const epoch = log.openEpoch();
   let pending: AuditEntry[] = [];
+  /** Rows that this writer is writing. */
+  let underWay = 0;
+  /** A row was refused beside others: it is to be found here, and not to be taken along again before that. */
+  let isRefusedAmong = false;
+  const rides = createRides({
+    onRefused: (entries) => {
+      pending = [...entries, ...pending];
+      isRefusedAmong = true;
+      kick();
+    },
+    onDoubt: () => kick(),
+  });
   let writing: Promise<void> | undefined;
   let closed = false;
 
@@ -77,15 +81,28 @@ export const createAuditWriter = ({
   };
 
   /** The same rows at the same place until it is known that they are there; gives up only when the process ends. */
-  const untilWritten = async (batch: readonly AuditEntry[]): Promise<void> => {
+  const untilWritten = (batch: readonly AuditEntry[]): Promise<void> => untilKnown(() => commit(batch));
+
+  const untilKnown = async (write: () => Promise<unknown>): Promise<void> => {
     for (;;) {
       try {
-        return await commit(batch);
+        await write();
+        return;
       } catch (error) {
         if (!isInDoubt(error) || closed) throw error;
         logger.error({ waiting: pending.length }, 'audit rows could not be written; they are kept and tried again');
         await new Promise((resolve) => setTimeout(resolve, retryDelayMs));
       }
+    }
+  };
+
+  const settle = async ({ entries, place, hash }: Doubt): Promise<void> => {
+    try {
+      await untilKnown(() => append(entries, place, hash));
+    } catch (error) {
+      if (isInDoubt(error)) throw error;
+      // refused, so that the commit of which they were a part was refused as well
+      pending = [...entries, ...pending];
     }
   };
 
@@ -102,18 +119,34 @@ export const createAuditWriter = ({
   };
 
   const flush = async (): Promise<void> => {
-    while (pending.length > 0) {
+    while (pending.length > 0 || rides.hasDoubts) {
+      await rides.settle(settle);
       if (pending.length < fullBatch && !closed) await new Promise((resolve) => setTimeout(resolve, pauseMs));
       const batch = pending.slice(0, maxBatch);
-      await prepare(batch);
-      try {
-        await untilWritten(batch);
-      } catch (error) {
-        if (isInDoubt(error)) throw error;
-        await writeSingly(batch);
-      }
+      // others took them along meanwhile
+      if (batch.length === 0) continue;
       pending = pending.slice(batch.length);
+      underWay += batch.length;
+      try {
+        await write(batch);
+      } catch (error) {
+        pending = [...batch, ...pending];
+        throw error;
+      } finally {
+        underWay -= batch.length;
+      }
     }
+  };
+
+  const write = async (batch: readonly AuditEntry[]): Promise<void> => {
+    await prepare(batch);
+    try {
+      await untilWritten(batch);
+    } catch (error) {
+      if (isInDoubt(error)) throw error;
+      await writeSingly(batch);
+    }
+    isRefusedAmong = false;
   };
 
   const kick = (): void => {
@@ -123,14 +156,14 @@ export const createAuditWriter = ({
       })
       .finally(() => {
         writing = undefined;
-        if (pending.length > 0 && !closed) kick();
+        if ((pending.length > 0 || rides.hasDoubts) && !closed) kick();
       });
   };
 
   return {
     /** Refuses when rows cannot be written down: asked before a call is let through. */
     assertWritable: (): void => {
-      if (pending.length >= maxPending)
+      if (pending.length + underWay + rides.rows >= maxPending)
         throw new PlatformError(
           'store_unavailable',
           'The audit cannot be written at the moment, so no call is let through; try again in a few seconds.',
@@ -140,16 +173,26 @@ export const createAuditWriter = ({
       pending.push({ event, atMs: Date.now() });
       kick();
     },
+    /**
+     * Gives rows away that wait, the oldest first, to a commit that is made anyway and costs as much as dozens of rows.
+     * @param most - as many as it can take along
+     */
+    ride: (most: number): Riders | undefined => {
+      if (pending.length === 0 || isRefusedAmong || closed) return undefined;
+      const entries = pending.slice(0, most);
+      pending = pending.slice(entries.length);
+      return rides.begin(entries);
+    },
     /** Waits until what was written before the call is committed. */
     drained: async (): Promise<void> => {
-      while (writing) await writing;
+      while (writing || rides.isUnderWay) await (writing ?? rides.ended());
     },
     /** Writes what waits, once more where the database is away, and ends the chain. */
     close: async (): Promise<void> => {
       closed = true;
-      if (writing) await writing;
-      if (pending.length > 0) await flush().catch(() => undefined);
-      if (pending.length === 0) await epoch.close(database.$client).catch(() => undefined);
+      while (writing || rides.isUnderWay) await (writing ?? rides.ended());
+      if (pending.length > 0 || rides.hasDoubts) await flush().catch(() => undefined);
+      if (pending.length === 0 && !rides.hasDoubts) await epoch.close(database.$client).catch(() => undefined);
     },
   };
 };

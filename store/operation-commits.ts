@@ -1,8 +1,11 @@
 import type { NewAuditEvent } from '../schema/audit-event.ts';
-import { appendLink, type ChainPlace, linkParts, linkValues } from './audit-chain.ts';
+import { type ChainPlace, linkParts } from './audit-chain.ts';
+import { commitLink, type PreparedLink, prepareLink } from './audit-copy.ts';
 import { type AuditEpoch, isInDoubt, type Queryable } from './audit-epoch.ts';
 import type { AuditLog } from './audit-log.ts';
+import type { Riders } from './audit-rides.ts';
 import { type AuditEntry, auditRows } from './audit-rows.ts';
+import type { AuditWriter } from './audit-writer.ts';
 import { type Database, guarded, writerOf } from './database.ts';
 import { createGroupCommit } from './group-commit.ts';
 
@@ -55,16 +58,17 @@ select hash, (select coalesce(array_agg(n), '{}') from started) as started from 
 /** Where statements go; that of the database by default. */
 export type Writer = Pick<ReturnType<typeof writerOf>, 'query'>;
 
+/** So many rows that nobody waits for go along with a commit: they make it a tenth longer. */
+const mostRiders = 50;
+
+/** A change that is a row of the audit and nothing else. */
+const isRowAlone = ({ beginning, ending }: OperationChange): boolean => beginning === undefined && ending === undefined;
+
 /** @returns the hash of the link, and which beginnings took effect, by their index */
 const write = (writer: Writer, changes: readonly Timed[], place: ChainPlace): Promise<{ hash: Buffer; result: ReadonlySet<number> }> =>
   guarded(async () => {
     const beginnings = changes.flatMap(({ beginning }, n) => (beginning ? [{ n, ...beginning }] : []));
     const endings = changes.flatMap(({ ending }) => (ending ? [ending] : []));
-    if (beginnings.length + endings.length === 0) {
-      const { values, hash } = linkValues(changes, place);
-      await writer.query({ name: 'log-operations', text: appendLink, values });
-      return { hash, result: new Set() };
-    }
     const { writer: name, epoch, number, previous } = place;
     const { json } = auditRows(changes, (index) => changes[index]?.beginning !== undefined);
     const values = [json, name, epoch, number, previous, JSON.stringify(beginnings), JSON.stringify(endings)];
@@ -98,13 +102,57 @@ export type OperationCommits = {
 
 /**
  * Commits beginnings and endings of operations, with their audit rows; those of many calls in one commit, which is one link of a chain of
- * their own: what waits for it does not wait for the rows that nobody waits for.
+ * their own: what waits for it waits for few of the rows that nobody waits for.
+ * @param rows - some of which go along where rows alone are committed: a commit fewer, and no second one for the disk to get in between
  * @throws {PlatformError} `store_unavailable`: the change may or may not have been committed
  */
-export const createOperationCommits = (database: Database, log: AuditLog, writer: Writer = writerOf(database)): OperationCommits => {
+export const createOperationCommits = (
+  database: Database,
+  log: AuditLog,
+  writer: Writer = writerOf(database),
+  rows?: Pick<AuditWriter, 'ride'>,
+): OperationCommits => {
   const epoch: AuditEpoch = log.openEpoch();
 
+  /** Rows that wait elsewhere, for a commit of ours. Whose pseudonyms have to be asked for is left: nobody waits here for those. */
+  const takeRiders = (): Riders | undefined => {
+    const riders = rows?.ride(mostRiders);
+    const asking = riders && log.prepare(riders.entries);
+    if (!(asking instanceof Promise)) return riders;
+    asking.catch(() => undefined);
+    riders?.refused();
+    return undefined;
+  };
+
+  /** Rows alone, and with them others that nobody waits for. */
+  const writeRows = async (changes: readonly Timed[], riders?: Riders): Promise<Written[]> => {
+    let tried: PreparedLink | undefined;
+    try {
+      await epoch.append(async (at) => {
+        const link = prepareLink(riders ? [...changes, ...riders.entries] : changes, at);
+        tried = link;
+        await guarded(() => commitLink(writer, link));
+        return { hash: link.hash, result: undefined };
+      });
+      riders?.written();
+      return changes.map(() => ({ isDone: true }));
+    } catch (error) {
+      if (isInDoubt(error)) {
+        epoch.breakOff();
+        if (tried) riders?.doubtful(tried.place, tried.hash);
+        else riders?.refused();
+        return changes.map(() => ({ error }));
+      }
+      riders?.refused();
+      if (riders === undefined && changes.length === 1) return [{ error }];
+      const written: Written[] = [];
+      for (const change of changes) written.push(...(await writeRows([change])));
+      return written;
+    }
+  };
+
   const writeAll = async (changes: readonly Timed[]): Promise<Written[]> => {
+    if (changes.every(isRowAlone)) return writeRows(changes, takeRiders());
     try {
       const started = await epoch.append((at) => write(writer, changes, at));
       return changes.map((change, n) => ({ isDone: change.beginning === undefined || started.has(n) }));

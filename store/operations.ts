@@ -3,6 +3,7 @@ import { sql } from 'drizzle-orm';
 import type { NewAuditEvent } from '../schema/audit-event.ts';
 import { operations } from '../schema/tables/tables.ts';
 import type { AuditLog } from './audit-log.ts';
+import type { AuditWriter } from './audit-writer.ts';
 import { type Database, guarded } from './database.ts';
 import { type Beginning, createOperationCommits, type Ending, type Writer } from './operation-commits.ts';
 import { isOperation, type OperationKey, openOutcome, operationText, sealOutcome } from './operation-outcome.ts';
@@ -51,9 +52,16 @@ export const holdInstanceLock = async (database: Database, instance: string, onL
  * Operations of one gateway: intents before effects, outcomes after, each with its row of the audit.
  * @param keys - seal the outcomes
  * @param instance - this gateway, which holds the lock of that name
+ * @param options.rows - of the same audit, that go along with commits of these
  */
-export const createOperationStore = (database: Database, log: AuditLog, keys: ContentKeys, instance: string, writer?: Writer) => {
-  const { commit, close } = createOperationCommits(database, log, writer);
+export const createOperationStore = (
+  database: Database,
+  log: AuditLog,
+  keys: ContentKeys,
+  instance: string,
+  { writer, rows }: { writer?: Writer; rows?: Pick<AuditWriter, 'ride'> } = {},
+) => {
+  const { commit, close } = createOperationCommits(database, log, writer, rows);
   /** Intents of ours of which nobody can say whether they were committed, because the database went away: their calls were not made. */
   const doubtful = new Set<string>();
   const keyOf = ({ org, project, principal, id }: OperationKey): OperationKey => ({ org, project, principal, id });

@@ -5,9 +5,11 @@ import { sealKeys } from '../schema/tables/tables.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { type Database, guarded } from './database.ts';
 import { readAgain } from './read-again.ts';
+import { readSealKeys } from './read-seal-keys.ts';
 import { type ContentKeys, deriveContentKeys, deriveSealingKey, isWrappedByOther, type SealingKey, seal, unseal } from './secrets/seal.ts';
 
-const pollEveryMs = 1000;
+/** Five times before a new key seals. */
+const pollEveryMs = 2000;
 
 /** The keys of one name, as one process uses them. */
 export type SealRing = {
@@ -67,24 +69,14 @@ export const openSealRing = async ({
     if (moved.length > 0) logger.info({ event: 'seal-key-rewrapped', name, sealId: id }, 'a key was wrapped anew');
   };
 
-  const list = () =>
-    database
-      .select({
-        id: sealKeys.id,
-        wrapped: sealKeys.wrapped,
-        retiredAt: sealKeys.retiredAt,
-        seals: sql<boolean>`coalesce(${sealKeys.sealsFrom} <= now(), false)`,
-      })
-      .from(sealKeys)
-      .where(eq(sealKeys.name, name))
-      .orderBy(sealKeys.sealsFrom);
+  const list = async (longestAgeMs: number) => (await readSealKeys(database, longestAgeMs)).filter((row) => row.name === name);
 
-  const read = (): Promise<void> =>
+  const read = (longestAgeMs: number): Promise<void> =>
     guarded(async () => {
-      let rows = await list();
+      let rows = await list(longestAgeMs);
       const asked = rows.filter(({ wrapped, retiredAt }) => wrapped === null && retiredAt === null);
       for (const { id } of asked) await make(id);
-      if (asked.length > 0) rows = await list();
+      if (asked.length > 0) rows = await list(0);
       for (const { id, wrapped, retiredAt } of rows)
         if (retiredAt !== null) opened.delete(id);
         else if (wrapped && !opened.has(id)) opened.set(id, unseal(wrapping, wrapped, placeOf(id)));
@@ -97,11 +89,14 @@ export const openSealRing = async ({
       isOriginalRetired = rows.some(({ id }) => id === originalKey);
     });
 
+  let isOpen = false;
   const reader = await readAgain({
-    read,
+    // the first view is one's own; from then on the rings of a process share what one of them was told
+    read: () => read(isOpen ? pollMs / 2 : 0),
     pollMs,
     onFailure: (error) => logger.warn({ err: error, name }, 'the keys could not be read; the last ones stay'),
   });
+  isOpen = true;
 
   const keys = (purpose: string): ContentKeys => {
     const derived = new Map<string, Buffer>();

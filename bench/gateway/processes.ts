@@ -18,14 +18,22 @@ const statOf = (pid: number): { parent: number; micros: number } | undefined => 
 /** Processor time of a process so far, in microseconds; undefined where the system does not tell. */
 export const processorMicrosOf = (pid: number): number | undefined => statOf(pid)?.micros;
 
-/** The same of a process and its children: Postgres has one for each connection. */
+/** A process and all that it started, and what those started: Postgres has one for each connection. */
+export const processTree = (pid: number): number[] => {
+  const children = new Map<number, number[]>();
+  for (const name of readdirSync('/proc')) {
+    const parent = /^\d+$/.test(name) ? statOf(Number(name))?.parent : undefined;
+    if (parent !== undefined) children.set(parent, [...(children.get(parent) ?? []), Number(name)]);
+  }
+  const tree = [pid];
+  for (const each of tree) tree.push(...(children.get(each) ?? []));
+  return tree;
+};
+
+/** Processor time of a process and all that it started, so far; what has ended is not in it. */
 export const processorMicrosOfTree = (pid: number): number | undefined => {
-  const own = processorMicrosOf(pid);
-  if (own === undefined) return undefined;
-  const children = readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .map((name) => statOf(Number(name)));
-  return children.reduce((sum, child) => sum + (child?.parent === pid ? child.micros : 0), own);
+  if (processorMicrosOf(pid) === undefined) return undefined;
+  return processTree(pid).reduce((sum, each) => sum + (processorMicrosOf(each) ?? 0), 0);
 };
 
 /** Resident memory of a process in megabytes (10^6 bytes). */

@@ -9,7 +9,7 @@ import { checkMessage } from './check-message.ts';
 import { chooseEra, namesVersion } from './choose-era.ts';
 import type { EdgeRequest, LegacyEdge } from './legacy-edge.ts';
 import type { AnswerTiming } from './modern-answer.ts';
-import { leavesTooMuch, mostBodyBytes, readBody } from './read-body.ts';
+import { type BodyReading, leavesTooMuch, mostBodyBytes, readBody } from './read-body.ts';
 import { readJson } from './read-json.ts';
 import { createModernEdge } from './serve-modern.ts';
 
@@ -57,13 +57,8 @@ export const createMcpEdge = ({
     return legacy.post({ ...from, message: messages });
   };
 
-  const post = async (from: EdgeRequest): Promise<void> => {
+  const read = (from: EdgeRequest, body: BodyReading): void | Promise<void> => {
     const { request, response } = from;
-    const { 'content-type': contentType, 'content-encoding': encoding = 'identity' } = request.headers;
-    if (!isJson(contentType) || encoding !== 'identity')
-      return refuse(response, 415, null, { code: rpcCodes.invalidRequest, message: 'Send application/json, not compressed.' });
-    const reading = readBody(request);
-    const body = reading instanceof Promise ? await reading : reading;
     if (body.kind === 'gone') return void response.destroy();
     if (body.kind === 'too-large')
       return refuse(
@@ -89,8 +84,18 @@ export const createMcpEdge = ({
     if (choice.era === 'neither') refuse(response, 400, message.kind === 'request' ? message.id : null, choice.error);
   };
 
+  const post = (from: EdgeRequest): void | Promise<void> => {
+    const { request, response } = from;
+    const { 'content-type': contentType, 'content-encoding': encoding = 'identity' } = request.headers;
+    if (!isJson(contentType) || encoding !== 'identity')
+      return refuse(response, 415, null, { code: rpcCodes.invalidRequest, message: 'Send application/json, not compressed.' });
+    const reading = readBody(request);
+    return reading instanceof Promise ? reading.then((body) => read(from, body)) : read(from, reading);
+  };
+
   return {
-    serve: async (from: EdgeRequest): Promise<void> => {
+    /** A promise only where there is something to wait for: each one more costs every call. */
+    serve: (from: EdgeRequest): void | Promise<void> => {
       const { method } = from.request;
       if (method === 'POST') return post(from);
       // modern clients have nothing but POST

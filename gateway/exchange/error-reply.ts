@@ -22,11 +22,19 @@ export const rpcErrorOf = (error: PlatformError): RpcError => ({
   data: { code: error.code, retryable: error.isRetryable, ...error.facts },
 });
 
-/** Runs a piece of work; whatever it throws becomes a reply, and what nobody foresaw goes to the log. */
-export const orErrorReply = async (logger: Logger, work: () => Reply | Promise<Reply>): Promise<Reply> => {
+/**
+ * Runs a piece of work; whatever it throws becomes a reply, and what nobody foresaw goes to the log.
+ * @param inProtocol - puts a refusal into the words of the client's protocol
+ */
+export const orErrorReply = async (
+  logger: Logger,
+  work: () => Reply | Promise<Reply>,
+  inProtocol?: (error: PlatformError) => unknown,
+): Promise<Reply> => {
   try {
     return await work();
-  } catch (thrown) {
+  } catch (error) {
+    const thrown = inProtocol && isPlatformError(error) ? inProtocol(error) : error;
     if (thrown instanceof RpcRefusal) return { kind: 'error', error: thrown.error };
     if (!isPlatformError(thrown)) logger.error({ err: thrown }, 'a request failed inside');
     return { kind: 'error', error: rpcErrorOf(toPlatformError(thrown)) };

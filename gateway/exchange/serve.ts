@@ -71,7 +71,7 @@ export const createServe = ({
   });
 
   /** What is kept inside the gateway of a round or a server's task, as the client may have it. */
-  const shown = async (request: ClientRequest, reply: Reply, asked?: ToolUse): Promise<Reply> => {
+  const shown = (request: ClientRequest, reply: Reply, asked?: ToolUse): Reply | Promise<Reply> => {
     if (reply.kind === 'error') return reply;
     const { result } = reply;
     if (isInputRequired(result)) return inputNeeded(request, result.inputRequests, { round: result.round });
@@ -120,17 +120,18 @@ export const createServe = ({
     return nextOf(call, request);
   };
 
+  const begin = (request: ClientRequest, work: Work): Promise<Reply> =>
+    mayStand(request) ? stand(request, work) : toTheEnd(request, work, handedOver).then((reply) => shown(request, reply));
+
+  const goOn = async (request: ClientRequest, work: Work): Promise<Reply> => {
+    const state = stateOf(request);
+    if ('call' in state) return join(request, state.call);
+    await useRound(gateway, rounds, request, state.round);
+    return begin({ ...request, round: state.round }, work);
+  };
+
   return (request: ClientRequest, work: Work): Promise<Reply> => {
     if (request.client.era === 'legacy') return toTheEnd(request, work, keptHere);
-    return orErrorReply(logger, async () => {
-      let current = request;
-      if (request.params.requestState !== undefined) {
-        const state = stateOf(request);
-        if ('call' in state) return await join(request, state.call);
-        await useRound(gateway, rounds, request, state.round);
-        current = { ...request, round: state.round };
-      }
-      return mayStand(request) ? await stand(current, work) : await shown(request, await toTheEnd(current, work, handedOver));
-    });
+    return orErrorReply(logger, () => (request.params.requestState === undefined ? begin(request, work) : goOn(request, work)));
   };
 };

@@ -71,14 +71,16 @@ export const createSurface = ({ context, pool }: { context: GatewayContext; pool
   });
 
   /** A use that a server may answer with a question of its own. */
-  const inExchange =
-    (work: (request: ClientRequest) => Promise<Reply>): Handler =>
-    (request) =>
-      exchange.serve(request, (asked) =>
-        work(asked).catch((error: unknown) => {
-          throw isPlatformError(error) ? inProtocol(error, asked.client.era) : error;
-        }),
-      );
+  const inExchange = (work: (request: ClientRequest) => Promise<Reply>): Handler => {
+    const use = async (asked: ClientRequest): Promise<Reply> => {
+      try {
+        return await work(asked);
+      } catch (error) {
+        throw isPlatformError(error) ? inProtocol(error, asked.client.era) : error;
+      }
+    };
+    return (request) => exchange.serve(request, use);
+  };
 
   const listItems = createItemLists({ context, pool, pageOf });
   const complete = createComplete({ context, pool, directory });
@@ -102,13 +104,13 @@ export const createSurface = ({ context, pool }: { context: GatewayContext; pool
     ['ping', { eras: legacy, handle: () => nothing }],
   ]);
 
-  const answer = async (request: ClientRequest): Promise<Reply> => {
+  const answer = (request: ClientRequest): Reply | Promise<Reply> => {
     const method = methods.get(request.method);
     if (!method?.eras.includes(request.client.era))
       throw new RpcRefusal({ code: rpcCodes.methodNotFound, message: `Method not found: ${request.method.slice(0, 128)}` });
     if (unrecorded.has(request.method)) {
       const look = context.halts.check(haltableOf(request.principal, tenancyOf(request)));
-      if (look) await look;
+      if (look) return look.then(() => method.handle(request));
     }
     return method.handle(request);
   };
@@ -116,10 +118,10 @@ export const createSurface = ({ context, pool }: { context: GatewayContext; pool
   return {
     describe: (principal, endpoint, era) => describeEndpoint({ context, pool }, principal, endpoint, era),
     handle: (request) =>
-      orErrorReply(context.logger, () =>
-        answer(request).catch((error: unknown) => {
-          throw isPlatformError(error) ? inProtocol(error, request.client.era) : error;
-        }),
+      orErrorReply(
+        context.logger,
+        () => answer(request),
+        (error) => inProtocol(error, request.client.era),
       ),
     notified: (from, notification) => {
       // of all that clients tell, this alone is for servers: they may ask for the roots again

@@ -44,9 +44,9 @@ const argumentsIn = (params: JsonObject): JsonObject => {
 
 /**
  * Calls a tool for a client.
- * @throws {PlatformError} each refusal and failure of the steps, {RpcRefusal} those that have a code of the protocol's own
+ * @throws {PlatformError} at once what is no call at all, and by the promise each refusal and failure of the steps, {RpcRefusal} those that have a code of the protocol's own
  */
-export const callTool = async ({
+export const callTool = ({
   gateway,
   pool,
   request,

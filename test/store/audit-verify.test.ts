@@ -282,7 +282,7 @@ test('a chain whose commit nobody knows the end of is left, and another one begi
     },
   };
   const keys = deriveContentKeys(Buffer.alloc(32, 1).toString('base64'), 'operations');
-  const store = createOperationStore(database, log, keys, 'losing', losing as never);
+  const store = createOperationStore(database, log, keys, 'losing', { writer: losing as never });
   const identity = (id: string) => ({ ...defaultTenancy, id, principal: 'a', target: 't', argumentsDigest: 'd' });
   const intent = event('write', { kind: 'intent', outcome: 'pending' });
   await store.begin(identity('op_1'), intent);

@@ -179,7 +179,7 @@ test('an intent whose commit was not confirmed is begun again by the same gatewa
       return answer;
     },
   } as Writer;
-  const store = createOperationStore(database(), openAuditLog(database()), keys, 'losing', losing);
+  const store = createOperationStore(database(), openAuditLog(database()), keys, 'losing', { writer: losing });
   const again = () => store.begin(identity('op_8'), event('op_8', 'intent'));
   await expect(again()).rejects.toMatchObject({ code: 'store_unavailable' });
   isLost = false;
