@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type Endpoint, parseEndpoint } from '../schema/mcp-endpoint.ts';
+import { carrierOf } from './auth/carrier-of.ts';
 import { answerUnauthenticated, resourceMetadata } from './auth/challenge.ts';
 import { countUnknownCaller } from './auth/count-unknown-caller.ts';
 import type { EdgeRequest } from './edge/legacy-edge.ts';
@@ -72,7 +73,7 @@ export const createRouter = ({
   ): Promise<void> => {
     let principal: Principal;
     try {
-      const known = context.authenticate(request.headers.authorization, audience);
+      const known = context.authenticate(request.headers.authorization, audience, carrierOf(request, `${config.publicUrl}${pathname}`));
       principal = known instanceof Promise ? await known : known;
     } catch (error) {
       countUnknownCaller(context, request, 'mcp', error);

@@ -1212,6 +1212,24 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/control/people-attacks.test.ts › a token › for a sibling virtual server, the models or the api, and none at all, is refused with the address of the metadata; no server is called',
   },
   {
+    id: 'SEC-1',
+    clause: 'c',
+    text: 'A token that is bound to a key (RFC 9449) is nobody’s without a proof of that key: not as a bearer token, not with a proof beside it.',
+    test: 'test/control/proven-tokens.test.ts › the gateway, shown a token that is bound to a key › takes it from nobody without one: not as a bearer token, not even with a proof beside it',
+  },
+  {
+    id: 'SEC-1',
+    clause: 'd',
+    text: 'A proof is good once, of twenty at the same moment.',
+    test: 'test/control/proven-tokens.test.ts › the gateway, shown a token that is bound to a key › takes a proof once, of twenty at the same moment',
+  },
+  {
+    id: 'SEC-1',
+    clause: 'e',
+    text: 'A code whose authorization request named a key (`dpop_jkt`) is redeemed by a proof of that key alone.',
+    test: 'test/control/proven-tokens.test.ts › an authorization request that names a key (RFC 9449 §10) › has its code redeemed by a proof of that key alone, whoever has the code and its verifier',
+  },
+  {
     id: 'SEC-2',
     clause: 'a',
     text: 'An assertion of an identity provider (ID-JAG) that is brought a second time within its life is answered invalid_grant, also by many at the same moment.',

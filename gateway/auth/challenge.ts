@@ -1,3 +1,4 @@
+import { proofAlgorithms } from '../../policy/check-token-proof.ts';
 import { isPlatformError, type PlatformError } from '../../schema/errors.ts';
 import type { HttpAnswer } from '../front/http-exchange.ts';
 
@@ -10,16 +11,21 @@ export const resourceMetadata = ({ resource, issuerUrl, scope }: { resource: str
   authorization_servers: [issuerUrl],
   bearer_methods_supported: ['header'],
   scopes_supported: [scope],
+  dpop_signing_alg_values_supported: proofAlgorithms,
   resource_name: 'Quarterdeck',
 });
 
-/** Error codes of RFC 6750 §3.1. */
-const challengeErrors: Readonly<Record<string, string>> = { token_refused: 'invalid_token', scope_insufficient: 'insufficient_scope' };
+/** Error codes of RFC 6750 §3.1 and RFC 9449 §7.1. */
+const challengeErrors: Readonly<Record<string, string>> = {
+  token_refused: 'invalid_token',
+  scope_insufficient: 'insufficient_scope',
+  proof_refused: 'invalid_dpop_proof',
+};
 
 /** Whether an answer tells the caller which token to bring. */
 export const isChallenged = (error: PlatformError): boolean => error.status === 401 || error.code === 'scope_insufficient';
 
-/** The value of `WWW-Authenticate` for a refused, missing or too narrow token (RFC 6750 §3, RFC 9728 §5.1). */
+/** The value of `WWW-Authenticate` for a refused, missing or too narrow token (RFC 6750 §3, RFC 9728 §5.1, RFC 9449 §7.1). */
 export const challengeFor = (
   error: PlatformError,
   { publicUrl, path, scope }: { publicUrl: string; path: string; scope: string },
@@ -27,7 +33,7 @@ export const challengeFor = (
   const parts = [`resource_metadata="${resourceMetadataUrl(publicUrl, path)}"`, `scope="${scope}"`];
   const code = challengeErrors[error.code];
   if (code) parts.unshift(`error="${code}"`, `error_description="${error.detail.replaceAll(/["\\]/g, "'")}"`);
-  return `Bearer ${parts.join(', ')}`;
+  return error.code === 'proof_refused' ? `DPoP algs="${proofAlgorithms.join(' ')}", ${parts.join(', ')}` : `Bearer ${parts.join(', ')}`;
 };
 
 /** Answers a failed authentication of an MCP endpoint: 401 or 403 with a challenge, or the status of what is not there. */
