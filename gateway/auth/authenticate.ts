@@ -54,7 +54,9 @@ const ofLogin = (person: PersonPrincipal | undefined, { sub, scope }: PersonToke
 
 const ofClaims = (agent: AgentPrincipal | undefined, claims: RunTokenClaims): AgentPrincipal => {
   if (!agent) throw new PlatformError('token_refused', 'The agent run of this token has ended.');
-  if (agent.org !== claims.org || agent.project !== claims.project || subjectOfAgent(agent) !== claims.sub)
+  // an issuer of the release before names the machine that launched a run; who the agent is and whether a person stands behind it say its rows
+  const subjects = [subjectOfAgent(agent), `${agent.org}/${agent.person}`];
+  if (agent.org !== claims.org || agent.project !== claims.project || !subjects.includes(claims.sub))
     throw new PlatformError('token_refused', 'The token does not belong to this agent run.');
   return agent;
 };

@@ -178,4 +178,20 @@ describe('an agent run’s token', () => {
       await expect(ask(agentId)).rejects.toMatchObject(refused);
     }
   });
+
+  test('of a run that a machine launched counts also as the release before made it out, for the machine; it is nobody else’s', async () => {
+    const run = await insertRunningRun(database(), 'run_upgraded', 'client-default-nightly');
+    const agentId = await insertRunningAgent(database(), run);
+    const asked = (sub: string) =>
+      createAuthenticator({
+        database: database(),
+        profile: 'production',
+        verifyAccessToken: () => ({ ...claimsOf(agentId), sub }),
+        now: () => now,
+      })(`Bearer ${agentId}`, 'x');
+    for (const sub of [agentId, 'default/client-default-nightly'])
+      expect(await asked(sub)).toMatchObject({ kind: 'agent', agentId, person: 'client-default-nightly' });
+    for (const sub of ['default/admin', 'default/client-default-other', 'other/client-default-nightly'])
+      await expect(asked(sub)).rejects.toMatchObject(refused);
+  });
 });
