@@ -1384,6 +1384,12 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/store/seal-keys.test.ts › a key that a row stands on, that seals, or that a client may hold a text of, is not retired; a retired one is gone for good',
   },
   {
+    id: 'SEC-12',
+    clause: 'f',
+    text: 'Keys that wrap others are rotated, and retired by the command, while all processes run on: no call fails.',
+    test: 'test/full/root-keys.test.ts › wrapping keys rotate and are retired by the command while the platform runs: no process starts anew for it, no call fails, and one that starts later has them too',
+  },
+  {
     id: 'SEC-13',
     clause: 'a',
     text: 'A guard that meets an error is a deny, where Cedar alone would allow.',
@@ -2223,6 +2229,18 @@ export const acceptance: readonly AcceptanceEntry[] = [
     clause: 'e',
     text: 'The owner of who proposed a fix cannot approve it.',
     test: 'test/control/fix-approvals.test.ts › unknown, without the role, the owner, or as somebody else by a header: refused and on record; the approval stays open',
+  },
+  {
+    id: 'SEC-32',
+    clause: 'f',
+    text: 'At the gateway too a login that a policy finds too weak or too old is asked for a better one, with the challenge of RFC 9470; nothing reaches the server.',
+    test: 'test/gateway/login-policies.test.ts › a policy that asks how the caller has logged in (RFC 9470) › refuses a weaker login with the challenge that says which one it takes; nothing reaches the server; what asks for none goes through',
+  },
+  {
+    id: 'SEC-32',
+    clause: 'g',
+    text: 'The login that the challenge asks for is let through, and the older token of the same person is not.',
+    test: 'test/gateway/login-policies.test.ts › a policy that asks how the caller has logged in (RFC 9470) › lets the same person through with the login that the challenge asks for, and their older token not',
   },
   {
     id: 'SEC-38',

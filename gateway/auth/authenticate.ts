@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto';
 import { usedProofSeconds } from '../../policy/check-token-proof.ts';
+import { loginLevel } from '../../policy/login-level.ts';
 import { needsPossession, provePossession, readSentToken, type SentToken, type TokenCarrier } from '../../policy/prove-possession.ts';
 import { type AccessScope, hasScope, type PersonTokenClaims, type RunTokenClaims } from '../../schema/access-token.ts';
 import { PlatformError } from '../../schema/errors.ts';
@@ -44,12 +45,30 @@ const lookForLogin = async (
   return { fact: { kind: 'person', ...person, grant }, ...(expiresAt ? { until: expiresAt.getTime() } : {}) };
 };
 
-const ofLogin = (person: PersonPrincipal | undefined, { sub, scope }: PersonTokenClaims, needed: AccessScope): PersonPrincipal => {
+type Logins = Map<string, PersonPrincipal>;
+const logins = new WeakMap<PersonPrincipal, Logins>();
+/** A person may have tokens of one grant by different logins, before and after a stronger one. */
+const mostLogins = 8;
+
+/** The person as one who has logged in so: the same object for the same login, as long as nothing about the person changes. */
+const withLogin = (person: PersonPrincipal, { auth_time: authTime, acr }: PersonTokenClaims): PersonPrincipal => {
+  if (authTime === undefined) return person;
+  const known: Logins = logins.get(person) ?? new Map();
+  logins.set(person, known);
+  const name = `${authTime} ${acr ?? ''}`;
+  const found = known.get(name) ?? Object.freeze({ ...person, login: Object.freeze({ authTime, level: loginLevel(acr) }) });
+  if (known.size >= mostLogins) known.clear();
+  known.set(name, found);
+  return found;
+};
+
+const ofLogin = (person: PersonPrincipal | undefined, claims: PersonTokenClaims, needed: AccessScope): PersonPrincipal => {
+  const { sub, scope } = claims;
   if (!person) throw new PlatformError('token_refused', 'The login of this token has ended; log in again.');
   if (`${person.org}/${person.id}` !== sub) throw new PlatformError('token_refused', 'The token does not belong to this login.');
   if (!hasScope(scope, needed))
     throw new PlatformError('scope_insufficient', `The access token does not have the scope \`${needed}\`; ask the issuer for it.`);
-  return person;
+  return withLogin(person, claims);
 };
 
 const ofClaims = (agent: AgentPrincipal | undefined, claims: RunTokenClaims): AgentPrincipal => {
@@ -90,7 +109,7 @@ export const createAuthenticator = ({
 }) => {
   const people = createBelievedFacts({ look: (token) => lookForPerson(database, token, now), believedMs, absentMs, now });
 
-  const logins = createBelievedFacts({ look: (sessionId) => lookForLogin(database, sessionId, now), believedMs, absentMs, now });
+  const sessions = createBelievedFacts({ look: (sessionId) => lookForLogin(database, sessionId, now), believedMs, absentMs, now });
 
   const agentOf = (claims: RunTokenClaims): AgentPrincipal | Promise<AgentPrincipal> => {
     const agent = agents.find(claims.act.sub);
@@ -99,7 +118,7 @@ export const createAuthenticator = ({
 
   const personOf = (claims: PersonTokenClaims, audience: string): PersonPrincipal | Promise<PersonPrincipal> => {
     const needed = audience.endsWith('/v1') ? 'models' : 'mcp';
-    const person = logins(claims.sid);
+    const person = sessions(claims.sid);
     return person instanceof Promise ? person.then((found) => ofLogin(found, claims, needed)) : ofLogin(person, claims, needed);
   };
 
