@@ -1,8 +1,16 @@
 import { type PlatformError, toPlatformError } from '../schema/errors.ts';
+import { takeUpRootKeys } from '../store/secrets/root-versions.ts';
 import { createLogger, type Logger } from '../telemetry/logger.ts';
 import { createMetrics } from '../telemetry/process-metrics.ts';
 import { redactor } from '../telemetry/redactor.ts';
-import type { ConfigMessage, MeasureMessage, ProcessMessage, ProcessTelemetry, RunningProcess } from './processes/messages.ts';
+import type {
+  ConfigMessage,
+  MeasureMessage,
+  ProcessMessage,
+  ProcessTelemetry,
+  RootKeysMessage,
+  RunningProcess,
+} from './processes/messages.ts';
 import type { ProcessConfigs, ProcessName } from './processes/process-configs.ts';
 import { releaseStartMemory } from './processes/release-start-memory.ts';
 import { productVersion } from './product-version.ts';
@@ -60,6 +68,13 @@ const logFailure = (logger: Logger, event: string, thrown: unknown): PlatformErr
 process.once('message', async (message: ConfigMessage) => {
   redactor.useKey(Buffer.from(message.redactionKey, 'base64'));
   const logger = createLogger({ name, level: message.logLevel });
+  takeUpRootKeys(message.rootKeys);
+  // heard from the first moment on: what is said while this starts is said once
+  process.on('message', ({ type, changes }: RootKeysMessage) => {
+    if (type !== 'root-keys') return;
+    takeUpRootKeys(changes);
+    logger.info({ event: 'root-keys-changed' }, 'keys that wrap others have other versions');
+  });
   const telemetry = await telemetryOf(message);
   let running: Promise<RunningProcess> | undefined;
   let isClosing = false;

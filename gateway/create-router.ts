@@ -1,12 +1,14 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type Endpoint, parseEndpoint } from '../schema/mcp-endpoint.ts';
-import { answerUnauthenticated, resourceMetadata } from './auth/challenge.ts';
+import { carrierOf } from './auth/carrier-of.ts';
+import { answerUnauthenticated, challengeOfRpc, resourceMetadata } from './auth/challenge.ts';
 import { countUnknownCaller } from './auth/count-unknown-caller.ts';
 import type { EdgeRequest } from './edge/legacy-edge.ts';
 import type { HttpAnswer, HttpRequest } from './front/http-exchange.ts';
 import type { RequestHandlers } from './front/open-listener.ts';
 import type { GatewayContext } from './gateway-context.ts';
 import { createRequestGuard } from './guard-request.ts';
+import type { RpcError } from './mcp/message.ts';
 import { passThrough } from './pass-through.ts';
 import type { Principal } from './principal.ts';
 
@@ -15,7 +17,7 @@ const mostKnownPaths = 1000;
 
 /** Where a path leads; the same object for the same path, so that it is parsed once. */
 type Place =
-  | { kind: 'mcp'; pathname: string; endpoint: Endpoint; audience: string }
+  | { kind: 'mcp'; pathname: string; endpoint: Endpoint; audience: string; challengeOf: NonNullable<EdgeRequest['challengeOf']> }
   | { kind: 'other'; pathname: string }
   | { kind: 'nowhere' };
 
@@ -51,7 +53,10 @@ export const createRouter = ({
     const { pathname } = new URL(url);
     if (pathname !== '/mcp' && !pathname.startsWith('/mcp/')) return { kind: 'other', pathname };
     const endpoint = parseEndpoint(pathname);
-    return endpoint ? { kind: 'mcp', pathname, endpoint, audience: `${config.publicUrl}${endpoint.path}` } : { kind: 'nowhere' };
+    if (!endpoint) return { kind: 'nowhere' };
+    const where = { publicUrl: config.publicUrl, path: pathname, scope: 'mcp' };
+    const challengeOf = (error: RpcError) => challengeOfRpc(error, where);
+    return { kind: 'mcp', pathname, endpoint, audience: `${config.publicUrl}${endpoint.path}`, challengeOf };
   };
 
   const placeOf = (url: string): Place => {
@@ -68,7 +73,7 @@ export const createRouter = ({
   type McpPlace = Extract<Place, { kind: 'mcp' }>;
 
   const serveMcp = (
-    { pathname, endpoint }: McpPlace,
+    { pathname, endpoint, challengeOf }: McpPlace,
     principal: Principal,
     request: HttpRequest,
     response: HttpAnswer,
@@ -80,7 +85,7 @@ export const createRouter = ({
       endpoint.kind === 'everything' ||
       (endpoint.tenancy.org === principal.org && context.declared().find('Toolset', endpoint.tenancy, endpoint.toolset) !== undefined);
     if (!isThere) return notFound(response, `There is no toolset at ${pathname} that you may use.`);
-    return edge.serve({ principal, endpoint, request, response });
+    return edge.serve({ principal, endpoint, request, response, challengeOf });
   };
 
   const handleMcp = (place: McpPlace, request: HttpRequest, response: HttpAnswer): void | Promise<void> => {
@@ -90,7 +95,11 @@ export const createRouter = ({
     };
     let known: Principal | Promise<Principal>;
     try {
-      known = context.authenticate(request.headers.authorization, place.audience);
+      known = context.authenticate(
+        request.headers.authorization,
+        place.audience,
+        carrierOf(request, `${config.publicUrl}${place.pathname}`),
+      );
     } catch (error) {
       return refuse(error);
     }

@@ -4,16 +4,24 @@ import { entityUid, projectEntities } from '../policy/entities.ts';
 import type { Known, KnownRequest } from '../policy/known.ts';
 import type { PolicyDecision } from '../policy/policy-decision.ts';
 import { noArguments } from '../policy/recorded-context.ts';
+import { findWantedLogin, type WantedLogin } from '../policy/wanted-login.ts';
+import { usingActions } from '../policy/whole-context.ts';
 import type { Tenancy } from '../schema/ids.ts';
 import type { StoredResource } from '../schema/resource.ts';
 import type { GatewayContext } from './gateway-context.ts';
-import { type Principal, principalEntities, principalUid, whoOf } from './principal.ts';
+import { loginOf, type Principal, principalEntities, principalUid, whoOf } from './principal.ts';
 
 /**
  * `policyVersion` says which policies decided: a digest of them all; undefined where none were loaded. `asked` is what it was made on, for the
  * record; missing where nothing was asked.
  */
-export type Decision = PolicyDecision & { decisionId: string; policyVersion?: string | undefined; asked?: KnownRequest };
+export type Decision = PolicyDecision & {
+  decisionId: string;
+  policyVersion?: string | undefined;
+  asked?: KnownRequest;
+  /** The login that a refusal is for want of. */
+  wantedLogin?: WantedLogin;
+};
 
 const idBytes = 9;
 const randomPool = Buffer.alloc(idBytes * 500);
@@ -86,7 +94,7 @@ const knownProject = (tenancy: Tenancy, declared: StoredResource<'Project'> | un
 
 /** Asks the policies of the resource's project. A decision that cannot be made is a deny, and is logged. */
 export const decide = (
-  { policy, declared, logger }: GatewayContext,
+  { policy, declared, logger, now }: GatewayContext,
   {
     principal,
     tenancy,
@@ -108,16 +116,28 @@ export const decide = (
     isMoment?: boolean;
   },
 ): Decision => {
+  const asksLogin = usingActions.has(action) && facts !== 'any' && policy.readsLogin(tenancy);
   const asked: KnownRequest = {
     principal: knownPrincipal(principal),
     action,
     resource: knownTarget(resource, entities),
     surroundings: knownProject(tenancy, declared().find('Project', tenancy, tenancy.project), isMoment),
-    context: { who: whoOf(principal), ...(facts === 'any' ? { arguments: noArguments } : facts) },
+    context: {
+      who: whoOf(principal),
+      ...(facts === 'any' ? { arguments: noArguments } : facts),
+      ...(asksLogin ? { login: loginOf(principal, now()) } : {}),
+    },
     forAnyArguments: facts === 'any',
   };
   const decision = policy.decideKnown(tenancy, asked);
   const decisionId = newDecisionId();
   if (decision.error) logger.error({ decisionId, action, error: decision.error }, 'a decision could not be made and is a deny');
-  return { ...decision, decisionId, policyVersion: policy.versionOf(tenancy), asked };
+  const wantedLogin =
+    asksLogin && principal.kind === 'person' && decision.effect === 'deny'
+      ? findWantedLogin(
+          (login) => policy.decideKnown(tenancy, { ...asked, context: { ...asked.context, login } }),
+          loginOf(principal, now()),
+        )
+      : undefined;
+  return { ...decision, decisionId, policyVersion: policy.versionOf(tenancy), asked, ...(wantedLogin ? { wantedLogin } : {}) };
 };

@@ -1,4 +1,5 @@
 import type { PolicyEngine } from '../policy/engine.ts';
+import type { TokenCarrier } from '../policy/prove-possession.ts';
 import type { RegoPolicies } from '../policy/rego/rego-policies.ts';
 import type { SourceOf } from '../policy/source-of-request.ts';
 import type { ApprovalAsks } from '../store/ask-approval.ts';
@@ -59,8 +60,11 @@ export type GatewayContext = {
   declared: () => Declared;
   /** Calls back after each new view of what is declared is in force, until the returned function is called. */
   onDeclared: (listener: (declared: Declared) => void) => () => void;
-  /** Turns a bearer token into who calls; the audience must be this very endpoint. Throws at once, or by the promise. */
-  authenticate: (authorization: string | undefined, audience: string) => Principal | Promise<Principal>;
+  /**
+   * Turns an access token into who calls; the audience must be this very endpoint, and a token that is bound to a key needs how it came.
+   * Throws at once, or by the promise.
+   */
+  authenticate: (authorization: string | undefined, audience: string, carrier?: TokenCarrier) => Principal | Promise<Principal>;
   /** What protected servers are sent: never what callers came with. */
   credentials: Credentials;
   /** Remembers who is being answered: an answer to an agent ends with its run. */

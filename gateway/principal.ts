@@ -1,5 +1,7 @@
 import type { EntityJson, TypeAndId } from '@cedar-policy/cedar-wasm/nodejs';
 import { agentEntities, entityUid, personEntities } from '../policy/entities.ts';
+import type { CallerLogin } from '../policy/wanted-login.ts';
+import { noLogin } from '../policy/whole-context.ts';
 import type { NewAuditEvent } from '../schema/audit-event.ts';
 import type { Tenancy } from '../schema/ids.ts';
 import { isMachine } from '../schema/machine-person.ts';
@@ -16,6 +18,8 @@ export type PersonPrincipal = {
   stamp: string;
   /** The client that the person let in, as whose own what it reads is labelled: `login:…`, or `token:ID/STAMP` of the installation's. */
   grant: string;
+  /** When the person has last shown who they are, in seconds since the epoch, and how well (`loginLevel`); of a login alone. */
+  login?: { authTime: number; level: number };
 };
 export type AgentPrincipal = Tenancy & {
   kind: 'agent';
@@ -43,6 +47,12 @@ export const whoOf = (principal: Principal) =>
   principal.kind === 'agent'
     ? { hasHuman: !isMachine(principal.person), run: principal.runId }
     : { hasHuman: !isMachine(principal.id), run: '' };
+
+/** The `login` of a decision's context: what a token of a login says, and of all others that none is known. */
+export const loginOf = (principal: Principal, now: number): CallerLogin =>
+  principal.kind === 'person' && principal.login !== undefined
+    ? { age: Math.max(0, Math.floor(now / 1000) - principal.login.authTime), level: principal.login.level }
+    : noLogin;
 
 /** One name for a principal, e.g. as owner of an operation. */
 export const principalName = (principal: Principal): string =>

@@ -13,6 +13,8 @@
  * An agent that diagnoses is in `Role::"diagnoser"`, and what applies fixes in `Role::"reconciler"`.
  * A backend is what tokens are exchanged for: the server's own, behind one toolset. The `submitters` of a declared server are who wrote what
  * it is now.
+ * `login` is how a person who calls has logged in: `age` are the seconds since, `level` how well, as `acr` above; of an agent, and of a token of the
+ * installation, no login is known, which is as old as can be, at level 0. It decides nothing about lists.
  * `flow` is what the caller carries of all that it has read: `secrecy` 0 public … 3 restricted, `tainted` by what strangers wrote, and from
  * which servers. What is in `Sink::"any"` takes things out of the house, or to where others find them; it may be given what is no more
  * secret than its `maxSecrecy`.
@@ -21,6 +23,7 @@ export const cedarSchema = `
 namespace Quarterdeck {
   type Hints = { readOnly: Bool, destructive: Bool, idempotent: Bool, openWorld: Bool };
   type Who = { hasHuman: Bool, run: String };
+  type Login = { age: Long, level: Long };
   type LoggedIn = { hasHuman: Bool, run: String, authAge: Long, acr: Long };
   type Arguments = { paths: Set<String>, roots: Set<String>, urls: Set<String>, hosts: Set<String>, canonical: Bool, bytes: Long };
   type Flow = { secrecy: Long, tainted: Bool, sources: Set<Server> };
@@ -49,13 +52,13 @@ namespace Quarterdeck {
 
   action use, administer, observe;
   action listTool in [use] appliesTo { principal: [Agent, User], resource: [Tool], context: { who: Who } };
-  action callTool in [use] appliesTo { principal: [Agent, User], resource: [Tool], context: { who: Who, flow: Flow, arguments: Arguments, approvers: Set<User>, approvedCall: Bool } };
+  action callTool in [use] appliesTo { principal: [Agent, User], resource: [Tool], context: { who: Who, login: Login, flow: Flow, arguments: Arguments, approvers: Set<User>, approvedCall: Bool } };
   action listPrompt in [use] appliesTo { principal: [Agent, User], resource: [Prompt], context: { who: Who } };
-  action getPrompt in [use] appliesTo { principal: [Agent, User], resource: [Prompt], context: { who: Who, flow: Flow, arguments: Arguments } };
+  action getPrompt in [use] appliesTo { principal: [Agent, User], resource: [Prompt], context: { who: Who, login: Login, flow: Flow, arguments: Arguments } };
   action listResource in [use] appliesTo { principal: [Agent, User], resource: [Resource, Template], context: { who: Who } };
-  action readResource in [use] appliesTo { principal: [Agent, User], resource: [Resource, Template], context: { who: Who, flow: Flow, arguments: Arguments } };
+  action readResource in [use] appliesTo { principal: [Agent, User], resource: [Resource, Template], context: { who: Who, login: Login, flow: Flow, arguments: Arguments } };
   action listModel in [use] appliesTo { principal: [Agent, User], resource: [Model], context: { who: Who } };
-  action invokeModel in [use] appliesTo { principal: [Agent, User], resource: [Model], context: { who: Who, flow: Flow, maxTokens: Long } };
+  action invokeModel in [use] appliesTo { principal: [Agent, User], resource: [Model], context: { who: Who, login: Login, flow: Flow, maxTokens: Long } };
   action exchange in [use] appliesTo { principal: [Agent, User], resource: [Backend], context: { who: Who, scopes: Set<String>, ttl: Long, depth: Long } };
   action launchFleet in [use] appliesTo { principal: [User], resource: [Fleet], context: { who: Who } };
   action useRole in [use] appliesTo { principal: [User], resource: [AgentRole], context: { who: Who } };

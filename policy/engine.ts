@@ -56,6 +56,8 @@ type Compiled = {
   bundle: PolicyBundle;
   advice: ReadonlyMap<string, string>;
   approvalRules: ReadonlyMap<string, AnnotatedRule>;
+  /** Whether any of the policies asks how the caller has logged in. */
+  readsLogin: boolean;
   exact: Parsed;
   forAnyArguments: Parsed;
 };
@@ -133,6 +135,7 @@ export const createPolicyEngine = ({ name = 'live' }: { name?: string } = {}) =>
       bundle: bundleOf(tenancy, project),
       advice: adviceOf(policies),
       approvalRules: approvalRules(policies),
+      readsLogin: [...policies.values()].some(({ conditions }) => JSON.stringify(conditions).includes('"login"')),
       exact: parsedAs(id, policies),
       forAnyArguments: parsedAs(`any ${id}`, open),
     });
@@ -223,6 +226,8 @@ export const createPolicyEngine = ({ name = 'live' }: { name?: string } = {}) =>
     unload,
     decide,
     decideKnown,
+    /** Whether a decision may depend on how the caller has logged in: else nobody needs to say. */
+    readsLogin: ({ org, project }: Tenancy): boolean => compiled.get(`${org}/${project}`)?.readsLogin ?? false,
     /** Which policies are in force: 16 hexadecimal digits, the same as long as they are the same. */
     versionOf: ({ org, project }: Tenancy): string | undefined => compiled.get(`${org}/${project}`)?.version,
   };

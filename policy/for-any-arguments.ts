@@ -5,10 +5,10 @@ type Node = Readonly<Record<string, unknown>>;
 const isNode = (value: unknown): value is Node => typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /**
- * Attributes that a list cannot know: the arguments of a call, whether people approved it, what the caller carries then, the proved tier of a server that may not run
+ * Attributes that a list cannot know: the arguments of a call, whether people approved it, what the caller carries and how they have logged in then, the proved tier of a server that may not run
  * yet, and whether the project is frozen, which refuses for the moment and takes nothing off a list.
  */
-const openAttributes: readonly unknown[] = ['arguments', 'approvedCall', 'approvers', 'flow', 'isolation', 'frozen'];
+const openAttributes: readonly unknown[] = ['arguments', 'approvedCall', 'approvers', 'flow', 'login', 'isolation', 'frozen'];
 
 /** Whether an expression looks at any of these. */
 const isOpen = (expression: unknown): boolean => {

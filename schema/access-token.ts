@@ -22,6 +22,8 @@ const registered = {
   iat: z.int(),
   exp: z.int(),
   org: name,
+  /** The key that the token is bound to (RFC 9449 §6.1). Strict: a token that is bound by something else is not taken as if it were free. */
+  cnf: z.strictObject({ jkt: z.string().regex(/^[\w-]{43}$/) }).optional(),
 };
 
 type Lifetime = { iat: number; exp: number };

@@ -38,6 +38,7 @@ export const errorKinds = {
   policy_red: { status: 422, retryable: false, title: 'A golden decision is not made as it has to be' },
   port_taken: { status: 500, retryable: false, title: 'A port is taken' },
   prompt_unknown: { status: 404, retryable: false, title: 'There is no such prompt' },
+  proof_refused: { status: 401, retryable: false, title: 'The key of the token is not proven' },
   provider_refused: { status: 502, retryable: false, title: 'The model provider refuses the request' },
   rate_exhausted: { status: 429, retryable: true, title: 'Too many calls in a while' },
   replica_lost: { status: 503, retryable: false, title: 'The replica that ran the request is gone' },

@@ -2,7 +2,7 @@ import { sql } from 'drizzle-orm';
 import { originalKey, type RootKeyVersion, type RootName, type SealedName } from '../schema/seal-key.ts';
 import { type Database, guarded } from './database.ts';
 import { keyIn } from './sealed-tables.ts';
-import { parseRootKey } from './secrets/root-key.ts';
+import { rootKeyNow } from './secrets/root-versions.ts';
 
 /** Whose rows stand on keys that are wrapped by which root, or made from its original version as long as they were never rotated. */
 const sealedBy: Readonly<Record<RootName, readonly SealedName[]>> = {
@@ -57,7 +57,7 @@ export const listRootKeys = (database: Database, roots: Readonly<Record<RootName
     const counts = await countWrapped(database);
     const listed: RootKeyVersion[] = [];
     for (const name of Object.keys(roots) as RootName[]) {
-      const known = parseRootKey(roots[name]).versions.map(({ id }) => id ?? originalKey);
+      const known = rootKeyNow(roots[name]).versions.map(({ id }) => id ?? originalKey);
       const found = [...counts.keys()].filter((key) => key.startsWith(`${name}/`)).map((key) => key.slice(name.length + 1));
       for (const id of new Set([...known, ...found]))
         listed.push({

@@ -1218,6 +1218,24 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/control/people-attacks.test.ts › a token › for a sibling virtual server, the models or the api, and none at all, is refused with the address of the metadata; no server is called',
   },
   {
+    id: 'SEC-1',
+    clause: 'c',
+    text: 'A token that is bound to a key (RFC 9449) is nobody’s without a proof of that key: not as a bearer token, not with a proof beside it.',
+    test: 'test/control/proven-tokens.test.ts › the gateway, shown a token that is bound to a key › takes it from nobody without one: not as a bearer token, not even with a proof beside it',
+  },
+  {
+    id: 'SEC-1',
+    clause: 'd',
+    text: 'A proof is good once, of twenty at the same moment.',
+    test: 'test/control/proven-tokens.test.ts › the gateway, shown a token that is bound to a key › takes a proof once, of twenty at the same moment',
+  },
+  {
+    id: 'SEC-1',
+    clause: 'e',
+    text: 'A code whose authorization request named a key (`dpop_jkt`) is redeemed by a proof of that key alone.',
+    test: 'test/control/proven-tokens.test.ts › an authorization request that names a key (RFC 9449 §10) › has its code redeemed by a proof of that key alone, whoever has the code and its verifier',
+  },
+  {
     id: 'SEC-2',
     clause: 'a',
     text: 'An assertion of an identity provider (ID-JAG) that is brought a second time within its life is answered invalid_grant, also by many at the same moment.',
@@ -1370,6 +1388,12 @@ export const acceptance: readonly AcceptanceEntry[] = [
     clause: 'e',
     text: 'A key is not retired while it seals, while a row stands on it, or while a client may hold a text of it; a retired one opens nothing.',
     test: 'test/store/seal-keys.test.ts › a key that a row stands on, that seals, or that a client may hold a text of, is not retired; a retired one is gone for good',
+  },
+  {
+    id: 'SEC-12',
+    clause: 'f',
+    text: 'Keys that wrap others are rotated, and retired by the command, while all processes run on: no call fails.',
+    test: 'test/full/root-keys.test.ts › wrapping keys rotate and are retired by the command while the platform runs: no process starts anew for it, no call fails, and one that starts later has them too',
   },
   {
     id: 'SEC-13',
@@ -2247,6 +2271,18 @@ export const acceptance: readonly AcceptanceEntry[] = [
     clause: 'e',
     text: 'The owner of who proposed a fix cannot approve it.',
     test: 'test/control/fix-approvals.test.ts › unknown, without the role, the owner, or as somebody else by a header: refused and on record; the approval stays open',
+  },
+  {
+    id: 'SEC-32',
+    clause: 'f',
+    text: 'At the gateway too a login that a policy finds too weak or too old is asked for a better one, with the challenge of RFC 9470; nothing reaches the server.',
+    test: 'test/gateway/login-policies.test.ts › a policy that asks how the caller has logged in (RFC 9470) › refuses a weaker login with the challenge that says which one it takes; nothing reaches the server; what asks for none goes through',
+  },
+  {
+    id: 'SEC-32',
+    clause: 'g',
+    text: 'The login that the challenge asks for is let through, and the older token of the same person is not.',
+    test: 'test/gateway/login-policies.test.ts › a policy that asks how the caller has logged in (RFC 9470) › lets the same person through with the login that the challenge asks for, and their older token not',
   },
   {
     id: 'SEC-38',

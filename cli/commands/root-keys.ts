@@ -43,8 +43,8 @@ export const rootKeyTable = (versions: readonly RootKeyVersion[]): string =>
   );
 
 /**
- * Adds a version to the file of a key that wraps others, in the data folder of this machine; processes take it up when they start anew.
- * @param options.announce - it is known from then on, and wraps once `use` names it: for processes that do not all start at once
+ * Adds a version to the file of a key that wraps others, in the data folder of this machine; a running platform takes it up within seconds.
+ * @param options.announce - it is known from then on, and wraps once `use` names it: for those that run elsewhere
  */
 export const rotateRootKey = async (
   name: RootName,
@@ -58,7 +58,7 @@ export const rotateRootKey = async (
       return putFirst(root, use === originalKey ? undefined : use);
     });
     print(`${name}/${use}`);
-    say('It wraps when the processes have started anew.');
+    say('It wraps in a few seconds, where the platform runs; else from its start on.');
     return;
   }
   let made = '';
@@ -70,8 +70,8 @@ export const rotateRootKey = async (
   print(`${name}/${made}`);
   say(
     announce
-      ? `Start the processes anew, one after the other; then \`quarterdeck keys rotate ${name} --use ${made}\`, and once more.`
-      : 'It wraps when the platform has started anew; what others have wrapped is wrapped anew then.',
+      ? `It is known in a few seconds where the platform runs; then \`quarterdeck keys rotate ${name} --use ${made}\`.`
+      : 'It wraps in a few seconds, where the platform runs, and what others have wrapped is wrapped anew; else from its start on.',
   );
 };
 
@@ -92,5 +92,5 @@ export const retireRootKey = async (name: RootName, id: string, connection: Conn
   if (obstacle !== undefined) throw usageError(`${name}/${id} cannot be retired: ${obstacle}`);
   changeRootKey(folderOf(name, connection), name, (root) => dropVersion(root, id === originalKey ? undefined : id, namesFrom[name]));
   print(`${name}/${id} retired`);
-  say('It is out of the file; backups of the folder of keys still hold it. Processes forget it when they start anew.');
+  say('It is out of the file; backups of the folder of keys still hold it. Running processes forget it in a few seconds.');
 };

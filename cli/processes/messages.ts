@@ -1,4 +1,5 @@
 import type { MetricObjectWithValues, MetricValue } from 'prom-client';
+import type { RootKeyChange } from '../../store/secrets/root-versions.ts';
 import type { Metrics } from '../../telemetry/process-metrics.ts';
 import type { Tracing, TracingOptions } from '../../telemetry/tracing.ts';
 import type { Config } from '../config.ts';
@@ -10,9 +11,14 @@ export type ConfigMessage = {
   logLevel: Config['logLevel'];
   /** 32 bytes in base64, the same for all: by it one secret has one fingerprint in all logs. */
   redactionKey: string;
+  /** What became of root keys since the platform was started, where this is not the first process of its name. */
+  rootKeys: readonly RootKeyChange[];
   /** Where its spans go, where somebody takes them. */
   tracing?: TracingOptions;
 };
+
+/** Root keys have got other versions, or lost some. */
+export type RootKeysMessage = { type: 'root-keys'; changes: readonly RootKeyChange[] };
 
 /** A process asks the supervisor, who may start programs, for an entry of the keychain; the answer has the same id. */
 export type KeychainQuestion = { type: 'keychain'; id: number; account: string };

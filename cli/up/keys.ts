@@ -25,13 +25,17 @@ const SigningKeysSchema = z.array(z.looseObject({ kty: z.string(), kid: z.string
 /** Certificate and key of the authority that cages trust, PEM. */
 const EgressAuthoritySchema = z.object({ certificate: z.string().startsWith('-----BEGIN'), key: z.string().startsWith('-----BEGIN') });
 
-export type Keys = {
+/** Keys that wrap others, with all of their versions. */
+export type RootKeys = {
   /** Wraps the keys of orgs, of pseudonyms and of grants; one word or several, see `parseRootKey`. */
   contentKey: string;
   /** Wraps those of the gateway's rows and of approvals. */
   gatewayKey: string;
   /** Seals the issuer's signing keys and codes of devices; until it is rotated it is made from another secret. */
   issuerKey: string;
+};
+
+export type Keys = RootKeys & {
   /** Private JWKs of the issuer from before they stood in the database; the first one signs there until its turn is over. */
   signingKeys: z.infer<typeof SigningKeysSchema>;
   /** Private JWK that signs checkpoints of the audit. */
@@ -96,6 +100,53 @@ const unusable = (path: string, cause: unknown) =>
     cause,
   );
 
+type KeyFolder = Pick<DataFolder, 'keys'>;
+
+const readFile = <T>(folder: KeyFolder, name: string, parse: (text: string) => T): T => {
+  const path = join(folder.keys, name);
+  try {
+    return parse(readFileSync(path, 'utf8').trim());
+  } catch (cause) {
+    throw unusable(path, cause);
+  }
+};
+
+const rootKey = (text: string): string => formatRootKey(parseRootKey(text)).replaceAll('\n', ' ');
+
+/**
+ * The keys that wrap others, as they stand now: out of their files, or from elsewhere.
+ * @param given - keys that come from elsewhere
+ * @throws {PlatformError} `input_invalid` where one is missing, damaged, or from elsewhere without the versions that its file has
+ */
+export const readRootKeys = (
+  folder: KeyFolder,
+  given: Partial<Record<RootName, string | undefined>>,
+  { internal }: Pick<Keys, 'internal'>,
+): RootKeys => {
+  /** A key from elsewhere beside a file of its name has to be the same: what the file's has wrapped would not open. */
+  const confirmed = (name: RootName, text: string): string => {
+    const path = join(folder.keys, name);
+    if (!existsSync(path)) return text;
+    const versions = new Set(parseRootKey(text).versions.map(({ id, bytes }) => `${id}:${bytes.toString('base64')}`));
+    const inFile = parseRootKey(readFile(folder, name, rootKey)).versions;
+    if (inFile.every(({ id, bytes }) => versions.has(`${id}:${bytes.toString('base64')}`))) return text;
+    throw cannotStart(
+      `The reference to ${name} leads to a key that lacks a version of the file ${path}: put what is in the file there too, or move the file away if nothing was kept with it.`,
+    );
+  };
+  /** A root key from elsewhere, or out of its file; `first` is what there is without either. */
+  const rootOf = (name: RootName, first?: string): string => {
+    const elsewhere = given[name];
+    if (elsewhere !== undefined) return confirmed(name, elsewhere);
+    return first !== undefined && !existsSync(join(folder.keys, name)) ? first : readFile(folder, name, rootKey);
+  };
+  return {
+    contentKey: rootOf('content.key'),
+    gatewayKey: rootOf('gateway.key'),
+    issuerKey: rootOf('issuer.key', signingKeysSealOf(internal.personTokens)),
+  };
+};
+
 /**
  * Reads the keys of a data folder, and makes them at its first start.
  * @param given - keys that come from elsewhere; of these no file is made
@@ -112,45 +163,20 @@ export const loadKeys = async (
   chmodSync(folder.keys, 0o700);
   addAuditKey(folder);
   addEgressAuthority(folder);
-  const read = <T>(name: string, parse: (text: string) => T): T => {
-    const path = join(folder.keys, name);
-    try {
-      return parse(readFileSync(path, 'utf8').trim());
-    } catch (cause) {
-      throw unusable(path, cause);
-    }
-  };
-  const rootKey = (text: string): string => formatRootKey(parseRootKey(text)).replaceAll('\n', ' ');
-  /** A key from elsewhere beside a file of its name has to be the same: what the file's has wrapped would not open. */
-  const confirmed = (name: RootName, text: string): string => {
-    const path = join(folder.keys, name);
-    if (!existsSync(path)) return text;
-    const versions = new Set(parseRootKey(text).versions.map(({ id, bytes }) => `${id}:${bytes.toString('base64')}`));
-    if (parseRootKey(read(name, rootKey)).versions.every(({ id, bytes }) => versions.has(`${id}:${bytes.toString('base64')}`))) return text;
-    throw cannotStart(
-      `The reference to ${name} leads to a key that lacks a version of the file ${path}: put what is in the file there too, or move the file away if nothing was kept with it.`,
-    );
-  };
-  const internal = read(files.internal, (text) => InternalKeysSchema.parse(JSON.parse(text)));
-  /** A root key from elsewhere, or out of its file; `first` is what there is without either. */
-  const rootOf = (name: RootName, first?: string): string => {
-    const elsewhere = given[name];
-    if (elsewhere !== undefined) return confirmed(name, elsewhere);
-    return first !== undefined && !existsSync(join(folder.keys, name)) ? first : read(name, rootKey);
-  };
+  const internal = readFile(folder, files.internal, (text) => InternalKeysSchema.parse(JSON.parse(text)));
   return {
-    contentKey: rootOf('content.key'),
-    gatewayKey: rootOf('gateway.key'),
-    issuerKey: rootOf('issuer.key', signingKeysSealOf(internal.personTokens)),
-    signingKeys: existsSync(join(folder.keys, files.issuer)) ? read(files.issuer, (text) => SigningKeysSchema.parse(JSON.parse(text))) : [],
-    auditSigningKey: read(files.audit, (text) => AuditKeySchema.parse(JSON.parse(text))),
-    egressAuthority: read(files.egress, (text) => EgressAuthoritySchema.parse(JSON.parse(text))),
+    ...readRootKeys(folder, given, { internal }),
+    signingKeys: existsSync(join(folder.keys, files.issuer))
+      ? readFile(folder, files.issuer, (text) => SigningKeysSchema.parse(JSON.parse(text)))
+      : [],
+    auditSigningKey: readFile(folder, files.audit, (text) => AuditKeySchema.parse(JSON.parse(text))),
+    egressAuthority: readFile(folder, files.egress, (text) => EgressAuthoritySchema.parse(JSON.parse(text))),
     internal,
   };
 };
 
 /**
- * Changes the file of one of the keys that wrap others, whole or not at all; processes take it up when they start anew.
+ * Changes the file of one of the keys that wrap others, whole or not at all; a running platform takes it up within seconds.
  * @throws {PlatformError} `input_invalid` where there is no such folder
  */
 export const changeRootKey = (folder: Pick<DataFolder, 'keys'>, name: RootName, change: (root: RootKey) => RootKey): RootKey => {

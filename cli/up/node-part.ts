@@ -6,12 +6,14 @@ import type {
   JoinTokenMessage,
   KeychainQuestion,
   ProcessMessage,
+  RootKeysMessage,
   SecretAnswer,
   SecretRequest,
 } from '../processes/messages.ts';
 import type { ProcessConfigs, ProcessName } from '../processes/process-configs.ts';
 import { askMeasures } from './ask-measures.ts';
 import { spawnCommand } from './command.ts';
+import type { RootKeysOfProcess } from './follow-root-keys.ts';
 import { answerKeychain } from './keychain.ts';
 import { openLog } from './log-file.ts';
 import type { Part } from './part.ts';
@@ -35,6 +37,8 @@ export type NodePartOptions<Name extends ProcessName> = {
   redactionKey: string;
   environment: Config['environment'];
   tracing?: Config['tracing'];
+  /** What becomes of the root keys that this process is told; absent: nothing. */
+  rootKeys?: RootKeysOfProcess;
   /** Makes the tokens by which this process may join the issuer; it asks for each. */
   makeJoinToken?: (() => string) | undefined;
   /** Starts the workers anew, when this process asks for it. */
@@ -57,8 +61,19 @@ export const nodePart = <Name extends ProcessName>(name: Name, options: NodePart
     const child = spawnCommand({ file: process.execPath, args: [entry, name], env, cwd: root }, ['ignore', log, log, 'ipc']);
     closeSync(log);
     const { config, logLevel, redactionKey, tracing } = options;
-    const message: ConfigMessage = { type: 'config', config, logLevel, redactionKey, ...(tracing ? { tracing } : {}) };
+    const message: ConfigMessage = {
+      type: 'config',
+      config,
+      logLevel,
+      redactionKey,
+      rootKeys: options.rootKeys?.changes() ?? [],
+      ...(tracing ? { tracing } : {}),
+    };
     child.send(message, () => undefined); // a child that is gone already is seen by its exit
+    const leave = options.rootKeys?.follow((changes) => {
+      if (child.connected) child.send({ type: 'root-keys', changes } satisfies RootKeysMessage, () => undefined);
+    });
+    if (leave) child.once('exit', leave);
     const ready = new Promise<void>((resolve, reject) => {
       const late = setTimeout(() => reject(new Error(`it does not answer; its log is ${options.logFile}`)), readyWithinMs);
       child.once('exit', () => clearTimeout(late));

@@ -12,6 +12,14 @@ import { devIdpUrl, issuerUrlOf } from './seed.ts';
 
 const clientId = 'quarterdeck';
 
+const deriveFrom =
+  ({ internal }: Keys) =>
+  (purpose: string): string =>
+    createHmac('sha256', internal.personTokens).update(purpose).digest('base64url');
+
+/** What the cookies of the issuer are signed with. */
+export const cookieKeyOf = (keys: Keys): string => deriveFrom(keys)('cookies of the issuer');
+
 /** How people log in on this platform: at the providers that are declared, and outside production at that of this machine too. */
 export const peopleConfigs = ({
   folder,
@@ -24,10 +32,10 @@ export const peopleConfigs = ({
   keys: Keys;
   options: PlatformOptions;
 }): { people: PeopleConfig; devIdp?: DevIdpConfig } => {
-  const derive = (purpose: string): string => createHmac('sha256', keys.internal.personTokens).update(purpose).digest('base64url');
+  const derive = deriveFrom(keys);
   const client = { id: clientId, secret: derive('client of the login provider'), redirectUri: `${issuerUrlOf(ports)}/login/callback` };
   const issuerUrl = devIdpUrl(ports);
-  const cookieKey = derive('cookies of the issuer');
+  const cookieKey = cookieKeyOf(keys);
   const people: PeopleConfig = {
     apiResource: `${addressesOf(ports).apiUrl}/api`,
     cookieKey,

@@ -6,6 +6,7 @@ import type { ProcessConfigs, ProcessName } from '../processes/process-configs.t
 import { cacheFolder } from '../setup/cache-folder.mjs';
 import type { SecretAnswerer } from './answer-secrets.ts';
 import type { DataFolder } from './data-folder.ts';
+import type { RootKeyFollower } from './follow-root-keys.ts';
 import type { Keys } from './keys.ts';
 import { logFileOf } from './log-file.ts';
 import { type NodePartOptions, nodePart } from './node-part.ts';
@@ -37,6 +38,7 @@ export type PartsContext = {
   egressAccount: Account | undefined;
   secrets: Pick<SecretAnswerer, 'answer'>;
   restartWorkers: () => void;
+  rootKeys: Pick<RootKeyFollower, 'of'>;
 };
 
 export const postgresPart = ({ folder, ports }: Pick<PartsContext, 'folder' | 'ports'>, place: PostgresPlace): Part =>
@@ -196,6 +198,7 @@ export const processParts = (context: PartsContext): Part[] => {
       redactionKey,
       environment: options.config.environment,
       tracing: options.config.tracing,
+      rootKeys: context.rootKeys.of(name),
       makeJoinToken: name === 'worker' ? workers.makeJoinToken : undefined,
       restartWorkers: name === 'control' ? context.restartWorkers : undefined,
     });

@@ -9,8 +9,9 @@ import { cannotStart } from './cannot-start.ts';
 import { type DataFolder, dataFolderAt, prepareDataFolder } from './data-folder.ts';
 import { lockDataFolder } from './data-lock.ts';
 import { prepareEgressFolder } from './egress-place.ts';
+import { followRootKeys } from './follow-root-keys.ts';
 import { lookUpKeychain } from './keychain.ts';
-import { loadKeys } from './keys.ts';
+import { loadKeys, readRootKeys } from './keys.ts';
 import { keepLogsSmall } from './log-file.ts';
 import { renderMetrics, serveMetrics } from './metrics.ts';
 import { createPartSet } from './part-set.ts';
@@ -27,6 +28,10 @@ import { findTemporalProgram } from './temporal.ts';
 import { createUndo, type Undo } from './undo.ts';
 import { watchResources } from './watch-resources.ts';
 import { writePrivateFile } from './write-private-file.ts';
+
+/** How often it is looked whether keys that wrap others have changed: in files, and where references lead, which others have to answer. */
+const filesEveryMs = 2_000;
+const referencesEveryMs = 30_000;
 
 /** What can be seen to be wrong before anything is done. */
 const checkOptions = ({ profile, allowUncaged, resourcesDirectory, readyFile, config }: PlatformOptions): void => {
@@ -113,7 +118,13 @@ export const startPlatform = async (given: PlatformOptions): Promise<Platform> =
     undo.add(stores.close);
     undo.add(secrets.close);
     const restartWorkers = () => parts.restart('worker');
-    const context = { folder, ports, keys, options, databaseUrl: serviceUrl, temporalAddress, egressAccount, secrets, restartWorkers };
+    const readKeys = async () => readRootKeys(folder, (await resolveInstallation(given.config)).rootKeys, keys);
+    const isElsewhere = Object.keys(given.config.references).length > 0;
+    const rootKeys = followRootKeys({ keys, read: readKeys, onLine, everyMs: isElsewhere ? referencesEveryMs : filesEveryMs });
+    undo.add(rootKeys.close);
+    const context = {
+      ...{ folder, ports, keys, options, databaseUrl: serviceUrl, temporalAddress, egressAccount, secrets, restartWorkers, rootKeys },
+    };
     await startTogether(
       processParts(context).map((part) => (until: AbortSignal) => parts.start(part, until)),
       signal,

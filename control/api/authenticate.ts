@@ -1,5 +1,6 @@
 import type { HttpBindings } from '@hono/node-server';
 import type { Context, MiddlewareHandler } from 'hono';
+import { readSentToken } from '../../policy/prove-possession.ts';
 import { createSourceOf } from '../../policy/source-of-request.ts';
 import { PlatformError } from '../../schema/errors.ts';
 import { findPersonByToken } from '../../store/people.ts';
@@ -21,7 +22,7 @@ export const createContextSource = ({ trustedProxies }: Pick<ApiConfig, 'trusted
 /**
  * Finds the person behind the bearer token (RFC 6750 §2.1), anew for each request, so a revoked token ends at once: an access token of a
  * login, or a token of the installation.
- * @throws {PlatformError} `not_authenticated`, `token_refused`, `scope_insufficient`, `server_unavailable`
+ * @throws {PlatformError} `not_authenticated`, `token_refused`, `proof_refused`, `scope_insufficient`, `server_unavailable`
  */
 export const authenticate = (
   {
@@ -31,7 +32,13 @@ export const authenticate = (
     clock,
     refusedKeys,
   }: Pick<ApiDependencies, 'database' | 'audit' | 'unknownCallers' | 'clock' | 'refusedKeys'>,
-  { profile, publicUrl, issuer, trustedProxies }: Pick<ApiConfig, 'profile' | 'publicUrl' | 'issuer' | 'trustedProxies'>,
+  {
+    profile,
+    publicUrl,
+    gatewayUrl,
+    issuer,
+    trustedProxies,
+  }: Pick<ApiConfig, 'profile' | 'publicUrl' | 'gatewayUrl' | 'issuer' | 'trustedProxies'>,
 ): MiddlewareHandler<ApiEnvironment> => {
   const sourceOf = createContextSource({ trustedProxies });
   const verify = issuer && createPersonTokenVerifier({ database, issuer, audience: apiResourceOf(publicUrl), clock, refusedKeys });
@@ -40,19 +47,23 @@ export const authenticate = (
       unknownCallers.count({ source: sourceOf(context), door: 'api', code: error.code });
       return error;
     };
-    const token = /^Bearer +([^\s]{16,4096})$/i.exec(context.req.header('authorization') ?? '')?.[1];
-    if (token === undefined)
+    const sent = readSentToken(context.req.header('authorization'));
+    if (sent === undefined || sent.token.length < 16 || sent.token.length > 4096)
       throw refuse(
         new PlatformError(
           'not_authenticated',
           'The request has no bearer token; `quarterdeck login` gets one, and the ready file of a platform on this machine has one for each person.',
         ),
       );
-    if (verify && isAccessToken(token)) {
-      context.set('person', await verify(token));
+    if (verify && isAccessToken(sent.token)) {
+      const { path, method } = context.req;
+      // the gateway's port hands requests on (design §10), and a proof names the URL that its caller knows
+      const urls = [publicUrl, gatewayUrl].map((base) => `${base}${path}`);
+      context.set('person', await verify(sent, { proof: context.req.header('dpop'), method, urls }));
       return next();
     }
-    const person = await findPersonByToken(database, token, clock());
+    // what the installation gives out is bound to no key
+    const person = sent.isDpop ? undefined : await findPersonByToken(database, sent.token, clock());
     // the installation's own token is for machines of one's own, never for production (design §10)
     if (!person || (profile === 'production' && person.stamp === 'admin-token'))
       throw refuse(new PlatformError('token_refused', 'The token is not known here, has expired, or its person is disabled.'));

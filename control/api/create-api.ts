@@ -1,5 +1,6 @@
 import { Hono } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
+import { proofAlgorithms } from '../../policy/check-token-proof.ts';
 import { PlatformError } from '../../schema/errors.ts';
 import { isPersonHalted } from '../../store/halts.ts';
 import type { ApiConfig, ApiDependencies, ApiEnvironment } from './api-dependencies.ts';
@@ -52,6 +53,7 @@ export const createApi = (config: ApiConfig, dependencies: ApiDependencies): Hon
         authorization_servers: [issuerUrl],
         bearer_methods_supported: ['header'],
         scopes_supported: ['api'],
+        dpop_signing_alg_values_supported: proofAlgorithms,
         resource_name: 'Quarterdeck api',
       }),
     );

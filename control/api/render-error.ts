@@ -1,5 +1,6 @@
 import type { Context } from 'hono';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
+import { proofAlgorithms } from '../../policy/check-token-proof.ts';
 import { freshLoginSeconds } from '../../policy/platform-policies.ts';
 import { type PlatformError, problemDetails, toPlatformError } from '../../schema/errors.ts';
 import type { Logger } from '../../telemetry/logger.ts';
@@ -21,6 +22,7 @@ const challengeFor = ({ code, facts }: PlatformError, publicUrl: string): string
   const where = `${metadata}, scope="api"`;
   if (code === 'not_authenticated') return `Bearer realm="quarterdeck", ${where}`;
   if (code === 'token_refused') return `Bearer realm="quarterdeck", error="invalid_token", ${where}`;
+  if (code === 'proof_refused') return `DPoP algs="${proofAlgorithms.join(' ')}", error="invalid_dpop_proof", ${where}`;
   // RFC 9470 §3; both parameters are OpenID Connect's, and issuers take them with its scope alone
   if (code === 'login_stale')
     return `Bearer realm="quarterdeck", error="insufficient_user_authentication", max_age="${freshLoginSeconds}", ${facts.acr ? `acr_values="${facts.acr}", ` : ''}${metadata}, scope="openid api"`;

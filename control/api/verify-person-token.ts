@@ -1,8 +1,11 @@
 import { createRemoteJWKSet, jwtVerify } from 'jose';
+import { type ProvenRequest, usedProofSeconds } from '../../policy/check-token-proof.ts';
+import { needsPossession, provePossession, type SentToken } from '../../policy/prove-possession.ts';
 import { hasScope, PersonTokenClaimsSchema, personTokenLifetimeSeconds } from '../../schema/access-token.ts';
 import { PlatformError } from '../../schema/errors.ts';
 import type { Database } from '../../store/database.ts';
 import { findPersonBySession, type Person } from '../../store/people.ts';
+import { useTokenProof } from '../../store/use-token-proof.ts';
 import type { RefusedKeys } from '../../store/watch-refused-keys.ts';
 
 const clockSkewSeconds = 30;
@@ -24,7 +27,7 @@ const isUnavailable = (error: unknown): boolean =>
  * @param options.issuer - its URL, and where it publishes its keys
  * @param options.audience - the api as a protected resource
  * @param options.refusedKeys - keys of the issuer whose time is over, or that were denied
- * @throws {PlatformError} `token_refused`, `scope_insufficient`; `server_unavailable` (retryable) when the issuer does not answer
+ * @throws {PlatformError} `token_refused`, `proof_refused`, `scope_insufficient`; `server_unavailable` (retryable) when the issuer does not answer
  */
 export const createPersonTokenVerifier = ({
   database,
@@ -46,7 +49,8 @@ export const createPersonTokenVerifier = ({
       cause,
     });
 
-  return async (token: string): Promise<Person> => {
+  return async (sent: SentToken, carrier: ProvenRequest): Promise<Person> => {
+    const { token } = sent;
     const expected = { algorithms: ['ES256'], typ: 'at+jwt', issuer: issuerUrl, audience, clockTolerance: clockSkewSeconds };
     const { payload, protectedHeader } = await jwtVerify(token, keys, {
       ...expected,
@@ -59,6 +63,12 @@ export const createPersonTokenVerifier = ({
     if (refusedKeys?.isRefused(protectedHeader.kid, clock())) throw refused();
     const claims = PersonTokenClaimsSchema.safeParse(payload);
     if (!claims.success) throw refused(claims.error);
+    const jkt = claims.data.cnf?.jkt;
+    if (needsPossession(sent, jkt)) {
+      const use = (proof: { thumbprint: string; id: string }) => useTokenProof(database, 'resource', proof, usedProofSeconds);
+      const proven = await provePossession(sent, { jkt, carrier, now: clock(), use });
+      if (!proven.ok) throw new PlatformError('proof_refused', `The access token is not accepted: ${proven.reason}.`);
+    }
     const person = await findPersonBySession(database, claims.data.sid, clock());
     if (!person || `${person.org}/${person.id}` !== claims.data.sub) throw refused();
     if (!hasScope(claims.data.scope, 'api'))

@@ -21,6 +21,9 @@ const clientIssuer = 'urn:quarterdeck:oauth-clients';
 /** How long after its end an assertion would still be taken, by clocks that differ. */
 const skewSeconds = 60;
 
+/** When something is shown, and the key that its bearer has proven with it (thumbprint), if any. */
+export type Moment = { now: Date; provenKey: string | undefined };
+
 type Client = { org: string; project: string; name: string };
 const clientOf = (clientId: string): Client => {
   const [org = '', project = '', name = ''] = clientId.split('/');
@@ -67,10 +70,10 @@ export const createAdmission = ({
 
   return {
     clientOf,
-    byToken: async (clientId: string, token: string, now: Date): Promise<AssertedBy> => {
+    byToken: async (clientId: string, token: string, { now, provenKey }: Moment): Promise<AssertedBy> => {
       const { org } = clientOf(clientId);
       const provider = await providerOf(token, org, ({ spec }) => spec.accepts.tokenExchange !== undefined);
-      const claims = await verifySubjectToken(token, { keys: keys.keysOf(provider), provider, now });
+      const claims = await verifySubjectToken(token, { keys: keys.keysOf(provider), provider, provenKey, now });
       return { org, person: await personIn(provider, claims), stamp: 'token-exchange', endsAtSeconds: claims.exp };
     },
 
@@ -78,10 +81,10 @@ export const createAdmission = ({
      * @param isOurs - whether a resource is one of this installation; checked before the assertion is used up
      * @throws {AssertionRefused}, {AssertionReplayed}
      */
-    byIdJag: async (clientId: string, assertion: string, isOurs: (resource: string) => boolean, now: Date) => {
+    byIdJag: async (clientId: string, assertion: string, isOurs: (resource: string) => boolean, { now, provenKey }: Moment) => {
       const { org } = clientOf(clientId);
       const provider = await providerOf(assertion, org, ({ spec }) => spec.accepts.idJag);
-      const claims = await verifyIdJag(assertion, { keys: keys.keysOf(provider), provider, issuerUrl, clientId, now });
+      const claims = await verifyIdJag(assertion, { keys: keys.keysOf(provider), provider, issuerUrl, clientId, provenKey, now });
       // for us, and for something that is not ours: one of the two is a lie (SEC-3)
       if (!isOurs(claims.resource)) throw new AssertionRefused('its resource is none of this installation');
       const name = createHash('sha256')
@@ -99,7 +102,7 @@ export const createAdmission = ({
     },
 
     /** Finds the one client that a machine's own token is declared for. */
-    byWorkload: async (token: string, now: Date): Promise<{ by: AssertedBy; clientId: string }> => {
+    byWorkload: async (token: string, { now, provenKey }: Moment): Promise<{ by: AssertedBy; clientId: string }> => {
       const claimed = readClaimed(token);
       const declared = (await listResources(database, { kind: 'OAuthClient' })).flatMap((resource) => {
         if (resource.kind !== 'OAuthClient') return [];
@@ -110,7 +113,7 @@ export const createAdmission = ({
       if (found === undefined || others.length > 0)
         throw new AssertionRefused('no client, or more than one, is declared for this workload');
       const { client, workload } = found;
-      const { exp } = await verifyWorkload(token, { ...workload, keys: keys.keysAt(workload.jwksUri), issuerUrl, now });
+      const { exp } = await verifyWorkload(token, { ...workload, keys: keys.keysAt(workload.jwksUri), issuerUrl, provenKey, now });
       return {
         by: { org: client.org, person: await machineOf(client), stamp: 'workload', endsAtSeconds: exp },
         clientId: `${client.org}/${client.project}/${client.name}`,

@@ -25,7 +25,7 @@ export const createClientFinder =
     if (![org, project, name].every((part) => NameSchema.safeParse(part).success)) return undefined;
     const found = await findResource(database, { org, project, kind: 'OAuthClient', name });
     if (!found) return undefined;
-    const { displayName, redirectUris, clientSecret, grants } = found.spec;
+    const { displayName, redirectUris, clientSecret, grants, boundTokens } = found.spec;
     const isForPeople = grants.includes('authorization_code');
     return {
       client_id: clientId,
@@ -34,6 +34,7 @@ export const createClientFinder =
       application_type: isNative(redirectUris) ? 'native' : 'web',
       response_types: isForPeople ? ['code'] : [],
       grant_types: [...new Set(grants.flatMap((grant) => grantTypesOf[grant]))],
+      dpop_bound_access_tokens: boundTokens,
       token_endpoint_auth_method: clientSecret ? 'client_secret_basic' : 'none',
       ...(clientSecret
         ? { client_secret: await resolveSecret(clientSecret, secrets, { org, project, kind: 'OAuthClient', name, field: 'clientSecret' }) }

@@ -1,4 +1,5 @@
 import type { Provider } from 'oidc-provider';
+import { proofAlgorithms } from '../../policy/check-token-proof.ts';
 import { readResource } from '../../schema/access-token.ts';
 import { credentialsPath } from '../../schema/backend-credential.ts';
 import { connectPaths } from './connect-urls.ts';
@@ -37,6 +38,7 @@ const publishedMetadata = ({ issuerUrl, people }: Options, offered: Record<strin
     device_authorization_endpoint: `${issuerUrl}/device/auth`,
     // how a company's assertion for a client is called among grants
     authorization_grant_profiles_supported: ['urn:ietf:params:oauth:grant-profile:id-jag'],
+    dpop_signing_alg_values_supported: proofAlgorithms,
     revocation_endpoint: `${issuerUrl}/token/revocation`,
     revocation_endpoint_auth_methods_supported: offered.token_endpoint_auth_methods_supported,
     end_session_endpoint: `${issuerUrl}/session/end`,

@@ -7,6 +7,7 @@ import { type Admission, type AssertedBy, AssertionReplayed } from './admit-pers
 import type { EntryRecords } from './entry-records.ts';
 import { type OtherExchange, tokenExchangeGrant } from './exchange-run-token.ts';
 import type { TokenMaker, TokenWish } from './issue-token.ts';
+import type { KeyProof } from './prove-key.ts';
 import { AssertionRefused, isIdJag, jwtBearerGrant } from './read-assertion.ts';
 
 type Middleware = Parameters<Provider['use']>[0];
@@ -67,6 +68,7 @@ export const createInboundGrants = ({
   provider,
   admission,
   issue,
+  proveKey,
   places,
   records,
   clock,
@@ -75,6 +77,7 @@ export const createInboundGrants = ({
   provider: Provider;
   admission: Admission;
   issue: TokenMaker;
+  proveKey: KeyProof;
   places: { gatewayUrl: string; apiResource: string };
   records: EntryRecords | undefined;
   clock: () => Date;
@@ -116,32 +119,37 @@ export const createInboundGrants = ({
   const exchange = async (context: TokenEndpointGrantContext): Promise<void> => {
     const client = confidential(context);
     const { subject_token: token, resource, scope } = parse(ExchangeSchema, context.oidc.body);
-    const by = await guard(client.clientId, 'token-exchange', () => admission.byToken(client.clientId, token, clock()));
-    await finish(context, client, by, { resource, scope }, 'token-exchange');
+    const jkt = await proveKey(context.req, client);
+    const moment = { now: clock(), provenKey: jkt };
+    const by = await guard(client.clientId, 'token-exchange', () => admission.byToken(client.clientId, token, moment));
+    await finish(context, client, by, { resource, scope, jkt }, 'token-exchange');
   };
 
   const assert = async (context: TokenEndpointGrantContext): Promise<void> => {
     const client = confidential(context);
     const { assertion, resource, scope } = parse(BearerSchema, context.oidc.body);
     const isOurs = (asked: string): boolean => readResource(asked, places) !== undefined && (resource === undefined || resource === asked);
+    const jkt = await proveKey(context.req, client);
     const { by, claims } = await guard(client.clientId, 'id-jag', async () => {
       if (!isIdJag(assertion)) throw new AssertionRefused('it is not an assertion of an identity provider');
-      return admission.byIdJag(client.clientId, assertion, isOurs, clock());
+      return admission.byIdJag(client.clientId, assertion, isOurs, { now: clock(), provenKey: jkt });
     });
     // the token is for the assertion's own resource, with what all three of assertion, request and resource have in common
-    await finish(context, client, by, { resource: claims.resource, scope, allowedScope: claims.scope }, 'id-jag');
+    await finish(context, client, by, { resource: claims.resource, scope, allowedScope: claims.scope, jkt }, 'id-jag');
   };
 
   const actForItself = async (context: TokenEndpointGrantContext): Promise<void> => {
     const client = confidential(context);
     const { resource, scope } = parse(ClientSchema, context.oidc.body);
+    const jkt = await proveKey(context.req, client);
     const by = await guard(client.clientId, 'client_credentials', () => admission.bySecret(client.clientId));
-    await finish(context, client, by, { resource, scope }, 'client_credentials');
+    await finish(context, client, by, { resource, scope, jkt }, 'client_credentials');
   };
 
   const workload = async (context: KoaContextWithOIDC): Promise<void> => {
     const { assertion, resource, scope } = parse(BearerSchema, context.oidc.body);
-    const { by, clientId } = await admission.byWorkload(assertion, clock()).catch((error: unknown) => {
+    const jkt = await proveKey(context.req);
+    const { by, clientId } = await admission.byWorkload(assertion, { now: clock(), provenKey: jkt }).catch((error: unknown) => {
       if (!(error instanceof AssertionRefused) && !(isPlatformError(error) && !error.isRetryable)) throw error;
       logger.warn({ event: 'workload-refused', reason: error.message }, 'a workload was refused');
       records?.count(context.req, 'token_refused');
@@ -149,7 +157,8 @@ export const createInboundGrants = ({
     });
     const client = await provider.Client.find(clientId);
     if (client === undefined) throw new errors.InvalidGrant('the client is gone');
-    await finish(context, client, by, { resource, scope }, 'workload');
+    if (client.dpopBoundAccessTokens && jkt === undefined) throw new errors.InvalidDpopProof('the client has its tokens bound to a key');
+    await finish(context, client, by, { resource, scope, jkt }, 'workload');
   };
 
   /**

@@ -15,13 +15,15 @@ export type TokenWish = {
   scope?: string | undefined;
   /** What may be given at most, where somebody has said so. */
   allowedScope?: string | undefined;
+  /** Thumbprint of the key that the client has proven: the token is bound to it. */
+  jkt?: string | undefined;
 };
 
 /** What a token request that was granted is answered with (RFC 6749 §5.1, RFC 8693 §2.2.1). */
 export type TokenAnswer = {
   access_token: string;
   issued_token_type: string;
-  token_type: 'Bearer';
+  token_type: 'Bearer' | 'DPoP';
   expires_in: number;
   scope: string;
 };
@@ -84,10 +86,11 @@ export const createTokenMaker =
       exp: nowSeconds + lifetimeSeconds,
       extra: { org, sid },
     });
+    if (wish.jkt !== undefined) token.setThumbprint('jkt', wish.jkt);
     return {
       access_token: await token.save(),
       issued_token_type: accessTokenType,
-      token_type: 'Bearer',
+      token_type: wish.jkt === undefined ? 'Bearer' : 'DPoP',
       expires_in: lifetimeSeconds,
       scope,
     };

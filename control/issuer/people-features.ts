@@ -55,6 +55,8 @@ export const peopleFeatures = (
         client: { redirectUris?: readonly string[] | undefined; grantTypes?: readonly string[] | undefined },
       ) => faultOfClient({ redirectUris: client.redirectUris ?? [], grantTypes: client.grantTypes ?? [], secret: undefined }) === undefined,
     },
+    // a client that makes proofs gets tokens that are bound to its key, and a code that its `dpop_jkt` binds is for that key alone (RFC 9449 §10)
+    dPoP: { enabled: true, allowReplay: false },
     deviceFlow: { enabled: true, ...devicePages },
     registration: { enabled: allowsRegistration, initialAccessToken: false },
     resourceIndicators: {

@@ -1,6 +1,14 @@
 import { type Adapter, type AdapterFactory, errors } from 'oidc-provider';
+import { usedProofSeconds } from '../../policy/check-token-proof.ts';
 import type { Database } from '../../store/database.ts';
-import { consumeIssuerRecord, deleteIssuerRecord, deleteOfGrant, findIssuerRecord, putIssuerRecord } from '../../store/issuer-records.ts';
+import {
+  claimIssuerRecord,
+  consumeIssuerRecord,
+  deleteIssuerRecord,
+  deleteOfGrant,
+  findIssuerRecord,
+  putIssuerRecord,
+} from '../../store/issuer-records.ts';
 import { deriveContentKeys, seal, unseal } from '../../store/secrets/seal.ts';
 import { faultOfClient } from './self-declared-client.ts';
 
@@ -47,6 +55,10 @@ export const createPostgresAdapter = (
     upsert: async (id, payload, expiresIn) => {
       const fault = model === 'Client' ? faultOfPayload(payload) : undefined;
       if (fault !== undefined) throw new errors.InvalidClientMetadata(fault);
+      // the library looked a moment ago; of two that show the same proof at once one comes second
+      if (model === 'ReplayDetection' && !(await claimIssuerRecord(database, model, id, expiresIn ?? usedProofSeconds)))
+        throw new errors.InvalidGrant('the proof was used before');
+      if (model === 'ReplayDetection') return;
       await putIssuerRecord(database, model, id, kept(model, id, payload), expiresIn);
     },
     find: async (id) => {

@@ -48,6 +48,17 @@ const verify = async (token: string, keys: Keys, options: Parameters<typeof jwtV
   }
 };
 
+/**
+ * What is bound to a key counts from whoever has proven that key, and from nobody else (RFC 9449 §6, RFC 7800 §3.1).
+ * @throws {AssertionRefused}
+ */
+const checkBinding = ({ cnf }: JWTPayload, provenKey: string | undefined): void => {
+  if (cnf === undefined) return;
+  const { jkt, ...others } = typeof cnf === 'object' && cnf !== null ? (cnf as Record<string, unknown>) : {};
+  if (typeof jkt !== 'string' || Object.keys(others).length > 0) throw new AssertionRefused('it is bound in a way that is not known here');
+  if (jkt !== provenKey) throw new AssertionRefused('it is bound to a key that was not proven');
+};
+
 const IdJagSchema = z.object({
   iss: z.string(),
   // one alone: an assertion that is good elsewhere too could have been meant for there
@@ -70,7 +81,14 @@ export type IdJag = z.infer<typeof IdJagSchema> & JWTPayload;
  */
 export const verifyIdJag = async (
   assertion: string,
-  { keys, provider, issuerUrl, clientId, now }: { keys: Keys; provider: UpstreamProvider; issuerUrl: string; clientId: string; now: Date },
+  {
+    keys,
+    provider,
+    issuerUrl,
+    clientId,
+    provenKey,
+    now,
+  }: { keys: Keys; provider: UpstreamProvider; issuerUrl: string; clientId: string; provenKey: string | undefined; now: Date },
 ): Promise<IdJag> => {
   const { issuer, accepts } = provider.spec;
   const payload = await verify(assertion, keys, {
@@ -85,6 +103,7 @@ export const verifyIdJag = async (
   if (!claims.success) throw new AssertionRefused(`missing or malformed: ${claims.error.issues.map(({ path }) => path[0]).join(', ')}`);
   if (claims.data.exp - claims.data.iat > idJagLifetimeSeconds) throw new AssertionRefused('it lives longer than five minutes');
   if (claims.data.client_id !== clientId) throw new AssertionRefused('it was given to another client');
+  checkBinding(payload, provenKey);
   return { ...payload, ...claims.data };
 };
 
@@ -95,7 +114,7 @@ export const verifyIdJag = async (
  */
 export const verifySubjectToken = async (
   token: string,
-  { keys, provider, now }: { keys: Keys; provider: UpstreamProvider; now: Date },
+  { keys, provider, provenKey, now }: { keys: Keys; provider: UpstreamProvider; provenKey: string | undefined; now: Date },
 ): Promise<JWTPayload & { exp: number }> => {
   const { issuer, accepts } = provider.spec;
   if (!['jwt', 'at+jwt', undefined].includes(typeOf(token))) throw new AssertionRefused('it is not a token of a person');
@@ -108,6 +127,7 @@ export const verifySubjectToken = async (
   });
   if (payload.act !== undefined) throw new AssertionRefused('somebody else acts by it');
   if (payload.exp === undefined) throw new AssertionRefused('it does not end');
+  checkBinding(payload, provenKey);
   return { ...payload, exp: payload.exp };
 };
 
@@ -117,10 +137,17 @@ export const verifySubjectToken = async (
  */
 export const verifyWorkload = async (
   token: string,
-  { keys, issuer, subject, issuerUrl, now }: { keys: Keys; issuer: string; subject: string; issuerUrl: string; now: Date },
+  {
+    keys,
+    issuer,
+    subject,
+    issuerUrl,
+    provenKey,
+    now,
+  }: { keys: Keys; issuer: string; subject: string; issuerUrl: string; provenKey: string | undefined; now: Date },
 ): Promise<{ exp: number }> => {
   if (!['jwt', undefined].includes(typeOf(token))) throw new AssertionRefused('it is not the token of a workload');
-  const { iat = 0, exp = 0 } = await verify(token, keys, {
+  const payload = await verify(token, keys, {
     algorithms: workloadAlgorithms,
     issuer,
     subject,
@@ -128,6 +155,8 @@ export const verifyWorkload = async (
     currentDate: now,
     requiredClaims: ['iat', 'exp'],
   });
+  checkBinding(payload, provenKey);
+  const { iat = 0, exp = 0 } = payload;
   if (exp - iat > workloadLifetimeSeconds) throw new AssertionRefused('it lives longer than an hour');
   return { exp };
 };

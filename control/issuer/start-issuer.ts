@@ -28,6 +28,7 @@ import type { IssuerConfig } from './issuer-config.ts';
 import { registerWorkerJoin } from './join-worker.ts';
 import { limitCodeGuesses } from './limit-code-guesses.ts';
 import { peopleFeatures } from './people-features.ts';
+import { createKeyProof } from './prove-key.ts';
 import { jwtBearerGrant } from './read-assertion.ts';
 import { recordLogouts } from './record-logouts.ts';
 import type { SigningKeys } from './rotate-signing-keys.ts';
@@ -166,6 +167,7 @@ export const startIssuer = async (
         provider,
         admission,
         issue: createTokenMaker({ provider, database, places, kid: currentKid }),
+        proveKey: createKeyProof({ database, issuerUrl, clock }),
         places,
         records,
         clock,

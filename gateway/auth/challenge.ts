@@ -1,5 +1,7 @@
-import { isPlatformError, type PlatformError } from '../../schema/errors.ts';
+import { proofAlgorithms } from '../../policy/check-token-proof.ts';
+import { isPlatformError, PlatformError } from '../../schema/errors.ts';
 import type { HttpAnswer } from '../front/http-exchange.ts';
+import type { RpcError } from '../mcp/message.ts';
 
 /** Where the metadata of a protected resource stands (RFC 9728 §3.1): the well-known part is put in front of its path. */
 export const resourceMetadataUrl = (publicUrl: string, path: string): string => `${publicUrl}/.well-known/oauth-protected-resource${path}`;
@@ -10,24 +12,45 @@ export const resourceMetadata = ({ resource, issuerUrl, scope }: { resource: str
   authorization_servers: [issuerUrl],
   bearer_methods_supported: ['header'],
   scopes_supported: [scope],
+  dpop_signing_alg_values_supported: proofAlgorithms,
   resource_name: 'Quarterdeck',
 });
 
-/** Error codes of RFC 6750 §3.1. */
-const challengeErrors: Readonly<Record<string, string>> = { token_refused: 'invalid_token', scope_insufficient: 'insufficient_scope' };
+/** Error codes of RFC 6750 §3.1, RFC 9449 §7.1 and RFC 9470 §3. */
+const challengeErrors: Readonly<Record<string, string>> = {
+  token_refused: 'invalid_token',
+  scope_insufficient: 'insufficient_scope',
+  proof_refused: 'invalid_dpop_proof',
+  login_stale: 'insufficient_user_authentication',
+};
 
 /** Whether an answer tells the caller which token to bring. */
 export const isChallenged = (error: PlatformError): boolean => error.status === 401 || error.code === 'scope_insufficient';
 
-/** The value of `WWW-Authenticate` for a refused, missing or too narrow token (RFC 6750 §3, RFC 9728 §5.1). */
+/** The value of `WWW-Authenticate` for a refused, missing or too narrow token (RFC 6750 §3, RFC 9728 §5.1, RFC 9449 §7.1). */
 export const challengeFor = (
   error: PlatformError,
   { publicUrl, path, scope }: { publicUrl: string; path: string; scope: string },
 ): string => {
-  const parts = [`resource_metadata="${resourceMetadataUrl(publicUrl, path)}"`, `scope="${scope}"`];
+  const parts = [
+    `resource_metadata="${resourceMetadataUrl(publicUrl, path)}"`,
+    `scope="${error.code === 'login_stale' ? `openid ${scope}` : scope}"`,
+  ];
   const code = challengeErrors[error.code];
+  const { acr, maxAgeSeconds } = error.facts;
+  if (typeof maxAgeSeconds === 'number') parts.unshift(`max_age="${maxAgeSeconds}"`);
+  if (typeof acr === 'number') parts.unshift(`acr_values="${acr}"`);
   if (code) parts.unshift(`error="${code}"`, `error_description="${error.detail.replaceAll(/["\\]/g, "'")}"`);
-  return `Bearer ${parts.join(', ')}`;
+  return error.code === 'proof_refused' ? `DPoP algs="${proofAlgorithms.join(' ')}", ${parts.join(', ')}` : `Bearer ${parts.join(', ')}`;
+};
+
+/** The challenge of a refusal inside JSON-RPC that another login would mend (RFC 9470); undefined for every other error. */
+export const challengeOfRpc = (
+  { message, data }: RpcError,
+  where: { publicUrl: string; path: string; scope: string },
+): string | undefined => {
+  const { code, ...facts } = (data ?? {}) as PlatformError['facts'];
+  return code === 'login_stale' ? challengeFor(new PlatformError('login_stale', message, { facts }), where) : undefined;
 };
 
 /** Answers a failed authentication of an MCP endpoint: 401 or 403 with a challenge, or the status of what is not there. */

@@ -37,7 +37,7 @@ export const createStreamGuard = ({
 
   const mayHear = async ({ principal, endpoint, request }: EdgeRequest): Promise<boolean> => {
     try {
-      const present = await authenticate(request.headers.authorization, `${config.publicUrl}${endpoint.path}`);
+      const present = await authenticate(request.headers.authorization, `${config.publicUrl}${endpoint.path}`, 'standing');
       return present === principal || principalKey(present) === principalKey(principal);
     } catch (error) {
       if (isPlatformError(error) && !error.isRetryable) return false;

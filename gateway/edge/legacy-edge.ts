@@ -1,9 +1,17 @@
 import type { Endpoint } from '../../schema/mcp-endpoint.ts';
 import type { HttpAnswer, HttpRequest } from '../front/http-exchange.ts';
+import type { RpcError } from '../mcp/message.ts';
 import type { Principal } from '../principal.ts';
 
 /** One HTTP request of an authenticated caller at one endpoint, and where its answer goes. */
-export type EdgeRequest = { principal: Principal; endpoint: Endpoint; request: HttpRequest; response: HttpAnswer };
+export type EdgeRequest = {
+  principal: Principal;
+  endpoint: Endpoint;
+  request: HttpRequest;
+  response: HttpAnswer;
+  /** The challenge that goes with an error, for those that another login would mend; undefined for all others. */
+  challengeOf?: (error: RpcError) => string | undefined;
+};
 
 /** What serves clients of the revisions that begin with `initialize`. Its functions answer whatever happens, and do not throw. */
 export type LegacyEdge = {

@@ -2,6 +2,7 @@ import type { HttpAnswer } from '../front/http-exchange.ts';
 import type { Notification, Reply, RequestId } from '../mcp/message.ts';
 import type { AcceptedAnswers } from './accepted-answers.ts';
 import { answerJsonText, errorText, statusOfError } from './answer-json.ts';
+import type { EdgeRequest } from './legacy-edge.ts';
 import { resultText } from './result-text.ts';
 import { type SseTiming, SseWriter } from './sse-writer.ts';
 
@@ -21,15 +22,23 @@ export class ModernAnswer {
   readonly #id: RequestId;
   readonly #accepted: AcceptedAnswers;
   readonly #timing: AnswerTiming;
+  readonly #challengeOf: EdgeRequest['challengeOf'];
   readonly #quiet: NodeJS.Timeout | undefined;
   #stream: SseWriter | undefined;
   #isDone = false;
 
-  constructor(response: HttpAnswer, id: RequestId, accepted: AcceptedAnswers, timing: AnswerTiming) {
+  constructor(
+    response: HttpAnswer,
+    id: RequestId,
+    accepted: AcceptedAnswers,
+    timing: AnswerTiming,
+    challengeOf?: EdgeRequest['challengeOf'],
+  ) {
     this.#response = response;
     this.#id = id;
     this.#accepted = accepted;
     this.#timing = timing;
+    this.#challengeOf = challengeOf;
     if (accepted.stream) this.#quiet = setTimeout(() => this.open(), timing.quietMs ?? 10_000);
   }
 
@@ -50,9 +59,11 @@ export class ModernAnswer {
     this.stop();
     const isError = reply.kind === 'error';
     const text = isError ? errorText(this.#id, reply.error) : resultText(this.#id, reply.result);
-    const status = isError ? statusOfError(reply.error) : 200;
+    const challenge = isError ? this.#challengeOf?.(reply.error) : undefined;
+    const status = challenge !== undefined ? 401 : isError ? statusOfError(reply.error) : 200;
+    const headers = challenge === undefined ? {} : { headers: { 'www-authenticate': challenge } };
     if (this.#stream === undefined && (this.#accepted.json || status !== 200))
-      answerJsonText(this.#response, status, text, { stallMs: this.#timing.stallMs });
+      answerJsonText(this.#response, status, text, { stallMs: this.#timing.stallMs, ...headers });
     else this.#begin().end(text);
   }
 

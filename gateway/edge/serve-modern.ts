@@ -83,7 +83,7 @@ export const createModernEdge = ({
       return refuse(response, 406, id, { code: rpcCodes.invalidRequest, message: detail });
     }
     const leaving = new AbortController();
-    const answer = new ModernAnswer(response, id, accepted, timing);
+    const answer = new ModernAnswer(response, id, accepted, timing, from.challengeOf);
     response.once('close', () => {
       answer.stop();
       if (!response.writableFinished) leaving.abort();

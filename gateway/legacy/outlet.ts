@@ -6,8 +6,8 @@ export type Outlet = {
   say(message: string): Promise<void>;
   /** @throws {PlatformError} `client_unreachable` */
   ask(message: string): Promise<void>;
-  /** The answer of one request. */
-  reply(message: string): void;
+  /** The answer of one request; `challenge` asks for another login, where the transport can. */
+  reply(message: string, challenge?: string): void;
   /** A request that the client has taken back gets no answer; `message` is for where the transport needs one. */
   skip(message: string): void;
 };

@@ -23,6 +23,7 @@ export class PostAnswer implements Outlet {
   readonly #quiet: NodeJS.Timeout | undefined;
   readonly #replies: string[] = [];
   #skipped = '';
+  #challenge: string | undefined;
   /** Requests that are not answered yet. */
   #left: number;
   #stream: RequestStream | undefined;
@@ -67,7 +68,8 @@ export class PostAnswer implements Outlet {
     stream.say(message);
   }
 
-  reply(message: string): void {
+  reply(message: string, challenge?: string): void {
+    this.#challenge = challenge;
     if (this.#stream) this.#stream.say(message);
     else this.#replies.push(message);
     this.#answered();
@@ -90,6 +92,8 @@ export class PostAnswer implements Outlet {
     const [first] = this.#replies;
     if (first === undefined && this.#accepted.stream) new SseWriter(this.#response).end();
     else if (first === undefined) answerJsonText(this.#response, 200, this.#skipped);
+    else if (this.#challenge !== undefined && !this.#isBatch)
+      answerJsonText(this.#response, 401, first, { headers: { 'www-authenticate': this.#challenge } });
     else if (this.#accepted.json) answerJsonText(this.#response, 200, this.#isBatch ? `[${this.#replies.join(',')}]` : first);
     else {
       const writer = new SseWriter(this.#response);

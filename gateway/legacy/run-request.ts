@@ -111,7 +111,7 @@ export const createRequestRunner = ({
       if (session?.running.get(key) === controller) session.running.delete(key);
       if (controller.signal.reason === takenBack)
         outlet.skip(errorText(message.id, { code: rpcCodes.cancelled, message: 'The request was taken back.' }));
-      else outlet.reply(replyText(message.id, reply));
+      else outlet.reply(replyText(message.id, reply), reply.kind === 'error' ? running.from.challengeOf?.(reply.error) : undefined);
       if (all.size === 0) onRest?.();
     },
 

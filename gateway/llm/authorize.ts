@@ -1,4 +1,5 @@
 import { PlatformError } from '../../schema/errors.ts';
+import { loginWanted } from '../auth/login-wanted.ts';
 import { decide } from '../decide.ts';
 import { flowFacts, flowReason } from '../labels/flow-facts.ts';
 import { worstOutputTokens } from './chat-request.ts';
@@ -16,6 +17,7 @@ export const authorize: ModelCallStep = async (call, next) => {
   );
   if (decision.effect === 'allow') return next();
   const rule = decision.policies.length > 0 ? decision.policies.join(', ') : 'no policy permits it';
+  if (decision.wantedLogin) throw loginWanted(model.metadata.name, decision.wantedLogin, { rule });
   const advice = decision.advice.length > 0 ? decision.advice.join(' ') : 'Ask the owner of the project for a policy that permits it.';
   const because = flowReason(decision, call.carried);
   throw new PlatformError('not_permitted', `${model.metadata.name}: refused by ${rule}. ${advice}${because === '' ? '' : ` ${because}`}`, {

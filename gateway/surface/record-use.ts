@@ -32,7 +32,15 @@ export type Use = {
   carried?: Carried;
 };
 
-const refusals = new Set(['prompt_unknown', 'resource_unknown', 'argument_refused', 'request_invalid', 'halted', 'rate_exhausted']);
+const refusals = new Set([
+  'prompt_unknown',
+  'resource_unknown',
+  'argument_refused',
+  'login_stale',
+  'request_invalid',
+  'halted',
+  'rate_exhausted',
+]);
 const longestName = 512;
 
 const eventOf = (

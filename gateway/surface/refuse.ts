@@ -1,5 +1,6 @@
 import { PlatformError } from '../../schema/errors.ts';
 import type { Era } from '../../schema/mcp-revisions.ts';
+import { loginWanted } from '../auth/login-wanted.ts';
 import type { Decision } from '../decide.ts';
 import { RpcRefusal } from '../exchange/error-reply.ts';
 import { rpcCodes } from '../mcp/message.ts';
@@ -25,8 +26,9 @@ export const unknownResource = (uri: string, { decisionId }: Decision): Platform
  * The refusal of a use for its arguments, or for the moment: it names the rule and what to do.
  * @param because - a sentence that says what of the moment it is
  */
-export const argumentRefused = (name: string, { decisionId, policies, advice }: Decision, because = ''): PlatformError => {
+export const argumentRefused = (name: string, { decisionId, policies, advice, wantedLogin }: Decision, because = ''): PlatformError => {
   const rule = policies.length > 0 ? policies.join(', ') : 'no policy permits it';
+  if (wantedLogin) return loginWanted(name.slice(0, longestName), wantedLogin, { decisionId, rule });
   const whatToDo =
     advice.length > 0 ? advice.join(' ') : 'Ask the owner of the project for a policy that permits it, or use other arguments.';
   return new PlatformError(

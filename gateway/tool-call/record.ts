@@ -22,6 +22,7 @@ const refusals = new Set([
   'approval_expired',
   'approvals_exhausted',
   'argument_refused',
+  'login_stale',
   'hook_refused',
   'hook_unavailable',
   'not_permitted',

@@ -91,6 +91,8 @@ export const OAuthClientSpecSchema = z
     redirectUris: z.array(RedirectUriSchema).max(32).default([]),
     /** Without one it is a public client (RFC 6749 §2.1). */
     clientSecret: SecretReferenceSchema.optional(),
+    /** Whether it gets no token that is not bound to a key of its own (RFC 9449 §5.2). */
+    boundTokens: z.boolean().default(false),
     /** Machines that are this client by their own token, without a secret (RFC 7523). */
     workloads: z.array(WorkloadSchema).max(32).default([]),
   })

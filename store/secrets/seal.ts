@@ -1,6 +1,7 @@
 import { createCipheriv, createDecipheriv, createHash, createHmac, randomBytes } from 'node:crypto';
 import { PlatformError } from '../../schema/errors.ts';
 import { derive, deriveRoot, formatRootKey, originalOf, parseRootKey, type RootKey, withOriginal } from './root-key.ts';
+import { rootKeyNow } from './root-versions.ts';
 
 /** What is sealed names no key (1), or begins with the id of the one that it was sealed with (2). */
 const withoutId = 1;
@@ -28,28 +29,40 @@ export type ContentKeys = { encryption: Buffer; digest: Buffer; ring?: SealingRi
 export const deriveKey = (master: string, purpose: string): string =>
   formatRootKey(deriveRoot(parseRootKey(master), purpose)).replaceAll('\n', ' ');
 
-/** Several versions seal in turn as rotated keys do: what the first one sealed names it, and the others open what they have sealed. */
-const versionRing = (root: RootKey, purpose: string): SealingRing | undefined => {
-  if (root.versions.every(({ id }) => id === undefined)) return undefined;
-  const keys = root.versions.flatMap(({ id, bytes }) => (id === undefined ? [] : [{ id, bytes: derive(bytes, `${purpose}/encryption`) }]));
-  const first = keys.find(({ id }) => id === root.versions[0]?.id);
+/** Versions seal in turn as rotated keys do: what the first one seals names it, and the others open what they have sealed. */
+const versionRing = (master: string, purpose: string): SealingRing => {
+  let root: RootKey | undefined;
+  let keys: SealingKey[] = [];
+  const look = (): RootKey => {
+    const now = rootKeyNow(master);
+    if (now === root) return root;
+    root = now;
+    keys = now.versions.flatMap(({ id, bytes }) => (id === undefined ? [] : [{ id, bytes: derive(bytes, `${purpose}/encryption`) }]));
+    return now;
+  };
+  const find = (wanted: string | undefined): SealingKey | undefined => keys.find(({ id }) => id === wanted);
   return {
-    current: () => first,
-    find: (id) => keys.find((key) => key.id === id)?.bytes,
-    opensOriginal: () => originalOf(root) !== undefined,
+    current: () => find(look().versions[0]?.id),
+    find: (id) => {
+      look();
+      return find(id)?.bytes;
+    },
+    opensOriginal: () => originalOf(look()) !== undefined,
   };
 };
 
-/** @param master - a root key, as kept in the data folder or a secret store: 32 bytes in base64, or several versions of it */
+/**
+ * Keys for one purpose out of a root key, which follow the versions that it gets while the process runs (`takeUpRootKeys`).
+ * @param master - as kept in the data folder or a secret store: 32 bytes in base64, or several versions of it
+ */
 export const deriveContentKeys = (master: string, purpose: string): ContentKeys => {
-  const root = parseRootKey(master);
+  const root = rootKeyNow(master);
   const [newest] = root.versions;
   const oldest = (originalOf(root) ?? newest)?.bytes as Buffer;
-  const ring = versionRing(root, purpose);
   return {
     encryption: derive(oldest, `${purpose}/encryption`),
     digest: root.names.get(purpose) ?? derive(oldest, `${purpose}/digest`),
-    ...(ring ? { ring } : {}),
+    ring: versionRing(master, purpose),
   };
 };
 

@@ -20,7 +20,7 @@ export const startGatewayProcess = async (
 ) => {
   const child = fork(entry, ['gateway'], { stdio: ['ignore', 'ignore', execArgv.length > 0 ? 'ignore' : 'inherit', 'ipc'], execArgv });
   const redactionKey = Buffer.alloc(32, 9).toString('base64');
-  const told: ConfigMessage = { type: 'config', config, logLevel: 'error', redactionKey, ...(tracing ? { tracing } : {}) };
+  const told: ConfigMessage = { type: 'config', config, logLevel: 'error', redactionKey, rootKeys: [], ...(tracing ? { tracing } : {}) };
   child.send(told);
   const [message] = (await once(child, 'message')) as [ProcessMessage];
   if (message.type !== 'ready') throw new Error('detail' in message ? message.detail : message.type);

@@ -26,7 +26,7 @@ export const useTestDatabase = (): { database(): Database; url(): string } => {
 export const plentiful: AgentLimits = { steps: 100, calls: 100, tokens: 100_000, timeSeconds: 900 };
 
 /** Writes a run that is under way, with the rows that a launch makes. */
-export const insertRunningRun = async (database: Database, id: string): Promise<RunKey> => {
+export const insertRunningRun = async (database: Database, id: string, startedBy = 'admin'): Promise<RunKey> => {
   const key = { ...defaultTenancy, id };
   await insertRun(database, {
     ...key,
@@ -36,7 +36,7 @@ export const insertRunningRun = async (database: Database, id: string): Promise<
     volumes: [],
     outputDirectory: null,
     quality: 'standard',
-    startedBy: 'admin',
+    startedBy,
     launchDecisionId: 'dec_1',
   });
   await moveRun(database, key, ['starting'], 'running');
