@@ -1,8 +1,11 @@
 import { z } from 'zod';
 import type { Tenancy } from './ids.ts';
 
-/** What a project's retention removes: rows of the audit (their digests stay), documents and transcripts, what decisions were made on. */
-export const RetainedKindSchema = z.enum(['audit', 'contents', 'decisionFacts']);
+/**
+ * What a project's retention removes: rows of the audit (their digests stay), documents and transcripts, what decisions were made on, and what
+ * operations ended with (the operation and the digest of its arguments stay, so that none is made twice).
+ */
+export const RetainedKindSchema = z.enum(['audit', 'contents', 'decisionFacts', 'outcomes']);
 export type RetainedKind = z.infer<typeof RetainedKindSchema>;
 export const retainedKinds = RetainedKindSchema.options;
 
@@ -16,15 +19,19 @@ export const RetentionSpecSchema = z.strictObject({
   contentDays: keptDays.optional(),
   /** What decisions were made on, since the last decision that was made on it. */
   decisionFactDays: keptDays.optional(),
+  /** What operations ended with, since they ended; at least as long as a caller may come back for it. */
+  outcomeDays: keptDays.optional(),
   hold: z.boolean().default(false),
 });
 export type RetentionSpec = z.infer<typeof RetentionSpecSchema>;
 
 /** The field of the spec that each kind is kept by. */
-export const retentionFields = { audit: 'auditDays', contents: 'contentDays', decisionFacts: 'decisionFactDays' } as const satisfies Record<
-  RetainedKind,
-  keyof RetentionSpec
->;
+export const retentionFields = {
+  audit: 'auditDays',
+  contents: 'contentDays',
+  decisionFacts: 'decisionFactDays',
+  outcomes: 'outcomeDays',
+} as const satisfies Record<RetainedKind, keyof RetentionSpec>;
 
 /** What the controller writes to the audit for each batch that it removes; such rows are never removed. */
 export const retentionAction = 'removeByRetention';
@@ -67,6 +74,7 @@ export const RetentionQuerySchema = z.strictObject({
   auditDays: z.coerce.number().pipe(keptDays).optional(),
   contentDays: z.coerce.number().pipe(keptDays).optional(),
   decisionFactDays: z.coerce.number().pipe(keptDays).optional(),
+  outcomeDays: z.coerce.number().pipe(keptDays).optional(),
 });
 
 /** Says of something that is not there any more who took it away. */

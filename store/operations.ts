@@ -21,6 +21,8 @@ export type OperationIdentity = OperationKey & {
 export type OperationStart =
   | { kind: 'started' }
   | { kind: 'settled'; outcome: unknown }
+  /** It was made, and what it ended with is not kept any more. */
+  | { kind: 'forgotten' }
   | { kind: 'in-progress' }
   | { kind: 'unknown' }
   /** Its principal used the id for another call: another tool, or other arguments. */
@@ -82,6 +84,7 @@ export const createOperationStore = (
         if (!row) return undefined;
         if (row.target !== target || row.argumentsDigest !== argumentsDigest) return { kind: 'conflict' };
         if (row.state === 'settled' && row.outcome) return { kind: 'settled', outcome: openOutcome(keys, identity, row.outcome) };
+        if (row.state === 'settled') return { kind: 'forgotten' };
         if (row.state === 'unknown') return { kind: 'unknown' };
         if (row.gatewayInstance === instance)
           return doubtful.delete(operationText(identity)) ? { kind: 'started' } : { kind: 'in-progress' };

@@ -46,6 +46,21 @@ const removeUnused = async (
 };
 
 /**
+ * Takes from operations what they ended with. The operation stays, with the digest of its arguments: whoever comes back with its id finds that
+ * it was made, and it is not made again.
+ */
+const removeOutcomes = async (within: Executor, { org, project }: Tenancy, before: Date, limit: number): Promise<Batch> => {
+  const { rowCount } = await within.execute(sql`
+    update operations set outcome = null where (org, project, principal, id) in (
+      select org, project, principal, id from operations
+      where org = ${org} and project = ${project} and state = 'settled' and outcome is not null
+        and settled_at < ${before.toISOString()}::timestamptz
+      limit ${limit} for update skip locked)`);
+  const rows = rowCount ?? 0;
+  return { rows, facts: { removed: 'outcomes', rows, before: before.toISOString() } };
+};
+
+/**
  * Removes one batch of what a project does not keep any more, and puts that on record, in one transaction: a kill leaves all of it or
  * nothing. Two who do it at once do not meet: the second finds nothing to do.
  * @param options.before - older rows of the audit, and what was not used since
@@ -64,7 +79,9 @@ export const removeOld = (
       const { rows, facts } =
         what === 'audit'
           ? await removeAuditRows(transaction, tenancy, before, limit, id)
-          : await removeUnused(transaction, what, tenancy, before, limit);
+          : what === 'outcomes'
+            ? await removeOutcomes(transaction, tenancy, before, limit)
+            : await removeUnused(transaction, what, tenancy, before, limit);
       if (rows === 0) return 0;
       await noteRemoved(transaction, tenancy, what, { before, at, rows });
       await audit.append(transaction, [removalEvent(tenancy, id, facts)]);

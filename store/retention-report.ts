@@ -29,6 +29,7 @@ const sources = {
   },
   contents: { table: sql`contents`, at: sql`used_at`, goes: sql`true` },
   decisionFacts: { table: sql`decision_facts`, at: sql`used_at`, goes: sql`true` },
+  outcomes: { table: sql`operations`, at: sql`settled_at`, goes: sql`outcome is not null` },
 } as const satisfies Record<RetainedKind, unknown>;
 
 /** How many rows of a project would go: by an index, so that it costs as much as there are. */
@@ -48,9 +49,11 @@ export const measureKept = (
   what: RetainedKind,
 ): Promise<{ rows: number; oldestAt: string | null }> =>
   guarded(async () => {
-    const { table, at } = sources[what];
+    const { table, at, goes } = sources[what];
+    // of an operation only what it ended with is kept for a time
+    const counts = what === 'outcomes' ? goes : sql`true`;
     const { rows } = await database.execute<{ count: number; oldest: string | null }>(
-      sql`select count(*)::int as count, min(${at}) as oldest from ${table} where org = ${org} and project = ${project}`,
+      sql`select count(*)::int as count, min(${at}) as oldest from ${table} where org = ${org} and project = ${project} and ${counts}`,
     );
     const oldest = rows[0]?.oldest ?? null;
     return { rows: rows[0]?.count ?? 0, oldestAt: oldest === null ? null : new Date(oldest).toISOString() };

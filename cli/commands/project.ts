@@ -7,12 +7,19 @@ import { renderTable } from '../output/table.ts';
 import { print, say } from '../output/talk.ts';
 import { formatAge } from '../output/units.ts';
 
-type Options = ConnectionOptions & { format: Format; auditDays?: number; contentDays?: number; decisionFactDays?: number };
+type Options = ConnectionOptions & {
+  format: Format;
+  auditDays?: number;
+  contentDays?: number;
+  decisionFactDays?: number;
+  outcomeDays?: number;
+};
 
 const names: Readonly<Record<RetentionReport['kinds'][number]['what'], string>> = {
   audit: 'rows of the audit',
   contents: 'documents',
   decisionFacts: 'facts of decisions',
+  outcomes: 'outcomes of operations',
 };
 
 /** @throws {InvalidArgumentError} for what is no number of days */
@@ -22,9 +29,9 @@ const readDays = (text: string): number => {
   throw new InvalidArgumentError('Give a number of days from 1 to 36500.');
 };
 
-const retention = async ({ format, auditDays, contentDays, decisionFactDays, ...options }: Options): Promise<void> => {
+const retention = async ({ format, auditDays, contentDays, decisionFactDays, outcomeDays, ...options }: Options): Promise<void> => {
   const { api, path, tenancy } = openSession(options);
-  const tried = Object.entries({ auditDays, contentDays, decisionFactDays }).flatMap(([name, days]): [string, string][] =>
+  const tried = Object.entries({ auditDays, contentDays, decisionFactDays, outcomeDays }).flatMap(([name, days]): [string, string][] =>
     days === undefined ? [] : [[name, String(days)]],
   );
   const query = new URLSearchParams(tried).toString();
@@ -58,6 +65,7 @@ export const projectCommand = (): Command =>
         .option('--audit-days <days>', 'as if rows of the audit were kept for so long', readDays)
         .option('--content-days <days>', 'as if documents were', readDays)
         .option('--decision-fact-days <days>', 'as if facts of decisions were', readDays)
+        .option('--outcome-days <days>', 'as if outcomes of operations were', readDays)
         .addOption(formatOption(['table', 'json']))
         .action(retention),
       [

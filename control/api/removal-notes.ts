@@ -7,6 +7,7 @@ const subjects = {
   audit: 'Rows of the audit',
   contents: 'Documents that were not used again',
   decisionFacts: 'What calls were decided on',
+  outcomes: 'What operations ended with',
 } as const satisfies Record<RetainedKind, string>;
 
 /**

@@ -78,6 +78,11 @@ const begin = async (call: ToolCall, identity: OperationIdentity, next: () => Pr
       return sendAndSettle(call, identity, next);
     case 'settled':
       return outcomeFound(start.outcome);
+    case 'forgotten':
+      throw new PlatformError(
+        'content_missing',
+        `${call.name}: operation ${call.operationId} was made, and what it ended with was removed by the retention of its project. It is not made again.`,
+      );
     case 'in-progress':
       throw new PlatformError(
         'operation_in_progress',
