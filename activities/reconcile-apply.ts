@@ -12,6 +12,7 @@ import {
   diffNow,
   ended,
   type FixCall,
+  gateOf,
   type LoadedTarget,
   loadTarget,
   lookAgain,
@@ -118,6 +119,8 @@ export const createApplyStep =
       const index = plan.steps.findIndex((_, step) => !tried.some((one) => one.step === step && isDone(one)));
       const step = plan.steps[index];
       if (step === undefined) return finish(collaborators, call, loaded, fix);
+      const gate = loaded.target.spec.onStop === 'undo' ? gateOf(loaded) : undefined;
+      if (gate) return beginUndo(collaborators, call, 'stopped', `${gate.why} What was begun is taken back, as the target says.`);
 
       let outcome: StepOutcome | NextStep;
       if (passiveOperations.has(step.operation.op)) outcome = await doPassive(collaborators, call, index, step);

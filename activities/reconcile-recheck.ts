@@ -4,7 +4,7 @@ import { getApproval } from '../store/approvals.ts';
 import { findFix, moveFix } from '../store/reconcile-fixes.ts';
 import { withHeartbeat } from './failures.ts';
 import { endUnlessPassing } from './reconcile-check.ts';
-import { endFix } from './reconcile-close.ts';
+import { endFix, tellPeople } from './reconcile-close.ts';
 import {
   ended,
   type FixCall,
@@ -43,8 +43,12 @@ export const createRecheckFix =
           message: `${by?.person ?? 'Somebody'} denied it${by?.comment ? `: ${by.comment}` : '.'}`,
         });
       }
-      if (approval.state === 'expired')
-        return endFix(collaborators, call, fix, 'expired', { message: 'Nobody answered in time, which counts as denied.' });
+      if (approval.state === 'expired') {
+        const message = 'Nobody answered in time, which counts as denied.';
+        const text = `nobody answered ${approvalId} in time, so nothing was changed: ${fix.faultKind}.`;
+        await tellPeople(collaborators, loaded.target, `${fixId}/expired`, text);
+        return endFix(collaborators, call, fix, 'expired', { message });
+      }
       if (approval.kind !== 'fix' || approval.digest !== planDigest)
         return endFix(collaborators, call, fix, 'refused', { message: `The approval ${approvalId} is for other bytes than this plan.` });
       // what people approved waits as everything else does; a look says until when

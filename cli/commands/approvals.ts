@@ -9,6 +9,7 @@ import { type Format, formatOption } from '../output/format-option.ts';
 import { toYaml } from '../output/manifest.ts';
 import { plainText } from '../output/plain-text.ts';
 import { print, say } from '../output/talk.ts';
+import { approvalsEditCommand } from './approvals-edit.ts';
 
 type Options = ConnectionOptions & { format: Format };
 type AnswerOptions = Options & { digest?: string; comment?: string; yes?: boolean };
@@ -122,11 +123,13 @@ export const approvalsCommand = (): Command =>
           .action(show),
       )
       .addCommand(answerCommand('approve'))
-      .addCommand(answerCommand('deny')),
+      .addCommand(answerCommand('deny'))
+      .addCommand(approvalsEditCommand()),
     [
       ['quarterdeck approvals ls', 'what waits'],
       ['quarterdeck approvals show APPROVAL --as reviewer', 'what would be run'],
       ['quarterdeck approvals approve APPROVAL --as reviewer', 'look at it, and let it through once'],
+      ['quarterdeck approvals edit APPROVAL --operations mine.yaml', 'another plan for the same drift'],
       ['quarterdeck approvals deny APPROVAL --comment "wrong folder"', 'refuse it'],
     ],
   );

@@ -1,6 +1,8 @@
 import { chooseRule } from '../../reconcile/choose-rule.ts';
 import { diffKept } from '../../reconcile/diff-kept.ts';
 import { driftText } from '../../reconcile/fix-text.ts';
+import { createDriftMask } from '../../reconcile/mask-drift.ts';
+import { pausedKinds } from '../../reconcile/paused-kinds.ts';
 import { ruleCatalogue } from '../../reconcile/rules/catalogue.ts';
 import { userRuleOf } from '../../reconcile/rules/user-rule.ts';
 import type { TargetOf } from '../../reconcile/target-port.ts';
@@ -11,8 +13,9 @@ import { chargedTo } from '../../store/escalation-budget.ts';
 import { listFixes, listStandingFixes } from '../../store/reconcile-fixes.ts';
 import { findTarget, type TargetKey } from '../../store/reconcile-targets.ts';
 import { listResources } from '../../store/resources.ts';
+import { redactor } from '../../telemetry/redactor.ts';
 import type { ApiDependencies } from './api-dependencies.ts';
-import { acceptedText, budgetText, conflictText, fixText, holdTexts, nextText, ruleText } from './explain-sentences.ts';
+import { acceptedText, budgetText, conflictText, fixText, holdTexts, nextText, pausedKindText, ruleText } from './explain-sentences.ts';
 import { getTarget, readTargetDetail } from './reconcile-targets.ts';
 
 /** Decisions of the reconciler look this far back. */
@@ -75,10 +78,14 @@ export const explainTarget = async (
   const open = fixes.filter(({ endedAt }) => endedAt === null);
   const past = fixes.filter(({ endedAt }) => endedAt !== null);
 
+  const mask = createDriftMask({ desired, observation, redact: redactor.text });
   const ofDrift = drifts.flatMap((drift) => {
     const verdict = judged.find((one) => 'drift' in one && one.drift?.fingerprint === drift.fingerprint);
     const chosen = chooseRule({ target, drift, observation, desired, rules, fixes, now: now.getTime() });
-    return [driftText(drift), `  ${ruleText(chosen, ruleCatalogue.length + rules.length)}${verdict ? ` ${verdict.because}` : ''}`];
+    return [
+      driftText(mask.drift(drift)),
+      `  ${ruleText(chosen, ruleCatalogue.length + rules.length)}${verdict ? ` ${verdict.because}` : ''}`,
+    ];
   });
   const waiting = detail.approvalId
     ? [
@@ -101,6 +108,7 @@ export const explainTarget = async (
     ...accepted.map(acceptedText),
     ...conflicts.map(conflictText),
     ...holdTexts(detail),
+    ...pausedKinds(target, fixes, now.getTime()).map(pausedKindText),
     ...open.map((fix) => `Under way: ${fixText(fix)}`),
     ...waiting,
     ...past.slice(0, shownFixes).map((fix) => `Before: ${fixText(fix)}`),
@@ -109,5 +117,5 @@ export const explainTarget = async (
     ...(spec.contact ? [`Contact: ${spec.contact}.`] : []),
     open.length > 0 ? 'Next: what is under way is finished first.' : nextText(whatNow(input)),
   ];
-  return { ...detail, drifts, conflicts, lookedAt: now.toISOString(), sentences };
+  return { ...detail, drifts: drifts.map(mask.drift), conflicts, lookedAt: now.toISOString(), sentences };
 };
