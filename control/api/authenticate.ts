@@ -1,7 +1,7 @@
 import type { HttpBindings } from '@hono/node-server';
 import type { Context, MiddlewareHandler } from 'hono';
 import { createSourceOf } from '../../policy/source-of-request.ts';
-import { PlatformError } from '../../schema/errors.ts';
+import { isPlatformError, PlatformError } from '../../schema/errors.ts';
 import { findPersonByToken } from '../../store/people.ts';
 import type { ApiConfig, ApiDependencies, ApiEnvironment } from './api-dependencies.ts';
 import { createPersonTokenVerifier, isAccessToken } from './verify-person-token.ts';
@@ -49,7 +49,11 @@ export const authenticate = (
         ),
       );
     if (verify && isAccessToken(token)) {
-      context.set('person', await verify(token));
+      const person = await verify(token).catch((error: unknown) => {
+        // an agent's token too is on record here; an issuer that is away says nothing of who asks
+        throw isPlatformError(error) && !error.isRetryable ? refuse(error) : error;
+      });
+      context.set('person', person);
       return next();
     }
     const person = await findPersonByToken(database, token, clock());

@@ -162,6 +162,20 @@ describe('an approval of a fix', () => {
     expect(loop.world.effects).toHaveLength(1);
   });
 
+  test('is one item and one message for one drift, however often the target is looked at', async () => {
+    const { loop, slack, qd } = people;
+    const { name, id } = await asked();
+    await people.messageOf(id);
+    await Promise.all(Array.from({ length: 20 }, () => loop.start(name)));
+    await settled(name);
+    const { approvals } = JSON.parse((await qd(['approvals', 'ls', '-o', 'json'])).stdout);
+    expect(
+      approvals.filter(({ subject }: { subject: string }) => subject.startsWith(name)).map(({ id: one }: { id: string }) => one),
+    ).toEqual([id]);
+    expect([...slack.messages.values()].filter(({ text }) => text.includes(name))).toHaveLength(1);
+    expect(await loop.fixesOf(name)).toHaveLength(1);
+  });
+
   test('is refused to who is unknown, has no role, declared the target, is an agent, or claims another by a header: the workflow does not move, and each try is on record', async () => {
     const { api, loop } = people;
     const { name, approval, id } = await asked();
@@ -366,4 +380,96 @@ describe('a fix that makes a neighbour worse', () => {
     await loop.start(name);
     expect(await until(name, 'fixed')).toMatchObject({ approvalId: null });
   });
+});
+
+test('secrets that are declared or were put in by hand, and drift or stand in a dry-run: none is in a row, a history, a prompt, a message, a log or what people are shown', async () => {
+  const { loop, qd, database, diagnosis, api } = people;
+  // ones that only their place gives away, a short one, and one that has a shape of its own
+  const secrets = {
+    ...{ declared: 'correct-horse-battery', byHand: 'staple-by-hand-991', short: 'q7x', inMap: 'map-value-4411' },
+    inLog: 'ghp_abcdefghijklmnopqrstuvwxyz0123456789',
+  };
+  const env = (password: string, pin: string) => [
+    { name: 'MODE', value: 'fast' },
+    { name: 'DB_PASSWORD', value: password },
+    { name: 'API_TOKEN', value: pin },
+  ];
+  const web = deploymentManifest();
+  web.spec.template.spec.containers[0].env = env(secrets.declared, 'p1');
+  const settingsRef = { apiVersion: 'v1', kind: 'ConfigMap', namespace: 'shop', name: 'settings' };
+  const settings = {
+    ...{ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'settings', namespace: 'shop' } },
+    data: { level: 'info', clientSecret: 'other-map-value' },
+  };
+  loop.world.judgeBy(({ name }, state) =>
+    name === 'a' && state.spec.replicas !== 1
+      ? {
+          health: 'degraded',
+          symptoms: [{ code: 'Stuck', message: `login failed, password=${secrets.byHand} ${secrets.inLog}`, count: 1 }],
+        }
+      : { health: 'healthy', symptoms: [] },
+  );
+  const name = await declare({ critical: true, manifests: [web, ...manifests.slice(1), settings] });
+  loop.world.edit(deploymentRef(), (state) => {
+    state.spec.template.spec.containers[0].env = env(secrets.byHand, secrets.short);
+  });
+  loop.world.edit(settingsRef, (state) => {
+    state.data.clientSecret = secrets.inMap;
+  });
+  diagnosis.model.requests.length = 0;
+  diagnosis.script.answer = () => propose(proposal(deploymentRef('a')));
+  await loop.start(name);
+  // three faults wait for people: two by a rule, one by the model
+  const ids = await pollUntil(
+    async () => {
+      const waits = (await loop.fixesOf(name)).filter(({ state }) => state === 'awaiting-approval');
+      return waits.length === 3 ? waits.map(({ approvalId }) => approvalId ?? '') : undefined;
+    },
+    'three approvals',
+    90_000,
+  );
+  for (const id of ids) await people.messageOf(id);
+  const outputs = await Promise.all([
+    qd(['reconcile', 'explain', name]),
+    qd(['reconcile', 'status', name, '-o', 'json']),
+    qd(['reconcile', 'history', name, '-o', 'json']),
+    ...ids.map((id) => qd(['approvals', 'show', id])),
+    ...ids.map((id) => qd(['approvals', 'show', id, '--evidence'])),
+  ]);
+  const history = JSON.stringify(await loop.history(name), (_key, value) =>
+    value instanceof Uint8Array ? Buffer.from(value).toString() : value,
+  );
+  const { rows: tables } = await database.$client.query<{ name: string }>(
+    `select table_name as name from information_schema.tables where table_schema = 'public' and table_type = 'BASE TABLE'`,
+  );
+  const dumps = await Promise.all(
+    tables
+      // what people declared stands where they declared it
+      .filter(({ name: table }) => table !== 'resources')
+      .map(async ({ name: table }) => {
+        const { rows } = await database.$client.query<{ row: string }>(`select to_jsonb(t)::text as row from "${table}" t`);
+        return [table, ...rows.map(({ row }) => row)].join('\n');
+      }),
+  );
+  const places = {
+    ...{ rows: dumps.join('\n'), history, logs: api.logLines.join('\n'), shown: JSON.stringify(outputs) },
+    prompts: JSON.stringify(diagnosis.model.requests.map(({ body }) => body)),
+    messages: JSON.stringify([[...people.slack.messages.values()], people.receiver.requests, people.mail.mails]),
+  };
+  for (const [what, text] of Object.entries(places)) {
+    const found = Object.entries(secrets).filter(
+      ([, value]) => text.includes(`${value}\\"`) || text.includes(`"${value}"`) || (value.length > 5 && text.includes(value)),
+    );
+    expect(found, what).toEqual([]);
+    expect(text.length, what).toBeGreaterThan(100);
+  }
+  // people still see what differs and where
+  expect(outputs[0]?.stdout).toContain('/spec/template/spec/containers/0/env/1/value is "[masked]" instead of "[masked]"');
+  expect(places.rows).toContain('[masked]');
+  // what is applied is the very value
+  const fix = (await loop.fixesOf(name)).find(({ fingerprint }) => fingerprint.endsWith('Deployment/shop/web'));
+  const approval = await getApproval(database, { ...place, id: fix?.approvalId ?? '' });
+  expect((await people.post(approval.id, 'approve', { digest: approval.digest })).body.state).toBe('approved');
+  await until(name, 'fixed');
+  expect(loop.worldState('web').spec.template.spec.containers[0].env).toEqual(env(secrets.declared, 'p1'));
 });
