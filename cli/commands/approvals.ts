@@ -50,6 +50,11 @@ const show = async (id: string, { format, evidence: wantsEvidence, ...connection
   const approval = await fetchOne(connection, id).approval;
   if (format === 'json') return print(JSON.stringify(approval, undefined, 2));
   print(format === 'yaml' ? toYaml(approval) : approvalText(approval, new Date()));
+  if (format !== 'table' || approval.state !== 'pending') return;
+  const other = approval.kind === 'fix' ? ', another plan: approvals edit' : '';
+  say(
+    `Yes: quarterdeck approvals approve ${id} --digest ${approval.digest.slice(0, shortestDigest)}; no: approvals deny ${id} --comment WHY${other}`,
+  );
 };
 
 /** The digest that is decided about: that of what is shown now, or the one that was looked at before. */
