@@ -1984,6 +1984,13 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/activities/reconcile-learn.test.ts › a learned rule that is live is demoted by its first fix that did not hold, for good; one that people wrote is not',
   },
   {
+    id: 'R25',
+    clause: 'e',
+    text: 'The whole way by the command line: five fixes proposed by a model, approved by two people on three targets, a draft with tests that does nothing, a review by another person, a fix without a model, and the first that does not hold takes it back.',
+    threshold: '5 fixes, 2 people, 3 targets',
+    test: 'test/workflows/reconcile-learning.test.ts › five approvals by two people on three targets make a draft with tests; it does nothing until another person has reviewed it, then mends without a model, and its first fix that does not hold takes it back',
+  },
+  {
     id: 'SEC-33',
     clause: 'a',
     text: 'The sixth fix within an hour is held for a person.',
