@@ -2270,6 +2270,12 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/control/fix-approvals.test.ts › unknown, without the role, the owner, or as somebody else by a header: refused and on record; the approval stays open',
   },
   {
+    id: 'SEC-32',
+    clause: 'f',
+    text: 'A fix is approved after a login of the last five minutes, and by two things where its target says so; denying takes none.',
+    test: 'test/control/fix-approvals.test.ts › a login of six minutes ago is asked for a fresh one, and where the target asks for a login by two things a lesser one is not enough; denying takes none',
+  },
+  {
     id: 'SEC-38',
     clause: 'h',
     text: 'Rows that retention removed leave a chain that verifies and says so; a row that was taken out by hand is named, whatever is left in its place.',
