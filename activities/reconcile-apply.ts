@@ -1,4 +1,5 @@
 import { Context } from '@temporalio/activity';
+import { closedGate } from '../reconcile/closed-gate.ts';
 import { isPassivePlan, questionOf } from '../reconcile/passive-plan.ts';
 import type { TargetOf } from '../reconcile/target-port.ts';
 import type { Fix, TriedStep } from '../schema/reconcile/fix.ts';
@@ -148,6 +149,11 @@ export const createApplyStep =
       const step = plan.steps[index];
       if (step === undefined) return finish(collaborators, call, loaded, fix);
       if (plan.generation !== loaded.target.generation) return leaveOldPlan(collaborators, call, loaded, fix, tried);
+      const gate =
+        loaded.target.spec.onStop === 'undo'
+          ? closedGate({ target: loaded.target, pause: loaded.pause, now: loaded.now.getTime() })
+          : undefined;
+      if (gate) return beginUndo(collaborators, call, 'stopped', `${gate.because} What was begun is taken back, as the target says.`);
 
       let outcome: StepOutcome | NextStep;
       if (passiveOperations.has(step.operation.op)) outcome = await doPassive(collaborators, call, fix, index, step);

@@ -33,20 +33,25 @@ const tellPeople = async (
   );
 };
 
-/** Ends a fix, with its approval if that is still open, and looks at the target again. */
+/**
+ * Ends a fix, with its approval if that is still open, and looks at the target again.
+ * @param page - told to the target's people in the same transaction, where it cannot wait
+ */
 export const endFix = async (
   { database, audit, learn }: Pick<ReconcileCollaborators, 'database' | 'audit' | 'learn'>,
   { fence, ...key }: TargetCall,
   { id }: Pick<Fix, 'id'>,
   state: FixState,
   patch: FixPatch & { message: string },
+  page?: { target: TargetOf; text: string },
 ): Promise<NextStep> => {
   const message = patch.message.slice(0, mostMessage);
   const asks = { org: key.org, project: key.project, principal: `agent:${reconcilerId(key, key.target)}`, operationId: id };
-  const closed = await closeFix(database, { ...key, id }, state, { ...patch, message }, fence, (executor) =>
+  const closed = await closeFix(database, { ...key, id }, state, { ...patch, message }, fence, async (executor) => {
     // nobody is asked any more about what will not be done
-    voidApprovalsOf(executor, audit, asks),
-  );
+    await voidApprovalsOf(executor, audit, asks);
+    if (page) await tellPeople(executor, page.target, `${id}/${state}`, page.text);
+  });
   if (closed === 'lost') return stopped;
   const ended = await findFix(database, id);
   if (ended) await learn(ended);

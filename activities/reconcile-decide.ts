@@ -20,7 +20,7 @@ import { findApplier, findResource } from '../store/resources.ts';
 /** What the loop knows of a fix when it asks; the rest is read from the store at that moment. `approval.people` are ids. */
 export type FixQuestion = Pick<
   FixToDecide,
-  'fixId' | 'plan' | 'planDigest' | 'blast' | 'mustAsk' | 'dryRunOk' | 'inWindow' | 'stateHashFresh' | 'recentFixes'
+  'fixId' | 'plan' | 'planDigest' | 'blast' | 'mustAsk' | 'dryRunOk' | 'inWindow' | 'stateHashFresh' | 'recentFixes' | 'isKindPaused'
 > & { target: TargetOf; approval?: { planDigest: string; people: readonly string[] } };
 
 /** `policyVersion` names the policies that decided; `owner` is on whose behalf the fix would be made, and who does not approve it. */

@@ -1,13 +1,16 @@
+import { changedSince, changedStep } from '../reconcile/changed-step.ts';
 import { checkPlan } from '../reconcile/check-plan.ts';
 import { isInWindow } from '../reconcile/is-in-window.ts';
+import { createDriftMask } from '../reconcile/mask-drift.ts';
 import { hasWritten, historyMs, wasRefused } from '../reconcile/past-fix.ts';
+import { isOfPausedKind, pausedKinds } from '../reconcile/paused-kinds.ts';
 import type { Fix } from '../schema/reconcile/fix.ts';
 import type { FixReview } from '../schema/reconcile/fix-review.ts';
 import { objectKey } from '../schema/reconcile/object-ref.ts';
-import type { ReadObservation } from '../schema/reconcile/observation.ts';
 import { passiveOperations } from '../schema/reconcile/operation.ts';
 import type { BlastRadius, DryRun, Plan, PlanFault } from '../schema/reconcile/plan.ts';
 import { listFixes } from '../store/reconcile-fixes.ts';
+import { redactor } from '../telemetry/redactor.ts';
 import { diffNow, type LoadedTarget, type ReconcileCollaborators } from './reconcile-context.ts';
 import { planDigestOf } from './reconcile-plan.ts';
 import { readSeen, type SeenFault } from './reconcile-seen.ts';
@@ -29,23 +32,15 @@ export type Examined =
       review: FixReview;
       seen: Seen;
       fault: SeenFault;
-      facts: { mustAsk: boolean; dryRunOk: boolean; inWindow: boolean; stateHashFresh: boolean; recentFixes: number };
+      facts: {
+        mustAsk: boolean;
+        dryRunOk: boolean;
+        inWindow: boolean;
+        stateHashFresh: boolean;
+        recentFixes: number;
+        isKindPaused: boolean;
+      };
     };
-
-/** Which step's object is not as it was when the plan was made. */
-const changedStep = (plan: Plan, { objects }: ReadObservation): number => {
-  const seen = new Map(objects.map((object) => [objectKey(object.ref), object]));
-  return plan.steps.findIndex(({ precondition, operation }) => {
-    const object = seen.get(objectKey(operation.object));
-    if (precondition.kind === 'absent') return object !== undefined;
-    if (precondition.kind === 'none') return false;
-    return (
-      object === undefined ||
-      object.uid !== precondition.uid ||
-      (object.version !== precondition.version && object.hash !== precondition.hash)
-    );
-  });
-};
 
 const dryRunFault = (step: number, run: Extract<DryRun, { ok: false }>): PlanFault => ({
   code: `dry_run_${run.reason}`,
@@ -85,8 +80,7 @@ export const examinePlan = async (
   const { drifts, kept } = await diffNow({ database, contents }, loaded, seen);
   if (!drifts.some(({ fingerprint }) => fingerprint === fix.fingerprint)) return { kind: 'gone' };
   const changed = changedStep(plan, observation);
-  if (changed >= 0)
-    return { kind: 'stale', why: `Somebody changed what step ${changed + 1} is about since the plan was made; that stays as it is.` };
+  if (changed >= 0) return { kind: 'stale', why: changedSince(changed) };
   const history = await listFixes(database, key, key.target, { sinceAt: new Date(now.getTime() - historyMs) });
   const fixes = history.filter(({ id }) => id !== fix.id);
   const isRepeated = wasRefused(plan, fixes);
@@ -94,11 +88,12 @@ export const examinePlan = async (
   if (!checked.ok) return { kind: 'refused', faults: checked.faults, isRepeated };
   const port = ports.of(target.spec.type);
   if (!port) return { kind: 'unknown' };
+  const mask = createDriftMask({ desired, observation, redact: redactor.text });
   const dryRuns: DryRun[] = [];
   for (const [step, { operation }] of plan.steps.entries()) {
     // what changes nothing in the system, or only how it is kept, is not the system's to try
     const isOfSystem = !passiveOperations.has(operation.op) && operation.op !== 'addIgnoreRule';
-    const run: DryRun = isOfSystem ? await port.dryRun(kept, operation, signal) : { ok: true, diff: [] };
+    const run: DryRun = isOfSystem ? mask.dryRun(operation.object, await port.dryRun(kept, operation, signal)) : { ok: true, diff: [] };
     if (!run.ok && run.reason === 'unreachable') return { kind: 'unknown' };
     if (!run.ok && run.reason === 'changed') return { kind: 'stale', why: run.message };
     if (!run.ok) return { kind: 'refused', faults: [dryRunFault(step, run)], isRepeated };
@@ -109,15 +104,16 @@ export const examinePlan = async (
   return {
     kind: 'passes',
     blast: checked.blast,
-    review: { drift: fault.drift, why: fault.why, blast: checked.blast, dryRuns },
+    review: { drift: mask.drift(fault.drift), why: fault.why, blast: checked.blast, dryRuns },
     ...{ seen, fault },
     facts: {
-      // somebody spoke to whoever reads the evidence: people look at what came of it
-      mustAsk: fault.flagged > 0 || reachesElsewhere(plan, fault),
+      // somebody spoke to whoever reads the evidence, it reaches elsewhere, or a person wrote the plan: other people look at it
+      mustAsk: fault.flagged > 0 || reachesElsewhere(plan, fault) || plan.source.kind === 'person',
       dryRunOk: true,
       inWindow: isInWindow(target.spec.windows, now.getTime()),
       stateHashFresh: true,
       recentFixes: recent.filter((one) => one.id !== fix.id && hasWritten(one)).length,
+      isKindPaused: isOfPausedKind(plan, pausedKinds(target, fixes, now.getTime())),
     },
   };
 };

@@ -1,5 +1,7 @@
 import { Context } from '@temporalio/activity';
+import { changedSince, changedStep } from '../reconcile/changed-step.ts';
 import { closedGate } from '../reconcile/closed-gate.ts';
+import { createDriftMask } from '../reconcile/mask-drift.ts';
 import { historyMs } from '../reconcile/past-fix.ts';
 import { whatNow } from '../reconcile/what-now.ts';
 import type { Approval } from '../schema/approval.ts';
@@ -11,11 +13,12 @@ import { getApproval } from '../store/approvals.ts';
 import type { Database } from '../store/database.ts';
 import { listFixes, listOpenFixes } from '../store/reconcile-fixes.ts';
 import { findTarget, forgetTarget, writeTarget } from '../store/reconcile-targets.ts';
+import { redactor } from '../telemetry/redactor.ts';
 import { endFix } from './reconcile-close.ts';
 import { diffNow, ended, loadTarget, type NextStep, type ReconcileCollaborators, resumed, type TargetCall } from './reconcile-context.ts';
 import { openEscalation, openRuleFix } from './reconcile-open-fix.ts';
 import { endVanished } from './reconcile-vanished.ts';
-import { seeTarget, whyUnknown } from './targets/see-target.ts';
+import { type Seen, seeTarget, whyUnknown } from './targets/see-target.ts';
 
 /** So long a workflow waits by itself; for anything later the target's row says when, and the controller starts another. */
 const longestWaitMs = 30_000;
@@ -46,6 +49,9 @@ const heldObject = ({ plan, fingerprint }: Fix, conflicts: readonly Conflict[]):
       (plan?.steps.some(({ operation }) => writeObjectRef(operation.object) === writeObjectRef(object)) ||
         fingerprint.endsWith(`/${object.kind}/${object.namespace}/${object.name}`)),
   );
+
+const movedStep = ({ plan }: Fix, { observation }: Seen): number =>
+  plan !== null && observation.status === 'read' ? changedStep(plan, observation) : -1;
 
 const approvalsOf = async (database: Database, fixes: readonly Fix[]): Promise<Map<string, Approval>> => {
   const found = fixes.map(
@@ -88,8 +94,11 @@ export const createLookAtTarget =
       return ended;
     }
     const { drifts, conflicts } = await diffNow(collaborators, loaded, seen);
+    // what is written down is for people to read; it is decided and acted by what was seen
+    const mask = createDriftMask({ ...seen, redact: redactor.text });
+    const written = drifts.map(mask.drift);
     const report = (phase: TargetPhase, message: string, dueAt: Date | null = null) =>
-      writeTarget(database, key, fence, { phase, message, drifts, conflicts, dueAt });
+      writeTarget(database, key, fence, { phase, message, drifts: written, conflicts, dueAt });
     const waitUntil = async (until: Date, phase: TargetPhase, message: string): Promise<NextStep> => {
       await report(phase, message, until);
       const afterMs = Math.max(0, until.getTime() - now.getTime());
@@ -116,6 +125,9 @@ export const createLookAtTarget =
         await endFix(collaborators, call, fix, 'left-alone', { message: 'The fault is gone, and not by this.' });
       } else if (isStale) {
         await endFix(collaborators, call, fix, 'stale', { message: `The target was declared anew (generation ${target.generation}).` });
+      } else if (fix.state === 'awaiting-approval' && movedStep(fix, seen) >= 0) {
+        // what people were shown is not so any more: they are asked anew, with what is so
+        await endFix(collaborators, call, fix, 'stale', { message: changedSince(movedStep(fix, seen)) });
       } else if (fix.state === 'asked') asked.push(fix);
       else if (fix.state === 'awaiting-approval') {
         awaiting.push(fix);

@@ -66,8 +66,11 @@ export const createRecheckFix =
           message: `${by?.person ?? 'Somebody'} denied it${by?.comment ? `: ${by.comment}` : '.'}`,
         });
       }
-      if (approval.state === 'expired')
-        return endFix(collaborators, call, fix, 'expired', { message: 'Nobody answered in time, which counts as denied.' });
+      if (approval.state === 'expired') {
+        const message = 'Nobody answered in time, which counts as denied.';
+        const text = `nobody answered ${approvalId} in time, so nothing was changed: ${fix.faultKind}.`;
+        return endFix(collaborators, call, fix, 'expired', { message }, { target: loaded.target, text });
+      }
       if (approval.kind !== 'fix' || approval.digest !== planDigest)
         return endFix(collaborators, call, fix, 'refused', { message: `The approval ${approvalId} is for other bytes than this plan.` });
       // what people approved waits as everything else does; a look says until when

@@ -29,6 +29,7 @@ export type FixProposer = { agentId: string; fleet: string; role: string; owner:
  * @property planDigest - of the plan's canonical JSON: what is decided about, approved and applied
  * @property target.owner - the person who declared the target as it is now
  * @property mustAsk - the checker found something that people have to look at
+ * @property isKindPaused - a fix of its kind made things worse on this target lately, and was taken back (`pausedKinds`)
  * @property approval - people who approved a digest, as they are now; absent where nobody was asked
  */
 export type FixToDecide = {
@@ -45,6 +46,7 @@ export type FixToDecide = {
   stateHashFresh: boolean;
   /** Fixes of this target in the last hour, by rules and by plans. */
   recentFixes: number;
+  isKindPaused: boolean;
   approval?: { planDigest: string; people: readonly Omit<PersonFacts, 'org'>[] };
   mayApproveOwn: boolean;
 };
@@ -57,10 +59,12 @@ export type FixDecision = ({ kind: 'apply' } | { kind: 'ask'; need: ApprovalNeed
 
 const surely = 100;
 
-const fixFacts = ({ fixId, target, plan, planDigest, blast, proposer, mustAsk }: FixToDecide) => {
+const fixFacts = ({ fixId, target, plan, planDigest, blast, proposer, mustAsk, isKindPaused }: FixToDecide) => {
   const { source, steps } = plan;
   const operations = steps.map(({ operation }) => operation);
-  const traits = fixTraits(boundsOf(target.spec), source.kind, operations);
+  const traits = new Set(fixTraits(boundsOf(target.spec), source.kind, operations));
+  if (mustAsk) traits.add('attended');
+  if (isKindPaused) traits.add('paused-kind');
   const { critical, allow } = target.spec;
   return {
     org: target.org,
@@ -71,7 +75,7 @@ const fixFacts = ({ fixId, target, plan, planDigest, blast, proposer, mustAsk }:
     source: source.kind,
     confidence: source.kind === 'model' ? Math.floor(source.confidence * surely) : surely,
     operations: [...new Set(operations.map(({ op }) => op))],
-    traits: mustAsk && !traits.includes('attended') ? [...traits, 'attended'] : traits,
+    traits: [...traits].sort(),
     objects: blast.objects,
     percent: Math.ceil(blast.percent),
     namespaces: blast.namespaces,

@@ -13,7 +13,13 @@ export const fixProposerOf = (
 ): FixProposer => {
   const { org, project, name } = target;
   if (plan.source.kind !== 'model')
-    return { agentId: `${reconcilerId({ org, project }, name)}/${plan.source.kind}`, fleet: reconcileFleet, role: plan.source.kind, owner };
+    // whoever edited a plan proposed it, and does not approve it
+    return {
+      agentId: `${reconcilerId({ org, project }, name)}/${plan.source.kind}`,
+      fleet: reconcileFleet,
+      role: plan.source.kind,
+      owner: plan.source.kind === 'person' ? plan.source.person : owner,
+    };
   const { role } = plan.source;
   const address = { org, project, fleet: reconcileFleet, runId: diagnosisRunId(fixId), stage: name, role, ordinal: 0 };
   return { agentId: agentIdOf(address), fleet: reconcileFleet, role, owner };

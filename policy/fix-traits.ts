@@ -21,8 +21,8 @@ export const neverTraits = [
   'lifts-limit',
 ] as const;
 export type NeverTrait = (typeof neverTraits)[number];
-/** `attended`: a person looks at it first; `four-eyes`: two do. */
-export type FixTrait = NeverTrait | 'attended' | 'four-eyes';
+/** `attended`: a person looks at it first; `four-eyes`: two do. `paused-kind`: one of the kind made things worse on the target lately. */
+export type FixTrait = NeverTrait | 'attended' | 'four-eyes' | 'paused-kind';
 
 /** Operations that a model may have applied without a person, where nothing else speaks against it: each leads back to what is declared, or is safe by itself. */
 export const unattendedOperations = [

@@ -260,6 +260,7 @@ export const guardCases: readonly GoldenCase[] = [
     ask(reconciler(), 'applyFix', fix({ operations: ['restart', 'scale'] })),
   ),
   refused('fix-attended', 'a fix of a model that is not sure', ask(reconciler(), 'applyFix', fix({ confidence: 79 }))),
+  refused('fix-paused-kind', 'a fix of a kind that made it worse', ask(reconciler(), 'applyFix', fix({ traits: ['paused-kind'] }))),
   refused('fix-four-eyes', 'a fix for two people that nobody looked at', ask(reconciler(), 'applyFix', fix({ traits: ['four-eyes'] }))),
   refused('diagnosis-reads', 'a tool that may write, for a diagnosis', ask(diagnoser, 'callTool', writingTool)),
   refused('diagnosis-reads', 'a tool that may write, on its list', ask(diagnoser, 'listTool', writingTool)),

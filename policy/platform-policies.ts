@@ -85,6 +85,9 @@ when { resource.target.critical || !resource.reversible || resource.blast > 1 ||
   || (resource.source != "rule" && !([${unattendedOperations.map((name) => JSON.stringify(name)).join(', ')}].containsAll(resource.operations)))
   || (resource.source == "model" && resource.confidence < 80) }
 unless { context.approvedCall };`,
+  'platform/fix-paused-kind': `@approve("role:reviewer, role:administrator") @expires("1h")
+@advice("A fix of this kind made things worse on this target lately and was taken back, so the kind is paused there: a person looks at it first.")
+forbid (principal, action == Quarterdeck::Action::"applyFix", resource) when { resource.traits.contains("paused-kind") } unless { context.approvedCall };`,
   'platform/fix-four-eyes': `@approve("role:reviewer, role:administrator") @approvals("2") @expires("1h")
 @advice("A fix that widens rights, moves data, changes policies, cannot be undone, or reaches far is applied when two people have looked at it.")
 forbid (principal, action == Quarterdeck::Action::"applyFix", resource)
@@ -144,7 +147,7 @@ when { context.approvedCall && context.dryRunOk && context.inWindow };`,
 };
 
 /** Rules that people's approval of a fix satisfies. */
-export const askingFixRules: ReadonlySet<string> = new Set(['platform/fix-attended', 'platform/fix-four-eyes']);
+export const askingFixRules: ReadonlySet<string> = new Set(['platform/fix-attended', 'platform/fix-paused-kind', 'platform/fix-four-eyes']);
 /** Rules that a fresh login satisfies: a refusal by these alone is not for good. */
 export const loginRules: ReadonlySet<string> = new Set([
   'platform/fresh-login',

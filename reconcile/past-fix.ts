@@ -26,7 +26,7 @@ export const wasUndone = ({ state, plan }: PastFix): boolean => plan !== null &&
 export const isRuleFix = ({ plan }: PastFix): boolean => plan?.source.kind === 'rule';
 /** Whether it reached the applying of anything. */
 export const hasWritten = ({ state }: PastFix): boolean =>
-  ['applying', 'verifying', 'undoing', 'fixed', 'ineffective', 'rolled-back', 'failed', 'frozen'].includes(state);
+  ['applying', 'verifying', 'undoing', 'fixed', 'ineffective', 'rolled-back', 'stopped', 'failed', 'frozen'].includes(state);
 export const endOf = ({ endedAt, beganAt }: PastFix): number => Date.parse(endedAt ?? beganAt);
 
 /** Those of one fault, newest first. */

@@ -10,7 +10,7 @@ const countedMs = 3_600_000;
 export const prunedLately = (fixes: readonly PastFix[], now: number): Map<string, number> =>
   new Map(
     fixes
-      .filter((fix) => hasWritten(fix) && fix.state !== 'rolled-back' && now - Date.parse(fix.beganAt) < countedMs)
+      .filter((fix) => hasWritten(fix) && !['rolled-back', 'stopped'].includes(fix.state) && now - Date.parse(fix.beganAt) < countedMs)
       .flatMap(({ plan, beganAt }) =>
         (plan?.steps ?? [])
           .filter(({ operation }) => operation.op === 'prune')

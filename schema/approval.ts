@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { ProposableOperationSchema } from './reconcile/operation.ts';
 import type { ShownFix } from './reconcile/shown-fix.ts';
 
 export const ApprovalIdSchema = z.string().regex(/^apr_[0-9a-z]{16}$/, 'an approval id such as `apr_` and 16 characters');
@@ -100,6 +101,10 @@ export const DecideApprovalSchema = z.strictObject({
   comment: z.string().max(500).optional(),
 });
 export type DecideApproval = z.infer<typeof DecideApprovalSchema>;
+
+/** What `POST …/approvals/ID/edit` takes: what is to be done instead of the plan with this digest. */
+export const EditFixSchema = DecideApprovalSchema.extend({ operations: z.array(ProposableOperationSchema).min(1).max(8) });
+export type EditFix = z.infer<typeof EditFixSchema>;
 
 /** What `GET …/approvals` asks; without a state those that are open. */
 export const ApprovalQuerySchema = z.object({

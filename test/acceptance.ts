@@ -1955,6 +1955,12 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/reconcile/what-now.test.ts › a mass is not deleted one by one: what is to go and what went within the hour count together',
   },
   {
+    id: 'R04',
+    clause: 'p',
+    text: 'Manifests that cannot be read are unreadable and not empty.',
+    test: 'test/full/targets/kubernetes-target.test.ts › manifests that the cluster refuses, or that lie elsewhere, are unreadable and not empty',
+  },
+  {
     id: 'R22',
     clause: 'm',
     text: 'A plan that was without effect is not offered again while nothing new is known, by a rule or by a model.',
@@ -2018,6 +2024,13 @@ export const acceptance: readonly AcceptanceEntry[] = [
     text: 'The first fix by a learned rule that does not hold demotes it.',
     threshold: 'the first',
     test: 'test/activities/reconcile-learn.test.ts › a learned rule that is live is demoted by its first fix that did not hold, for good; one that people wrote is not',
+  },
+  {
+    id: 'R25',
+    clause: 'e',
+    text: 'The whole way by the command line: five fixes proposed by a model, approved by two people on three targets, a draft with tests that does nothing, a review by another person, a fix without a model, and the first that does not hold takes it back.',
+    threshold: '5 fixes, 2 people, 3 targets',
+    test: 'test/workflows/reconcile-learning.test.ts › five approvals by two people on three targets make a draft with tests; it does nothing until another person has reviewed it, then mends without a model, and its first fix that does not hold takes it back',
   },
   {
     id: 'SEC-33',
@@ -2162,6 +2175,13 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/control/slack-channel.test.ts › nobody gives themselves a reviewer: whom a channel takes for whom is an administrator’s to say',
   },
   {
+    id: 'R15',
+    clause: 'c',
+    text: 'Unknown, without the role, who declared it, an agent with a token that is signed well, a spoofed header, at api, Slack and command line: refused, no event of the workflow, each try on record.',
+    threshold: '0 events',
+    test: 'test/workflows/reconcile-people.test.ts › an approval of a fix › is refused to who is unknown, has no role, declared the target, is an agent, or claims another by a header: the workflow does not move, and each try is on record',
+  },
+  {
     id: 'R16',
     clause: 'c',
     text: 'The same person twice counts once, and nothing is told before the second person.',
@@ -2206,16 +2226,35 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/control/fix-approvals.test.ts › approvals show prints what, where, why, each operation with its dry-run and undoing, reach, evidence and contact; a model decides no line of it',
   },
   {
+    id: 'UX-18',
+    clause: 'b',
+    text: 'It is one item and one message, however often the target is looked at.',
+    threshold: '1 item',
+    test: 'test/workflows/reconcile-people.test.ts › an approval of a fix › is one item and one message for one drift, however often the target is looked at',
+  },
+  {
     id: 'UX-20',
     clause: 'a',
     text: 'Of two people who answer at once one wins, and the other is told who decided and when.',
     test: 'test/control/fix-approvals.test.ts › one who is asked approves by the digest, and the workflow of the target hears of it at once; twice is once',
   },
   {
+    id: 'UX-20',
+    clause: 'b',
+    text: 'Two people who answer for a fix at once by two ways: one is first, all channels name who and when, and it is applied once.',
+    test: 'test/workflows/reconcile-people.test.ts › an approval of a fix › is told by Slack, a signed webhook and a mail; answered by a double click, retried, by the command line and by a second person at once, it is applied once',
+  },
+  {
     id: 'UX-21',
     clause: 'a',
     text: 'No answer by the deadline counts as denied, and nothing is changed.',
     test: 'test/control/fix-approvals.test.ts › late, for other bytes, or for a fix that waits no more it is refused, and nothing is told',
+  },
+  {
+    id: 'UX-21',
+    clause: 'b',
+    text: 'No answer in time: nothing is changed, the item says so in its message, in explain and in show, and the channels are paged with whom to call.',
+    test: 'test/workflows/reconcile-people.test.ts › an approval of a fix › that nobody gives in time counts as no: nothing is changed, the item says so everywhere, and who is to be called is named',
   },
   {
     id: 'UX-22',
@@ -2229,6 +2268,12 @@ export const acceptance: readonly AcceptanceEntry[] = [
     clause: 'a',
     text: 'An approval of a fix that waits no more, because what it was made for has changed, is refused.',
     test: 'test/control/fix-approvals.test.ts › late, for other bytes, or for a fix that waits no more it is refused, and nothing is told',
+  },
+  {
+    id: 'UX-23',
+    clause: 'b',
+    text: 'Of what has moved on an approval is refused as stale at once, and a new one is offered with what is there now.',
+    test: 'test/workflows/reconcile-people.test.ts › an approval of a fix › of what has moved on since is refused as stale, and a new one is offered of what is there now',
   },
   {
     id: 'UX-24',
@@ -2247,6 +2292,12 @@ export const acceptance: readonly AcceptanceEntry[] = [
     clause: 'g',
     text: 'A target that is declared anew between approval and apply is not changed by what was approved before: what was done of it is undone.',
     test: 'test/workflows/reconcile-model.test.ts › a fault that no rule knows › is not made out of what somebody declared after it was approved: what was done is undone, and people are asked anew',
+  },
+  {
+    id: 'SEC-30',
+    clause: 'd',
+    text: 'A fix whose object has moved on is refused as stale to who approves it, and another approval is asked for.',
+    test: 'test/workflows/reconcile-people.test.ts › an approval of a fix › of what has moved on since is refused as stale, and a new one is offered of what is there now',
   },
   {
     id: 'SEC-31',
@@ -2283,6 +2334,12 @@ export const acceptance: readonly AcceptanceEntry[] = [
     clause: 'g',
     text: 'The login that the challenge asks for is let through, and the older token of the same person is not.',
     test: 'test/gateway/login-policies.test.ts › a policy that asks how the caller has logged in (RFC 9470) › lets the same person through with the login that the challenge asks for, and their older token not',
+  },
+  {
+    id: 'SEC-32',
+    clause: 'h',
+    text: 'A fix is approved after a login of the last five minutes, and by two things where its target says so; denying takes none.',
+    test: 'test/control/fix-approvals.test.ts › a login of six minutes ago is asked for a fresh one, and where the target asks for a login by two things a lesser one is not enough; denying takes none',
   },
   {
     id: 'SEC-38',
@@ -2421,6 +2478,13 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/reconcile/evidence/build-evidence.test.ts › tens of thousands of secrets around a fault keep nobody waiting, and none of them is shown',
   },
   {
+    id: 'R07',
+    clause: 'd',
+    text: 'A secret that is declared or put in by hand, in a Deployment or a map, is in no row, history, prompt, message, log or output when it drifts or stands in a dry-run: masked where it is written, applied as it is.',
+    threshold: '0 hits',
+    test: 'test/workflows/reconcile-people.test.ts › secrets that are declared or were put in by hand, and drift or stand in a dry-run: none is in a row, a history, a prompt, a message, a log or what people are shown',
+  },
+  {
     id: 'R09',
     clause: 'g',
     text: 'Prose, cut JSON, an unknown operation, a foreign target or five megabytes as a proposal end with a person after two repairs, and nothing is written.',
@@ -2446,10 +2510,23 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/workflows/reconcile-model.test.ts › a fix that is asked about › is not made of other bytes than were approved, whoever changed the row',
   },
   {
+    id: 'R12',
+    clause: 'b',
+    text: 'Whoever is asked may put other operations in the place of the plan: that is another digest and another approval, by somebody else, the first one is over, and its bytes alone are applied.',
+    test: 'test/workflows/reconcile-people.test.ts › what is to be done › is edited by a person: the approval that was asked for is over, another is asked for by the new digest, by somebody else, and its bytes alone are applied',
+  },
+  {
     id: 'R13',
     clause: 'b',
     text: 'However often and by however many a fix is approved, it is applied once.',
     test: 'test/workflows/reconcile-model.test.ts › a fix that is asked about › is made once, however often it is approved and by however many channels',
+  },
+  {
+    id: 'R13',
+    clause: 'c',
+    text: 'Pressed twice at Slack, sent three times by one person, and answered by two more at the api and the command line at once, with the signal sent again five times: one apply, one use of the approval, one first answer that all are told.',
+    threshold: '1 apply',
+    test: 'test/workflows/reconcile-people.test.ts › an approval of a fix › is told by Slack, a signed webhook and a mail; answered by a double click, retried, by the command line and by a second person at once, it is applied once',
   },
   {
     id: 'R14',
@@ -2560,6 +2637,12 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/workflows/reconcile-model.test.ts › a fix that does not mend › whose fault stays is undone and counts as without effect',
   },
   {
+    id: 'R22',
+    clause: 'c',
+    text: 'A plan that was without effect is refused when a model proposes it again, and people are asked about it again once the object is another.',
+    test: 'test/workflows/reconcile-model.test.ts › a fix that does not mend › is not offered again while nothing new is known, and is when something is',
+  },
+  {
     id: 'R23',
     clause: 'c',
     text: 'A budget that is over ends a diagnosis with at most one call more, and the evidence goes to people.',
@@ -2592,6 +2675,12 @@ export const acceptance: readonly AcceptanceEntry[] = [
     clause: 'd',
     text: 'An approved fix waits while its target is paused, and is made afterwards.',
     test: 'test/workflows/reconcile-model.test.ts › a fix that is asked about › waits while the target is paused, and is made afterwards',
+  },
+  {
+    id: 'R24',
+    clause: 'e',
+    text: 'What is being applied when a pause or a window comes is finished and verified, or taken back exactly, as the target says (`onStop`).',
+    test: 'test/workflows/reconcile-rules.test.ts › a plan of four steps › that is stopped in the middle by a window that closes is, where its target says undo, taken back',
   },
   {
     id: 'R26',
@@ -2634,5 +2723,17 @@ export const acceptance: readonly AcceptanceEntry[] = [
     clause: 'h',
     text: 'A plan to look away from what an intruder changed (command, variables, volumes, subjects of a binding, selectors, egress) is refused.',
     test: 'test/reconcile/check-plan.test.ts › nobody looks away from what an intruder changed: /spec/template/spec/containers/0/command',
+  },
+  {
+    id: 'SEC-34',
+    clause: 'a',
+    text: 'A fix that makes the health of a neighbour worse is taken back by itself, exactly, and its kind is paused for that target: the next of it, at whatever object, waits for a person.',
+    test: 'test/workflows/reconcile-people.test.ts › a fix that makes a neighbour worse › is taken back by itself, and its kind is paused for that target: the next of it waits for a person there, and nowhere else',
+  },
+  {
+    id: 'SEC-34',
+    clause: 'b',
+    text: 'Other targets do it by themselves meanwhile, and this one does when the pause is over; a policy of the platform holds it, with a golden case.',
+    test: 'test/workflows/reconcile-people.test.ts › a fix that makes a neighbour worse › is taken back by itself, and its kind is paused for that target: the next of it waits for a person there, and nowhere else',
   },
 ];

@@ -9,6 +9,7 @@ import { type Format, formatOption } from '../output/format-option.ts';
 import { toYaml } from '../output/manifest.ts';
 import { plainText } from '../output/plain-text.ts';
 import { print, say } from '../output/talk.ts';
+import { approvalsEditCommand } from './approvals-edit.ts';
 
 type Options = ConnectionOptions & { format: Format };
 type AnswerOptions = Options & { digest?: string; comment?: string; yes?: boolean };
@@ -49,6 +50,11 @@ const show = async (id: string, { format, evidence: wantsEvidence, ...connection
   const approval = await fetchOne(connection, id).approval;
   if (format === 'json') return print(JSON.stringify(approval, undefined, 2));
   print(format === 'yaml' ? toYaml(approval) : approvalText(approval, new Date()));
+  if (format !== 'table' || approval.state !== 'pending') return;
+  const other = approval.kind === 'fix' ? ', another plan: approvals edit' : '';
+  say(
+    `Yes: quarterdeck approvals approve ${id} --digest ${approval.digest.slice(0, shortestDigest)}; no: approvals deny ${id} --comment WHY${other}`,
+  );
 };
 
 /** The digest that is decided about: that of what is shown now, or the one that was looked at before. */
@@ -122,11 +128,13 @@ export const approvalsCommand = (): Command =>
           .action(show),
       )
       .addCommand(answerCommand('approve'))
-      .addCommand(answerCommand('deny')),
+      .addCommand(answerCommand('deny'))
+      .addCommand(approvalsEditCommand()),
     [
       ['quarterdeck approvals ls', 'what waits'],
       ['quarterdeck approvals show APPROVAL --as reviewer', 'what would be run'],
       ['quarterdeck approvals approve APPROVAL --as reviewer', 'look at it, and let it through once'],
+      ['quarterdeck approvals edit APPROVAL --operations mine.yaml', 'another plan for the same drift'],
       ['quarterdeck approvals deny APPROVAL --comment "wrong folder"', 'refuse it'],
     ],
   );

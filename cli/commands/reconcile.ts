@@ -46,7 +46,9 @@ const pause = async (
   const body = { ...targetOf(target, all), ...seconds, reason: reasonOf(reason) };
   const placed = await api.post<TargetPause>(`${path}/reconcile/pause`, body);
   print(`${target ?? `all of ${path.slice(1)}`}: paused ${placed.untilAt ? `until ${placed.untilAt}` : 'until somebody resumes it'}`);
-  say('Drift is still seen and reported. What is being applied at this moment is finished; nothing else is changed.');
+  say(
+    'Drift is still seen and reported. What is being applied at this moment is finished, or undone where the target says `onStop: undo`; nothing else is changed.',
+  );
 };
 
 const resume = async (target: string | undefined, { reason = '', all, ...connection }: Reasoned & { all?: boolean }): Promise<void> => {

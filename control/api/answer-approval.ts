@@ -14,6 +14,7 @@ import { inTransaction } from './in-transaction.ts';
 import type { Permit } from './permit.ts';
 import { permitFix } from './permit-fix.ts';
 import { contextFacts, recordBasis } from './record-basis.ts';
+import { refuseMovedFix } from './refuse-moved-fix.ts';
 
 /** What is the person's of whom an installation of one person consists. */
 const mayApproveOwn = ({ profile }: Pick<ApiConfig, 'profile'>): boolean => profile === 'solo';
@@ -47,7 +48,10 @@ export const answerApproval = async (
   const { database, audit, temporal, logger, permit } = dependencies;
   const { org, project, id, agent, role, fleet, run, server, tool } = approval;
   const permitted = await permit(person, 'approve', approval, approvalTarget(approval, verdict));
-  if (approval.kind === 'fix' && verdict === 'approve') await permitFix(dependencies, config, person, approval, digest);
+  if (approval.kind === 'fix' && verdict === 'approve') {
+    await permitFix(dependencies, config, person, approval, digest);
+    await refuseMovedFix(dependencies, approval);
+  }
   const { decisionId, policies } = permitted;
   const isAlone = mayApproveOwn(config);
   const counted = approval.rules.filter((rule) => isAlone || fitsRule(rule, person)).map(({ policy }) => policy);

@@ -1,20 +1,32 @@
 import { type Context, Hono } from 'hono';
-import { type Approval, ApprovalIdSchema, ApprovalQuerySchema, DecideApprovalSchema, type Verdict } from '../../schema/approval.ts';
-import { PlatformError } from '../../schema/errors.ts';
+import {
+  type Approval,
+  ApprovalIdSchema,
+  ApprovalQuerySchema,
+  DecideApprovalSchema,
+  EditFixSchema,
+  type Verdict,
+} from '../../schema/approval.ts';
+import { isPlatformError, PlatformError } from '../../schema/errors.ts';
 import { withHiddenShown } from '../../schema/hidden-characters.ts';
 import { type ApprovalKey, getApproval, listApprovals, noApproval } from '../../store/approvals.ts';
 import type { Person } from '../../store/people.ts';
 import { findFixOfApproval } from '../../store/reconcile-fixes.ts';
 import { answerApproval, approvalTarget } from './answer-approval.ts';
 import type { ApiConfig, ApiDependencies, ApiEnvironment } from './api-dependencies.ts';
+import { editFix } from './edit-fix.ts';
 import type { Permit } from './permit.ts';
 import { parseAs, readBody, readQuery, tenancyOf } from './read-request.ts';
 import { recordChange } from './record-change.ts';
 import { showApproval } from './show-approval.ts';
 
+const passRefusal = (error: unknown): void => {
+  if (!isPlatformError(error) || error.isRetryable) throw error;
+};
+
 /** Calls that wait for people: listed, shown with what would be run, approved or denied. Each person sees what is theirs to answer or to know. */
 export const approvalRoutes = (config: ApiConfig, dependencies: ApiDependencies & { permit: Permit }): Hono<ApiEnvironment> => {
-  const { database, authorize } = dependencies;
+  const { database, authorize, permit } = dependencies;
   const routes = new Hono<ApiEnvironment>();
   const keyOf = (context: Context<ApiEnvironment>): ApprovalKey => ({
     ...tenancyOf(context),
@@ -22,14 +34,20 @@ export const approvalRoutes = (config: ApiConfig, dependencies: ApiDependencies 
   });
   const decideSight = (person: Person, approval: Approval) => authorize(person, 'seeApproval', approval, approvalTarget(approval, 'deny'));
 
-  /** @throws {PlatformError} `not_found`, also for one that is not for this person */
-  const find = async (context: Context<ApiEnvironment>) => {
+  /**
+   * @param verdict - what the person wants to answer; that they may not is on record, though they are told of nothing that is not theirs
+   * @throws {PlatformError} `not_found`, also for one that is not for this person
+   */
+  const find = async (context: Context<ApiEnvironment>, verdict?: Verdict) => {
     const key = keyOf(context);
     const person = context.get('person');
     if (person.org !== key.org) throw noApproval(key);
     const approval = await getApproval(database, key);
     const sight = await decideSight(person, approval);
-    if (sight.effect === 'deny') throw noApproval(key);
+    if (sight.effect === 'deny') {
+      if (verdict) await permit(person, 'approve', approval, approvalTarget(approval, verdict)).catch(passRefusal);
+      throw noApproval(key);
+    }
     return { person, approval, sight };
   };
 
@@ -67,9 +85,15 @@ export const approvalRoutes = (config: ApiConfig, dependencies: ApiDependencies 
   for (const verdict of ['approve', 'deny'] satisfies Verdict[])
     routes.post(`/:org/:project/approvals/:id/${verdict}`, async (context) => {
       const body = await readBody(context, DecideApprovalSchema);
-      const { person, approval } = await find(context);
+      const { person, approval } = await find(context, verdict);
       return context.json(await answerApproval(dependencies, config, person, approval, verdict, body));
     });
+
+  routes.post('/:org/:project/approvals/:id/edit', async (context) => {
+    const body = await readBody(context, EditFixSchema);
+    const { person, approval } = await find(context, 'deny');
+    return context.json(await editFix(dependencies, person, approval, body));
+  });
 
   return routes;
 };

@@ -2,7 +2,7 @@ import type { HttpBindings } from '@hono/node-server';
 import type { Context, MiddlewareHandler } from 'hono';
 import { readSentToken } from '../../policy/prove-possession.ts';
 import { createSourceOf } from '../../policy/source-of-request.ts';
-import { PlatformError } from '../../schema/errors.ts';
+import { isPlatformError, PlatformError } from '../../schema/errors.ts';
 import { findPersonByToken } from '../../store/people.ts';
 import type { ApiConfig, ApiDependencies, ApiEnvironment } from './api-dependencies.ts';
 import { createPersonTokenVerifier, isAccessToken } from './verify-person-token.ts';
@@ -59,7 +59,11 @@ export const authenticate = (
       const { path, method } = context.req;
       // the gateway's port hands requests on (design §10), and a proof names the URL that its caller knows
       const urls = [publicUrl, gatewayUrl].map((base) => `${base}${path}`);
-      context.set('person', await verify(sent, { proof: context.req.header('dpop'), method, urls }));
+      const person = await verify(sent, { proof: context.req.header('dpop'), method, urls }).catch((error: unknown) => {
+        // an agent's token too is on record here; an issuer that is away says nothing of who asks
+        throw isPlatformError(error) && !error.isRetryable ? refuse(error) : error;
+      });
+      context.set('person', person);
       return next();
     }
     // what the installation gives out is bound to no key

@@ -1,5 +1,6 @@
 import { describeStep } from '../../reconcile/describe-step.ts';
 import type { AcceptedDeviation } from '../../reconcile/overlay-desired.ts';
+import type { PausedKind } from '../../reconcile/paused-kinds.ts';
 import type { WhatNow } from '../../reconcile/what-now-types.ts';
 import type { Conflict } from '../../schema/reconcile/drift.ts';
 import type { Fix } from '../../schema/reconcile/fix.ts';
@@ -28,6 +29,9 @@ export const holdTexts = ({ holds, pause, isPausedBySpec }: Pick<TargetDetail, '
       `${object === '' ? 'All of it' : object.replace(/^[^/]*\//, '')}${path} is held by ${heldBy} until ${untilAt} (${id}): ${reason}.`,
   ),
 ];
+
+export const pausedKindText = ({ kind, fixId, untilMs }: PausedKind): string =>
+  `Fixes of the kind \`${kind}\` are made here with a person's approval only, until ${new Date(untilMs).toISOString()}: ${fixId} made things worse and was taken back.`;
 
 const sourceText = ({ plan }: Fix): string => {
   if (plan === null) return 'without a plan yet';

@@ -3,7 +3,9 @@ import { chooseRule } from '../../reconcile/choose-rule.ts';
 import { frozenPause } from '../../reconcile/closed-gate.ts';
 import { diffKept } from '../../reconcile/diff-kept.ts';
 import { driftText } from '../../reconcile/fix-text.ts';
+import { createDriftMask } from '../../reconcile/mask-drift.ts';
 import { historyMs } from '../../reconcile/past-fix.ts';
+import { pausedKinds } from '../../reconcile/paused-kinds.ts';
 import { ruleCatalogue } from '../../reconcile/rules/catalogue.ts';
 import { userRuleOf } from '../../reconcile/rules/user-rule.ts';
 import type { TargetOf } from '../../reconcile/target-port.ts';
@@ -14,8 +16,9 @@ import { listFixes, listStandingFixes } from '../../store/reconcile-fixes.ts';
 import { listHolds } from '../../store/reconcile-holds.ts';
 import { findTarget, type TargetKey } from '../../store/reconcile-targets.ts';
 import { findResource, listResources } from '../../store/resources.ts';
+import { redactor } from '../../telemetry/redactor.ts';
 import type { ApiDependencies } from './api-dependencies.ts';
-import { acceptedText, budgetText, conflictText, fixText, holdTexts, nextText, ruleText } from './explain-sentences.ts';
+import { acceptedText, budgetText, conflictText, fixText, holdTexts, nextText, pausedKindText, ruleText } from './explain-sentences.ts';
 import { getTarget, readTargetDetail } from './reconcile-targets.ts';
 
 const lookWithinMs = 20_000;
@@ -58,10 +61,14 @@ export const explainTarget = async (
   const open = fixes.filter(({ endedAt }) => endedAt === null);
   const past = fixes.filter(({ endedAt }) => endedAt !== null);
 
+  const mask = createDriftMask({ desired, observation, redact: redactor.text });
   const ofDrift = drifts.flatMap((drift) => {
     const verdict = judged.find((one) => 'drift' in one && one.drift?.fingerprint === drift.fingerprint);
     const chosen = chooseRule({ target, drift, observation, desired, rules, fixes, now: now.getTime() });
-    return [driftText(drift), `  ${ruleText(chosen, ruleCatalogue.length + rules.length)}${verdict ? ` ${verdict.because}` : ''}`];
+    return [
+      driftText(mask.drift(drift)),
+      `  ${ruleText(chosen, ruleCatalogue.length + rules.length)}${verdict ? ` ${verdict.because}` : ''}`,
+    ];
   });
   const waiting = detail.approvalId
     ? [
@@ -84,6 +91,7 @@ export const explainTarget = async (
     ...accepted.map(acceptedText),
     ...conflicts.map(conflictText),
     ...holdTexts(detail),
+    ...pausedKinds(target, fixes, now.getTime()).map(pausedKindText),
     ...open.map((fix) => `Under way: ${fixText(fix)}`),
     ...waiting,
     ...past.slice(0, shownFixes).map((fix) => `Before: ${fixText(fix)}`),
@@ -92,5 +100,5 @@ export const explainTarget = async (
     ...(spec.contact ? [`Contact: ${spec.contact}.`] : []),
     open.length > 0 ? 'Next: what is under way is finished first.' : nextText(whatNow(input)),
   ];
-  return { ...detail, drifts, conflicts, lookedAt: now.toISOString(), sentences };
+  return { ...detail, drifts: drifts.map(mask.drift), conflicts, lookedAt: now.toISOString(), sentences };
 };

@@ -48,6 +48,7 @@ export const permitFix = async (
   const resource = fixResource({
     ...{ fixId, target, plan, planDigest, blast: review.blast, proposer: fixProposerOf({ fixId, plan, target }, owner) },
     ...{ project: { environment: '', frozen: false }, mustAsk: true, dryRunOk: true, inWindow: true, stateHashFresh: true, recentFixes: 0 },
+    isKindPaused: false,
     mayApproveOwn: profile === 'solo',
   });
   const named = profile === 'solo' || approval.rules.some((rule) => fitsRule(rule, person));

@@ -6,6 +6,7 @@ import type { Plan } from '../../schema/reconcile/plan.ts';
 import type { FixState } from '../../schema/reconcile/target-state.ts';
 import type { ReconcileTargetSpec } from '../../schema/resources/reconcile-target.ts';
 import { canonicalText } from '../canonical-text.ts';
+import { createDriftMask } from '../mask-drift.ts';
 import { bytesOf } from './bytes-of.ts';
 import { fairLengths } from './fair-lengths.ts';
 import { findOrders } from './find-orders.ts';
@@ -115,7 +116,10 @@ const draftGroups = (
   const ill = all.slice(0, mostNeighbours);
   const leftOut = all.length - ill.length + Math.max(0, earlier.length - mostEarlier);
   const sights: Draft[] = [
-    ...drift.fields.map((field): Draft => ({ what: 'drift', of: `${written}${field.path}`, text: stateText({ ...field }) })),
+    // by its place first: of a value alone nobody sees that it is secret
+    ...createDriftMask(input)
+      .drift(drift)
+      .fields.map((field): Draft => ({ what: 'drift', of: `${written}${field.path}`, text: stateText({ ...field }) })),
     ...symptomsOf({ ref: drift.object, symptoms: drift.symptoms }),
   ];
   const groups = [

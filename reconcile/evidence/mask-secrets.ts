@@ -41,6 +41,17 @@ export const secretValues = (state: unknown, isSecret = false): string[] => {
 };
 
 /**
+ * Whether a field is one that holds a secret, by its place alone.
+ * @param place.state - the whole object; `holder` what the field is a member of, `parts` its pointer from the whole
+ */
+export const isSecretPlace = ({ state, holder, parts }: { state: unknown; holder: unknown; parts: readonly string[] }): boolean => {
+  const name = parts.at(-1) ?? '';
+  if (isObject(state) && state.kind === 'Secret' && (parts[0] === 'data' || parts[0] === 'stringData')) return true;
+  if (name === 'value' && isObject(holder) && typeof holder.name === 'string' && secretName.test(holder.name)) return true;
+  return secretName.test(name) && !isReferenceName(name);
+};
+
+/**
  * Takes secrets out of a text: values that are known, what follows a name that says so, and whatever `redact` knows or sees by its shape.
  * @param known - values found by `secretValues` in all that belongs together
  */

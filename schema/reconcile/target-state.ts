@@ -21,7 +21,7 @@ export const TargetPhaseSchema = z.enum([
 ]);
 export type TargetPhase = z.infer<typeof TargetPhaseSchema>;
 
-/** How far one attempt is, and how it ended. `ineffective`: applied, and the symptom stayed; rolled back. `refused`: by schema, checks, dry-run or policy. */
+/** How far one attempt is, and how it ended. `ineffective`: applied, and the symptom stayed; rolled back. `refused`: by schema, checks, dry-run or policy. `stopped`: paused in the middle, and undone. */
 export const FixStateSchema = z.enum([
   'diagnosing',
   'checking',
@@ -38,6 +38,7 @@ export const FixStateSchema = z.enum([
   'failed',
   'ineffective',
   'rolled-back',
+  'stopped',
   'frozen',
   'asked',
 ]);

@@ -90,6 +90,8 @@ const common = {
   allow: z.array(z.enum(['irreversible-ok'])).default([]),
   ignore: z.array(IgnoreRuleSchema).max(256).default([]),
   windows: z.array(WindowSchema).max(32).default([]),
+  /** What becomes of a fix that is being applied while the target is paused or its window closes: its steps are finished, or undone. */
+  onStop: z.enum(['finish', 'undo']).default('finish'),
   limits: TargetLimitsSchema.prefault({}),
   escalation: EscalationSchema.prefault({}),
   verification: VerificationSchema.prefault({}),

@@ -130,7 +130,7 @@ test('unknown, without the role, the owner, or as somebody else by a header: ref
   });
   expect(spoofed.body.code).toBe('not_found');
   expect(await stateOf(asked)).toBe('pending');
-  expect(await refusals('approve')).toBe(before + 1);
+  expect(await refusals('approve'), 'who may not even see it too').toBe(before + 3);
   const named = await askForFix(api.database, { rules: [{ ...fixRule, approvers: ['group:cluster'] }] });
   expect((await answer(named)).body.detail).toContain('platform/named-approvers');
   expect((await answer(asked, 'approve', adminToken)).body.state).toBe('approved');
@@ -145,6 +145,28 @@ test('four eyes: two different people, the same one counts once, and nothing is 
   expect(told()).toEqual([]);
   expect((await answer(asked, 'approve', adminToken)).body.state).toBe('approved');
   expect(told()).toHaveLength(1);
+});
+
+test('a login of six minutes ago is asked for a fresh one, and where the target asks for a login by two things a lesser one is not enough; denying takes none', async () => {
+  const asked = await askForFix(api.database);
+  const stale = await answer(asked, 'approve', await api.login('reviewer', 360));
+  expect([stale.status, stale.body.code, stale.body.detail]).toEqual([
+    401,
+    'login_stale',
+    expect.stringContaining('quarterdeck login --fresh'),
+  ]);
+  expect(await stateOf(asked)).toBe('pending');
+  expect((await answer(asked, 'approve', await api.login('reviewer', 200))).body.state).toBe('approved');
+  const strong = await askForFix(api.database, {
+    rules: [{ ...fixRule, acr: 2 }],
+    spec: { approval: { acr: 2, approvers: ['role:reviewer'] } },
+  });
+  const lesser = await answer(strong, 'approve', await api.login('reviewer', 0, '1'));
+  expect([lesser.body.code, lesser.body.acr]).toEqual(['login_stale', 2]);
+  expect(await stateOf(strong)).toBe('pending');
+  expect((await answer(strong, 'deny', await api.login('reviewer', 4000, '1'))).body.state).toBe('denied');
+  const other = await askForFix(api.database, { rules: [{ ...fixRule, acr: 2 }] });
+  expect((await answer(other, 'approve', await api.login('reviewer', 0, 'phr'))).body.state).toBe('approved');
 });
 
 test('what is never done is not approved by anybody: policy is asked about the very plan', async () => {

@@ -61,6 +61,6 @@ export const fixOf = (
     role: 'diagnoser',
     owner: 'ada',
   },
-  ...{ mustAsk: false, dryRunOk: true, inWindow: true, stateHashFresh: true, recentFixes: 0, mayApproveOwn: false },
+  ...{ mustAsk: false, dryRunOk: true, inWindow: true, stateHashFresh: true, recentFixes: 0, isKindPaused: false, mayApproveOwn: false },
   ...more,
 });

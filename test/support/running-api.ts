@@ -81,16 +81,23 @@ export const startRunningApi = async ({
   cedar = false,
   secretValues = {},
   targetPorts = { of: () => undefined },
+  temporal: otherTemporal,
+  databaseUrl: otherDatabase,
 }: {
   profile?: ApiProfile;
   port?: number;
   cedar?: boolean;
   targetPorts?: ApiDependencies['targetPorts'];
+  /** In place of one that writes down what it is asked. */
+  temporal?: TemporalPort;
+  /** Of a database that somebody else made, and closes. */
+  databaseUrl?: string;
   /** Environment variables that channels refer to. */
   secretValues?: Record<string, string>;
 } = {}) => {
   const folder = mkdtempSync(join(tmpdir(), 'quarterdeck-api-'));
-  const { url: databaseUrl, close: dropDatabase } = await startTestDatabase();
+  const own = otherDatabase === undefined ? await startTestDatabase() : undefined;
+  const databaseUrl = otherDatabase ?? own?.url ?? '';
   const database = openDatabase({ url: databaseUrl, name: 'test-api' });
   const everybody = ['admin', 'reviewer', 'guest'];
   await seedPeople(
@@ -133,7 +140,7 @@ export const startRunningApi = async ({
     contentStore,
     approvalKeys,
     targetPorts,
-    temporal: temporal.port,
+    temporal: otherTemporal ?? temporal.port,
     authorize: async (person: { id: string }, action: ApiAction) =>
       person.id === 'guest' || refusals.has(action)
         ? { effect: 'deny' as const, decisionId: 'dec_no', policies: ['platform/closed'] }
@@ -192,6 +199,7 @@ export const startRunningApi = async ({
     takeCheckpoints: createCheckpointer({ database, signer, sink: checkpoints, logger: dependencies.logger }),
     contentStore,
     temporal,
+    tokensOfLogins,
     refusals,
     logLines,
     clock,
@@ -216,7 +224,7 @@ export const startRunningApi = async ({
       await policy?.close();
       await regoPool.close();
       await closeDatabase(database);
-      await dropDatabase();
+      await own?.close();
       rmSync(folder, { recursive: true, force: true });
     },
   };

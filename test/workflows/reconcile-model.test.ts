@@ -326,6 +326,38 @@ describe('a fix that does not mend', () => {
     expect(await place.rowOf(name)).toMatchObject({ phase: 'waiting', drifts: [{ kind: 'unhealthy' }] });
   });
 
+  test('is not offered again while nothing new is known, and is when something is', async () => {
+    place.world.judgeBy(({ name }) =>
+      name === 'web' ? { health: 'degraded', symptoms: [{ code: 'Stuck', message: '', count: 1 }] } : { health: 'healthy', symptoms: [] },
+    );
+    const often = {
+      ...{ limits: { cooldownSeconds: 0, fixesPerHour: 1000, failuresBeforeBlock: 20 } },
+      verification: { timeoutSeconds: 1, holdSeconds: 0 },
+    };
+    const name = await declare(often);
+    await place.start(name);
+    const first = await place.waiting(name);
+    await place.answer(name, first);
+    await until(name, 'ineffective');
+    // the model says the same again: nobody is asked
+    const refused = await until(name, 'refused');
+    expect(refused).toMatchObject({ approvalId: null, faults: [{ code: 'tried_in_vain' }] });
+    await place.stop();
+    expect(place.world.effects).toHaveLength(2);
+    // the object is another now: what did not help then may help now, and people are asked
+    place.world.edit(deploymentRef(), (state) => {
+      state.metadata.labels = { by: 'hand' };
+    });
+    await place.declare(name, { manifests, escalation: { role: 'diagnoser' }, ...often });
+    await place.start(name);
+    const second = await pollUntil(
+      async () => (await place.fixesOf(name)).find(({ state, approvalId }) => state === 'awaiting-approval' && approvalId !== first.id),
+      'another approval',
+      60_000,
+    );
+    expect(second.plan?.steps).toMatchObject([{ operation: scale }]);
+  });
+
   test('whose fault stays is undone and counts as without effect', async () => {
     place.world.judgeBy(({ name }) =>
       name === 'web' ? { health: 'degraded', symptoms: [{ code: 'Stuck', message: '', count: 1 }] } : { health: 'healthy', symptoms: [] },

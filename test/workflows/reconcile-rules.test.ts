@@ -289,6 +289,46 @@ describe('a plan of four steps', () => {
     expect(place.world.effects.length).toBe(4);
   });
 
+  const everyDay = ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'];
+  test.each([
+    ['a pause', 'finish', 'finished'],
+    ['a pause', 'undo', 'taken back'],
+    ['a window that closes', 'undo', 'taken back'],
+  ] as const)('that is stopped in the middle by %s is, where its target says %s, %s', async (by, onStop, _becomes) => {
+    const name = place.newName();
+    await declare(name);
+    await place.declare(name, { manifests, onStop });
+    const before = place.world.text();
+    const key = { ...defaultTenancy, target: name };
+    const minute = (offset: number): string => new Date(Date.now() + offset * 60_000).toISOString().slice(11, 16);
+    const deny = [{ kind: 'deny', days: everyDay, from: minute(-10), to: minute(60), timeZone: 'UTC' }];
+    let stopped = false;
+    place.world.faults.apply = async (moment, operationId) => {
+      if (moment !== 'after' || !operationId.endsWith('/do/1') || stopped) return;
+      stopped = true;
+      if (by === 'a pause') await placePause(database(), { ...key, reason: 'incident', pausedBy: 'rita', decisionId: 'd', untilAt: null });
+      // time passes over the edge of a window that was declared before
+      else
+        await database().$client.query(`update resources set spec = jsonb_set(spec, '{windows}', $2::jsonb) where name = $1`, [
+          name,
+          JSON.stringify(deny),
+        ]);
+    };
+    await place.start(name);
+    await place.answer(name, await place.waiting(name));
+    const end = onStop === 'finish' ? 'fixed' : 'stopped';
+    const fix = await pollUntil(async () => (await place.fixesOf(name)).find(({ state }) => state === end), end, 45_000);
+    const done = place.world.effects.map((effect) => effect.slice(fix.id.length));
+    if (onStop === 'finish') expect(done).toEqual(['/do/0', '/do/1', '/do/2', '/do/3']);
+    else {
+      expect(done).toEqual(['/do/0', '/do/1', '/undo/1', '/undo/0']);
+      expect(place.world.text()).toBe(before);
+      expect(fix.message).toContain('is taken back, as the target says');
+      await place.phase(name, 'waiting');
+    }
+    await liftPause(database(), key);
+  });
+
   test('whose third fails is undone in reverse, exactly', async () => {
     const name = place.newName();
     await declare(name);
