@@ -19,7 +19,7 @@ const earlierOf = (fixes: readonly Fix[], { id, fingerprint }: Fix) =>
 
 /**
  * Has a fault diagnosed and makes a plan of what was proposed; the model's part ends with that. An answer of no use is for people: they are
- * told once, with the evidence. Runs in the pool for models: it reaches no target, and sees what the look before it saw.
+ * told once, with the evidence. Runs in a pool of its own beside those of agents: it reaches no target, and sees what the look before it saw.
  */
 export const createDiagnoseFix =
   ({

@@ -1,7 +1,10 @@
 import type { AgentState, ParkReason } from './run.ts';
 
-/** Task queues, one a kind of work, so that each can be scaled and limited alone. */
-export const taskQueues = { control: 'control', model: 'model', tool: 'tool', apply: 'apply' } as const;
+/**
+ * Task queues, one a kind of work, so that each can be scaled and limited alone. `apply` and `diagnosis` are the reconciler's: agents that hang in
+ * all of theirs do not keep it waiting.
+ */
+export const taskQueues = { control: 'control', model: 'model', tool: 'tool', apply: 'apply', diagnosis: 'diagnosis' } as const;
 
 /** Names under which workflows are started; they are API of the running system. */
 export const workflowTypes = { fleet: 'fleet', shard: 'shard', agent: 'agent', reconcile: 'reconcile' } as const;

@@ -5,7 +5,7 @@ import { taskQueues } from '../schema/workflow-contract.ts';
 
 /**
  * The task queue of a kind of work beside the workflow's own. Workflows run on `control`, or on `…control` where a pool of workers has
- * a prefix; its `…model` and `…tool` stand beside it.
+ * a prefix; its others stand beside it, such as `…model` and `…tool`.
  */
 const queueFor = (kind: keyof typeof taskQueues): string => {
   const own = workflowInfo().taskQueue;
@@ -43,7 +43,8 @@ export const toolActivities = () => proxyActivities<Pick<Activities, 'callTool'>
 
 /** A diagnosis may take as long as its target allows, an hour at most, and goes on where it was after a kill. */
 const diagnoses: ActivityOptions = { ...calls, startToCloseTimeout: '70 minutes', scheduleToCloseTimeout: '24 hours' };
-export const diagnosisActivities = () => proxyActivities<Pick<Activities, 'diagnoseFix'>>({ ...diagnoses, taskQueue: queueFor('model') });
+export const diagnosisActivities = () =>
+  proxyActivities<Pick<Activities, 'diagnoseFix'>>({ ...diagnoses, taskQueue: queueFor('diagnosis') });
 
 /**
  * What looks at a target and changes it. Each can be made again: rows say what was done, and a write has one operation id. An outage of hours

@@ -4,14 +4,13 @@ import { actingFleet, agentIdOf, reconcileFleet, runIdFrom } from '../../schema/
 import { AgentLimitsSchema } from '../../schema/resources/agent-role.ts';
 import { FleetSpecSchema } from '../../schema/resources/fleet.ts';
 import type { TargetSpecOf } from '../../schema/resources/reconcile-target.ts';
-import { beginAgent, getAgent, insertAgents } from '../../store/agents.ts';
+import { beginAgent, findAgentWithRun, getAgent, insertAgents } from '../../store/agents.ts';
 import type { ContentStore } from '../../store/contents.ts';
 import type { Database } from '../../store/database.ts';
 import { insertDiagnosisRun } from '../../store/diagnosis-runs.ts';
 import { endTargetRuns } from '../../store/end-target-runs.ts';
 import { agentSubject, beginLabels } from '../../store/flow-labels.ts';
 import { findResource } from '../../store/resources.ts';
-import { findRun } from '../../store/runs.ts';
 import { McpRefusal } from './mcp-failure.ts';
 
 export type McpTarget = TargetOf<TargetSpecOf<'mcp'>>;
@@ -52,7 +51,9 @@ export const createMcpIdentities = ({
     const text = [fleet, org, project, name, generation, of].join('/');
     const runId = runIdFrom(createHash('sha256').update(text).digest());
     const agentId = agentIdOf({ ...place, fleet, runId, stage: name, role: spec.role, ordinal: 0 });
-    if (!(await findRun(database, { ...place, id: runId }))) {
+    // who looks and who acts may open it at the same moment: each write of it is the same, and the first one counts
+    const known = (await findAgentWithRun(database, agentId))?.agent;
+    if (!known) {
       const role = await findResource(database, { ...place, kind: 'AgentRole', name: spec.role });
       if (!role) throw new McpRefusal('refused', `There is no role ${spec.role}; the target ${name} is seen and changed as it.`);
       const { owner, launchDecisionId } = await authorise(target, spec.role);
@@ -75,7 +76,7 @@ export const createMcpIdentities = ({
       const sources = [{ from: `${org}/${project}/${name}`, secrecy: 0, tainted: true }];
       await beginLabels(database, place, [agentSubject(agentId)], { secrecy: 0, tainted: true, sources });
     }
-    await beginAgent(database, agentId);
+    if (known?.state !== 'running') await beginAgent(database, agentId);
     return { agentId, input: await contents.getJson(place, (await getAgent(database, agentId)).inputDigest) };
   };
 

@@ -5,6 +5,9 @@ import { createFixDecider } from '../../activities/reconcile-decide.ts';
 import { createLearnFromFix } from '../../activities/reconcile-learn.ts';
 import { createTargetPorts } from '../../activities/targets/target-ports.ts';
 import { newDecisionId } from '../../control/api/new-decision-id.ts';
+import type { StartReconcile } from '../../control/controller/look-at-target.ts';
+import { startTargetWatch } from '../../control/controller/start-target-watch.ts';
+import type { PortsOfTargets } from '../../control/controller/watch-targets.ts';
 import { createPolicyKeeper } from '../../gateway/keep-policies.ts';
 import { createPolicyEngine } from '../../policy/engine.ts';
 import { createApprovalAsks } from '../../store/ask-approval.ts';
@@ -30,8 +33,16 @@ export const openReconcilePool = async (
     contents,
     gateway,
     temporal,
+    startReconcile,
     logger,
-  }: { database: Database; contents: ContentStore; gateway: GatewayClient; temporal: Client; logger: Logger },
+  }: {
+    database: Database;
+    contents: ContentStore;
+    gateway: GatewayClient;
+    temporal: Client;
+    startReconcile: StartReconcile;
+    logger: Logger;
+  },
 ): Promise<{ reconcile: NonNullable<ActivityCollaborators['reconcile']>; close(): Promise<void> }> => {
   const people = await openSealRing({ database, name: 'people', master: config.auditKey, logger });
   const approvals = await openSealRing({ database, name: 'approvals', master: config.approvalKey, logger });
@@ -41,7 +52,6 @@ export const openReconcilePool = async (
   const ownCluster = cluster && 'server' in cluster ? cluster : undefined;
   const engine = createPolicyEngine({ name: 'fixes' });
   const keeper = createPolicyKeeper({ policy: engine, verify: createPolicyVerifier(config.policyPublicKey), logger });
-  const watch = await watchDeclared({ database, logger, onChange: keeper.take });
   const decider = createFixDecider({ database, engine, audit, mayApproveOwn: config.mayApproveOwn, newDecisionId });
   const ports = createTargetPorts({
     ...{ secrets: { ...config.secrets, stores }, ownCluster },
@@ -49,15 +59,31 @@ export const openReconcilePool = async (
     // seen and changed on behalf of who declared it, as far as that person may use the role
     mcp: { database, contents, calls: gateway, authorise: decider.authoriseDiagnosis },
   });
+  const clock = (): Date => new Date();
+  const allPorts: PortsOfTargets = ports;
+  // nobody else can speak as the agent by which such a target is seen
+  const looks = startTargetWatch({
+    ...{ database, startReconcile, clock, logger },
+    ports: { of: (type) => (type === 'mcp' ? allPorts.of(type) : undefined) },
+    digest: contents.digestOf,
+  });
+  const watch = await watchDeclared({
+    database,
+    logger,
+    onChange: async (declared) => {
+      await keeper.take(declared);
+      looks.take(declared);
+    },
+  });
   return {
     reconcile: {
-      ...{ audit, ports, decider },
+      ...{ audit, ports, decider, clock },
       approvals: createApprovalAsks(database, audit, approvals.keys('approvals')),
       learn: createLearnFromFix({ database, audit, newDecisionId }),
-      clock: () => new Date(),
     },
     close: async () => {
       await watch.close();
+      await looks.close();
       keeper.close();
       await ports.close();
       await stores.close();

@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { Client, Connection } from '@temporalio/client';
 import { bundleWorkflowCode, NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker';
 import { createActivities, createFileProofs, createGatewayClient, createJoinedProofs, createRunTokens } from '../../activities/index.ts';
+import { createTemporalPort } from '../../control/api/temporal-port.ts';
 import type { ProcessReport } from '../../schema/process-report.ts';
 import { taskQueues } from '../../schema/workflow-contract.ts';
 import { createContentStore } from '../../store/contents.ts';
@@ -22,7 +23,7 @@ const workflowsPath = fileURLToPath(new URL('../../workflows/index.ts', import.m
 const shutdown = { shutdownGraceTime: '500ms', shutdownForceTime: '1500ms' } as const;
 
 /** A model takes its time and little of ours; what touches rows is kept to about the size of the pool. */
-const concurrency = { control: 20, model: 100, tool: 100, apply: 10 } as const;
+const concurrency = { control: 20, model: 100, tool: 100, apply: 10, diagnosis: 10 } as const;
 
 /**
  * The workflows and the activities, on a task queue for each kind of work. It holds no credential of a provider or a tool: each call
@@ -42,10 +43,18 @@ export const startWorkerProcess = async (config: ProcessConfigs['worker'], logge
   const proofs = proof ? createFileProofs(proof) : createJoinedProofs({ issuerUrl, joinToken: askForJoinToken });
   const tokens = createRunTokens({ issuerUrl, proofs });
   const temporal = new Client({ connection: clientConnection, namespace });
+  const starter = createTemporalPort({ address, namespace }); // connects when it first starts something
   const contents = createContentStore(database, deriveContentKeys(config.contentKey, 'content'));
   const gateway = createGatewayClient({ gatewayUrl: config.gatewayUrl, tokens });
   const shared = { database, contents, gateway };
-  const pool = config.apply && (await openReconcilePool(config.apply, { ...shared, temporal, logger: logger.child({ part: 'apply' }) }));
+  const pool =
+    config.apply &&
+    (await openReconcilePool(config.apply, {
+      ...shared,
+      temporal,
+      startReconcile: starter.startReconcile,
+      logger: logger.child({ part: 'apply' }),
+    }));
   const activities = createActivities({
     ...shared,
     ...(pool ? { reconcile: pool.reconcile } : {}),
@@ -67,6 +76,7 @@ export const startWorkerProcess = async (config: ProcessConfigs['worker'], logge
     create('control', { workflowBundle }),
     create('model'),
     create('tool'),
+    create('diagnosis', { maxConcurrentActivityTaskPolls: 2 }), // there are few, and each is long
     ...(pool ? [create('apply')] : []),
   ]);
   const orders = followOrders<Extract<ProcessReport, { process: 'worker' }>>({
@@ -87,6 +97,7 @@ export const startWorkerProcess = async (config: ProcessConfigs['worker'], logge
       for (const worker of workers) if (worker.getState() === 'RUNNING') worker.shutdown();
       await running.catch(() => undefined);
       await pool?.close();
+      await starter.close();
       await orders.close();
       await connection.close();
       await clientConnection.close();

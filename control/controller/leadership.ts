@@ -1,14 +1,18 @@
 import type { PoolClient } from 'pg';
 import type { Database } from '../../store/database.ts';
 
-/** The advisory lock of the one controller that works; Postgres frees it with the connection. */
-const lockKey = '7420000000000001';
+/** Advisory locks, each of the one process that does a thing; Postgres frees them with the connection. */
+export const leaderLocks = {
+  controller: '7420000000000001',
+  /** Looks at targets that are seen as an agent. */
+  agentTargets: '7420000000000002',
+} as const;
 
 /**
  * Leadership by an advisory lock on a connection of its own: whoever loses the connection loses the lead, and another controller
  * can take it.
  */
-export const createLeadership = (database: Database) => {
+export const createLeadership = (database: Database, lockKey: string = leaderLocks.controller) => {
   let held: PoolClient | undefined;
 
   const giveUp = (): void => {

@@ -36,7 +36,7 @@ export const startController = ({
   audit: AuditLog;
   temporal: SweepTemporal & { tellAgent: TellAgent; startReconcile: StartReconcile; isReconciling: IsReconciling };
   contents: ContentStore;
-  /** What targets are looked at with. */
+  /** What targets are looked at with; those of other kinds are looked at elsewhere (`startTargetWatch`). */
   ports: PortsOfTargets;
   /** What fixes know declared objects by. */
   digest: (text: string) => string;
@@ -53,7 +53,7 @@ export const startController = ({
   const sweepRetention = createRetentionSweep({ database, audit, contents, clock, logger });
   const { startReconcile, isReconciling } = temporal;
   const look = createLook({ database, views: createTargetView({ database, clock }), startReconcile, clock, digest });
-  const targets = createTargetWatch({ ports, look, startReconcile, logger });
+  const targets = createTargetWatch({ ports, look, logger });
   const sweepTargets = createTargetSweep({ database, startReconcile, isReconciling, isDeclared: targets.isDeclared, clock, logger });
   const loop = repeat({
     work: async () => {

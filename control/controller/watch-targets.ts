@@ -3,15 +3,15 @@ import type { StoredResource } from '../../schema/resource.ts';
 import type { TargetType } from '../../schema/resources/reconcile-target.ts';
 import type { Declared } from '../../store/declared.ts';
 import type { Logger } from '../../telemetry/logger.ts';
-import type { LookAtTarget, LookMemory, StartReconcile } from './look-at-target.ts';
+import type { LookAtTarget, LookMemory } from './look-at-target.ts';
 import { targetKeyText } from './target-view.ts';
 
-/** What there is to look with; nothing where this process cannot look at a kind: its workflow does, at each interval. */
+/** What there is to look with; a process looks at the kinds that it has an adapter of, and leaves the others to those that have theirs. */
 export type PortsOfTargets = { of: (type: TargetType) => TargetPort | undefined };
 
 type Watched = {
   target: TargetOf;
-  port: TargetPort | undefined;
+  port: TargetPort;
   memory: LookMemory;
   closing: AbortController;
   timer?: NodeJS.Timeout;
@@ -40,13 +40,11 @@ const targetOf = ({ metadata, generation, spec }: StoredResource<'ReconcileTarge
 export const createTargetWatch = ({
   ports,
   look,
-  startReconcile,
   logger,
   random = Math.random,
 }: {
   ports: PortsOfTargets;
   look: LookAtTarget;
-  startReconcile: StartReconcile;
   logger: Logger;
   random?: () => number;
 }) => {
@@ -75,8 +73,7 @@ export const createTargetWatch = ({
     const { target, port, memory, closing } = one;
     const name = targetKeyText({ ...target, target: target.name });
     try {
-      if (port) await look(target, port, memory, closing.signal);
-      else await startReconcile({ org: target.org, project: target.project, target: target.name });
+      await look(target, port, memory, closing.signal);
       failing.delete(name);
     } catch (error) {
       if (closing.signal.aborted) return;
@@ -110,9 +107,10 @@ export const createTargetWatch = ({
 
   const begin = (name: string, target: TargetOf): void => {
     const port = ports.of(target.spec.type);
+    if (!port) return;
     const one: Watched = { target, port, memory: { about: '', toldAt: 0 }, closing: new AbortController(), dueAtMs: 0 };
     watched.set(name, one);
-    port?.watch(target, () => plan(one, settleMs * (0.5 + random())), one.closing.signal);
+    port.watch(target, () => plan(one, settleMs * (0.5 + random())), one.closing.signal);
     plan(one, random() * Math.min(firstLookWithinMs, target.spec.intervalSeconds * 1000));
   };
 

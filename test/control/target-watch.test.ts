@@ -1,6 +1,7 @@
 import pino from 'pino';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { createLook } from '../../control/controller/look-at-target.ts';
+import { startTargetWatch } from '../../control/controller/start-target-watch.ts';
 import { createTargetSweep } from '../../control/controller/sweep-targets.ts';
 import { createTargetView } from '../../control/controller/target-view.ts';
 import { createTargetWatch } from '../../control/controller/watch-targets.ts';
@@ -79,8 +80,10 @@ beforeEach(() => {
 });
 afterEach(() => watch?.close());
 
-const declare = (key: TargetKey, generation = 1, more: object = {}) => {
-  const spec = ReconcileTargetSpecSchema.parse({ type: 'kubernetes', namespace: 'shop', intervalSeconds: 1, manifests: [], ...more });
+const declare = (key: TargetKey, generation = 1, more: object = {}) =>
+  declareAs(key, generation, { type: 'kubernetes', namespace: 'shop', intervalSeconds: 1, manifests: [], ...more });
+const declareAs = (key: TargetKey, generation: number, written: object) => {
+  const spec = ReconcileTargetSpecSchema.parse(written);
   const metadata = { name: key.target, org: key.org, project: key.project };
   return declaredFrom([{ kind: 'ReconcileTarget', metadata, generation, spec } as unknown as StoredResource], []);
 };
@@ -93,7 +96,7 @@ const begin = (more: object = {}) => {
   const views = createTargetView({ database: database(), clock, maxAgeMs: 0 });
   const startReconcile = async (started: TargetKey) => void starts.push(started);
   const look = createLook({ database: database(), views, startReconcile, clock, digest: (text) => text });
-  watch = createTargetWatch({ ports: { of: () => place.port }, look, startReconcile, logger, random: () => 0.5 });
+  watch = createTargetWatch({ ports: { of: () => place.port }, look, logger, random: () => 0.5 });
   watch.take(declare(key, 1, more));
   return { key, place, starts, watch };
 };
@@ -256,22 +259,47 @@ test('a row of what is declared no more goes, unless something of it is open or 
   expect(await row(key)).toBeUndefined();
 });
 
-test('of a kind that this process cannot look at the workflow is asked to look, in each interval', async () => {
-  const starts: TargetKey[] = [];
+test('of a kind that this process cannot look at nothing is done: it is looked at where there is an adapter', async () => {
   const key = { ...defaultTenancy, target: 'elsewhere' };
-  const look = async () => {
-    throw new Error('nobody can look from here');
-  };
+  const looked: string[] = [];
   watch = createTargetWatch({
-    ports: { of: () => undefined },
-    look,
-    startReconcile: async (started) => void starts.push(started),
+    ports: { of: (type) => (type === 'kubernetes' ? createPlace().port : undefined) },
+    look: async ({ name }) => {
+      looked.push(name);
+      return { generation: 1, desired: { status: 'unreadable', message: '' }, observation: { status: 'unknown' } } as never;
+    },
     logger,
     random: () => 0,
   });
-  watch.take(declare(key, 1, { intervalSeconds: 1 }));
+  const mcp = { type: 'mcp', toolset: 't', role: 'r', observe: [{ name: 'a', tool: 'a' }], desired: {} };
+  const both = [declareAs(key, 1, mcp), declare({ ...key, target: 'here' })];
+  const list = both.flatMap((one) => one.list('ReconcileTarget'));
+  watch.take(declaredFrom(list as StoredResource[], []));
   watch.lead();
-  await until(() => expect(starts.length).toBeGreaterThanOrEqual(3));
-  expect(starts[0]).toEqual(key);
-  watch.rest();
+  await until(() => expect(looked.length).toBeGreaterThanOrEqual(2));
+  expect(new Set(looked)).toEqual(new Set(['here']));
+  expect(watch.isDeclared(`default/default/elsewhere`)).toBe(true);
+});
+
+test('of two processes with an adapter one looks, and the other takes over when it is gone', async () => {
+  const key = { ...defaultTenancy, target: `led-${serial}` };
+  const start = (place: ReturnType<typeof createPlace>) =>
+    startTargetWatch({
+      ...{ database: database(), ports: { of: () => place.port }, startReconcile: async () => undefined },
+      ...{ digest: (text: string) => text, clock: () => new Date(), intervalMs: 50, logger },
+    });
+  const [first, second] = [createPlace(), createPlace()];
+  const [one, other] = [start(first), start(second)];
+  try {
+    one.take(declare(key));
+    await until(async () => expect(await row(key)).toMatchObject({ phase: 'clean' }));
+    other.take(declare(key));
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    expect(second.looks).toEqual([]);
+    await one.close();
+    await until(() => expect(second.looks.length).toBeGreaterThan(0));
+  } finally {
+    await one.close();
+    await other.close();
+  }
 });

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Client } from '@temporalio/client';
 import pino from 'pino';
-import { createActivities, createGatewayClient } from '../../activities/index.ts';
+import { type Activities, createActivities, createGatewayClient } from '../../activities/index.ts';
 import type { Approval, Verdict } from '../../schema/approval.ts';
 import { defaultTenancy, reconcileWorkflowId } from '../../schema/ids.ts';
 import type { Fix } from '../../schema/reconcile/fix.ts';
@@ -59,6 +59,7 @@ export const startReconcilePlace = async ({
   contents = contentsOf(database),
   mayApproveOwn = false,
   owner = 'owner',
+  agents,
 }: {
   database: Database;
   gateway?: ReturnType<typeof createGatewayClient>;
@@ -66,6 +67,8 @@ export const startReconcilePlace = async ({
   mayApproveOwn?: boolean;
   /** Who declares the targets. */
   owner?: string;
+  /** What agents do beside it, in the same process, and how much of it at once in each of their pools. */
+  agents?: { activities: Partial<Activities>; slots: number };
 }) => {
   const world: MemoryWorld = createMemoryWorld();
   const time = { offsetMs: 0 };
@@ -79,12 +82,14 @@ export const startReconcilePlace = async ({
     { id: 'rob', groups: [], roles: ['reviewer'] },
   ]);
   const bundle = await bundleWorkflows();
-  const makeActivities = (workflows: Client['workflow'], change: Partial<typeof collaborators> = {}) =>
-    createActivities({
+  const makeActivities = (workflows: Client['workflow'], change: Partial<typeof collaborators> = {}) => ({
+    ...createActivities({
       ...{ database, contents, gateway, workflows, logger: pino({ level: 'silent' }) },
       reconcile: { ...collaborators, ...change },
-    });
-  let workers: TestWorkers = await startWorkers(bundle, makeActivities);
+    }),
+    ...agents?.activities,
+  });
+  let workers: TestWorkers = await startWorkers(bundle, makeActivities, undefined, agents?.slots);
   let serial = 0;
   const names = new Set<string>();
 

@@ -33,7 +33,7 @@ const run = async ({ databaseUrl, temporalAddress: address, prefix, targetUrl, b
   const shared = { connection, activities, maxHeartbeatThrottleInterval: '500ms' } as const;
   const workers = await Promise.all([
     Worker.create({ ...shared, taskQueue: `${prefix}${taskQueues.control}`, workflowBundle: { codePath: bundle } }),
-    Worker.create({ ...shared, taskQueue: `${prefix}${taskQueues.model}` }),
+    Worker.create({ ...shared, taskQueue: `${prefix}${taskQueues.diagnosis}` }),
     Worker.create({ ...shared, taskQueue: `${prefix}${taskQueues.apply}` }),
   ]);
   process.stdout.write('ready\n');

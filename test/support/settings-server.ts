@@ -9,13 +9,15 @@ const inputSchema = { type: 'object', properties: { value: {}, was: {} } };
  * without an effect, has the effect and loses its answer, loses the connection before any effect, or answers what is no JSON.
  */
 export const startSettingsServer = async () => {
-  const state: { settings: Record<string, unknown>; fault: Fault; sets: Record<string, unknown>[] } = {
+  const state: { settings: Record<string, unknown>; fault: Fault; sets: Record<string, unknown>[]; looks: number } = {
     settings: { colour: 'blue', size: 3, note: 'of others' },
     fault: 'none',
     sets: [],
+    looks: 0,
   };
   const call: RawAnswer = ({ params = {} }, { response }) => {
     if (params.name === 'look') {
+      state.looks += 1;
       const text = state.fault === 'text' ? 'it is blue' : JSON.stringify({ settings: state.settings });
       return { result: { content: [{ type: 'text', text }] } };
     }

@@ -18,14 +18,16 @@ export const bundleWorkflows = () =>
   });
 
 /**
- * Real workers on a real server, on task queues of their own: one for workflows and rows, one for models, one for tools, one for targets.
+ * Real workers on a real server, on task queues of their own: one for workflows and rows, one for models, one for tools, two for targets.
  * @param makeActivities - gets the client by which shards are started
  * @param prefix - of the task queues, for workers that take over from others
+ * @param agentSlots - activities at once in each pool that serves agents
  */
 export const startWorkers = async (
   workflowBundle: { code: string },
   makeActivities: (workflows: Client['workflow']) => Partial<Activities>,
   prefix = `test-${randomBytes(4).toString('hex')}-`,
+  agentSlots?: number,
 ) => {
   const { address, namespace } = await startTestTemporal();
   const connection = await NativeConnection.connect({ address });
@@ -33,11 +35,13 @@ export const startWorkers = async (
   const { workflow: workflows } = new Client({ connection: clientConnection, namespace });
   const activities = makeActivities(workflows);
   const shared = { connection, namespace, activities, maxHeartbeatThrottleInterval: '500ms', shutdownForceTime: '5s' } as const;
+  const ofAgents = { ...shared, ...(agentSlots === undefined ? {} : { maxConcurrentActivityTaskExecutions: agentSlots }) };
   const workers = await Promise.all([
-    Worker.create({ ...shared, taskQueue: `${prefix}${taskQueues.control}`, workflowBundle }),
-    Worker.create({ ...shared, taskQueue: `${prefix}${taskQueues.model}` }),
-    Worker.create({ ...shared, taskQueue: `${prefix}${taskQueues.tool}` }),
+    Worker.create({ ...ofAgents, taskQueue: `${prefix}${taskQueues.control}`, workflowBundle }),
+    Worker.create({ ...ofAgents, taskQueue: `${prefix}${taskQueues.model}` }),
+    Worker.create({ ...ofAgents, taskQueue: `${prefix}${taskQueues.tool}` }),
     Worker.create({ ...shared, taskQueue: `${prefix}${taskQueues.apply}` }),
+    Worker.create({ ...shared, taskQueue: `${prefix}${taskQueues.diagnosis}` }),
   ]);
   const running = workers.map((worker) => worker.run());
   return {

@@ -117,7 +117,7 @@ test('a thousand targets in steady state: no write, no workflow, a few lists for
       port.watch(target, changed, until);
     },
   };
-  const watch = createTargetWatch({ ports: { of: () => noting }, look, startReconcile, logger });
+  const watch = createTargetWatch({ ports: { of: () => noting }, look, logger });
   watch.take(declaredFrom(resources, []));
   watch.lead();
   await pollUntil(async () => ((await listTargetRows(database())).length === many ? true : undefined), 'all to be looked at', 120_000);
@@ -186,7 +186,7 @@ test('a cluster that goes away is unknown to all, asked about rarely, and seen a
   const some = resources.slice(100, 300).map((resource) => ({ ...resource, spec: { ...resource.spec, intervalSeconds: 4 } }));
   const names = new Set(some.map(({ metadata }) => metadata.name));
   const rowsOf = async () => (await listTargetRows(database())).filter(({ target }) => names.has(target as never));
-  const watch = createTargetWatch({ ports, look, startReconcile, logger });
+  const watch = createTargetWatch({ ports, look, logger });
   watch.take(declaredFrom(some, []));
   watch.lead();
   await pollUntil(async () => ((await rowsOf()).every(({ phase }) => phase === 'clean') ? true : undefined), 'all to be clean', 30_000);
