@@ -2446,10 +2446,22 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/full/reconcile/hundred-cycles.test.ts › a hundred cycles of drift keep each history short, and a hundred looks at a clean target write nothing',
   },
   {
+    id: 'R02',
+    clause: 'e',
+    text: 'A clean mcp target is looked at through the gateway at its interval with no workflow and no write of its row.',
+    test: 'test/full/e2e/platform-target-story.test.ts › what an MCP server keeps is brought back to what was declared, by its own tool',
+  },
+  {
     id: 'R05',
     clause: 'a',
     text: 'Whoever takes a field back three times is left alone: the target is contested, writing stops, and people are asked once.',
     test: 'test/workflows/reconcile-rules.test.ts › somebody who takes a field back three times is left alone: the target is contested, and people are asked once',
+  },
+  {
+    id: 'R05',
+    clause: 'b',
+    text: 'Two targets that keep one object end contested and write no more; where it can be told, the second is refused when it is declared.',
+    test: 'test/workflows/reconcile-rules.test.ts › two targets that keep one object without knowing of each other are both contested after a few turns',
   },
   {
     id: 'R06',
@@ -2625,6 +2637,18 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/workflows/reconcile-rules.test.ts › a plan of four steps › whose undoing fails freezes the target and calls people; nothing is written until a person lifts it',
   },
   {
+    id: 'R21',
+    clause: 'd',
+    text: 'Fields that a webhook writes anew at our own write (K15) are left out of what an undo holds against, and no others.',
+    test: 'test/workflows/reconcile-rules.test.ts › where somebody writes a field anew at each write (K15) › what was done in vain is undone: the field is left out of what has to be the same, and nothing else is',
+  },
+  {
+    id: 'R21',
+    clause: 'e',
+    text: 'An edit of any other field in between is kept, and freezes the target.',
+    test: "test/workflows/reconcile-rules.test.ts › where somebody writes a field anew at each write (K15) › a person's edit of another field in between is kept, and the target is frozen as ever",
+  },
+  {
     id: 'R22',
     clause: 'a',
     text: 'A fix that makes a neighbour unwell is rolled back exactly, and not offered again at once.',
@@ -2641,6 +2665,18 @@ export const acceptance: readonly AcceptanceEntry[] = [
     clause: 'c',
     text: 'A plan that was without effect is refused when a model proposes it again, and people are asked about it again once the object is another.',
     test: 'test/workflows/reconcile-model.test.ts › a fix that does not mend › is not offered again while nothing new is known, and is when something is',
+  },
+  {
+    id: 'R22',
+    clause: 'n',
+    text: 'A model whose plan was refused is not asked again at once though no cooldown is set; the same plan again is for people.',
+    test: 'test/workflows/reconcile-model.test.ts › a fix that does not mend › that was refused is not asked for again at once though no cooldown is set; proposed again as it was, it is for people',
+  },
+  {
+    id: 'R22',
+    clause: 'o',
+    text: 'After an undo what an object shows while it comes back opens no fix, for a bounded time.',
+    test: 'test/reconcile/what-now.test.ts › an object to which something was done that was undone › is not mended anew for what its pods show while they come back, for as long as an effect may take to show',
   },
   {
     id: 'R23',
@@ -2681,6 +2717,12 @@ export const acceptance: readonly AcceptanceEntry[] = [
     clause: 'e',
     text: 'What is being applied when a pause or a window comes is finished and verified, or taken back exactly, as the target says (`onStop`).',
     test: 'test/workflows/reconcile-rules.test.ts › a plan of four steps › that is stopped in the middle by a window that closes is, where its target says undo, taken back',
+  },
+  {
+    id: 'R24',
+    clause: 'f',
+    text: 'What was changed under a hold that is lifted early is asked about at once, and not taken back.',
+    test: 'test/workflows/reconcile-rules.test.ts › what a person does › under a hold that is lifted early is asked about at once, and not taken back',
   },
   {
     id: 'R26',

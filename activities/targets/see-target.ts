@@ -24,7 +24,10 @@ export const seeTarget = async (
     observation: { status: 'unknown', at: clock().toISOString(), reason: 'unreachable', message },
   });
   const port = ports.of(target.spec.type);
-  if (!port) return unknown(`This installation has no adapter for targets of the kind \`${target.spec.type}\`.`);
+  if (!port)
+    return unknown(
+      `Targets of the kind \`${target.spec.type}\` cannot be looked at from this process; what was seen last is in its status.`,
+    );
   const late = AbortSignal.timeout(withinMs);
   const within = signal ? AbortSignal.any([signal, late]) : late;
   const aborted = new Promise<never>((_, reject) => within.addEventListener('abort', () => reject(within.reason), { once: true }));

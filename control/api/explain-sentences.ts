@@ -65,6 +65,8 @@ export const nextText = (next: WhatNow): string => {
     case 'rule':
       return `Next: a rule mends ${writeObjectRef(next.drift.object)}, if one fits. ${next.because}`;
     case 'escalate':
+      // a model knows nothing of what people had in mind
+      if (next.why === 'was-held') return `Next: people are asked. ${next.because}`;
       return `Next: ${writeObjectRef(next.drift.object)} is diagnosed (${next.why}). ${next.because}`;
   }
 };

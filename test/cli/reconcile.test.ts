@@ -150,7 +150,12 @@ test('a hold names one declared thing, is found by explain, ends by itself, and 
   expect(await changes('hold')).toMatchObject([
     { person: 'reviewer', resource: 'ReconcileTarget/shop', facts: { reason: 'incident 42', hold: id } },
   ]);
+  const looks = api.temporal.looks.length;
   expect(await qd(['release', 'shop', id])).toMatchObject({ code: 0, stdout: `${id}: released\n` });
+  expect(api.temporal.looks.slice(looks), 'it is looked at at once').toEqual([key]);
+  const lifted = (await qd(['explain', 'shop'])).stdout;
+  expect(lifted).not.toContain('is held by');
+  expect(lifted.trim().split('\n').at(-1)).toMatch(/^Next: people are asked\. People held Deployment\/shop\/web until 2026-03-01T12:00:00/);
   expect(await qd(['release', 'shop', id])).toMatchObject({ code: 1, stderr: expect.stringContaining('has no such hold') });
 });
 
