@@ -1,16 +1,19 @@
+import { canonicalText } from '../reconcile/canonical-text.ts';
 import { checkPlan } from '../reconcile/check-plan.ts';
 import { isInWindow } from '../reconcile/is-in-window.ts';
 import { hasWritten } from '../reconcile/past-fix.ts';
 import type { Fix } from '../schema/reconcile/fix.ts';
 import type { FixReview } from '../schema/reconcile/fix-review.ts';
 import { objectKey } from '../schema/reconcile/object-ref.ts';
-import type { ReadObservation } from '../schema/reconcile/observation.ts';
+import type { Desired, ReadObservation } from '../schema/reconcile/observation.ts';
 import { passiveOperations } from '../schema/reconcile/operation.ts';
 import type { BlastRadius, DryRun, Plan, PlanFault } from '../schema/reconcile/plan.ts';
 import { listFixes } from '../store/reconcile-fixes.ts';
 import { diffNow, type LoadedTarget, type ReconcileCollaborators, type Seen, seeTarget, whyUnknown } from './reconcile-context.ts';
 import { planDigestOf } from './reconcile-plan.ts';
 import { readSeen, type SeenFault } from './reconcile-seen.ts';
+
+type ReadDesired = Extract<Desired, { status: 'read' }>;
 
 const hourMs = 3_600_000;
 /** What was tried in vain is remembered this long. */
@@ -47,6 +50,15 @@ const changedStep = (plan: Plan, { objects }: ReadObservation): number => {
   });
 };
 
+/** Of which step's object something else is declared than when the plan was made: another target of that name begins with the same generation. */
+const redeclaredStep = (plan: Plan, { objects }: ReadDesired, digest: (text: string) => string): number => {
+  const declared = new Map(objects.map(({ ref, state }) => [objectKey(ref), state]));
+  return plan.steps.findIndex(({ operation, declaredDigest }) => {
+    const state = declared.get(objectKey(operation.object));
+    return declaredDigest !== (state === undefined ? undefined : digest(canonicalText(state)));
+  });
+};
+
 const dryRunFault = (step: number, run: Extract<DryRun, { ok: false }>): PlanFault => ({
   code: `dry_run_${run.reason}`,
   step,
@@ -75,9 +87,12 @@ export const examinePlan = async (
   if (planDigestOf(plan) !== fix.planDigest) return refuse('other_plan', 'The plan in the row is not the one that its digest is of.');
   const seen = await seeTarget({ ports, clock }, target, signal);
   const { desired, observation } = seen;
-  if (whyUnknown(seen) !== undefined || observation.status !== 'read') return { kind: 'unknown' };
+  if (whyUnknown(seen) !== undefined || observation.status !== 'read' || desired.status !== 'read') return { kind: 'unknown' };
   if (plan.generation !== target.generation)
     return { kind: 'stale', why: `The plan was made for generation ${plan.generation} of the target; now it is ${target.generation}.` };
+  const redeclared = redeclaredStep(plan, desired, contents.digestOf);
+  if (redeclared >= 0)
+    return { kind: 'stale', why: `Something else is declared of what step ${redeclared + 1} is about since the plan was made.` };
   const { drifts, kept } = await diffNow({ database, contents }, loaded, seen);
   if (!drifts.some(({ fingerprint }) => fingerprint === fix.fingerprint)) return { kind: 'gone' };
   const changed = changedStep(plan, observation);

@@ -2225,6 +2225,12 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/workflows/reconcile-model.test.ts › a fault that no rule knows › is not made out of what somebody declared after it was approved: what was done is undone, and people are asked anew',
   },
   {
+    id: 'SEC-30',
+    clause: 'h',
+    text: 'Another target that was declared in the place of the one that people approved a plan for is not changed by that plan, though it begins with the same generation.',
+    test: 'test/workflows/reconcile-model.test.ts › a fault that no rule knows › is not made out of another target of that name, which somebody declared in its place',
+  },
+  {
     id: 'SEC-31',
     clause: 'd',
     text: 'Text of a model and of the observed system is shown with every character to be seen, and passes for no line of ours.',
