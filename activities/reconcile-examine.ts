@@ -55,7 +55,8 @@ const redeclaredStep = (plan: Plan, { objects }: ReadDesired, digest: (text: str
   const declared = new Map(objects.map(({ ref, state }) => [objectKey(ref), state]));
   return plan.steps.findIndex(({ operation, declaredDigest }) => {
     const state = declared.get(objectKey(operation.object));
-    return declaredDigest !== (state === undefined ? undefined : digest(canonicalText(state)));
+    // what is declared only now, or no more, is the checks' to judge
+    return declaredDigest !== undefined && state !== undefined && declaredDigest !== digest(canonicalText(state));
   });
 };
 
