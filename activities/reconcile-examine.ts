@@ -1,3 +1,4 @@
+import { canonicalText } from '../reconcile/canonical-text.ts';
 import { changedSince, changedStep } from '../reconcile/changed-step.ts';
 import { checkPlan } from '../reconcile/check-plan.ts';
 import { isInWindow } from '../reconcile/is-in-window.ts';
@@ -7,6 +8,7 @@ import { isOfPausedKind, pausedKinds } from '../reconcile/paused-kinds.ts';
 import type { Fix } from '../schema/reconcile/fix.ts';
 import type { FixReview } from '../schema/reconcile/fix-review.ts';
 import { objectKey } from '../schema/reconcile/object-ref.ts';
+import type { Desired } from '../schema/reconcile/observation.ts';
 import { passiveOperations } from '../schema/reconcile/operation.ts';
 import type { BlastRadius, DryRun, Plan, PlanFault } from '../schema/reconcile/plan.ts';
 import { listFixes } from '../store/reconcile-fixes.ts';
@@ -15,6 +17,8 @@ import { diffNow, type LoadedTarget, type ReconcileCollaborators } from './recon
 import { planDigestOf } from './reconcile-plan.ts';
 import { readSeen, type SeenFault } from './reconcile-seen.ts';
 import { type Seen, seeTarget, whyUnknown } from './targets/see-target.ts';
+
+type ReadDesired = Extract<Desired, { status: 'read' }>;
 
 const hourMs = 3_600_000;
 
@@ -41,6 +45,16 @@ export type Examined =
         isKindPaused: boolean;
       };
     };
+
+/** Of which step's object something else is declared than when the plan was made: another target of that name begins with the same generation. */
+const redeclaredStep = (plan: Plan, { objects }: ReadDesired, digest: (text: string) => string): number => {
+  const declared = new Map(objects.map(({ ref, state }) => [objectKey(ref), state]));
+  return plan.steps.findIndex(({ operation, declaredDigest }) => {
+    const state = declared.get(objectKey(operation.object));
+    // what is declared only now, or no more, is the checks' to judge
+    return declaredDigest !== undefined && state !== undefined && declaredDigest !== digest(canonicalText(state));
+  });
+};
 
 const dryRunFault = (step: number, run: Extract<DryRun, { ok: false }>): PlanFault => ({
   code: `dry_run_${run.reason}`,
@@ -74,9 +88,12 @@ export const examinePlan = async (
   if (planDigestOf(plan) !== fix.planDigest) return refuse('other_plan', 'The plan in the row is not the one that its digest is of.');
   const seen = await seeTarget({ ports, clock }, target, signal);
   const { desired, observation } = seen;
-  if (whyUnknown(seen) !== undefined || observation.status !== 'read') return { kind: 'unknown' };
+  if (whyUnknown(seen) !== undefined || observation.status !== 'read' || desired.status !== 'read') return { kind: 'unknown' };
   if (plan.generation !== target.generation)
     return { kind: 'stale', why: `The plan was made for generation ${plan.generation} of the target; now it is ${target.generation}.` };
+  const redeclared = redeclaredStep(plan, desired, contents.digestOf);
+  if (redeclared >= 0)
+    return { kind: 'stale', why: `Something else is declared of what step ${redeclared + 1} is about since the plan was made.` };
   const { drifts, kept } = await diffNow({ database, contents }, loaded, seen);
   if (!drifts.some(({ fingerprint }) => fingerprint === fix.fingerprint)) return { kind: 'gone' };
   const changed = changedStep(plan, observation);

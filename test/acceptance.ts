@@ -2300,6 +2300,12 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/workflows/reconcile-people.test.ts › an approval of a fix › of what has moved on since is refused as stale, and a new one is offered of what is there now',
   },
   {
+    id: 'SEC-30',
+    clause: 'h',
+    text: 'Another target that was declared in the place of the one that people approved a plan for is not changed by that plan, though it begins with the same generation.',
+    test: 'test/workflows/reconcile-model.test.ts › a fault that no rule knows › is not made out of another target of that name, which somebody declared in its place',
+  },
+  {
     id: 'SEC-31',
     clause: 'd',
     text: 'Text of a model and of the observed system is shown with every character to be seen, and passes for no line of ours.',

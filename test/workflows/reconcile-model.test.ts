@@ -4,6 +4,7 @@ import { defaultTenancy } from '../../schema/ids.ts';
 import { getApproval, listApprovals, openApprovedText } from '../../store/approvals.ts';
 import { queryAudit } from '../../store/audit.ts';
 import { digestOfText } from '../../store/exact-call.ts';
+import { deleteResource } from '../../store/resources.ts';
 import { approvalKeys, runOut } from '../support/ask-approval.ts';
 import { type DiagnosisPlace, propose, startDiagnosisPlace } from '../support/diagnosis-place.ts';
 import { objectOf } from '../support/fix-to-decide.ts';
@@ -278,6 +279,24 @@ describe('a fix that is asked about', () => {
     expect(JSON.stringify(place.worldState('a'))).not.toContain(evil);
     expect(place.worldState('web')).toEqual(before);
     expect((await place.fixesOf(name))[0]?.message).toContain('declared anew');
+  });
+
+  test('is not made out of another target of that name, which somebody declared in its place', async () => {
+    const evil = `registry.evil/a@sha256:${'e'.repeat(64)}`;
+    diagnosis.script.answer = () => propose(proposal([scale, { op: 'reapply', object: deploymentRef('a') }]));
+    const more = { critical: true, limits: { cooldownSeconds: 0, objectsPerPlan: 4 } };
+    const name = await declare(more);
+    await place.start(name);
+    const approval = await place.waiting(name);
+    const swapped = structuredClone(manifests);
+    swapped[1].spec.template.spec.containers[0].image = evil;
+    // its generation begins at one again
+    await deleteResource(place.database, { ...defaultTenancy, kind: 'ReconcileTarget', name });
+    await place.declare(name, { manifests: swapped, escalation: { role: 'diagnoser' }, ...more });
+    await place.answer(name, approval);
+    await until(name, 'stale');
+    expect(place.world.effects).toEqual([]);
+    expect(JSON.stringify(place.worldState('a'))).not.toContain(evil);
   });
 
   test('takes two different people where policy says so, as they are when it is applied', async () => {
