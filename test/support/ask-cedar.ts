@@ -16,10 +16,16 @@ export const askCedar = (
     principal: principal.uid,
     action: { type: 'Quarterdeck::Action', id: action },
     resource: resource.uid,
-    // nobody approved anything and nothing is carried, unless the request says so
+    // nobody approved anything, nothing is carried and no login is known, unless the request says so
     context:
       action === 'callTool'
-        ? { approvers: [], approvedCall: false, flow: { secrecy: 0, tainted: false, sources: [] }, ...context }
+        ? {
+            approvers: [],
+            approvedCall: false,
+            flow: { secrecy: 0, tainted: false, sources: [] },
+            login: { age: 1_000_000_000, level: 0 },
+            ...context,
+          }
         : context,
     entities: [...new Map(entities.map((entity) => [JSON.stringify(entity.uid), entity])).values()],
     policies: assembled.set,
