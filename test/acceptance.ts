@@ -2445,7 +2445,7 @@ export const acceptance: readonly AcceptanceEntry[] = [
   {
     id: 'R01',
     clause: 'b',
-    text: 'Faults of clusters that rules can mend (K01, K02, K08 and K11 among them) end right on a real cluster without one call of a model, G01 and G12 on the platform too.',
+    text: 'Faults that rules can mend end right without one call of a model: K01, K02, K08, K11 and K16 on a real cluster, G01, G04, G06, G12 and A01–A03 on real processes, with real runs in Temporal.',
     test: 'test/full/reconcile/drift-bench.test.ts › faults on a real cluster under the real platform › what rules can mend ends right without one call of a model',
   },
   {
@@ -2459,5 +2459,17 @@ export const acceptance: readonly AcceptanceEntry[] = [
     clause: 'e',
     text: 'The wrong fix of each fault that is played, as the answer of a model through the gateway, is blocked every time; what blocked it is counted.',
     test: 'test/full/reconcile/drift-bench.test.ts › faults on a real cluster under the real platform › every wrong fix is blocked, and most of them by checks, policy or people',
+  },
+  {
+    id: 'R01',
+    clause: 'c',
+    text: 'A row of the target’s status names each fault that is played, and not only that something is wrong; where nothing is wrong there is none.',
+    test: 'test/full/reconcile/drift-bench.test.ts › faults on a real cluster under the real platform › each fault is named by a row of the status of its target, most of them within two intervals',
+  },
+  {
+    id: 'R01',
+    clause: 'd',
+    text: 'Each fault is mended by the layer that the taxonomy’s letters and right fixes give it to.',
+    test: 'test/full/reconcile/drift-bench.test.ts › faults on a real cluster under the real platform › each fault is mended by the layer that the taxonomy gives it to: a rule, a model, or people',
   },
 ];

@@ -38,9 +38,14 @@ export const playedCase = (
   blockedBy: blockedBy(outcome, wrong !== undefined && 'operations' in wrong),
 });
 
+const reasonOf = (error: unknown): string => {
+  const { message, cause } = error as Error;
+  return cause instanceof Error ? `${message} (${cause.message})` : message;
+};
+
 export const failedCase = ({ id, fault }: Played, model: ModelName, error: unknown): PlayedCase => ({
   ...{ id, model, fault, rule: letterOf(id), end: 'no-end', isRight: false, isWell: false, changed: [], modelCalls: 0, costMicroUsd: 0 },
   ...{ detected: 'no', layer: 'none', isRightLayer: false, seconds: 0, detection: { rows: [], afterMs: undefined } },
-  seen: { phase: 'unknown', message: (error as Error).message, fixes: [] },
-  failure: (error as Error).message,
+  seen: { phase: 'unknown', message: reasonOf(error), fixes: [] },
+  failure: reasonOf(error),
 });

@@ -46,6 +46,8 @@ export type DriftCase = {
   inject: (lane: Lane) => Promise<void>;
   /** The row of the target's status that names this very fault; where nothing is wrong, none may be there. */
   seenAs: RegExp | 'nothing';
+  /** So long after it shows nobody can know yet: what begins is given time. */
+  tellableAfterMs?: number;
   /** Whether the fault shows in the cluster. */
   shows: (lane: Lane) => Promise<boolean>;
   right: {

@@ -20,6 +20,8 @@ export const otherTransport: DriftCase = {
     await evictPods(lane);
   },
   seenAs: /^\w+ Deployment\/web .*(Unhealthy|NotReady)/,
+  // pods that have just begun are not ready either
+  tellableAfterMs: 15_000,
   shows: async (lane) => (await podsOf(lane)).some(({ status }) => status.containerStatuses?.some((one: { ready: boolean }) => !one.ready)),
   right: {
     ends: ['fixed'],

@@ -28,7 +28,7 @@ export type CaseOutcome = {
  * says before and after.
  */
 export const runCase = async (
-  { id, declare, spec, around, programs, keepsRules = [], inject, seenAs, shows, right }: DriftCase,
+  { id, declare, spec, around, programs, keepsRules = [], inject, seenAs, tellableAfterMs, shows, right }: DriftCase,
   {
     cluster,
     keeper,
@@ -77,7 +77,7 @@ export const runCase = async (
   lane.later(detection.end);
   await inject(lane);
   await pollUntil(async () => ((await shows(lane)) ? true : undefined), `${id} to show`, 30_000);
-  detection.begin();
+  detection.begin(tellableAfterMs);
   const faulty = await snapshot();
   const seen = await waitForRest(keeper, namespace, before.fixes.length, mostSeconds * 1000);
   const seconds = (performance.now() - startedAt) / 1000;

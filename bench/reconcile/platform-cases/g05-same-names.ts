@@ -17,6 +17,6 @@ export const sameNames: PlatformCase = {
   },
   seenAs: /^unhealthy Toolset\/both NameCollision/,
   isWell: (lane) => isReady(lane, 'both'),
-  right: { ends: ['fixed'], changes: /^resource: Toolset\/both\/spec\/naming$/, operations: () => [{ op: 'prefixNames' }] },
+  right: { ends: ['fixed'], changes: /^(resource: Toolset\/both\/spec\/naming|offered: both)$/, operations: () => [{ op: 'prefixNames' }] },
   wrong: (lane) => wrongPlatformFix('G05', lane, { toolset: 'both' }),
 };
