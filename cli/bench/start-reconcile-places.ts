@@ -104,7 +104,8 @@ export const startReconcilePlaces = async (
         const breakable = await start('breakable', own, {
           // it hears of nothing but by what tells it
           gateway: { serverLookMs: hourMs, declaredPollMs: hourMs, jwksUri },
-          patience: { ...patience, staleListMs: 30_000, policiesMs: 3000 },
+          // a gateway says every ten seconds what it goes by
+          patience: { ...patience, staleListMs: 30_000, policiesMs: 15_000 },
           workersApart: ['tool'],
         });
         return {

@@ -1,7 +1,7 @@
 import { sql } from 'drizzle-orm';
 import { pollUntil } from '../poll-until.ts';
 import { areAtWork, crew, crewOf, isPlanner, launchCrew } from './agents-at-work.ts';
-import type { PlatformCase } from './platform-case.ts';
+import { type PlatformCase, pastTheApi } from './platform-case.ts';
 import { wrongPlatformFix } from './wrong-platform-fix.ts';
 
 const workers = 3;
@@ -25,9 +25,7 @@ export const orphanedAgent: PlatformCase = {
   },
   inject: async (lane) => {
     const [first] = crewOf(lane).agents;
-    await lane.database.execute(
-      sql`update agents set state = 'cancelled', ended_at = now() - interval '1 hour' where id = ${first?.id ?? ''}`,
-    );
+    await pastTheApi(lane, sql`update agents set state = 'cancelled', ended_at = now() - interval '1 hour' where id = ${first?.id ?? ''}`);
   },
   seenAs: /^unhealthy Agent\/\S+\/worker\/\d+ AgentOrphaned/,
   isWell: async (lane) => {

@@ -26,6 +26,10 @@ export const silentWorkers: PlatformCase = {
     const pid = breakableOf(lane).pidOf('worker-apart');
     if (pid === undefined) throw new Error('there is no worker process of its own');
     process.kill(pid, 'SIGSTOP');
+    // where nobody mends it, the next case gets it back as it was
+    lane.later(() => {
+      if (breakableOf(lane).pidOf('worker-apart') === pid) process.kill(pid, 'SIGCONT');
+    });
     lane.mayGoOn?.();
   },
   seenAs: new RegExp(`^unhealthy Worker/${taskQueues.tool} NoPollers`),

@@ -1,5 +1,5 @@
 import { sql } from 'drizzle-orm';
-import { breakableOf, offers, type PlatformCase } from './platform-case.ts';
+import { breakableOf, offers, type PlatformCase, pastTheApi } from './platform-case.ts';
 import { wrongPlatformFix } from './wrong-platform-fix.ts';
 
 const closed =
@@ -12,9 +12,10 @@ export const unheardPolicies: PlatformCase = {
   watch: ['policies'],
   breaksProcesses: true,
   inject: async (lane) => {
-    const { owner, database, later } = lane;
+    const { owner, later } = lane;
     const { pidOf } = breakableOf(lane);
-    await database.execute(
+    await pastTheApi(
+      lane,
       sql`select pg_terminate_backend(pid) from pg_stat_activity where query = 'listen quarterdeck_declared' and application_name = 'quarterdeck-gateway'`,
     );
     // it hears nothing any more: the next case gets another
@@ -25,7 +26,8 @@ export const unheardPolicies: PlatformCase = {
     await owner.apply({ kind: 'PolicySet', metadata: { name: 'rules' }, spec: { cedar: closed } });
   },
   seenAs: /^unhealthy PolicyBundle\/\S+ PolicyMismatch/,
-  tellableAfterMs: 15_000,
+  // policies have a quarter of a minute to be read, and what is read is said every ten seconds
+  tellableAfterMs: 25_000,
   isWell: async (lane) => {
     const isClosed = await lane.owner.get('/resources/PolicySet/rules').then(
       () => true,

@@ -1,5 +1,5 @@
 import { sql } from 'drizzle-orm';
-import type { PlatformCase } from './platform-case.ts';
+import { type PlatformCase, pastTheApi } from './platform-case.ts';
 import { wrongPlatformFix } from './wrong-platform-fix.ts';
 
 const forbids =
@@ -11,8 +11,10 @@ export const brokenPolicies: PlatformCase = {
   fault: 'a set of policies does not parse, so that all is denied',
   watch: ['policies'],
   declare: () => [{ kind: 'PolicySet', metadata: { name: 'rules' }, spec: { cedar: forbids } }],
-  inject: async ({ database, project }) => {
-    await database.execute(
+  inject: async (lane) => {
+    const { project } = lane;
+    await pastTheApi(
+      lane,
       sql`update resources set spec = jsonb_set(spec, '{cedar}', '"permit (principal, action"'), generation = generation + 1 where kind = 'PolicySet' and name = 'rules' and project = ${project}`,
     );
   },

@@ -1,4 +1,5 @@
 import type { Client } from '@temporalio/client';
+import type { SQL } from 'drizzle-orm';
 import type { Database } from '../../../store/database.ts';
 import type { CaseEnd } from '../cases/drift-case.ts';
 import type { BreakableInstallation, Installation } from '../installation.ts';
@@ -64,6 +65,18 @@ export type PlatformCase = {
 };
 
 export const refIn = (kind: string, name: string, namespace = '') => ({ apiVersion: 'quarterdeck.dev/v1alpha1', kind, namespace, name });
+
+/** What somebody does with the database itself; a connection that is lost is no reason to leave it. */
+export const pastTheApi = async ({ database }: PlatformLane, statement: SQL): Promise<void> => {
+  for (let tries = 1; ; tries += 1)
+    try {
+      await database.execute(statement);
+      return;
+    } catch (error) {
+      if (tries === 5) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 500));
+    }
+};
 
 export const breakableOf = ({ breakable, project }: PlatformLane): BreakableInstallation => {
   if (!breakable) throw new Error(`${project} is not on an installation that may be broken: the case has to say \`breaksProcesses\``);
