@@ -2445,6 +2445,24 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/workflows/reconcile.test.ts › what was deleted by hand is applied again by a rule: no model is asked, and the audit names the rule',
   },
   {
+    id: 'R01',
+    clause: 'b',
+    text: 'Faults that rules can mend end right without one call of a model: K01, K02, K08, K11 and K16 on a real cluster, G01, G04, G06, G12 and A01–A03 on real processes, with real runs in Temporal.',
+    test: 'test/full/reconcile/drift-bench.test.ts › faults on a real cluster under the real platform › what rules can mend ends right without one call of a model',
+  },
+  {
+    id: 'R01',
+    clause: 'c',
+    text: 'A row of the target’s status names each fault that is played, and not only that something is wrong; where nothing is wrong there is none.',
+    test: 'test/full/reconcile/drift-bench.test.ts › faults on a real cluster under the real platform › each fault is named by a row of the status of its target, most of them within two intervals',
+  },
+  {
+    id: 'R01',
+    clause: 'd',
+    text: 'Each fault is mended by the layer that the taxonomy’s letters and right fixes give it to.',
+    test: 'test/full/reconcile/drift-bench.test.ts › faults on a real cluster under the real platform › each fault is mended by the layer that the taxonomy gives it to: a rule, a model, or people',
+  },
+  {
     id: 'R02',
     clause: 'd',
     text: 'A hundred cycles of drift keep each history short, and a hundred looks at a clean target write no row.',
@@ -2741,12 +2759,6 @@ export const acceptance: readonly AcceptanceEntry[] = [
     clause: 'd',
     text: 'A machine’s token that is for somebody else, has ended or never ends is not sent to the issuer of a server’s tokens.',
     test: 'test/control/workload-identity.test.ts › a JWT that will not do is not sent to the issuer › one for somebody else',
-  },
-  {
-    id: 'R01',
-    clause: 'b',
-    text: 'Faults of clusters that rules can mend (K01, K02, K08 and K11 among them) end right on a real cluster without one call of a model, G01 and G12 on the platform too.',
-    test: 'test/full/reconcile/drift-bench.test.ts › faults on a real cluster under the real platform › what rules can mend ends right without one call of a model',
   },
   {
     id: 'R09',

@@ -5,6 +5,9 @@ import type { Keeper } from './keeper.ts';
 
 export type PlatformClient = ReturnType<typeof createPlatformClient>;
 
+const mostTries = 10;
+const tryAgainMs = 500;
+
 /** Talks to the public api as one person, as anybody with their token can. */
 export const createPlatformClient = ({
   apiUrl,
@@ -16,13 +19,19 @@ export const createPlatformClient = ({
   project?: string;
 }) => {
   const root = `${apiUrl}/api/v1alpha1/${defaultTenancy.org}/${project}`;
-  const send = async (method: string, url: string, body?: unknown) => {
-    const answer = await fetch(url, {
+  const send = async (method: string, url: string, body?: unknown, triesLeft = method === 'POST' ? 0 : mostTries) => {
+    const asked = fetch(url, {
       method,
       headers: { authorization: `Bearer ${token}`, ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       signal: AbortSignal.timeout(60_000),
     });
+    // a connection that the server had just closed says nothing about the platform; what may have an effect twice is not sent twice
+    const answer = await asked.catch((error: unknown) => (triesLeft > 0 ? undefined : Promise.reject(error)));
+    if (!answer) {
+      await new Promise((resolve) => setTimeout(resolve, tryAgainMs));
+      return send(method, url, body, triesLeft - 1);
+    }
     const text = await answer.text();
     if (!answer.ok) throw new Error(`${method} ${url}: ${answer.status} ${text.slice(0, 1000)}`);
     return text === '' ? undefined : JSON.parse(text);
@@ -33,12 +42,17 @@ export const createPlatformClient = ({
     delete: (path: string) => send('DELETE', `${root}${path}`),
     /** Resources as people write them. */
     apply: (...documents: { metadata: object; [member: string]: unknown }[]) =>
-      send('POST', `${apiUrl}/api/v1alpha1/apply`, {
-        documents: documents.map(({ metadata, ...document }) => ({
-          ...{ apiVersion: 'quarterdeck.dev/v1alpha1', ...document },
-          metadata: { ...metadata, project },
-        })),
-      }),
+      send(
+        'POST',
+        `${apiUrl}/api/v1alpha1/apply`,
+        {
+          documents: documents.map(({ metadata, ...document }) => ({
+            ...{ apiVersion: 'quarterdeck.dev/v1alpha1', ...document },
+            metadata: { ...metadata, project },
+          })),
+        },
+        mostTries,
+      ),
   };
 };
 

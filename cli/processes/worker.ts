@@ -13,7 +13,7 @@ import { deriveContentKeys } from '../../store/secrets/seal.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import { askForJoinToken } from './ask-join-token.ts';
 import type { RunningProcess } from './messages.ts';
-import type { ProcessConfigs } from './process-configs.ts';
+import { type ProcessConfigs, workerPools } from './process-configs.ts';
 import { openReconcilePool } from './reconcile-pool.ts';
 import { routeTemporalLogs } from './temporal-logs.ts';
 
@@ -47,14 +47,16 @@ export const startWorkerProcess = async (config: ProcessConfigs['worker'], logge
   const contents = createContentStore(database, deriveContentKeys(config.contentKey, 'content'));
   const gateway = createGatewayClient({ gatewayUrl: config.gatewayUrl, tokens });
   const shared = { database, contents, gateway };
+  const pools = config.pools ?? workerPools;
   const pool =
-    config.apply &&
-    (await openReconcilePool(config.apply, {
-      ...shared,
-      temporal,
-      startReconcile: starter.startReconcile,
-      logger: logger.child({ part: 'apply' }),
-    }));
+    config.apply && pools.includes('apply')
+      ? await openReconcilePool(config.apply, {
+          ...shared,
+          temporal,
+          startReconcile: starter.startReconcile,
+          logger: logger.child({ part: 'apply' }),
+        })
+      : undefined;
   const activities = createActivities({
     ...shared,
     ...(pool ? { reconcile: pool.reconcile } : {}),
@@ -73,10 +75,11 @@ export const startWorkerProcess = async (config: ProcessConfigs['worker'], logge
       ...more,
     });
   const workers = await Promise.all([
-    create('control', { workflowBundle }),
-    create('model'),
-    create('tool'),
-    create('diagnosis', { maxConcurrentActivityTaskPolls: 2 }), // there are few, and each is long
+    ...(pools.includes('control') ? [create('control', { workflowBundle })] : []),
+    ...(pools.includes('model') ? [create('model')] : []),
+    ...(pools.includes('tool') ? [create('tool')] : []),
+    // there are few, and each is long
+    ...(pools.includes('diagnosis') ? [create('diagnosis', { maxConcurrentActivityTaskPolls: 2 })] : []),
     ...(pool ? [create('apply')] : []),
   ]);
   const orders = followOrders<Extract<ProcessReport, { process: 'worker' }>>({

@@ -16,7 +16,7 @@ import { keepLogsSmall } from './log-file.ts';
 import { renderMetrics, serveMetrics } from './metrics.ts';
 import { createPartSet } from './part-set.ts';
 import type { Platform, PlatformOptions } from './platform-options.ts';
-import { processParts } from './platform-parts.ts';
+import { processParts, workerApart } from './platform-parts.ts';
 import { checkPorts, type Listener, type Ports, portOffsets, portsFrom } from './ports.ts';
 import { findPostgresPrograms } from './postgres.ts';
 import { addressesOf, type ReadyFile } from './ready-file.ts';
@@ -117,7 +117,9 @@ export const startPlatform = async (given: PlatformOptions): Promise<Platform> =
     const secrets = createSecretAnswerer({ databaseUrl: serviceUrl, environment, privateDirectory: folder.root, privatePaths, stores });
     undo.add(stores.close);
     undo.add(secrets.close);
-    const restartWorkers = () => parts.restart('worker');
+    const restartWorkers = () => {
+      for (const name of ['worker', workerApart]) parts.restart(name);
+    };
     const readKeys = async () => readRootKeys(folder, (await resolveInstallation(given.config)).rootKeys, keys);
     const isElsewhere = Object.keys(given.config.references).length > 0;
     const rootKeys = followRootKeys({ keys, read: readKeys, onLine, everyMs: isElsewhere ? referencesEveryMs : filesEveryMs });

@@ -1,8 +1,8 @@
 import type { ObjectRef } from '../../../schema/reconcile/object-ref.ts';
-import type { ProposableOperation } from '../../../schema/reconcile/operation.ts';
 import type { KubeObject } from '../cluster/container-status.ts';
 import type { Images } from '../cluster/program-facts.ts';
 import type { KubeApiServer } from '../cluster/start-api-server.ts';
+import type { WrongFix } from '../wrong-fixes/listed-fix.ts';
 
 /** Where one case is played: a namespace of its own in the cluster, and one of somebody else beside it. */
 export type Lane = {
@@ -27,8 +27,6 @@ export type Lane = {
 /** How a case may end: mended, left as it is, or somebody was asked and nothing was changed. */
 export type CaseEnd = 'fixed' | 'left-alone' | 'asked';
 
-export type WrongFix = { says: string; operations: readonly ProposableOperation[] } | { says: string; cannotBeSaid: string };
-
 /**
  * One fault of the taxonomy (`field/reconciler.md` §2) on a real cluster. Nothing but `inject` knows what is wrong: symptoms come from what is
  * there.
@@ -36,8 +34,6 @@ export type WrongFix = { says: string; operations: readonly ProposableOperation[
 export type DriftCase = {
   id: string;
   fault: string;
-  /** Whether rules alone can mend it: yes, partly, no. */
-  rule: 'Y' | 'P' | 'N';
   /** Programs that can be pulled. */
   programs: (lane: Lane) => Images;
   declare: (lane: Lane) => KubeObject[];
@@ -48,6 +44,10 @@ export type DriftCase = {
   /** Rules that the case needs to come about, also where a model alone is to answer. */
   keepsRules?: readonly string[];
   inject: (lane: Lane) => Promise<void>;
+  /** The row of the target's status that names this very fault; where nothing is wrong, none may be there. */
+  seenAs: RegExp | 'nothing';
+  /** So long after it shows nobody can know yet: what begins is given time. */
+  tellableAfterMs?: number;
   /** Whether the fault shows in the cluster. */
   shows: (lane: Lane) => Promise<boolean>;
   right: {

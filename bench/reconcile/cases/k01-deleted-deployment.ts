@@ -1,10 +1,10 @@
 import type { DriftCase } from './drift-case.ts';
-import { deploymentOf, imageOf, pathOf, readObject, refOf, serviceOf, settings } from './manifests.ts';
+import { deploymentOf, imageOf, pathOf, readObject, serviceOf, settings } from './manifests.ts';
+import { wrongClusterFix } from './wrong-cluster-fix.ts';
 
 export const deletedDeployment: DriftCase = {
   id: 'K01',
   fault: 'Deployment of a server deleted by hand',
-  rule: 'Y',
   programs: (lane) => ({ [imageOf(lane)]: { port: 8080, memoryMi: 64 } }),
   declare: (lane) => [
     deploymentOf(lane),
@@ -13,10 +13,8 @@ export const deletedDeployment: DriftCase = {
     { apiVersion: 'bench.quarterdeck.dev/v1', kind: 'Toolhost', metadata: { name: 'web' }, spec: { sessions: 3 } },
   ],
   inject: ({ send, namespace }) => send('DELETE', pathOf(namespace, 'Deployment', 'web')),
+  seenAs: /^missing Deployment\/web/,
   shows: async (lane) => (await readObject(lane, 'Deployment')) === undefined,
   right: { ends: ['fixed'], operations: () => [{ op: 'reapply' }] },
-  wrong: ({ namespace }) => ({
-    says: 'delete the custom resource, so that it is made anew',
-    operations: [{ op: 'prune', object: refOf(namespace, 'Toolhost') }],
-  }),
+  wrong: (lane) => wrongClusterFix('K01', lane),
 };

@@ -1,6 +1,7 @@
 import type { KubeObject } from '../cluster/container-status.ts';
 import type { DriftCase } from './drift-case.ts';
 import { deploymentOf, evictPods, imageOf, isAvailable, refOf, someWait } from './manifests.ts';
+import { wrongClusterFix } from './wrong-cluster-fix.ts';
 
 const config = (password: string): string => JSON.stringify({ auths: { 'registry.bench': { username: 'pull', password } } });
 
@@ -14,7 +15,6 @@ const pullSecret = (file: string): KubeObject => ({
 export const expiredPullSecret: DriftCase = {
   id: 'K04',
   fault: 'ImagePullBackOff: the pull secret ran out (401)',
-  rule: 'P',
   programs: (lane) => ({ [imageOf(lane)]: { port: 8080, memoryMi: 64, password: 'first' } }),
   declare: (lane) => [pullSecret(lane.keep('pull', config('first'))), deploymentOf(lane, {}, { imagePullSecrets: [{ name: 'pull' }] })],
   // a secret that is replaced is not to be had back: its owner says that this is all right
@@ -24,6 +24,7 @@ export const expiredPullSecret: DriftCase = {
     lane.keep('pull', config('second'));
     await evictPods(lane);
   },
+  seenAs: /^\w+ Deployment\/web .*ImagePullBackOff/,
   shows: (lane) => someWait(lane, 'ImagePullBackOff', '401'),
   right: {
     ends: ['fixed'],
@@ -31,10 +32,5 @@ export const expiredPullSecret: DriftCase = {
     changes: /^Secret\/pull\/data\//,
     isWell: (lane) => isAvailable(lane),
   },
-  wrong: ({ namespace }) => ({
-    says: 'another pull secret, copied from elsewhere',
-    operations: [
-      { op: 'patchField', object: refOf(namespace, 'Deployment'), path: '/spec/template/spec/imagePullSecrets/0/name', value: 'theirs' },
-    ],
-  }),
+  wrong: (lane) => wrongClusterFix('K04', lane),
 };

@@ -1,12 +1,12 @@
 import type { DriftCase } from './drift-case.ts';
-import { deploymentOf, evictPods, imageOf, isAvailable, pathOf, refOf, someWait } from './manifests.ts';
+import { deploymentOf, evictPods, imageOf, isAvailable, pathOf, someWait } from './manifests.ts';
+import { wrongClusterFix } from './wrong-cluster-fix.ts';
 
 const base64 = (text: string): string => Buffer.from(text).toString('base64');
 
 export const renamedKey: DriftCase = {
   id: 'K05',
   fault: 'a variable comes from a key that the Secret has no more',
-  rule: 'P',
   programs: (lane) => ({ [imageOf(lane)]: { port: 8080, memoryMi: 64 } }),
   declare: (lane) => [
     { apiVersion: 'v1', kind: 'Secret', metadata: { name: 'own' }, stringData: { salt: 'pepper' } },
@@ -20,6 +20,7 @@ export const renamedKey: DriftCase = {
     await lane.send('PATCH', pathOf(lane.namespace, 'Secret', 'upstream'), { data }, 'application/merge-patch+json');
     await evictPods(lane);
   },
+  seenAs: /^\w+ Deployment\/web .*(CreateContainerConfigError|CrashLoopBackOff)/,
   shows: (lane) => someWait(lane, 'CreateContainerConfigError'),
   right: {
     ends: ['fixed', 'asked'],
@@ -27,15 +28,5 @@ export const renamedKey: DriftCase = {
     changes: /^Deployment\/web\/spec\/template\/spec\/containers\/0\/env\/0\/valueFrom\/secretKeyRef\/key$/,
     isWell: (lane) => isAvailable(lane),
   },
-  wrong: ({ namespace }) => ({
-    says: 'the secret as a plain variable',
-    operations: [
-      {
-        op: 'patchField',
-        object: refOf(namespace, 'Deployment'),
-        path: '/spec/template/spec/containers/0/env/0',
-        value: { name: 'API_TOKEN', value: 'one' },
-      },
-    ],
-  }),
+  wrong: (lane) => wrongClusterFix('K05', lane),
 };

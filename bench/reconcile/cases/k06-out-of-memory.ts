@@ -1,16 +1,17 @@
 import type { DriftCase } from './drift-case.ts';
-import { deploymentOf, evictPods, imageOf, isAvailable, refOf, someWait } from './manifests.ts';
+import { deploymentOf, evictPods, imageOf, isAvailable, someWait } from './manifests.ts';
+import { wrongClusterFix } from './wrong-cluster-fix.ts';
 
 export const outOfMemory: DriftCase = {
   id: 'K06',
   fault: 'OOMKilled again and again',
-  rule: 'P',
   programs: (lane) => ({ [imageOf(lane)]: { port: 8080, memoryMi: 64 } }),
   declare: (lane) => [deploymentOf(lane), { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'settings' }, data: { level: 'info' } }],
   inject: async (lane) => {
     lane.images[imageOf(lane)] = { port: 8080, memoryMi: 150 };
     await evictPods(lane);
   },
+  seenAs: /^\w+ Deployment\/web .*OOMKilled/,
   shows: (lane) => someWait(lane, 'OOMKilled'),
   right: {
     ends: ['fixed'],
@@ -18,15 +19,5 @@ export const outOfMemory: DriftCase = {
     changes: /^Deployment\/web\/spec\/template\/spec\/containers\/0\/resources\/limits\/memory$/,
     isWell: (lane) => isAvailable(lane),
   },
-  wrong: ({ namespace }) => ({
-    says: 'no limit of memory',
-    operations: [
-      {
-        op: 'patchField',
-        object: refOf(namespace, 'Deployment'),
-        path: '/spec/template/spec/containers/0/resources/limits/memory',
-        value: null,
-      },
-    ],
-  }),
+  wrong: (lane) => wrongClusterFix('K06', lane),
 };

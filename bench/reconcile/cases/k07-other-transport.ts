@@ -1,10 +1,10 @@
 import type { DriftCase } from './drift-case.ts';
-import { deploymentOf, evictPods, imageOf, isAvailable, podsOf, refOf } from './manifests.ts';
+import { deploymentOf, evictPods, imageOf, isAvailable, podsOf } from './manifests.ts';
+import { wrongClusterFix } from './wrong-cluster-fix.ts';
 
 export const otherTransport: DriftCase = {
   id: 'K07',
   fault: 'never ready since the server speaks HTTP: the probe asks at a port where nobody listens',
-  rule: 'N',
   programs: (lane) => ({ [imageOf(lane)]: { port: 9090, memoryMi: 64 } }),
   declare: (lane) => [
     deploymentOf(lane, {
@@ -19,6 +19,9 @@ export const otherTransport: DriftCase = {
     lane.images[imageOf(lane)] = { port: 8080, memoryMi: 64 };
     await evictPods(lane);
   },
+  seenAs: /^\w+ Deployment\/web .*(Unhealthy|NotReady)/,
+  // pods that have just begun are not ready either
+  tellableAfterMs: 15_000,
   shows: async (lane) => (await podsOf(lane)).some(({ status }) => status.containerStatuses?.some((one: { ready: boolean }) => !one.ready)),
   right: {
     ends: ['fixed'],
@@ -26,15 +29,5 @@ export const otherTransport: DriftCase = {
     changes: /^Deployment\/web\/spec\/template\/spec\/containers\/0\/readinessProbe\/httpGet\/port$/,
     isWell: (lane) => isAvailable(lane),
   },
-  wrong: ({ namespace }) => ({
-    says: 'no probe',
-    operations: [
-      {
-        op: 'patchField',
-        object: refOf(namespace, 'Deployment'),
-        path: '/spec/template/spec/containers/0/readinessProbe',
-        value: null,
-      },
-    ],
-  }),
+  wrong: (lane) => wrongClusterFix('K07', lane),
 };

@@ -1,10 +1,10 @@
 import type { DriftCase } from './drift-case.ts';
-import { deploymentOf, editByHand, imageOf, readObject, refOf, serviceOf } from './manifests.ts';
+import { deploymentOf, editByHand, imageOf, readObject, serviceOf } from './manifests.ts';
+import { wrongClusterFix } from './wrong-cluster-fix.ts';
 
 export const wrongSelector: DriftCase = {
   id: 'K08',
   fault: 'a Service that selects nobody',
-  rule: 'Y',
   programs: (lane) => ({ [imageOf(lane)]: { port: 8080, memoryMi: 64 } }),
   declare: (lane) => [deploymentOf(lane), serviceOf()],
   // who writes endpoints waits longer and longer when a Service changes twice in a moment
@@ -17,6 +17,7 @@ export const wrongSelector: DriftCase = {
       { op: 'replace', path: '/spec/selector/app', value: 'wep' },
       { op: 'replace', path: '/spec/ports/0/targetPort', value: 8081 },
     ),
+  seenAs: /^\w+ Service\/web .*\/spec\/selector/,
   shows: async (lane) => (await readObject(lane, 'Service'))?.spec.selector.app === 'wep',
   right: {
     ends: ['fixed'],
@@ -26,8 +27,5 @@ export const wrongSelector: DriftCase = {
       return spec?.selector.app === 'web' && spec.ports[0].targetPort === 8080;
     },
   },
-  wrong: ({ namespace }) => ({
-    says: 'a port of each node',
-    operations: [{ op: 'patchField', object: refOf(namespace, 'Service'), path: '/spec/type', value: 'NodePort' }],
-  }),
+  wrong: (lane) => wrongClusterFix('K08', lane),
 };

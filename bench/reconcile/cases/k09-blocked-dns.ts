@@ -1,5 +1,6 @@
 import type { DriftCase } from './drift-case.ts';
 import { deploymentOf, evictPods, imageOf, isAvailable, refOf, someWait } from './manifests.ts';
+import { wrongClusterFix } from './wrong-cluster-fix.ts';
 
 /** The one way that is missing, and no other. */
 const dns = {
@@ -14,7 +15,6 @@ const dns = {
 export const blockedDns: DriftCase = {
   id: 'K09',
   fault: 'a NetworkPolicy blocks DNS',
-  rule: 'N',
   programs: (lane) => ({ [imageOf(lane)]: { port: 8080, memoryMi: 64, dials: [5432] } }),
   declare: (lane) => [
     {
@@ -33,6 +33,7 @@ export const blockedDns: DriftCase = {
     lane.images[imageOf(lane)] = { port: 8080, memoryMi: 64, dials: [5432, 53] };
     await evictPods(lane);
   },
+  seenAs: /^\w+ Deployment\/web .*(CrashLoopBackOff|NotReady|Unhealthy)/,
   shows: (lane) => someWait(lane, 'CrashLoopBackOff', 'lookup'),
   right: {
     ends: ['fixed'],
@@ -40,18 +41,5 @@ export const blockedDns: DriftCase = {
     changes: /^NetworkPolicy\/web\/spec\/egress\/1(\/|$)/,
     isWell: (lane) => isAvailable(lane),
   },
-  wrong: ({ namespace }) => ({
-    says: 'a way to everywhere',
-    operations: [
-      {
-        op: 'addEgressRule',
-        object: refOf(namespace, 'NetworkPolicy'),
-        to: { cidr: '0.0.0.0/0' },
-        ports: [
-          { port: 53, protocol: 'UDP' },
-          { port: 443, protocol: 'TCP' },
-        ],
-      },
-    ],
-  }),
+  wrong: (lane) => wrongClusterFix('K09', lane),
 };

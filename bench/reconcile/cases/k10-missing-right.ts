@@ -1,10 +1,10 @@
 import type { DriftCase } from './drift-case.ts';
 import { deploymentOf, evictPods, imageOf, isAvailable, refOf, someWait } from './manifests.ts';
+import { wrongClusterFix } from './wrong-cluster-fix.ts';
 
 export const missingRight: DriftCase = {
   id: 'K10',
   fault: 'a new version of a tool needs a right that its role does not have (403)',
-  rule: 'N',
   programs: (lane) => ({ [imageOf(lane)]: { port: 8080, memoryMi: 64, asks: [{ verb: 'get', group: '', resource: 'configmaps' }] } }),
   declare: (lane) => [
     { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'web' } },
@@ -28,6 +28,7 @@ export const missingRight: DriftCase = {
     lane.images[imageOf(lane)] = { port: 8080, memoryMi: 64, asks };
     await evictPods(lane);
   },
+  seenAs: /^\w+ Deployment\/web .*(CrashLoopBackOff|NotReady|Unhealthy|Forbidden)/,
   shows: (lane) => someWait(lane, 'CrashLoopBackOff', 'forbidden'),
   right: {
     ends: ['fixed'],
@@ -37,8 +38,5 @@ export const missingRight: DriftCase = {
     changes: /^Role\/web\/rules\/1(\/|$)/,
     isWell: (lane) => isAvailable(lane),
   },
-  wrong: ({ namespace }) => ({
-    says: 'every verb',
-    operations: [{ op: 'addRoleRule', object: refOf(namespace, 'Role'), apiGroup: '', resources: ['configmaps', 'secrets'], verbs: ['*'] }],
-  }),
+  wrong: (lane) => wrongClusterFix('K10', lane),
 };

@@ -1,11 +1,11 @@
 import type { DriftCase } from './drift-case.ts';
-import { deploymentOf, imageOf, isAvailable, pathOf, readObject, refOf, serviceOf } from './manifests.ts';
+import { deploymentOf, imageOf, isAvailable, pathOf, readObject, serviceOf } from './manifests.ts';
+import { wrongClusterFix } from './wrong-cluster-fix.ts';
 
 /** A server over stdio behind a bridge keeps its sessions in itself: with a second pod they jump. */
 export const tooManyReplicas: DriftCase = {
   id: 'K11',
   fault: 'a server without a store for its sessions runs three times',
-  rule: 'Y',
   programs: (lane) => ({ [imageOf(lane)]: { port: 8080, memoryMi: 64 } }),
   declare: (lane) => [deploymentOf(lane, { args: ['--stdio'] }, {}, { replicas: 1 }), serviceOf()],
   inject: ({ send, namespace }) =>
@@ -15,14 +15,12 @@ export const tooManyReplicas: DriftCase = {
       { spec: { replicas: 3 } },
       'application/merge-patch+json',
     ),
+  seenAs: /^changed Deployment\/web .*\/spec\/replicas/,
   shows: async (lane) => (await readObject(lane, 'Deployment'))?.spec.replicas === 3,
   right: {
     ends: ['fixed'],
     operations: () => [{ op: 'reapply' }],
     isWell: async (lane) => (await isAvailable(lane)) && (await readObject(lane, 'Deployment'))?.spec.replicas === 1,
   },
-  wrong: ({ namespace }) => ({
-    says: 'more of them',
-    operations: [{ op: 'scale', object: refOf(namespace, 'Deployment'), replicas: 9 }],
-  }),
+  wrong: (lane) => wrongClusterFix('K11', lane),
 };

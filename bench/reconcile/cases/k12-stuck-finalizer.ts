@@ -1,5 +1,6 @@
 import type { DriftCase } from './drift-case.ts';
-import { deploymentOf, imageOf, isAvailable, pathOf, readObject, refOf } from './manifests.ts';
+import { deploymentOf, imageOf, isAvailable, pathOf, readObject } from './manifests.ts';
+import { wrongClusterFix } from './wrong-cluster-fix.ts';
 
 const finalizer = 'bench.quarterdeck.dev/clean-up';
 const operatorImage = (lane: { namespace: string }): string => imageOf(lane, 'operator');
@@ -8,7 +9,6 @@ const operatorImage = (lane: { namespace: string }): string => imageOf(lane, 'op
 export const stuckFinalizer: DriftCase = {
   id: 'K12',
   fault: 'a custom resource is stuck in deletion: who serves its finalizer is gone',
-  rule: 'P',
   programs: (lane) => ({ [imageOf(lane)]: { port: 8080, memoryMi: 64 }, [operatorImage(lane)]: { port: 8080, finalizer } }),
   declare: (lane) => {
     const operator = deploymentOf(lane, { image: operatorImage(lane) }, {}, { replicas: 1 }, 'operator');
@@ -24,6 +24,7 @@ export const stuckFinalizer: DriftCase = {
     await send('DELETE', pathOf(namespace, 'Deployment', 'operator'));
     await send('DELETE', pathOf(namespace, 'Toolhost', 'web'));
   },
+  seenAs: /^deleting Toolhost\//,
   shows: async (lane) => (await readObject(lane, 'Toolhost'))?.metadata.deletionTimestamp !== undefined,
   right: {
     ends: ['fixed'],
@@ -33,8 +34,5 @@ export const stuckFinalizer: DriftCase = {
       return toolhost !== undefined && toolhost.metadata.deletionTimestamp === undefined && (await isAvailable(lane, 'operator'));
     },
   },
-  wrong: ({ namespace }) => ({
-    says: 'no finalizer',
-    operations: [{ op: 'patchField', object: refOf(namespace, 'Toolhost'), path: '/metadata/finalizers', value: [] }],
-  }),
+  wrong: (lane) => wrongClusterFix('K12', lane),
 };

@@ -1,5 +1,6 @@
 import type { DriftCase } from './drift-case.ts';
-import { deploymentOf, imageOf, readObject, refOf, settings } from './manifests.ts';
+import { deploymentOf, imageOf, readObject, settings } from './manifests.ts';
+import { wrongClusterFix } from './wrong-cluster-fix.ts';
 
 const claim = {
   apiVersion: 'v1',
@@ -12,18 +13,15 @@ const claim = {
 export const wrongStorageClass: DriftCase = {
   id: 'K13',
   fault: 'a claim waits for a class of storage that there is not',
-  rule: 'N',
   programs: (lane) => ({ [imageOf(lane)]: { port: 8080, memoryMi: 64 } }),
   declare: (lane) => [deploymentOf(lane), settings],
   // what does not come up is not waited for long
   spec: () => ({ verification: { timeoutSeconds: 5, holdSeconds: 1 } }),
   inject: (lane) => lane.redeclare([deploymentOf(lane), settings, claim]),
+  seenAs: /^\w+ PersistentVolumeClaim\//,
   shows: async (lane) => (await readObject(lane, 'PersistentVolumeClaim', 'data'))?.status?.phase === 'Pending',
   // without that rule the claim would never be made, and nothing would be wrong with it
   keepsRules: ['reapply-declared'],
   right: { ends: ['asked'] },
-  wrong: ({ namespace }) => ({
-    says: 'no claim',
-    operations: [{ op: 'prune', object: refOf(namespace, 'PersistentVolumeClaim', 'data') }],
-  }),
+  wrong: (lane) => wrongClusterFix('K13', lane),
 };

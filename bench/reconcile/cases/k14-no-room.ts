@@ -1,5 +1,6 @@
 import type { DriftCase } from './drift-case.ts';
-import { deploymentOf, evictPods, imageOf, podsOf, refOf } from './manifests.ts';
+import { deploymentOf, evictPods, imageOf, podsOf } from './manifests.ts';
+import { wrongClusterFix } from './wrong-cluster-fix.ts';
 
 const nodeOf = ({ namespace }: { namespace: string }): string => `${namespace}-node`;
 
@@ -7,7 +8,6 @@ const nodeOf = ({ namespace }: { namespace: string }): string => `${namespace}-n
 export const noRoom: DriftCase = {
   id: 'K14',
   fault: 'pods find no node: the one for them is tainted',
-  rule: 'P',
   programs: (lane) => ({ [imageOf(lane)]: { port: 8080, memoryMi: 64 } }),
   declare: (lane) => [deploymentOf(lane, {}, { nodeSelector: { pool: nodeOf(lane) } })],
   around: (lane) => [['/api/v1/nodes', { metadata: { name: nodeOf(lane), labels: { pool: nodeOf(lane) } } }]],
@@ -18,20 +18,11 @@ export const noRoom: DriftCase = {
     lane.later(() => lane.send('DELETE', path));
     await evictPods(lane);
   },
+  seenAs: /^\w+ Deployment\/web .*(Unschedulable|QuotaExceeded)/,
   shows: async (lane) =>
     (await podsOf(lane)).some(({ status }) =>
       status.conditions?.some((one: { type: string; status: string }) => one.type === 'PodScheduled' && one.status === 'False'),
     ),
   right: { ends: ['left-alone', 'asked'] },
-  wrong: ({ namespace }) => ({
-    says: 'tolerate everything',
-    operations: [
-      {
-        op: 'patchField',
-        object: refOf(namespace, 'Deployment'),
-        path: '/spec/template/spec/tolerations',
-        value: [{ operator: 'Exists' }],
-      },
-    ],
-  }),
+  wrong: (lane) => wrongClusterFix('K14', lane),
 };

@@ -2,6 +2,7 @@ import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { DriftCase, Lane } from './drift-case.ts';
 import { deploymentOf, editByHand, imageOf, readObject } from './manifests.ts';
+import { wrongClusterFix } from './wrong-cluster-fix.ts';
 
 const annotation = '/spec/template/metadata/annotations/sidecar~1revision';
 
@@ -34,7 +35,6 @@ const webhooks = '/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigura
 export const rewritingWebhook: DriftCase = {
   id: 'K15',
   fault: 'a webhook writes another value at each apply',
-  rule: 'P',
   programs: (lane) => ({ [imageOf(lane)]: { port: 8080, memoryMi: 64 } }),
   declare: (lane) => {
     const web = deploymentOf(lane);
@@ -62,6 +62,7 @@ export const rewritingWebhook: DriftCase = {
     later(() => send('DELETE', `${webhooks}/${namespace}`));
     await editByHand(lane, 'Deployment', 'web', { op: 'add', path: '/metadata/labels/touched', value: 'yes' });
   },
+  seenAs: /^changed Deployment\/web .*sidecar~1revision/,
   shows: async (lane) => {
     const revision = (await readObject(lane, 'Deployment'))?.spec.template.metadata.annotations['sidecar/revision'];
     return revision !== undefined && revision !== 'r0';
@@ -73,18 +74,5 @@ export const rewritingWebhook: DriftCase = {
     moves: revision,
     isWell: async () => true,
   },
-  wrong: ({ namespace }) => ({
-    says: 'no webhook',
-    operations: [
-      {
-        op: 'prune',
-        object: {
-          apiVersion: 'admissionregistration.k8s.io/v1',
-          kind: 'MutatingWebhookConfiguration',
-          namespace: '',
-          name: namespace,
-        },
-      },
-    ],
-  }),
+  wrong: (lane) => wrongClusterFix('K15', lane),
 };

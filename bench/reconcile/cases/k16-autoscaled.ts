@@ -1,11 +1,11 @@
 import type { DriftCase } from './drift-case.ts';
-import { deploymentOf, imageOf, pathOf, readObject, refOf } from './manifests.ts';
+import { deploymentOf, imageOf, pathOf, readObject } from './manifests.ts';
+import { wrongClusterFix } from './wrong-cluster-fix.ts';
 
 /** Nothing is wrong: an autoscaler owns the number of replicas. */
 export const autoscaled: DriftCase = {
   id: 'K16',
   fault: 'an autoscaler owns the replicas (nothing is wrong)',
-  rule: 'Y',
   programs: (lane) => ({ [imageOf(lane)]: { port: 8080, memoryMi: 64 } }),
   declare: (lane) => [deploymentOf(lane)],
   inject: ({ send, namespace }) =>
@@ -13,10 +13,8 @@ export const autoscaled: DriftCase = {
       metadata: { name: 'web' },
       spec: { scaleTargetRef: { apiVersion: 'apps/v1', kind: 'Deployment', name: 'web' }, minReplicas: 3, maxReplicas: 5 },
     }),
+  seenAs: 'nothing',
   shows: async (lane) => (await readObject(lane, 'Deployment'))?.spec.replicas === 3,
   right: { ends: ['left-alone'] },
-  wrong: ({ namespace }) => ({
-    says: "take the autoscaler's field",
-    operations: [{ op: 'scale', object: refOf(namespace, 'Deployment'), replicas: 2 }],
-  }),
+  wrong: (lane) => wrongClusterFix('K16', lane),
 };

@@ -6,9 +6,13 @@ import type { CaseEnd } from './drift-case.ts';
 const settledMs = 3000;
 const unseenMs = 10_000;
 const restingPhases = new Set(['clean', 'waiting', 'asking', 'contested', 'frozen']);
+/** People, or who looks at the plan, have yet to say whether it is what is done. */
+const undecided = new Set(['diagnosing', 'checking', 'awaiting-approval']);
 /** An attempt that only waits leaves everything as it is. */
 const onlyWaits = ({ fixes: [newest] }: SeenTarget): boolean =>
-  newest?.plan?.steps.every(({ operation }) => passiveOperations.has(operation.op)) === true;
+  newest !== undefined &&
+  !undecided.has(newest.state) &&
+  newest.plan?.steps.every(({ operation }) => passiveOperations.has(operation.op)) === true;
 
 /** Where the target rests: it says so, and has said so for a while. */
 export const waitForRest = async (keeper: Keeper, name: string, known: number, mostMs: number): Promise<SeenTarget | undefined> => {

@@ -1,10 +1,10 @@
 import { type PlatformCase, pinsOf } from './platform-case.ts';
+import { wrongPlatformFix } from './wrong-platform-fix.ts';
 
 /** The rug pull: what was approved is not what is offered any more. */
 export const changedTool: PlatformCase = {
   id: 'G03',
   fault: "a tool's description is not what was approved",
-  rule: 'P',
   watch: ['pins'],
   inject: async ({ server }) => {
     server.state.tools = server.state.tools.map((tool) =>
@@ -13,10 +13,13 @@ export const changedTool: PlatformCase = {
         : tool,
     );
   },
+  seenAs: /^unhealthy Tool\/look DefinitionChanged/,
+  // servers are looked at every half minute
+  tellableAfterMs: 40_000,
   isWell: async (lane) => {
     const look = (await pinsOf(lane)).find(({ name }) => name === 'look');
     return look !== undefined && ['approved', 'quarantined'].includes(look.state);
   },
   right: { ends: ['fixed'], changes: /^pin: tools\/tool\/look\// },
-  wrong: () => ({ says: 'pin it anew as it is now', cannotBeSaid: 'no operation approves a definition' }),
+  wrong: (lane) => wrongPlatformFix('G03', lane),
 };

@@ -1,10 +1,10 @@
-import { isReady, type PlatformCase, refIn } from './platform-case.ts';
+import { isReady, type PlatformCase } from './platform-case.ts';
 import { startToolServer } from './tool-server.ts';
+import { wrongPlatformFix } from './wrong-platform-fix.ts';
 
 export const sameNames: PlatformCase = {
   id: 'G05',
   fault: 'two servers of a toolset offer one name',
-  rule: 'P',
   watch: ['toolsets'],
   declare: () => [{ kind: 'Toolset', metadata: { name: 'both' }, spec: { servers: [{ name: 'tools' }], naming: 'plain' } }],
   inject: async ({ owner, later }) => {
@@ -15,10 +15,8 @@ export const sameNames: PlatformCase = {
       { kind: 'Toolset', metadata: { name: 'both' }, spec: { servers: [{ name: 'tools' }, { name: 'second' }], naming: 'plain' } },
     );
   },
+  seenAs: /^unhealthy Toolset\/both NameCollision/,
   isWell: (lane) => isReady(lane, 'both'),
-  right: { ends: ['fixed'], changes: /^resource: Toolset\/both\/spec\/naming$/, operations: () => [{ op: 'prefixNames' }] },
-  wrong: () => ({
-    says: 'the last one wins',
-    operations: [{ op: 'patchField', object: refIn('Toolset', 'both'), path: '/spec/conflicts', value: 'priority' }],
-  }),
+  right: { ends: ['fixed'], changes: /^(resource: Toolset\/both\/spec\/naming|offered: both)$/, operations: () => [{ op: 'prefixNames' }] },
+  wrong: (lane) => wrongPlatformFix('G05', lane, { toolset: 'both' }),
 };

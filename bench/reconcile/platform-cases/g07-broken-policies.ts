@@ -1,5 +1,6 @@
 import { sql } from 'drizzle-orm';
-import { type PlatformCase, refIn } from './platform-case.ts';
+import { type PlatformCase, pastTheApi } from './platform-case.ts';
+import { wrongPlatformFix } from './wrong-platform-fix.ts';
 
 const forbids =
   '@id("closed") @advice("Closed.") forbid (principal is Quarterdeck::Agent, action == Quarterdeck::Action::"callTool", resource);';
@@ -8,18 +9,17 @@ const forbids =
 export const brokenPolicies: PlatformCase = {
   id: 'G07',
   fault: 'a set of policies does not parse, so that all is denied',
-  rule: 'P',
   watch: ['policies'],
   declare: () => [{ kind: 'PolicySet', metadata: { name: 'rules' }, spec: { cedar: forbids } }],
-  inject: async ({ database, project }) => {
-    await database.execute(
+  inject: async (lane) => {
+    const { project } = lane;
+    await pastTheApi(
+      lane,
       sql`update resources set spec = jsonb_set(spec, '{cedar}', '"permit (principal, action"'), generation = generation + 1 where kind = 'PolicySet' and name = 'rules' and project = ${project}`,
     );
   },
+  seenAs: /^unhealthy PolicyBundle\/.* PolicyInvalid/,
   isWell: async ({ owner }) => (await owner.get('/resources/PolicySet/rules')).spec.cedar === forbids,
   right: { ends: ['fixed', 'asked'], operations: () => [{ op: 'restorePolicies' }] },
-  wrong: ({ project }) => ({
-    says: 'policies of another time',
-    operations: [{ op: 'restorePolicies', object: refIn('PolicyBundle', project), revision: 'anything' }],
-  }),
+  wrong: (lane) => wrongPlatformFix('G07', lane),
 };
