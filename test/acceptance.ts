@@ -2267,6 +2267,30 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/activities/targets/platform-gateway.test.ts › keys of the issuer that a gateway lacks are fetched again (G08), and those it knows stay while the issuer is away',
   },
   {
+    id: 'G10',
+    clause: 'a',
+    text: 'An agent whose calls a server refuses with 429 is seen as the one that makes the storm, is held to fewer calls by every gateway at once while its neighbour goes on, and is let go exactly.',
+    test: 'test/activities/targets/platform-storms.test.ts › an agent whose calls a server refuses with 429 again and again is a drift, is held to less at once, and let go exactly (G10)',
+  },
+  {
+    id: 'G10',
+    clause: 'b',
+    text: 'A storm of many is of the server, which is held to less for all; whatever number a fix says, a declared rate that is lower stays in force.',
+    test: 'test/activities/targets/platform-storms.test.ts › a storm of people is of the server, which is held to less for all; a declared rate that is lower stays in force',
+  },
+  {
+    id: 'G11',
+    clause: 'a',
+    text: 'A token that a server has thrown away is replaced through its issuer by the rule alone, once for one operation; a plan of anybody else says that it cannot be undone.',
+    test: 'test/activities/targets/platform-credentials.test.ts › a token that a server has thrown away is replaced through its issuer, by the rule alone (G11)',
+  },
+  {
+    id: 'G11',
+    clause: 'b',
+    text: 'A secret that was changed where it is kept is read again; where it was not the fix fails visibly. No secret or token is in a report, order, answer, audit row, observation or log.',
+    test: 'test/activities/targets/platform-credentials.test.ts › a secret that was changed where it is kept is read again; where it was not, the fix fails and says who can help',
+  },
+  {
     id: 'A01',
     clause: 'a',
     text: 'Agents whose run lost its workflows are started again under their own ids, once each however often it is asked, and the run ends.',

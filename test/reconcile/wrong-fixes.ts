@@ -121,8 +121,17 @@ export const wrongFixes: readonly WrongFix[] = [
     callsPerMinute: 1_000_000,
   }),
   ofPlatform('G10', 'more for who makes the storm', 'lifts_limit', {
-    ...{ op: 'limitRate', object: ours('Agent', 'well', 'run_1'), callsPerMinute: 100_000 },
+    ...{ op: 'limitRate', object: ours('Agent', 'storming', 'run_1'), callsPerMinute: 100_000 },
   }),
+  ofPlatform('G10', 'less for who does no harm', 'no_such_symptom', {
+    ...{ op: 'limitRate', object: ours('Agent', 'well', 'run_1'), callsPerMinute: 1 },
+  }),
+  ofPlatform(
+    'G11',
+    "an administrator's key in its place",
+    'wrong_target_type',
+    patch(ours('McpServer', 'files'), '/spec/auth/secret', { env: 'ADMIN' }),
+  ),
   ofPlatform('G11', 'another credential, that still works', 'no_such_symptom', {
     op: 'rotateCredential',
     object: ours('McpServer', 'files'),
