@@ -122,6 +122,7 @@ export const createPlatformApply = (context: PlatformContext, parts: PlatformPar
 
   return {
     apply: async (target: PlatformTarget, operation: Operation, applying: ApplyContext): Promise<StepOutcome> => {
+      applying.signal.throwIfAborted();
       try {
         return await tryIt(target, operation, applying);
       } catch (error) {
