@@ -7,6 +7,7 @@ import { readConfig } from '../config.ts';
 import { usageError } from '../output/cli-error.ts';
 import { withExamples } from '../output/command-help.ts';
 import { print, say } from '../output/talk.ts';
+import { interruptedExitCode } from '../up/hold-platform.ts';
 
 type Options = { json?: boolean; models: string; case: string[]; lanes: number; data?: string };
 
@@ -38,8 +39,15 @@ const benchReconcile = async (options: Options): Promise<void> => {
   const plan = planOf(options);
   const config = readConfig();
   const root = options.data === undefined ? `${config.dataDirectory}-bench` : absolutePath(config, options.data);
-  const places = await startReconcilePlaces(root, config, say);
-  process.once('SIGINT', () => void places.close().finally(() => process.exit(130)));
+  const interrupted = new AbortController();
+  // from the first moment on: what a start has begun is taken away too
+  process.once('SIGINT', () => interrupted.abort(new Error('interrupted')));
+  const places = await startReconcilePlaces(root, config, { onLine: say, signal: interrupted.signal }).catch((error) => {
+    if (interrupted.signal.aborted) process.exit(interruptedExitCode);
+    throw error;
+  });
+  interrupted.signal.addEventListener('abort', () => void places.close().finally(() => process.exit(interruptedExitCode)));
+  if (interrupted.signal.aborted) await places.close().finally(() => process.exit(interruptedExitCode));
   try {
     const result = await runReconcileBench(places, plan, say);
     print(renderReconcileBench(result));

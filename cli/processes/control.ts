@@ -114,6 +114,7 @@ export const startControlProcess = async (
       database,
       temporal: new Client({ connection: platformConnection, namespace: config.temporalNamespace }),
       verifyPolicies: createPolicyVerifier(policyPublicKey(config.policySecret)),
+      ...(config.patience ? { patience: config.patience } : {}),
     },
   });
   const api = await startApi(config.api, {

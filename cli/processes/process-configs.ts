@@ -1,3 +1,4 @@
+import type { PlatformPatience } from '../../activities/targets/platform-context.ts';
 import type { ApiConfig } from '../../control/api/api-dependencies.ts';
 import type { DevIdpConfig } from '../../control/dev-idp/dev-idp-config.ts';
 import type { IssuerConfig } from '../../control/issuer/issuer-config.ts';
@@ -33,10 +34,15 @@ export type ControlConfig = TemporalAddress & {
   /** 32 bytes in base64: seals the private keys of the issuer. No other process is told. */
   signingKeysSeal: string;
   issuer: IssuerConfig;
+  /** How long what this installation mends by itself may take before it is drift (`realPatience`). */
+  patience?: Partial<PlatformPatience>;
   /** The login provider of this machine; absent in the profile `production`. */
   devIdp?: DevIdpConfig;
   api: ApiConfig;
 };
+
+/** A kind of work with a task queue of its own, for which there may be workers that do nothing else. */
+export type WorkerPool = 'control' | 'model' | 'tool' | 'apply';
 
 export type WorkerConfig = TemporalAddress & {
   databaseUrl: string;
@@ -46,6 +52,8 @@ export type WorkerConfig = TemporalAddress & {
   issuerUrl: string;
   /** Where the proof of who this worker is comes from; without it, it asks its supervisor for a token and joins the issuer. */
   proof?: WorkerProofFile;
+  /** Kinds of work that this worker does; all of them unless said. */
+  pools?: readonly WorkerPool[];
   /** What it takes to keep targets; absent: this worker does not serve the queue `apply`. */
   apply?: ApplyConfig;
 };
@@ -62,6 +70,8 @@ export type ApplyConfig = {
   secretStores: SecretStoreSettings;
   /** Whether the installation has one person alone. */
   mayApproveOwn: boolean;
+  /** As that of the process `control`. */
+  patience?: Partial<PlatformPatience>;
 };
 
 export type EgressConfig = {

@@ -45,7 +45,10 @@ export const openReconcilePool = async (
   const decider = createFixDecider({ database, engine, audit, mayApproveOwn: config.mayApproveOwn, newDecisionId });
   const ports = createTargetPorts({
     ...{ secrets: { ...config.secrets, stores }, ownCluster },
-    platform: { database, temporal, verifyPolicies: createPolicyVerifier(config.policyPublicKey) },
+    platform: {
+      ...{ database, temporal, verifyPolicies: createPolicyVerifier(config.policyPublicKey) },
+      ...(config.patience ? { patience: config.patience } : {}),
+    },
     // seen and changed on behalf of who declared it, as far as that person may use the role
     mcp: { database, contents, calls: gateway, authorise: decider.authoriseDiagnosis },
   });

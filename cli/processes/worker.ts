@@ -45,7 +45,11 @@ export const startWorkerProcess = async (config: ProcessConfigs['worker'], logge
   const contents = createContentStore(database, deriveContentKeys(config.contentKey, 'content'));
   const gateway = createGatewayClient({ gatewayUrl: config.gatewayUrl, tokens });
   const shared = { database, contents, gateway };
-  const pool = config.apply && (await openReconcilePool(config.apply, { ...shared, temporal, logger: logger.child({ part: 'apply' }) }));
+  const pools = config.pools ?? (['control', 'model', 'tool', 'apply'] as const);
+  const pool =
+    config.apply && pools.includes('apply')
+      ? await openReconcilePool(config.apply, { ...shared, temporal, logger: logger.child({ part: 'apply' }) })
+      : undefined;
   const activities = createActivities({
     ...shared,
     ...(pool ? { reconcile: pool.reconcile } : {}),
@@ -64,9 +68,9 @@ export const startWorkerProcess = async (config: ProcessConfigs['worker'], logge
       ...more,
     });
   const workers = await Promise.all([
-    create('control', { workflowBundle }),
-    create('model'),
-    create('tool'),
+    ...(pools.includes('control') ? [create('control', { workflowBundle })] : []),
+    ...(pools.includes('model') ? [create('model')] : []),
+    ...(pools.includes('tool') ? [create('tool')] : []),
     ...(pool ? [create('apply')] : []),
   ]);
   const orders = followOrders<Extract<ProcessReport, { process: 'worker' }>>({

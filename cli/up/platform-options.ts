@@ -1,7 +1,18 @@
+import type { PlatformPatience } from '../../activities/targets/platform-context.ts';
+import type { GatewayConfig } from '../../gateway/gateway-config.ts';
 import type { Config } from '../config.ts';
+import type { WorkerPool } from '../processes/process-configs.ts';
 import type { PartReport } from './part.ts';
 import type { ReadyFile } from './ready-file.ts';
 import type { Profile } from './seed.ts';
+
+/** What a benchmark may have otherwise than an installation of users. */
+export type PlatformTuning = {
+  gateway?: Partial<Pick<GatewayConfig, 'serverLookMs' | 'declaredPollMs' | 'jwksUri'>>;
+  patience?: Partial<PlatformPatience>;
+  /** Kinds of work that a worker process of their own does. */
+  workersApart?: readonly WorkerPool[];
+};
 
 export type PlatformOptions = {
   dataDirectory: string;
@@ -17,6 +28,7 @@ export type PlatformOptions = {
   /** A further place for the ready file. */
   readyFile?: string | undefined;
   config: Config;
+  tuning?: PlatformTuning;
   /** Gets one line at a time about what happens, for people. */
   onLine(text: string): void;
   /** Ends a start that is under way; what was started by then is stopped. */

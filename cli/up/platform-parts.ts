@@ -2,7 +2,7 @@ import { homedir } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { policyPublicKey } from '../../store/secrets/policy-signature.ts';
 import { approvalKeyOf, credentialKeyOf, deriveKey, redactionKeyOf } from '../../store/secrets/seal.ts';
-import type { ProcessConfigs, ProcessName } from '../processes/process-configs.ts';
+import type { ProcessConfigs, ProcessName, WorkerPool } from '../processes/process-configs.ts';
 import { cacheFolder } from '../setup/cache-folder.mjs';
 import type { SecretAnswerer } from './answer-secrets.ts';
 import type { DataFolder } from './data-folder.ts';
@@ -74,7 +74,8 @@ const configsOf = (context: PartsContext, workers: WorkersOfUp): ProcessConfigs 
   const { people, devIdp } = peopleConfigs(context);
   const { internal, contentKey, gatewayKey, issuerKey, signingKeys, auditSigningKey } = keys;
   const auditKey = deriveKey(contentKey, 'audit');
-  const { profile, config } = options;
+  const { profile, config, tuning = {} } = options;
+  const patience = tuning.patience ? { patience: tuning.patience } : {};
   const temporal = { temporalAddress, temporalNamespace: config.temporalNamespace };
   return {
     control: {
@@ -90,6 +91,7 @@ const configsOf = (context: PartsContext, workers: WorkersOfUp): ProcessConfigs 
       secrets: people.secrets,
       secretStores: config.secretStores,
       signingKeysSeal: issuerKey,
+      ...patience,
       issuer: {
         port: ports.issuer,
         issuerUrl,
@@ -131,6 +133,7 @@ const configsOf = (context: PartsContext, workers: WorkersOfUp): ProcessConfigs 
       privateDirectory: folder.root,
       privatePaths: config.privatePaths,
       secretStores: config.secretStores,
+      ...tuning.gateway,
     },
     host: {
       port: ports.host,
@@ -163,6 +166,7 @@ const configsOf = (context: PartsContext, workers: WorkersOfUp): ProcessConfigs 
         approvalKey: approvalKeyOf(gatewayKey),
         policyPublicKey: policyPublicKey(internal.personTokens),
         mayApproveOwn: profile === 'solo',
+        ...patience,
       },
     },
     'local-model': { port: ports['local-model'], key: internal.gatewayToLocalModel, cacheDirectory: cacheFolder() },
@@ -179,16 +183,24 @@ const stopGraceMs: Record<ProcessName, number> = {
   egress: 1_000,
 };
 
+/** The worker process beside the first one, where some kinds of work have one of their own. */
+export const workerApart = 'worker-apart';
+const workerPools: readonly WorkerPool[] = ['control', 'model', 'tool', 'apply'];
+
 /** Our own processes, in the order in which they are stopped; they are started together, and wait for each other. */
 export const processParts = (context: PartsContext): Part[] => {
   const { folder, ports, keys, options } = context;
   const workers = workersOfUp(options.config);
   const configs = configsOf(context, workers);
   const redactionKey = redactionKeyOf(keys.contentKey);
-  const part = <Name extends ProcessName>(name: Name, port?: number, more: Pick<NodePartOptions<Name>, 'answer'> = {}): Part =>
+  const part = <Name extends ProcessName>(
+    name: Name,
+    port?: number,
+    more: Pick<NodePartOptions<Name>, 'answer'> & { config?: ProcessConfigs[Name] } = {},
+  ): Part =>
     nodePart(name, {
-      ...more,
       config: configs[name],
+      ...more,
       ...(port === undefined ? {} : { port }),
       stopGraceMs: stopGraceMs[name],
       logFile: logFileOf(folder.logs, name),
@@ -199,8 +211,11 @@ export const processParts = (context: PartsContext): Part[] => {
       makeJoinToken: name === 'worker' ? workers.makeJoinToken : undefined,
       restartWorkers: name === 'control' ? context.restartWorkers : undefined,
     });
+  const apart = options.tuning?.workersApart ?? [];
+  const together = workerPools.filter((pool) => !apart.includes(pool));
   return [
-    part('worker'),
+    part('worker', undefined, { config: { ...configs.worker, pools: together } }),
+    ...(apart.length === 0 ? [] : [{ ...part('worker', undefined, { config: { ...configs.worker, pools: apart } }), name: workerApart }]),
     part('gateway', ports.gateway),
     part('control', ports.api),
     part('local-model', ports['local-model']),
@@ -211,7 +226,7 @@ export const processParts = (context: PartsContext): Part[] => {
 
 /** Who is stopped together, in turn: who calls before who is called. */
 export const stopOrder: readonly (readonly string[])[] = [
-  ['worker'],
+  ['worker', workerApart],
   ['gateway', 'control', 'local-model'],
   ['host'],
   ['egress'],

@@ -15,7 +15,7 @@ import { keepLogsSmall } from './log-file.ts';
 import { renderMetrics, serveMetrics } from './metrics.ts';
 import { createPartSet } from './part-set.ts';
 import type { Platform, PlatformOptions } from './platform-options.ts';
-import { processParts } from './platform-parts.ts';
+import { processParts, workerApart } from './platform-parts.ts';
 import { checkPorts, type Listener, type Ports, portOffsets, portsFrom } from './ports.ts';
 import { findPostgresPrograms } from './postgres.ts';
 import { addressesOf, type ReadyFile } from './ready-file.ts';
@@ -112,7 +112,9 @@ export const startPlatform = async (given: PlatformOptions): Promise<Platform> =
     const secrets = createSecretAnswerer({ databaseUrl: serviceUrl, environment, privateDirectory: folder.root, privatePaths, stores });
     undo.add(stores.close);
     undo.add(secrets.close);
-    const restartWorkers = () => parts.restart('worker');
+    const restartWorkers = () => {
+      for (const name of ['worker', workerApart]) parts.restart(name);
+    };
     const context = { folder, ports, keys, options, databaseUrl: serviceUrl, temporalAddress, egressAccount, secrets, restartWorkers };
     await startTogether(
       processParts(context).map((part) => (until: AbortSignal) => parts.start(part, until)),

@@ -36,8 +36,6 @@ export type WrongFix = { says: string; operations: readonly ProposableOperation[
 export type DriftCase = {
   id: string;
   fault: string;
-  /** Whether rules alone can mend it: yes, partly, no. */
-  rule: 'Y' | 'P' | 'N';
   /** Programs that can be pulled. */
   programs: (lane: Lane) => Images;
   declare: (lane: Lane) => KubeObject[];
@@ -48,6 +46,8 @@ export type DriftCase = {
   /** Rules that the case needs to come about, also where a model alone is to answer. */
   keepsRules?: readonly string[];
   inject: (lane: Lane) => Promise<void>;
+  /** The row of the target's status that names this very fault; where nothing is wrong, none may be there. */
+  seenAs: RegExp | 'nothing';
   /** Whether the fault shows in the cluster. */
   shows: (lane: Lane) => Promise<boolean>;
   right: {

@@ -5,7 +5,6 @@ import { deploymentOf, editByHand, imageOf, readObject, refOf } from './manifest
 export const heldHotFix: DriftCase = {
   id: 'G12',
   fault: "a person's hot-fix under a hold (nothing is to be done)",
-  rule: 'Y',
   programs: (lane) => ({ [imageOf(lane)]: { port: 8080, memoryMi: 64 } }),
   declare: (lane) => [deploymentOf(lane)],
   inject: async (lane) => {
@@ -16,6 +15,7 @@ export const heldHotFix: DriftCase = {
       value: '256Mi',
     });
   },
+  seenAs: /^(held|changed) Deployment\/web/,
   shows: async (lane) => (await readObject(lane, 'Deployment'))?.spec.template.spec.containers[0].resources.limits.memory === '256Mi',
   right: { ends: ['left-alone'] },
   wrong: ({ namespace }) => ({

@@ -4,7 +4,6 @@ import { deploymentOf, imageOf, pathOf, readObject, refOf, serviceOf, settings }
 export const deletedDeployment: DriftCase = {
   id: 'K01',
   fault: 'Deployment of a server deleted by hand',
-  rule: 'Y',
   programs: (lane) => ({ [imageOf(lane)]: { port: 8080, memoryMi: 64 } }),
   declare: (lane) => [
     deploymentOf(lane),
@@ -13,6 +12,7 @@ export const deletedDeployment: DriftCase = {
     { apiVersion: 'bench.quarterdeck.dev/v1', kind: 'Toolhost', metadata: { name: 'web' }, spec: { sessions: 3 } },
   ],
   inject: ({ send, namespace }) => send('DELETE', pathOf(namespace, 'Deployment', 'web')),
+  seenAs: /^missing Deployment\/web/,
   shows: async (lane) => (await readObject(lane, 'Deployment')) === undefined,
   right: { ends: ['fixed'], operations: () => [{ op: 'reapply' }] },
   wrong: ({ namespace }) => ({

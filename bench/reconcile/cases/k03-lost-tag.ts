@@ -7,7 +7,6 @@ const lost = (lane: { namespace: string }): string => `${repositoryOf(lane)}:2.0
 export const lostTag: DriftCase = {
   id: 'K03',
   fault: 'ImagePullBackOff: the declared tag is not there',
-  rule: 'N',
   programs: (lane) => ({ [imageOf(lane)]: { port: 8080, memoryMi: 64 }, [lost(lane)]: { port: 8080, memoryMi: 64 } }),
   declare: (lane) => [deploymentOf(lane, { image: lost(lane) })],
   around: (lane) => [
@@ -20,6 +19,7 @@ export const lostTag: DriftCase = {
     delete lane.images[lost(lane)];
     await evictPods(lane);
   },
+  seenAs: /^\w+ Deployment\/web .*ImagePullBackOff/,
   shows: (lane) => someWait(lane, 'ImagePullBackOff'),
   right: {
     ends: ['fixed'],

@@ -14,7 +14,6 @@ const pullSecret = (file: string): KubeObject => ({
 export const expiredPullSecret: DriftCase = {
   id: 'K04',
   fault: 'ImagePullBackOff: the pull secret ran out (401)',
-  rule: 'P',
   programs: (lane) => ({ [imageOf(lane)]: { port: 8080, memoryMi: 64, password: 'first' } }),
   declare: (lane) => [pullSecret(lane.keep('pull', config('first'))), deploymentOf(lane, {}, { imagePullSecrets: [{ name: 'pull' }] })],
   // a secret that is replaced is not to be had back: its owner says that this is all right
@@ -24,6 +23,7 @@ export const expiredPullSecret: DriftCase = {
     lane.keep('pull', config('second'));
     await evictPods(lane);
   },
+  seenAs: /^\w+ Deployment\/web .*ImagePullBackOff/,
   shows: (lane) => someWait(lane, 'ImagePullBackOff', '401'),
   right: {
     ends: ['fixed'],

@@ -6,7 +6,6 @@ const base64 = (text: string): string => Buffer.from(text).toString('base64');
 export const renamedKey: DriftCase = {
   id: 'K05',
   fault: 'a variable comes from a key that the Secret has no more',
-  rule: 'P',
   programs: (lane) => ({ [imageOf(lane)]: { port: 8080, memoryMi: 64 } }),
   declare: (lane) => [
     { apiVersion: 'v1', kind: 'Secret', metadata: { name: 'own' }, stringData: { salt: 'pepper' } },
@@ -20,6 +19,7 @@ export const renamedKey: DriftCase = {
     await lane.send('PATCH', pathOf(lane.namespace, 'Secret', 'upstream'), { data }, 'application/merge-patch+json');
     await evictPods(lane);
   },
+  seenAs: /^\w+ Deployment\/web .*(CreateContainerConfigError|CrashLoopBackOff)/,
   shows: (lane) => someWait(lane, 'CreateContainerConfigError'),
   right: {
     ends: ['fixed', 'asked'],

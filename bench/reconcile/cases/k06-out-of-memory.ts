@@ -4,13 +4,13 @@ import { deploymentOf, evictPods, imageOf, isAvailable, refOf, someWait } from '
 export const outOfMemory: DriftCase = {
   id: 'K06',
   fault: 'OOMKilled again and again',
-  rule: 'P',
   programs: (lane) => ({ [imageOf(lane)]: { port: 8080, memoryMi: 64 } }),
   declare: (lane) => [deploymentOf(lane), { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'settings' }, data: { level: 'info' } }],
   inject: async (lane) => {
     lane.images[imageOf(lane)] = { port: 8080, memoryMi: 150 };
     await evictPods(lane);
   },
+  seenAs: /^\w+ Deployment\/web .*OOMKilled/,
   shows: (lane) => someWait(lane, 'OOMKilled'),
   right: {
     ends: ['fixed'],

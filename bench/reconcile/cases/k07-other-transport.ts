@@ -4,7 +4,6 @@ import { deploymentOf, evictPods, imageOf, isAvailable, podsOf, refOf } from './
 export const otherTransport: DriftCase = {
   id: 'K07',
   fault: 'never ready since the server speaks HTTP: the probe asks at a port where nobody listens',
-  rule: 'N',
   programs: (lane) => ({ [imageOf(lane)]: { port: 9090, memoryMi: 64 } }),
   declare: (lane) => [
     deploymentOf(lane, {
@@ -19,6 +18,7 @@ export const otherTransport: DriftCase = {
     lane.images[imageOf(lane)] = { port: 8080, memoryMi: 64 };
     await evictPods(lane);
   },
+  seenAs: /^\w+ Deployment\/web .*(Unhealthy|NotReady)/,
   shows: async (lane) => (await podsOf(lane)).some(({ status }) => status.containerStatuses?.some((one: { ready: boolean }) => !one.ready)),
   right: {
     ends: ['fixed'],

@@ -4,7 +4,6 @@ import { deploymentOf, editByHand, imageOf, readObject, refOf, serviceOf } from 
 export const wrongSelector: DriftCase = {
   id: 'K08',
   fault: 'a Service that selects nobody',
-  rule: 'Y',
   programs: (lane) => ({ [imageOf(lane)]: { port: 8080, memoryMi: 64 } }),
   declare: (lane) => [deploymentOf(lane), serviceOf()],
   // who writes endpoints waits longer and longer when a Service changes twice in a moment
@@ -17,6 +16,7 @@ export const wrongSelector: DriftCase = {
       { op: 'replace', path: '/spec/selector/app', value: 'wep' },
       { op: 'replace', path: '/spec/ports/0/targetPort', value: 8081 },
     ),
+  seenAs: /^\w+ Service\/web .*\/spec\/selector/,
   shows: async (lane) => (await readObject(lane, 'Service'))?.spec.selector.app === 'wep',
   right: {
     ends: ['fixed'],

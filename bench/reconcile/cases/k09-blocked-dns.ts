@@ -14,7 +14,6 @@ const dns = {
 export const blockedDns: DriftCase = {
   id: 'K09',
   fault: 'a NetworkPolicy blocks DNS',
-  rule: 'N',
   programs: (lane) => ({ [imageOf(lane)]: { port: 8080, memoryMi: 64, dials: [5432] } }),
   declare: (lane) => [
     {
@@ -33,6 +32,7 @@ export const blockedDns: DriftCase = {
     lane.images[imageOf(lane)] = { port: 8080, memoryMi: 64, dials: [5432, 53] };
     await evictPods(lane);
   },
+  seenAs: /^\w+ Deployment\/web .*(CrashLoopBackOff|NotReady|Unhealthy)/,
   shows: (lane) => someWait(lane, 'CrashLoopBackOff', 'lookup'),
   right: {
     ends: ['fixed'],

@@ -4,7 +4,6 @@ import { deploymentOf, evictPods, imageOf, isAvailable, refOf, someWait } from '
 export const missingRight: DriftCase = {
   id: 'K10',
   fault: 'a new version of a tool needs a right that its role does not have (403)',
-  rule: 'N',
   programs: (lane) => ({ [imageOf(lane)]: { port: 8080, memoryMi: 64, asks: [{ verb: 'get', group: '', resource: 'configmaps' }] } }),
   declare: (lane) => [
     { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'web' } },
@@ -28,6 +27,7 @@ export const missingRight: DriftCase = {
     lane.images[imageOf(lane)] = { port: 8080, memoryMi: 64, asks };
     await evictPods(lane);
   },
+  seenAs: /^\w+ Deployment\/web .*(CrashLoopBackOff|NotReady|Unhealthy|Forbidden)/,
   shows: (lane) => someWait(lane, 'CrashLoopBackOff', 'forbidden'),
   right: {
     ends: ['fixed'],

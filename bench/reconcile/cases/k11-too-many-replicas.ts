@@ -5,7 +5,6 @@ import { deploymentOf, imageOf, isAvailable, pathOf, readObject, refOf, serviceO
 export const tooManyReplicas: DriftCase = {
   id: 'K11',
   fault: 'a server without a store for its sessions runs three times',
-  rule: 'Y',
   programs: (lane) => ({ [imageOf(lane)]: { port: 8080, memoryMi: 64 } }),
   declare: (lane) => [deploymentOf(lane, { args: ['--stdio'] }, {}, { replicas: 1 }), serviceOf()],
   inject: ({ send, namespace }) =>
@@ -15,6 +14,7 @@ export const tooManyReplicas: DriftCase = {
       { spec: { replicas: 3 } },
       'application/merge-patch+json',
     ),
+  seenAs: /^changed Deployment\/web .*\/spec\/replicas/,
   shows: async (lane) => (await readObject(lane, 'Deployment'))?.spec.replicas === 3,
   right: {
     ends: ['fixed'],

@@ -8,7 +8,6 @@ const operatorImage = (lane: { namespace: string }): string => imageOf(lane, 'op
 export const stuckFinalizer: DriftCase = {
   id: 'K12',
   fault: 'a custom resource is stuck in deletion: who serves its finalizer is gone',
-  rule: 'P',
   programs: (lane) => ({ [imageOf(lane)]: { port: 8080, memoryMi: 64 }, [operatorImage(lane)]: { port: 8080, finalizer } }),
   declare: (lane) => {
     const operator = deploymentOf(lane, { image: operatorImage(lane) }, {}, { replicas: 1 }, 'operator');
@@ -24,6 +23,7 @@ export const stuckFinalizer: DriftCase = {
     await send('DELETE', pathOf(namespace, 'Deployment', 'operator'));
     await send('DELETE', pathOf(namespace, 'Toolhost', 'web'));
   },
+  seenAs: /^deleting Toolhost\//,
   shows: async (lane) => (await readObject(lane, 'Toolhost'))?.metadata.deletionTimestamp !== undefined,
   right: {
     ends: ['fixed'],

@@ -12,12 +12,12 @@ const claim = {
 export const wrongStorageClass: DriftCase = {
   id: 'K13',
   fault: 'a claim waits for a class of storage that there is not',
-  rule: 'N',
   programs: (lane) => ({ [imageOf(lane)]: { port: 8080, memoryMi: 64 } }),
   declare: (lane) => [deploymentOf(lane), settings],
   // what does not come up is not waited for long
   spec: () => ({ verification: { timeoutSeconds: 5, holdSeconds: 1 } }),
   inject: (lane) => lane.redeclare([deploymentOf(lane), settings, claim]),
+  seenAs: /^\w+ PersistentVolumeClaim\//,
   shows: async (lane) => (await readObject(lane, 'PersistentVolumeClaim', 'data'))?.status?.phase === 'Pending',
   // without that rule the claim would never be made, and nothing would be wrong with it
   keepsRules: ['reapply-declared'],

@@ -7,7 +7,6 @@ const nodeOf = ({ namespace }: { namespace: string }): string => `${namespace}-n
 export const noRoom: DriftCase = {
   id: 'K14',
   fault: 'pods find no node: the one for them is tainted',
-  rule: 'P',
   programs: (lane) => ({ [imageOf(lane)]: { port: 8080, memoryMi: 64 } }),
   declare: (lane) => [deploymentOf(lane, {}, { nodeSelector: { pool: nodeOf(lane) } })],
   around: (lane) => [['/api/v1/nodes', { metadata: { name: nodeOf(lane), labels: { pool: nodeOf(lane) } } }]],
@@ -18,6 +17,7 @@ export const noRoom: DriftCase = {
     lane.later(() => lane.send('DELETE', path));
     await evictPods(lane);
   },
+  seenAs: /^\w+ Deployment\/web .*(Unschedulable|QuotaExceeded)/,
   shows: async (lane) =>
     (await podsOf(lane)).some(({ status }) =>
       status.conditions?.some((one: { type: string; status: string }) => one.type === 'PodScheduled' && one.status === 'False'),

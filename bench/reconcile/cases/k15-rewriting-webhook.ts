@@ -34,7 +34,6 @@ const webhooks = '/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigura
 export const rewritingWebhook: DriftCase = {
   id: 'K15',
   fault: 'a webhook writes another value at each apply',
-  rule: 'P',
   programs: (lane) => ({ [imageOf(lane)]: { port: 8080, memoryMi: 64 } }),
   declare: (lane) => {
     const web = deploymentOf(lane);
@@ -62,6 +61,7 @@ export const rewritingWebhook: DriftCase = {
     later(() => send('DELETE', `${webhooks}/${namespace}`));
     await editByHand(lane, 'Deployment', 'web', { op: 'add', path: '/metadata/labels/touched', value: 'yes' });
   },
+  seenAs: /^changed Deployment\/web .*sidecar~1revision/,
   shows: async (lane) => {
     const revision = (await readObject(lane, 'Deployment'))?.spec.template.metadata.annotations['sidecar/revision'];
     return revision !== undefined && revision !== 'r0';

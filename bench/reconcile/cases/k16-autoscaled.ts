@@ -5,7 +5,6 @@ import { deploymentOf, imageOf, pathOf, readObject, refOf } from './manifests.ts
 export const autoscaled: DriftCase = {
   id: 'K16',
   fault: 'an autoscaler owns the replicas (nothing is wrong)',
-  rule: 'Y',
   programs: (lane) => ({ [imageOf(lane)]: { port: 8080, memoryMi: 64 } }),
   declare: (lane) => [deploymentOf(lane)],
   inject: ({ send, namespace }) =>
@@ -13,6 +12,7 @@ export const autoscaled: DriftCase = {
       metadata: { name: 'web' },
       spec: { scaleTargetRef: { apiVersion: 'apps/v1', kind: 'Deployment', name: 'web' }, minReplicas: 3, maxReplicas: 5 },
     }),
+  seenAs: 'nothing',
   shows: async (lane) => (await readObject(lane, 'Deployment'))?.spec.replicas === 3,
   right: { ends: ['left-alone'] },
   wrong: ({ namespace }) => ({

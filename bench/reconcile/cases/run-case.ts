@@ -2,6 +2,7 @@ import type { KubeObject } from '../cluster/container-status.ts';
 import type { KubeCluster } from '../cluster/start-cluster.ts';
 import { type Change, sideEffects } from '../judge/compare-snapshots.ts';
 import { takeSnapshot } from '../judge/snapshot.ts';
+import { type Detection, type ShownTarget, watchDetection } from '../judge/watch-detection.ts';
 import type { Keeper, SeenTarget } from '../keeper.ts';
 import { pollUntil } from '../poll-until.ts';
 import type { CaseEnd, DriftCase, Lane } from './drift-case.ts';
@@ -10,14 +11,13 @@ import { endOf, tellWhere, waitForRest } from './wait-for-rest.ts';
 
 export type CaseOutcome = {
   id: string;
-  fault: string;
-  rule: DriftCase['rule'];
   end: CaseEnd | 'no-end';
   isRight: boolean;
   isWell: boolean;
   /** What was changed besides. */
   changed: readonly Change[];
   seen: SeenTarget;
+  detection: Detection;
   modelCalls: number;
   costMicroUsd: number;
   seconds: number;
@@ -28,13 +28,14 @@ export type CaseOutcome = {
  * says before and after.
  */
 export const runCase = async (
-  { id, fault, rule, declare, spec, around, programs, keepsRules = [], inject, shows, right }: DriftCase,
+  { id, declare, spec, around, programs, keepsRules = [], inject, seenAs, shows, right }: DriftCase,
   {
     cluster,
     keeper,
     lane,
     specOf,
     isOthers,
+    status,
   }: {
     cluster: Pick<KubeCluster, 'send' | 'openNamespace'>;
     keeper: Keeper;
@@ -43,6 +44,8 @@ export const runCase = async (
     specOf: (lane: Lane, manifests: KubeObject[], more: object) => object;
     /** Whether something of the whole cluster belongs to another lane. */
     isOthers: (name: string) => boolean;
+    /** What the target says of itself. */
+    status: () => Promise<ShownTarget>;
   },
   { mostSeconds = 120, rulesOff = [] }: { mostSeconds?: number; rulesOff?: readonly string[] } = {},
 ): Promise<CaseOutcome> => {
@@ -70,8 +73,12 @@ export const runCase = async (
   const well = await snapshot();
   const before = await keeper.look(namespace);
   const startedAt = performance.now();
+  const detection = watchDetection(status, seenAs);
+  lane.later(detection.end);
   await inject(lane);
-  const faulty = await pollUntil(async () => ((await shows(lane)) ? await snapshot() : undefined), `${id} to show`, 30_000);
+  await pollUntil(async () => ((await shows(lane)) ? true : undefined), `${id} to show`, 30_000);
+  detection.begin();
+  const faulty = await snapshot();
   const seen = await waitForRest(keeper, namespace, before.fixes.length, mostSeconds * 1000);
   const seconds = (performance.now() - startedAt) / 1000;
   const known = new Set(before.fixes.map((fix) => fix.id));
@@ -82,7 +89,8 @@ export const runCase = async (
   const isWellNow = await isWell(lane);
   const changed = sideEffects({ well, faulty, end: await snapshot() }, end === 'fixed' ? right.changes : right.moves);
   return {
-    ...{ id, fault, rule, end, isWell: isWellNow, changed, seen: mine },
+    ...{ id, end, isWell: isWellNow, changed, seen: mine },
+    detection: await detection.end(),
     isRight: right.ends.some((one) => one === end) && (end !== 'fixed' || isWellNow) && changed.length === 0,
     modelCalls: fixes.reduce((sum, fix) => sum + fix.modelCalls, 0),
     costMicroUsd: fixes.reduce((sum, fix) => sum + fix.costMicroUsd, 0),

@@ -20,6 +20,8 @@ export type KubeApiServerOptions = {
   tokens?: readonly string[];
   /** More of its arguments; `file` writes one that they name. */
   apiServerArgs?: (file: (name: string, text: string) => string, folder: string) => string[];
+  /** Ends a start that is under way; nothing of it is left. */
+  signal?: AbortSignal;
 };
 
 /**
@@ -28,7 +30,7 @@ export type KubeApiServerOptions = {
  */
 export const startApiServer = async (
   { apiServer, etcd }: Pick<KubernetesPrograms, 'apiServer' | 'etcd'>,
-  { tokens = [], apiServerArgs = () => [] }: KubeApiServerOptions = {},
+  { tokens = [], apiServerArgs = () => [], signal }: KubeApiServerOptions = {},
 ) => {
   const folder = mkdtempSync(join(tmpdir(), 'quarterdeck-kube-'));
   const file = (name: string, text: string): string => {
@@ -39,7 +41,8 @@ export const startApiServer = async (
   const children: ChildProcess[] = [];
   const output: string[] = [];
   const run = (program: string, args: string[]): ChildProcess => {
-    const child = spawn(program, args, { stdio: ['ignore', 'ignore', 'pipe'] });
+    // in a session of its own: Ctrl-C reaches who started it, and that ends it
+    const child = spawn(program, args, { stdio: ['ignore', 'ignore', 'pipe'], detached: true });
     child.stderr?.on('data', (text) => output.push(String(text)));
     child.on('error', (error) => output.push(`${program}: ${error.message}; npm run test:full builds it first`));
     children.push(child);
@@ -92,29 +95,41 @@ export const startApiServer = async (
   };
   const ready = () =>
     pollUntil(
-      () =>
-        send('GET', '/readyz').then(
+      () => {
+        signal?.throwIfAborted();
+        return send('GET', '/readyz').then(
           () => true,
           () => {
             if (children.some(({ exitCode }) => exitCode !== null && exitCode !== 0)) throw new Error(output.join('').slice(-2000));
             return undefined;
           },
-        ),
+        );
+      },
       'the API server to be ready',
       90_000,
     );
-  await ready();
-  await send('POST', '/apis/rbac.authorization.k8s.io/v1/clusterrolebindings', {
-    metadata: { name: 'issuer' },
-    roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'system:auth-delegator' },
-    subjects: [{ kind: 'User', name: 'issuer' }],
-  });
 
   const stopChild = async (child: ChildProcess): Promise<void> => {
     if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) return;
     child.kill('SIGKILL');
     await once(child, 'exit');
   };
+  const close = async (): Promise<void> => {
+    for (const child of children.toReversed()) await stopChild(child);
+    await dispatcher.close();
+    rmSync(folder, { recursive: true, force: true });
+  };
+  try {
+    await ready();
+    await send('POST', '/apis/rbac.authorization.k8s.io/v1/clusterrolebindings', {
+      metadata: { name: 'issuer' },
+      roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'system:auth-delegator' },
+      subjects: [{ kind: 'User', name: 'issuer' }],
+    });
+  } catch (error) {
+    await close();
+    throw error;
+  }
   const inNamespace = (namespace: string, kind: string) => `/api/v1/namespaces/${namespace}/${kind}`;
   return {
     apiUrl,
@@ -149,11 +164,7 @@ export const startApiServer = async (
       running = startApiServer();
       await ready();
     },
-    close: async () => {
-      for (const child of children.toReversed()) await stopChild(child);
-      await dispatcher.close();
-      rmSync(folder, { recursive: true, force: true });
-    },
+    close,
   };
 };
 export type KubeApiServer = Awaited<ReturnType<typeof startApiServer>>;

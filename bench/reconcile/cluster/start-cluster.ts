@@ -41,9 +41,11 @@ export type AuditEntry = {
  * A real cluster but for its machines: API server, store, controller manager, scheduler, one node by kwok, and kubelets that are played from
  * what the pods say.
  * @param images - what can be pulled, and what the program in it is like
+ * @param options.signal - ends a start that is under way; nothing of it is left
  */
-export const startCluster = async (programs: KubernetesPrograms, images: Images) => {
+export const startCluster = async (programs: KubernetesPrograms, images: Images, { signal }: { signal?: AbortSignal } = {}) => {
   const server = await startApiServer(programs, {
+    ...(signal ? { signal } : {}),
     tokens: [`${reconcilerToken},${reconcilerUser},${reconcilerUser}`],
     apiServerArgs: (file, folder) => [
       ...['--audit-policy-file', file('audit.yaml', auditPolicy), '--audit-log-path', join(folder, 'audit.log')],
@@ -69,22 +71,28 @@ export const startCluster = async (programs: KubernetesPrograms, images: Images)
     ...['--kubeconfig', admin, '--manage-all-nodes=true', '--config', stages],
     ...['--server-address', `127.0.0.1:${ports[2]}`, '--node-lease-duration-seconds', '40'],
   ]);
-  await send('POST', '/api/v1/nodes', { metadata: { name: 'node-0', labels: { 'kubernetes.io/hostname': 'node-0' } } });
-  await pollUntil(
-    async () => {
-      const { status, spec } = await send('GET', '/api/v1/nodes/node-0');
-      const isReady = status.conditions?.some((one: { type: string; status: string }) => one.type === 'Ready' && one.status === 'True');
-      return isReady && !spec.taints?.length ? true : undefined;
-    },
-    'the node to be ready',
-    60_000,
-  ).catch((error) => {
-    throw new Error(`${error.message}: ${server.output()}`);
-  });
-  await send('POST', '/apis/rbac.authorization.k8s.io/v1/clusterroles', {
-    metadata: { name: 'reconciler' },
-    rules: [{ apiGroups: ['*'], resources: ['*'], verbs: ['get', 'list', 'watch', 'create', 'update', 'patch', 'delete'] }],
-  });
+  try {
+    await send('POST', '/api/v1/nodes', { metadata: { name: 'node-0', labels: { 'kubernetes.io/hostname': 'node-0' } } });
+    await pollUntil(
+      async () => {
+        signal?.throwIfAborted();
+        const { status, spec } = await send('GET', '/api/v1/nodes/node-0');
+        const isReady = status.conditions?.some((one: { type: string; status: string }) => one.type === 'Ready' && one.status === 'True');
+        return isReady && !spec.taints?.length ? true : undefined;
+      },
+      'the node to be ready',
+      60_000,
+    ).catch((error) => {
+      throw new Error(`${error.message}: ${server.output()}`);
+    });
+    await send('POST', '/apis/rbac.authorization.k8s.io/v1/clusterroles', {
+      metadata: { name: 'reconciler' },
+      rules: [{ apiGroups: ['*'], resources: ['*'], verbs: ['get', 'list', 'watch', 'create', 'update', 'patch', 'delete'] }],
+    });
+  } catch (error) {
+    await server.close();
+    throw error;
+  }
   const kubelets = startKubelets(server, images);
   const auditFile = join(server.folder, 'audit.log');
 

@@ -1,5 +1,6 @@
 import type { ProposableOperation } from '../../../schema/reconcile/operation.ts';
 import type { Proposal } from '../../../schema/reconcile/plan.ts';
+import { expertOfPlatform } from './expert-platform.ts';
 import type { Evidence } from './read-evidence.ts';
 
 type Answer = Proposal | undefined;
@@ -177,6 +178,8 @@ const whatDidNotHelp = (evidence: Evidence, object: Ref): Answer => {
 
 /** What somebody who knows the field would propose: a function of the evidence and of nothing else. */
 export const expert = (evidence: Evidence): Proposal => {
+  const ofPlatform = expertOfPlatform(evidence);
+  if (ofPlatform) return ofPlatform;
   const [kind = '', ...names] = evidence.object.split('/');
   const state = evidence.seen ?? evidence.declared;
   const object: Ref = state?.metadata

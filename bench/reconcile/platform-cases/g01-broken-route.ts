@@ -6,7 +6,6 @@ import { startToolServer } from './tool-server.ts';
 export const brokenRoute: PlatformCase = {
   id: 'G01',
   fault: 'a route to a server that was given up',
-  rule: 'Y',
   watch: ['servers'],
   inject: async ({ server, later, owner, project }) => {
     const { tools } = server.state;
@@ -16,6 +15,9 @@ export const brokenRoute: PlatformCase = {
     const again = await startToolServer(tools, server.port);
     later(again.close);
   },
+  seenAs: /^unhealthy McpServer\/tools RouteBroken/,
+  // a route is given up by the half-minute look
+  tellableAfterMs: 45_000,
   isWell: (lane) => isReady(lane, 'tools'),
   right: { ends: ['fixed'] },
   wrong: () => ({

@@ -4,7 +4,6 @@ import { type PlatformCase, pinsOf } from './platform-case.ts';
 export const changedTool: PlatformCase = {
   id: 'G03',
   fault: "a tool's description is not what was approved",
-  rule: 'P',
   watch: ['pins'],
   inject: async ({ server }) => {
     server.state.tools = server.state.tools.map((tool) =>
@@ -13,6 +12,9 @@ export const changedTool: PlatformCase = {
         : tool,
     );
   },
+  seenAs: /^unhealthy Tool\/look DefinitionChanged/,
+  // servers are looked at every half minute
+  tellableAfterMs: 40_000,
   isWell: async (lane) => {
     const look = (await pinsOf(lane)).find(({ name }) => name === 'look');
     return look !== undefined && ['approved', 'quarantined'].includes(look.state);

@@ -4,7 +4,6 @@ import { startToolServer } from './tool-server.ts';
 export const sameNames: PlatformCase = {
   id: 'G05',
   fault: 'two servers of a toolset offer one name',
-  rule: 'P',
   watch: ['toolsets'],
   declare: () => [{ kind: 'Toolset', metadata: { name: 'both' }, spec: { servers: [{ name: 'tools' }], naming: 'plain' } }],
   inject: async ({ owner, later }) => {
@@ -15,6 +14,7 @@ export const sameNames: PlatformCase = {
       { kind: 'Toolset', metadata: { name: 'both' }, spec: { servers: [{ name: 'tools' }, { name: 'second' }], naming: 'plain' } },
     );
   },
+  seenAs: /^unhealthy Toolset\/both NameCollision/,
   isWell: (lane) => isReady(lane, 'both'),
   right: { ends: ['fixed'], changes: /^resource: Toolset\/both\/spec\/naming$/, operations: () => [{ op: 'prefixNames' }] },
   wrong: () => ({

@@ -8,7 +8,6 @@ const forbids =
 export const brokenPolicies: PlatformCase = {
   id: 'G07',
   fault: 'a set of policies does not parse, so that all is denied',
-  rule: 'P',
   watch: ['policies'],
   declare: () => [{ kind: 'PolicySet', metadata: { name: 'rules' }, spec: { cedar: forbids } }],
   inject: async ({ database, project }) => {
@@ -16,6 +15,7 @@ export const brokenPolicies: PlatformCase = {
       sql`update resources set spec = jsonb_set(spec, '{cedar}', '"permit (principal, action"'), generation = generation + 1 where kind = 'PolicySet' and name = 'rules' and project = ${project}`,
     );
   },
+  seenAs: /^unhealthy PolicyBundle\/.* PolicyInvalid/,
   isWell: async ({ owner }) => (await owner.get('/resources/PolicySet/rules')).spec.cedar === forbids,
   right: { ends: ['fixed', 'asked'], operations: () => [{ op: 'restorePolicies' }] },
   wrong: ({ project }) => ({

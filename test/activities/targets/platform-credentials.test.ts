@@ -109,10 +109,10 @@ test('a token that a server has thrown away is replaced through its issuer, by t
 
 test('a secret that was changed where it is kept is read again; where it was not, the fix fails and says who can help', async () => {
   keep(oldSecret);
-  keyed.state.wants = `Bearer ${oldSecret}`;
-  await declare('desk', keyed.url, { kind: 'static', secret: { file: join(folder, 'desk-key') }, allowOpenWorld: true });
+  keyed.state.knows = (authorization) => authorization === `Bearer ${oldSecret}`;
+  await declare('desk', keyed.keyedUrl, { kind: 'static', secret: { file: join(folder, 'desk-key') }, allowOpenWorld: true });
   expect(await look('desk')).toContain('done');
-  keyed.state.wants = `Bearer ${newSecret}`;
+  keyed.state.knows = (authorization) => authorization === `Bearer ${newSecret}`;
   expect(await look('desk')).toContain('server_unavailable');
   const drift = await port.driftOf('CredentialExpired', 'desk');
   const operation: Operation = { op: 'rotateCredential', object: drift.object };
