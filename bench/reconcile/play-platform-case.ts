@@ -23,6 +23,7 @@ export const openPlatformPlayer = async (
     modelsUrl,
     scripts,
     wrongs,
+    keep,
     onLine,
   }: {
     breakable?: BreakableInstallation;
@@ -30,6 +31,8 @@ export const openPlatformPlayer = async (
     /** Of agents at work, by the name that a route of a `Model` asks for. */
     scripts: Map<string, AgentScript>;
     wrongs: Map<string, () => WrongFix>;
+    /** Writes a value into a file of the bench. @returns its path */
+    keep: (name: string, value: string) => string;
     onLine: (text: string) => void;
   },
 ) => {
@@ -63,6 +66,7 @@ export const openPlatformPlayer = async (
             ...{ jwksUri: `${issuerUrl}/jwks`, temporal },
           },
           listTools: offered,
+          keep: (name, value) => keep(`${project}-${name}`, value),
           playAgents: (script) => scripts.set(`agent-${project}`, script),
           later: (step) => undo.push(step),
         },

@@ -65,7 +65,7 @@ export const runReconcileBench = async (
     },
     scripts,
   );
-  const shared = { modelsUrl: server.url, scripts, wrongs, onLine };
+  const shared = { modelsUrl: server.url, scripts, wrongs, onLine, keep: cluster.file };
   const onCluster = createClusterPlayer({ cluster, images, owner, wrongs });
   const onPlatform = await openPlatformPlayer(places, shared);
   const people = employPeople(

@@ -11,8 +11,6 @@ type ToolServerState = {
   mostPerSecond?: number;
   /** Whether a request at `/keyed` is of somebody it knows, by its header `authorization`; others are answered 401, and no more. */
   knows: (authorization: string | undefined) => boolean;
-  /** The authorization server that it names for `/keyed` (RFC 9728). */
-  issuer?: string;
 };
 
 /** An MCP server of somebody else's, as little of 2025-06-18 as a gateway needs: its tools may be changed while it runs. */
@@ -42,8 +40,7 @@ export const startToolServer = async (tools: BenchTool[], port = 0) => {
   };
   const server = createServer(async (request, response) => {
     const send = (body: object) => response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(body));
-    if (request.url === '/.well-known/oauth-protected-resource/keyed' && state.issuer !== undefined)
-      return void send({ resource: keyedUrl, authorization_servers: [state.issuer] });
+    if (request.url?.startsWith('/.well-known/')) return void response.writeHead(404).end();
     if (request.url === '/keyed' && !state.knows(request.headers.authorization)) return void response.writeHead(401).end();
     if (request.method !== 'POST') return void response.writeHead(405).end();
     const { id, method, params = {} } = (await json(request)) as { id?: unknown; method: string; params?: { name?: string } };
