@@ -5,7 +5,7 @@ import type { WrongFix } from './cases/drift-case.ts';
 import type { CaseOutcome } from './cases/run-case.ts';
 import type { BreakableInstallation, Installation } from './installation.ts';
 import { keeperNeeds } from './keeper-resources.ts';
-import type { ModelName } from './model-names.ts';
+import type { ModelName, RealModel } from './model-names.ts';
 import type { AgentScript } from './models/agent-scripts.ts';
 import { employPeople } from './people.ts';
 import { agentModel } from './platform-cases/agents-at-work.ts';
@@ -21,6 +21,7 @@ export const openPlatformPlayer = async (
   {
     breakable,
     modelsUrl,
+    real,
     scripts,
     wrongs,
     keep,
@@ -28,6 +29,7 @@ export const openPlatformPlayer = async (
   }: {
     breakable?: BreakableInstallation;
     modelsUrl: string;
+    real: RealModel | undefined;
     /** Of agents at work, by the name that a route of a `Model` asks for. */
     scripts: Map<string, AgentScript>;
     wrongs: Map<string, () => WrongFix>;
@@ -55,7 +57,7 @@ export const openPlatformPlayer = async (
     undo.push(employed.stop);
     try {
       await owner.apply({ kind: 'Project', metadata: { name: project }, spec: {} });
-      await owner.apply(...keeperNeeds(modelsUrl, [model]), agentModel(project));
+      await owner.apply(...keeperNeeds(modelsUrl, [model], real), agentModel(project));
       return await runPlatformCase(
         each,
         {
