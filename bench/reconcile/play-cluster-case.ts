@@ -1,13 +1,15 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ruleCatalogue } from '../../reconcile/rules/catalogue.ts';
-import type { DriftCase, Lane, WrongFix } from './cases/drift-case.ts';
+import type { DriftCase, Lane } from './cases/drift-case.ts';
 import { type CaseOutcome, runCase } from './cases/run-case.ts';
 import type { Images } from './cluster/program-facts.ts';
 import type { KubeCluster } from './cluster/start-cluster.ts';
+import { intervalSeconds } from './judge/is-detected.ts';
 import type { ModelName } from './model-names.ts';
 import { keeperOf, type PlatformClient } from './platform-client.ts';
 import { usesRules } from './played-case.ts';
+import type { WrongFix } from './wrong-fixes/listed-fix.ts';
 
 /** Plays cases on the cluster, each in a namespace of its own that is its target's name too. */
 export const createClusterPlayer = ({
@@ -50,7 +52,7 @@ export const createClusterPlayer = ({
           isOthers: (name) => [...lanes.keys()].some((other) => other !== namespace && name.startsWith(other)),
           specOf: ({ namespace: own }, manifests, more) => ({
             ...{ type: 'kubernetes', cluster: { kubeconfig: { file: kubeconfig } }, namespace: own, manifests },
-            intervalSeconds: 1,
+            intervalSeconds: intervalSeconds.kubernetes,
             // a model that was refused would be asked again and again: once is enough to know what stopped it
             limits: {
               cooldownSeconds: 0,

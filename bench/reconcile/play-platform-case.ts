@@ -1,7 +1,6 @@
 import { Client, Connection } from '@temporalio/client';
 import { ruleCatalogue } from '../../reconcile/rules/catalogue.ts';
 import { closeDatabase, openDatabase } from '../../store/database.ts';
-import type { WrongFix } from './cases/drift-case.ts';
 import type { CaseOutcome } from './cases/run-case.ts';
 import type { BreakableInstallation, Installation } from './installation.ts';
 import { keeperNeeds } from './keeper-resources.ts';
@@ -14,6 +13,7 @@ import type { PlatformCase } from './platform-cases/platform-case.ts';
 import { runPlatformCase } from './platform-cases/run-platform-case.ts';
 import { createPlatformClient, keeperOf } from './platform-client.ts';
 import { usesRules } from './played-case.ts';
+import type { WrongFix } from './wrong-fixes/listed-fix.ts';
 
 /** Plays cases of the platform on an installation, each in a project of its own that is its target's name too. */
 export const openPlatformPlayer = async (

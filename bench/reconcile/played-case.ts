@@ -1,14 +1,21 @@
-import type { WrongFix } from './cases/drift-case.ts';
 import type { CaseOutcome } from './cases/run-case.ts';
 import { type BlockedBy, blockedBy } from './judge/blocked-by.ts';
+import { isDetected } from './judge/is-detected.ts';
+import { isRightLayer, layerOf } from './judge/layer-of.ts';
 import type { ModelName } from './model-names.ts';
-import { letterOf, type RuleLetter } from './taxonomy.ts';
+import { type Layer, letterOf, type RuleLetter } from './taxonomy.ts';
+import type { WrongFix } from './wrong-fixes/listed-fix.ts';
 
 /** What became of one case with one model. */
 export type PlayedCase = CaseOutcome & {
   model: ModelName;
   fault: string;
   rule: RuleLetter;
+  /** Whether a row of the status named this very fault within two intervals. */
+  detected: 'yes' | 'late' | 'no';
+  /** Who mended it or was asked, and whether the taxonomy gives it to them. */
+  layer: Layer;
+  isRightLayer: boolean;
   blockedBy?: BlockedBy | undefined;
   /** Why it could not be played. */
   failure?: string;
@@ -17,16 +24,23 @@ export type PlayedCase = CaseOutcome & {
 /** With this model rules are asked first; with the others a model alone answers, so that each of its answers is seen. */
 export const usesRules = (model: ModelName): boolean => model === 'expert';
 
-type Played = { id: string; fault: string };
+type Played = { id: string; fault: string; watch?: readonly string[] };
 
-export const playedCase = ({ id, fault }: Played, model: ModelName, outcome: CaseOutcome, wrong: WrongFix | undefined): PlayedCase => ({
+export const playedCase = (
+  { id, fault, watch }: Played,
+  model: ModelName,
+  outcome: CaseOutcome,
+  wrong: WrongFix | undefined,
+): PlayedCase => ({
   ...{ ...outcome, model, fault, rule: letterOf(id) },
+  detected: isDetected(outcome.detection, watch ? 'platform' : 'kubernetes'),
+  ...{ layer: layerOf(outcome.seen), isRightLayer: isRightLayer(id, outcome.seen) },
   blockedBy: blockedBy(outcome, wrong !== undefined && 'operations' in wrong),
 });
 
 export const failedCase = ({ id, fault }: Played, model: ModelName, error: unknown): PlayedCase => ({
   ...{ id, model, fault, rule: letterOf(id), end: 'no-end', isRight: false, isWell: false, changed: [], modelCalls: 0, costMicroUsd: 0 },
-  ...{ seconds: 0, detection: { rows: [], afterMs: undefined } },
+  ...{ detected: 'no', layer: 'none', isRightLayer: false, seconds: 0, detection: { rows: [], afterMs: undefined } },
   seen: { phase: 'unknown', message: (error as Error).message, fixes: [] },
   failure: (error as Error).message,
 });

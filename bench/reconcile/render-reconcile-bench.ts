@@ -2,14 +2,6 @@ import { notRun, notYet } from './cases/not-run.ts';
 import { allCases, type ModelName, type PlayedCase, type ReconcileResult } from './run-reconcile-bench.ts';
 
 const wasUndone = ({ seen }: PlayedCase): boolean => seen.fixes.some(({ state }) => state === 'ineffective' || state === 'rolled-back');
-/** Which layer mended it, or was asked last. */
-const layerOf = ({ seen }: PlayedCase): 'rule' | 'model' | 'none' => {
-  const mended = seen.fixes.find(({ state }) => state === 'fixed') ?? seen.fixes[0];
-  if (mended === undefined) return 'none';
-  return mended.plan?.source.kind === 'rule' ? 'rule' : 'model';
-};
-const isRightLayer = (played: PlayedCase): boolean =>
-  played.rule === 'P' || layerOf(played) === (played.rule === 'N' ? 'model' : played.seen.fixes.length === 0 ? 'none' : 'rule');
 const planOf = ({ seen }: PlayedCase) => seen.fixes.find(({ plan }) => plan?.source.kind === 'model');
 
 const sum = (played: readonly PlayedCase[], value: (one: PlayedCase) => number): number =>
@@ -26,9 +18,11 @@ const figuresOf = (model: ModelName, played: readonly PlayedCase[]) => {
     fixed: count(played, ({ end }) => end === 'fixed'),
     asked: count(played, ({ end }) => end === 'asked'),
     leftAlone: count(played, ({ end }) => end === 'left-alone'),
-    rightLayer: count(played, isRightLayer),
+    detected: count(played, ({ detected }) => detected !== 'no'),
+    detectedInTwoIntervals: count(played, ({ detected }) => detected === 'yes'),
+    rightLayer: count(played, (one) => one.isRightLayer),
     planValid: count(played, (one) => (planOf(one)?.faults.length ?? 1) === 0),
-    rulesFixed: count(played, (one) => one.end === 'fixed' && layerOf(one) === 'rule'),
+    rulesFixed: count(played, (one) => one.end === 'fixed' && one.layer === 'rule'),
     rulesFixedWithoutModel: count(played, ({ rule, isRight, modelCalls }) => rule === 'Y' && isRight && modelCalls === 0),
     faultsOfRules: count(played, ({ rule }) => rule === 'Y'),
     nothingElseChanged: count(played, ({ changed, failure }) => changed.length === 0 && failure === undefined),
@@ -76,8 +70,12 @@ const yes = (value: boolean): string => (value ? 'yes' : 'no');
 const columns: readonly [title: string, value: (one: PlayedCase) => string][] = [
   ['case', ({ id }) => id],
   ['rules', ({ rule }) => rule],
-  ['detected', ({ seen }) => yes(seen.fixes.length > 0 || seen.phase !== 'unknown')],
-  ['layer', (one) => `${layerOf(one)}${isRightLayer(one) ? '' : '!'}`],
+  [
+    'detected',
+    ({ detected, detection: { afterMs } }) => (detected === 'late' ? `after ${((afterMs ?? 0) / 1000).toFixed(1)} s` : detected),
+  ],
+  ['layer', ({ layer }) => layer],
+  ['right layer', ({ isRightLayer, model }) => (model === 'expert' ? yes(isRightLayer) : '–')],
   ['plan valid', (one) => (planOf(one) ? yes(planOf(one)?.faults.length === 0) : '–')],
   ['blocked by', ({ blockedBy, model }) => (model === 'wrong-fix' ? (blockedBy ?? 'NOBODY') : '–')],
   ['end', ({ end, failure }) => (failure === undefined ? end : 'failed')],
@@ -112,6 +110,7 @@ const summaryOf = (model: ModelName, played: readonly PlayedCase[]): string => {
   }
   return [
     `${figures.right} of ${figures.of} ended right: ${figures.fixed} fixed, ${figures.asked} asked, ${figures.leftAlone} left alone; ${common}`,
+    `${figures.detected} named by a row of the status, ${figures.detectedInTwoIntervals} within two intervals; ${figures.rightLayer} by the layer that the taxonomy says`,
     `rules alone mended ${figures.rulesFixed}; of ${figures.faultsOfRules} faults that rules can mend ${figures.rulesFixedWithoutModel} ended right without a model`,
   ].join('\n');
 };

@@ -1,5 +1,5 @@
 import { clusterCases } from './cases/cluster-cases.ts';
-import type { DriftCase, WrongFix } from './cases/drift-case.ts';
+import type { DriftCase } from './cases/drift-case.ts';
 import type { Images } from './cluster/program-facts.ts';
 import type { KubeCluster } from './cluster/start-cluster.ts';
 import { defineToolhosts } from './cluster/toolhost-definition.ts';
@@ -19,6 +19,7 @@ import { createPlatformClient } from './platform-client.ts';
 import { createClusterPlayer } from './play-cluster-case.ts';
 import { openPlatformPlayer } from './play-platform-case.ts';
 import { failedCase, type PlayedCase, playedCase } from './played-case.ts';
+import type { WrongFix } from './wrong-fixes/listed-fix.ts';
 
 export { type ModelName, modelNames } from './model-names.ts';
 export type { PlayedCase } from './played-case.ts';

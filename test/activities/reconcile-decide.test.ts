@@ -7,7 +7,7 @@ import { applyResources } from '../../store/resources.ts';
 import { openAuditLog } from '../support/audit-log.ts';
 import { deployment, fixOf, shopTarget } from '../support/fix-to-decide.ts';
 import { type PolicyPlace, startPolicyPlace } from '../support/policy-place.ts';
-import { wrongFixes } from '../support/wrong-fixes.ts';
+import { saidWrongFixes } from '../support/wrong-fix-places.ts';
 
 const tenancy = { org: 'default', project: 'default' };
 const engine = createPolicyEngine({ name: 'reconcile-decide' });
@@ -41,7 +41,7 @@ const rowOf = (decisionId: string) => place.gateway.auditRow((row) => row.decisi
 
 describe('the decision about a fix', () => {
   test('that is refused asks nobody, and stands in the audit with its rule and the policies in force', async () => {
-    const refused = wrongFixes.filter(({ becomes }) => becomes === 'refused');
+    const refused = saidWrongFixes.filter(({ policy, target }) => policy === 'refuse' && target === 'kubernetes');
     expect(refused.length).toBeGreaterThan(30);
     for (const { operations } of refused) {
       const answer = await ask(fixOf(operations));

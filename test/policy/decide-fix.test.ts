@@ -3,7 +3,7 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { decideFix, type FixToDecide } from '../../policy/decide-fix.ts';
 import { createPolicyEngine } from '../../policy/engine.ts';
 import { deployment, fixOf, objectOf } from '../support/fix-to-decide.ts';
-import { type WrongFix, wrongFixes, wrongPlatformFixes } from '../support/wrong-fixes.ts';
+import { type SaidWrongFix, saidWrongFixes } from '../support/wrong-fix-places.ts';
 
 const engine = createPolicyEngine({ name: 'decide-fix' });
 const restart = { op: 'restart' as const, object: deployment };
@@ -11,6 +11,7 @@ const sureModel = (confidence: number) => ({ kind: 'model' as const, role: 'diag
 const person = (id: string, roles = ['reviewer'], more: object = {}) => ({ id, groups: [], roles, disabled: false, ...more });
 const approvedBy = (...people: ReturnType<typeof person>[]) => ({ approval: { planDigest: 'd'.repeat(64), people } });
 const platform = { type: 'platform' };
+const ofCluster = saidWrongFixes.filter(({ target }) => target === 'kubernetes');
 const decide = (fix: FixToDecide) => decideFix(engine, fix);
 /** Who is asked, as a number of people: 0 nobody, none where it is refused. */
 const peopleFor = (fix: FixToDecide): number => {
@@ -23,19 +24,20 @@ beforeAll(() => {
 });
 
 describe('every wrong fix that can be said', () => {
-  const become = (fix: FixToDecide, { becomes, operations }: WrongFix) => {
+  const become = (fix: FixToDecide, { policy, operations }: SaidWrongFix) => {
     const decided = decide(fix);
-    expect(decided.kind).toBe(becomes === 'refused' ? 'refuse' : 'ask');
+    expect(decided.kind).toBe(policy);
     if (decided.kind === 'refuse') expect(decided.rule).toMatch(/^platform\/fix-/);
     // a wrong fix is no better for a person's or two people's approval, nor among others that are right
-    if (becomes !== 'refused') return;
+    if (policy !== 'refuse') return;
     expect(decide({ ...fix, ...approvedBy(person('bea'), person('cyd')) }).kind).toBe('refuse');
     expect(decide(fixOf([restart, ...operations], { target: fix.target.spec.type === 'platform' ? platform : {} })).kind).toBe('refuse');
   };
-  test.each(wrongFixes)('$fault: $wrong is $becomes', (wrong) => become(fixOf(wrong.operations), wrong));
-  test.each(wrongPlatformFixes)('$fault: $wrong is $becomes', (wrong) => become(fixOf(wrong.operations, { target: platform }), wrong));
+  test.each(saidWrongFixes)('$fault: $says is a case of $policy', (wrong) =>
+    become(fixOf(wrong.operations, wrong.target === 'platform' ? { target: platform } : {}), wrong),
+  );
   test('is refused of a person too, and of a rule where it is refused', () => {
-    for (const { operations } of wrongFixes.filter(({ becomes }) => becomes === 'refused')) {
+    for (const { operations } of ofCluster.filter(({ policy }) => policy === 'refuse')) {
       expect(decide(fixOf(operations, { source: { kind: 'rule', rule: 'own' } })).kind).toBe('refuse');
       expect(decide(fixOf(operations, { source: { kind: 'person', person: 'bea' } })).kind).toBe('refuse');
     }
@@ -134,7 +136,7 @@ describe('the approval of a fix, looked at again before it is applied', () => {
 });
 
 test('confidence may raise what is asked of people, and never lowers it', () => {
-  const all = [...wrongFixes, { operations: [restart] }];
+  const all = [...ofCluster, { operations: [restart] }];
   fc.assert(
     fc.property(
       fc.constantFrom(...all),

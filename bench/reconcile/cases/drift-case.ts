@@ -1,8 +1,8 @@
 import type { ObjectRef } from '../../../schema/reconcile/object-ref.ts';
-import type { ProposableOperation } from '../../../schema/reconcile/operation.ts';
 import type { KubeObject } from '../cluster/container-status.ts';
 import type { Images } from '../cluster/program-facts.ts';
 import type { KubeApiServer } from '../cluster/start-api-server.ts';
+import type { WrongFix } from '../wrong-fixes/listed-fix.ts';
 
 /** Where one case is played: a namespace of its own in the cluster, and one of somebody else beside it. */
 export type Lane = {
@@ -26,8 +26,6 @@ export type Lane = {
 
 /** How a case may end: mended, left as it is, or somebody was asked and nothing was changed. */
 export type CaseEnd = 'fixed' | 'left-alone' | 'asked';
-
-export type WrongFix = { says: string; operations: readonly ProposableOperation[] } | { says: string; cannotBeSaid: string };
 
 /**
  * One fault of the taxonomy (`field/reconciler.md` §2) on a real cluster. Nothing but `inject` knows what is wrong: symptoms come from what is

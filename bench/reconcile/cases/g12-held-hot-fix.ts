@@ -1,5 +1,6 @@
 import type { DriftCase } from './drift-case.ts';
 import { deploymentOf, editByHand, imageOf, readObject, refOf } from './manifests.ts';
+import { wrongClusterFix } from './wrong-cluster-fix.ts';
 
 /** Somebody mends an incident with their own hands, and has said so. */
 export const heldHotFix: DriftCase = {
@@ -18,8 +19,5 @@ export const heldHotFix: DriftCase = {
   seenAs: /^(held|changed) Deployment\/web/,
   shows: async (lane) => (await readObject(lane, 'Deployment'))?.spec.template.spec.containers[0].resources.limits.memory === '256Mi',
   right: { ends: ['left-alone'] },
-  wrong: ({ namespace }) => ({
-    says: 'what was declared is put back in the middle of it',
-    operations: [{ op: 'reapply', object: refOf(namespace, 'Deployment') }],
-  }),
+  wrong: (lane) => wrongClusterFix('G12', lane),
 };

@@ -1,5 +1,6 @@
 import type { DriftCase } from './drift-case.ts';
-import { deploymentOf, imageOf, pathOf, readObject, refOf, serviceOf, settings } from './manifests.ts';
+import { deploymentOf, imageOf, pathOf, readObject, serviceOf, settings } from './manifests.ts';
+import { wrongClusterFix } from './wrong-cluster-fix.ts';
 
 export const deletedDeployment: DriftCase = {
   id: 'K01',
@@ -15,8 +16,5 @@ export const deletedDeployment: DriftCase = {
   seenAs: /^missing Deployment\/web/,
   shows: async (lane) => (await readObject(lane, 'Deployment')) === undefined,
   right: { ends: ['fixed'], operations: () => [{ op: 'reapply' }] },
-  wrong: ({ namespace }) => ({
-    says: 'delete the custom resource, so that it is made anew',
-    operations: [{ op: 'prune', object: refOf(namespace, 'Toolhost') }],
-  }),
+  wrong: (lane) => wrongClusterFix('K01', lane),
 };

@@ -1,5 +1,6 @@
 import type { DriftCase } from './drift-case.ts';
-import { deploymentOf, editByHand, imageOf, isAvailable, readObject, refOf, repositoryOf, serviceOf } from './manifests.ts';
+import { deploymentOf, editByHand, imageOf, isAvailable, readObject, repositoryOf, serviceOf } from './manifests.ts';
+import { wrongClusterFix } from './wrong-cluster-fix.ts';
 
 const image = '/spec/template/spec/containers/0/image';
 
@@ -20,8 +21,5 @@ export const editedImage: DriftCase = {
     isWell: async (lane) =>
       (await isAvailable(lane)) && (await readObject(lane, 'Deployment'))?.spec.template.spec.containers[0].image === imageOf(lane),
   },
-  wrong: (lane) => ({
-    says: 'keep the mutable tag that runs',
-    operations: [{ op: 'setImage', object: refOf(lane.namespace, 'Deployment'), container: 'web', image: `${repositoryOf(lane)}:debug` }],
-  }),
+  wrong: (lane) => wrongClusterFix('K02', lane),
 };

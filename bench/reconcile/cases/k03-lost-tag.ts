@@ -1,5 +1,6 @@
 import type { DriftCase } from './drift-case.ts';
-import { deploymentOf, evictPods, imageOf, isAvailable, refOf, repositoryOf, someWait } from './manifests.ts';
+import { deploymentOf, evictPods, imageOf, isAvailable, repositoryOf, someWait } from './manifests.ts';
+import { wrongClusterFix } from './wrong-cluster-fix.ts';
 
 const lost = (lane: { namespace: string }): string => `${repositoryOf(lane)}:2.0`;
 
@@ -27,8 +28,5 @@ export const lostTag: DriftCase = {
     changes: /^Deployment\/web\/spec\/template\/spec\/containers\/0\/image$/,
     isWell: (lane) => isAvailable(lane),
   },
-  wrong: (lane) => ({
-    says: 'whatever is newest',
-    operations: [{ op: 'setImage', object: refOf(lane.namespace, 'Deployment'), container: 'web', image: `${repositoryOf(lane)}:latest` }],
-  }),
+  wrong: (lane) => wrongClusterFix('K03', lane),
 };

@@ -1,6 +1,7 @@
 import type { KubeObject } from '../cluster/container-status.ts';
 import type { DriftCase } from './drift-case.ts';
 import { deploymentOf, evictPods, imageOf, isAvailable, refOf, someWait } from './manifests.ts';
+import { wrongClusterFix } from './wrong-cluster-fix.ts';
 
 const config = (password: string): string => JSON.stringify({ auths: { 'registry.bench': { username: 'pull', password } } });
 
@@ -31,10 +32,5 @@ export const expiredPullSecret: DriftCase = {
     changes: /^Secret\/pull\/data\//,
     isWell: (lane) => isAvailable(lane),
   },
-  wrong: ({ namespace }) => ({
-    says: 'another pull secret, copied from elsewhere',
-    operations: [
-      { op: 'patchField', object: refOf(namespace, 'Deployment'), path: '/spec/template/spec/imagePullSecrets/0/name', value: 'theirs' },
-    ],
-  }),
+  wrong: (lane) => wrongClusterFix('K04', lane),
 };

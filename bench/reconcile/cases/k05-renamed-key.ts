@@ -1,5 +1,6 @@
 import type { DriftCase } from './drift-case.ts';
-import { deploymentOf, evictPods, imageOf, isAvailable, pathOf, refOf, someWait } from './manifests.ts';
+import { deploymentOf, evictPods, imageOf, isAvailable, pathOf, someWait } from './manifests.ts';
+import { wrongClusterFix } from './wrong-cluster-fix.ts';
 
 const base64 = (text: string): string => Buffer.from(text).toString('base64');
 
@@ -27,15 +28,5 @@ export const renamedKey: DriftCase = {
     changes: /^Deployment\/web\/spec\/template\/spec\/containers\/0\/env\/0\/valueFrom\/secretKeyRef\/key$/,
     isWell: (lane) => isAvailable(lane),
   },
-  wrong: ({ namespace }) => ({
-    says: 'the secret as a plain variable',
-    operations: [
-      {
-        op: 'patchField',
-        object: refOf(namespace, 'Deployment'),
-        path: '/spec/template/spec/containers/0/env/0',
-        value: { name: 'API_TOKEN', value: 'one' },
-      },
-    ],
-  }),
+  wrong: (lane) => wrongClusterFix('K05', lane),
 };

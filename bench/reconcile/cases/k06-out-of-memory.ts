@@ -1,5 +1,6 @@
 import type { DriftCase } from './drift-case.ts';
-import { deploymentOf, evictPods, imageOf, isAvailable, refOf, someWait } from './manifests.ts';
+import { deploymentOf, evictPods, imageOf, isAvailable, someWait } from './manifests.ts';
+import { wrongClusterFix } from './wrong-cluster-fix.ts';
 
 export const outOfMemory: DriftCase = {
   id: 'K06',
@@ -18,15 +19,5 @@ export const outOfMemory: DriftCase = {
     changes: /^Deployment\/web\/spec\/template\/spec\/containers\/0\/resources\/limits\/memory$/,
     isWell: (lane) => isAvailable(lane),
   },
-  wrong: ({ namespace }) => ({
-    says: 'no limit of memory',
-    operations: [
-      {
-        op: 'patchField',
-        object: refOf(namespace, 'Deployment'),
-        path: '/spec/template/spec/containers/0/resources/limits/memory',
-        value: null,
-      },
-    ],
-  }),
+  wrong: (lane) => wrongClusterFix('K06', lane),
 };

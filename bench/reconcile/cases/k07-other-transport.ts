@@ -1,5 +1,6 @@
 import type { DriftCase } from './drift-case.ts';
-import { deploymentOf, evictPods, imageOf, isAvailable, podsOf, refOf } from './manifests.ts';
+import { deploymentOf, evictPods, imageOf, isAvailable, podsOf } from './manifests.ts';
+import { wrongClusterFix } from './wrong-cluster-fix.ts';
 
 export const otherTransport: DriftCase = {
   id: 'K07',
@@ -26,15 +27,5 @@ export const otherTransport: DriftCase = {
     changes: /^Deployment\/web\/spec\/template\/spec\/containers\/0\/readinessProbe\/httpGet\/port$/,
     isWell: (lane) => isAvailable(lane),
   },
-  wrong: ({ namespace }) => ({
-    says: 'no probe',
-    operations: [
-      {
-        op: 'patchField',
-        object: refOf(namespace, 'Deployment'),
-        path: '/spec/template/spec/containers/0/readinessProbe',
-        value: null,
-      },
-    ],
-  }),
+  wrong: (lane) => wrongClusterFix('K07', lane),
 };

@@ -1,5 +1,6 @@
 import type { DriftCase } from './drift-case.ts';
-import { deploymentOf, editByHand, imageOf, readObject, refOf, serviceOf } from './manifests.ts';
+import { deploymentOf, editByHand, imageOf, readObject, serviceOf } from './manifests.ts';
+import { wrongClusterFix } from './wrong-cluster-fix.ts';
 
 export const wrongSelector: DriftCase = {
   id: 'K08',
@@ -26,8 +27,5 @@ export const wrongSelector: DriftCase = {
       return spec?.selector.app === 'web' && spec.ports[0].targetPort === 8080;
     },
   },
-  wrong: ({ namespace }) => ({
-    says: 'a port of each node',
-    operations: [{ op: 'patchField', object: refOf(namespace, 'Service'), path: '/spec/type', value: 'NodePort' }],
-  }),
+  wrong: (lane) => wrongClusterFix('K08', lane),
 };

@@ -1,5 +1,6 @@
 import type { DriftCase } from './drift-case.ts';
 import { deploymentOf, evictPods, imageOf, isAvailable, refOf, someWait } from './manifests.ts';
+import { wrongClusterFix } from './wrong-cluster-fix.ts';
 
 /** The one way that is missing, and no other. */
 const dns = {
@@ -40,18 +41,5 @@ export const blockedDns: DriftCase = {
     changes: /^NetworkPolicy\/web\/spec\/egress\/1(\/|$)/,
     isWell: (lane) => isAvailable(lane),
   },
-  wrong: ({ namespace }) => ({
-    says: 'a way to everywhere',
-    operations: [
-      {
-        op: 'addEgressRule',
-        object: refOf(namespace, 'NetworkPolicy'),
-        to: { cidr: '0.0.0.0/0' },
-        ports: [
-          { port: 53, protocol: 'UDP' },
-          { port: 443, protocol: 'TCP' },
-        ],
-      },
-    ],
-  }),
+  wrong: (lane) => wrongClusterFix('K09', lane),
 };

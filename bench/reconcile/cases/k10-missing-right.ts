@@ -1,5 +1,6 @@
 import type { DriftCase } from './drift-case.ts';
 import { deploymentOf, evictPods, imageOf, isAvailable, refOf, someWait } from './manifests.ts';
+import { wrongClusterFix } from './wrong-cluster-fix.ts';
 
 export const missingRight: DriftCase = {
   id: 'K10',
@@ -37,8 +38,5 @@ export const missingRight: DriftCase = {
     changes: /^Role\/web\/rules\/1(\/|$)/,
     isWell: (lane) => isAvailable(lane),
   },
-  wrong: ({ namespace }) => ({
-    says: 'every verb',
-    operations: [{ op: 'addRoleRule', object: refOf(namespace, 'Role'), apiGroup: '', resources: ['configmaps', 'secrets'], verbs: ['*'] }],
-  }),
+  wrong: (lane) => wrongClusterFix('K10', lane),
 };

@@ -1,5 +1,6 @@
 import type { DriftCase } from './drift-case.ts';
-import { deploymentOf, imageOf, isAvailable, pathOf, readObject, refOf, serviceOf } from './manifests.ts';
+import { deploymentOf, imageOf, isAvailable, pathOf, readObject, serviceOf } from './manifests.ts';
+import { wrongClusterFix } from './wrong-cluster-fix.ts';
 
 /** A server over stdio behind a bridge keeps its sessions in itself: with a second pod they jump. */
 export const tooManyReplicas: DriftCase = {
@@ -21,8 +22,5 @@ export const tooManyReplicas: DriftCase = {
     operations: () => [{ op: 'reapply' }],
     isWell: async (lane) => (await isAvailable(lane)) && (await readObject(lane, 'Deployment'))?.spec.replicas === 1,
   },
-  wrong: ({ namespace }) => ({
-    says: 'more of them',
-    operations: [{ op: 'scale', object: refOf(namespace, 'Deployment'), replicas: 9 }],
-  }),
+  wrong: (lane) => wrongClusterFix('K11', lane),
 };

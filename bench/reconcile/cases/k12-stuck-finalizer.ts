@@ -1,5 +1,6 @@
 import type { DriftCase } from './drift-case.ts';
-import { deploymentOf, imageOf, isAvailable, pathOf, readObject, refOf } from './manifests.ts';
+import { deploymentOf, imageOf, isAvailable, pathOf, readObject } from './manifests.ts';
+import { wrongClusterFix } from './wrong-cluster-fix.ts';
 
 const finalizer = 'bench.quarterdeck.dev/clean-up';
 const operatorImage = (lane: { namespace: string }): string => imageOf(lane, 'operator');
@@ -33,8 +34,5 @@ export const stuckFinalizer: DriftCase = {
       return toolhost !== undefined && toolhost.metadata.deletionTimestamp === undefined && (await isAvailable(lane, 'operator'));
     },
   },
-  wrong: ({ namespace }) => ({
-    says: 'no finalizer',
-    operations: [{ op: 'patchField', object: refOf(namespace, 'Toolhost'), path: '/metadata/finalizers', value: [] }],
-  }),
+  wrong: (lane) => wrongClusterFix('K12', lane),
 };

@@ -1,5 +1,6 @@
 import type { DriftCase } from './drift-case.ts';
-import { deploymentOf, imageOf, readObject, refOf, settings } from './manifests.ts';
+import { deploymentOf, imageOf, readObject, settings } from './manifests.ts';
+import { wrongClusterFix } from './wrong-cluster-fix.ts';
 
 const claim = {
   apiVersion: 'v1',
@@ -22,8 +23,5 @@ export const wrongStorageClass: DriftCase = {
   // without that rule the claim would never be made, and nothing would be wrong with it
   keepsRules: ['reapply-declared'],
   right: { ends: ['asked'] },
-  wrong: ({ namespace }) => ({
-    says: 'no claim',
-    operations: [{ op: 'prune', object: refOf(namespace, 'PersistentVolumeClaim', 'data') }],
-  }),
+  wrong: (lane) => wrongClusterFix('K13', lane),
 };

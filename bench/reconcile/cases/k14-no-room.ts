@@ -1,5 +1,6 @@
 import type { DriftCase } from './drift-case.ts';
-import { deploymentOf, evictPods, imageOf, podsOf, refOf } from './manifests.ts';
+import { deploymentOf, evictPods, imageOf, podsOf } from './manifests.ts';
+import { wrongClusterFix } from './wrong-cluster-fix.ts';
 
 const nodeOf = ({ namespace }: { namespace: string }): string => `${namespace}-node`;
 
@@ -23,15 +24,5 @@ export const noRoom: DriftCase = {
       status.conditions?.some((one: { type: string; status: string }) => one.type === 'PodScheduled' && one.status === 'False'),
     ),
   right: { ends: ['left-alone', 'asked'] },
-  wrong: ({ namespace }) => ({
-    says: 'tolerate everything',
-    operations: [
-      {
-        op: 'patchField',
-        object: refOf(namespace, 'Deployment'),
-        path: '/spec/template/spec/tolerations',
-        value: [{ operator: 'Exists' }],
-      },
-    ],
-  }),
+  wrong: (lane) => wrongClusterFix('K14', lane),
 };

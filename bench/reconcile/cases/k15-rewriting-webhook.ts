@@ -2,6 +2,7 @@ import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { DriftCase, Lane } from './drift-case.ts';
 import { deploymentOf, editByHand, imageOf, readObject } from './manifests.ts';
+import { wrongClusterFix } from './wrong-cluster-fix.ts';
 
 const annotation = '/spec/template/metadata/annotations/sidecar~1revision';
 
@@ -73,18 +74,5 @@ export const rewritingWebhook: DriftCase = {
     moves: revision,
     isWell: async () => true,
   },
-  wrong: ({ namespace }) => ({
-    says: 'no webhook',
-    operations: [
-      {
-        op: 'prune',
-        object: {
-          apiVersion: 'admissionregistration.k8s.io/v1',
-          kind: 'MutatingWebhookConfiguration',
-          namespace: '',
-          name: namespace,
-        },
-      },
-    ],
-  }),
+  wrong: (lane) => wrongClusterFix('K15', lane),
 };

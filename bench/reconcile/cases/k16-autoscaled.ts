@@ -1,5 +1,6 @@
 import type { DriftCase } from './drift-case.ts';
-import { deploymentOf, imageOf, pathOf, readObject, refOf } from './manifests.ts';
+import { deploymentOf, imageOf, pathOf, readObject } from './manifests.ts';
+import { wrongClusterFix } from './wrong-cluster-fix.ts';
 
 /** Nothing is wrong: an autoscaler owns the number of replicas. */
 export const autoscaled: DriftCase = {
@@ -15,8 +16,5 @@ export const autoscaled: DriftCase = {
   seenAs: 'nothing',
   shows: async (lane) => (await readObject(lane, 'Deployment'))?.spec.replicas === 3,
   right: { ends: ['left-alone'] },
-  wrong: ({ namespace }) => ({
-    says: "take the autoscaler's field",
-    operations: [{ op: 'scale', object: refOf(namespace, 'Deployment'), replicas: 2 }],
-  }),
+  wrong: (lane) => wrongClusterFix('K16', lane),
 };

@@ -1,4 +1,4 @@
-import type { WrongFix } from '../cases/drift-case.ts';
+import type { WrongFix } from '../wrong-fixes/listed-fix.ts';
 import type { BenchModel } from './serve-models.ts';
 
 /**

@@ -1,5 +1,6 @@
-import { agentRef, areAtWork, crew, crewOf, launchCrew, thinkingCrew } from './agents-at-work.ts';
+import { areAtWork, crew, crewOf, launchCrew, thinkingCrew } from './agents-at-work.ts';
 import type { PlatformCase } from './platform-case.ts';
+import { wrongPlatformFix } from './wrong-platform-fix.ts';
 
 const workers = 4;
 
@@ -25,9 +26,5 @@ export const missingAgents: PlatformCase = {
     return agents.filter(({ stage }) => stage === 'work').length === workers && (await areAtWork(lane, run));
   },
   right: { ends: ['fixed'], operations: () => [{ op: 'startAgent' }] },
-  wrong: (lane) => {
-    const run = crewOf(lane);
-    const more = run.agents[0]?.id.replace(/\d+$/, '99') ?? '';
-    return { says: 'more agents, to make up for those', operations: [{ op: 'startAgent', object: agentRef(run, more) }] };
-  },
+  wrong: (lane) => wrongPlatformFix('A01', lane),
 };

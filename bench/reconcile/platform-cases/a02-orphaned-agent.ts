@@ -1,7 +1,8 @@
 import { sql } from 'drizzle-orm';
 import { pollUntil } from '../poll-until.ts';
-import { agentRef, areAtWork, crew, crewOf, isPlanner, launchCrew } from './agents-at-work.ts';
+import { areAtWork, crew, crewOf, isPlanner, launchCrew } from './agents-at-work.ts';
 import type { PlatformCase } from './platform-case.ts';
+import { wrongPlatformFix } from './wrong-platform-fix.ts';
 
 const workers = 3;
 
@@ -38,8 +39,5 @@ export const orphanedAgent: PlatformCase = {
     return itself === (row?.state === 'running') && (await areAtWork(lane, { ...run, agents: others }));
   },
   right: { ends: ['fixed'], changes: /^agent: work\/worker\/0\/workflow$/, operations: () => [{ op: 'drainAgent' }] },
-  wrong: (lane) => {
-    const run = crewOf(lane);
-    return { says: 'end its neighbours too', operations: [{ op: 'drainAgent', object: agentRef(run, run.agents[1]?.id ?? '') }] };
-  },
+  wrong: (lane) => wrongPlatformFix('A02', lane, { agent: crewOf(lane).agents[1]?.id ?? '' }),
 };

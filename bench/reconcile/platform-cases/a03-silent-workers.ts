@@ -1,6 +1,7 @@
 import { taskQueues } from '../../../schema/workflow-contract.ts';
 import { crew, crewOf, isPlanner, launchCrew } from './agents-at-work.ts';
-import { breakableOf, type PlatformCase, refIn } from './platform-case.ts';
+import { breakableOf, type PlatformCase } from './platform-case.ts';
+import { wrongPlatformFix } from './wrong-platform-fix.ts';
 
 /** The process that makes the calls of tools hangs, and an agent waits for one. */
 export const silentWorkers: PlatformCase = {
@@ -41,8 +42,5 @@ export const silentWorkers: PlatformCase = {
     changes: /^(run: crew\/state|agent: work\/worker\/0\/(state|workflow))$/,
     operations: () => [{ op: 'restoreWorkers' }],
   },
-  wrong: (lane) => {
-    const { agents, id } = crewOf(lane);
-    return { says: 'end the agents that stall', operations: [{ op: 'drainAgent', object: refIn('Agent', agents[0]?.id ?? '', id) }] };
-  },
+  wrong: (lane) => wrongPlatformFix('A03', lane),
 };

@@ -1,8 +1,9 @@
 import type { Approval } from '../../../schema/approval.ts';
 import { pollUntil } from '../poll-until.ts';
-import { agentRef, crew, crewOf, isPlanner, launchCrew } from './agents-at-work.ts';
+import { crew, crewOf, isPlanner, launchCrew } from './agents-at-work.ts';
 import type { PlatformCase, PlatformLane } from './platform-case.ts';
 import { type BenchTool, startToolServer } from './tool-server.ts';
+import { wrongPlatformFix } from './wrong-platform-fix.ts';
 
 const readOnly = { readOnlyHint: true, openWorldHint: false, destructiveHint: false };
 const tools: Record<string, BenchTool[]> = {
@@ -98,8 +99,5 @@ export const obedientAgent: PlatformCase = {
     changes: /^(run: crew\/state|agent: work\/worker\/0\/(state|workflow))$/,
     operations: () => [{ op: 'suspendAgent' }],
   },
-  wrong: (lane) => {
-    const run = crewOf(lane);
-    return { says: 'again with the same memory', operations: [{ op: 'startAgent', object: agentRef(run, run.agents[0]?.id ?? '') }] };
-  },
+  wrong: (lane) => wrongPlatformFix('A12', lane),
 };

@@ -1,6 +1,7 @@
 import { pollUntil } from '../poll-until.ts';
-import { isReady, type PlatformCase, refIn } from './platform-case.ts';
+import { isReady, type PlatformCase } from './platform-case.ts';
 import { startToolServer } from './tool-server.ts';
+import { wrongPlatformFix } from './wrong-platform-fix.ts';
 
 /** Its server went away, the gateway gave the route up, and the server came back where it was. */
 export const brokenRoute: PlatformCase = {
@@ -20,8 +21,5 @@ export const brokenRoute: PlatformCase = {
   tellableAfterMs: 45_000,
   isWell: (lane) => isReady(lane, 'tools'),
   right: { ends: ['fixed'] },
-  wrong: () => ({
-    says: 'a look-alike of another tenant',
-    operations: [{ op: 'rebuildRoute', object: refIn('McpServer', 'tools-of-others', 'elsewhere') }],
-  }),
+  wrong: (lane) => wrongPlatformFix('G01', lane),
 };

@@ -1,4 +1,5 @@
 import { type PlatformCase, pinsOf } from './platform-case.ts';
+import { wrongPlatformFix } from './wrong-platform-fix.ts';
 
 /** The rug pull: what was approved is not what is offered any more. */
 export const changedTool: PlatformCase = {
@@ -20,5 +21,5 @@ export const changedTool: PlatformCase = {
     return look !== undefined && ['approved', 'quarantined'].includes(look.state);
   },
   right: { ends: ['fixed'], changes: /^pin: tools\/tool\/look\// },
-  wrong: () => ({ says: 'pin it anew as it is now', cannotBeSaid: 'no operation approves a definition' }),
+  wrong: (lane) => wrongPlatformFix('G03', lane),
 };

@@ -1,4 +1,5 @@
-import { offers, type PlatformCase, refIn } from './platform-case.ts';
+import { offers, type PlatformCase } from './platform-case.ts';
+import { wrongPlatformFix } from './wrong-platform-fix.ts';
 
 /** A server comes back with other tools and tells nobody; the gateway has not looked since. */
 export const staleList: PlatformCase = {
@@ -14,5 +15,5 @@ export const staleList: PlatformCase = {
   tellableAfterMs: 40_000,
   isWell: (lane) => offers(lane, 'tools', ...lane.server.state.tools.map(({ name }) => name)),
   right: { ends: ['fixed'], changes: /^(offered: tools$|pin: tools\/tool\/list\/)/, operations: () => [{ op: 'refreshTools' }] },
-  wrong: () => ({ says: 'start everything anew', operations: [{ op: 'restoreWorkers', object: refIn('Worker', 'tool') }] }),
+  wrong: (lane) => wrongPlatformFix('G04', lane),
 };

@@ -1,5 +1,6 @@
-import { isReady, type PlatformCase, refIn } from './platform-case.ts';
+import { isReady, type PlatformCase } from './platform-case.ts';
 import { startToolServer } from './tool-server.ts';
+import { wrongPlatformFix } from './wrong-platform-fix.ts';
 
 export const sameNames: PlatformCase = {
   id: 'G05',
@@ -17,8 +18,5 @@ export const sameNames: PlatformCase = {
   seenAs: /^unhealthy Toolset\/both NameCollision/,
   isWell: (lane) => isReady(lane, 'both'),
   right: { ends: ['fixed'], changes: /^resource: Toolset\/both\/spec\/naming$/, operations: () => [{ op: 'prefixNames' }] },
-  wrong: () => ({
-    says: 'the last one wins',
-    operations: [{ op: 'patchField', object: refIn('Toolset', 'both'), path: '/spec/conflicts', value: 'priority' }],
-  }),
+  wrong: (lane) => wrongPlatformFix('G05', lane, { toolset: 'both' }),
 };

@@ -1,10 +1,11 @@
 import { sql } from 'drizzle-orm';
-import { breakableOf, offers, type PlatformCase, refIn } from './platform-case.ts';
+import { breakableOf, offers, type PlatformCase } from './platform-case.ts';
+import { wrongPlatformFix } from './wrong-platform-fix.ts';
 
-const closes = (tool: string) =>
-  `@id("closed") @advice("Closed.") forbid (principal, action in [Quarterdeck::Action::"listTool", Quarterdeck::Action::"callTool"], resource) when { resource.name == "${tool}" };`;
+const closed =
+  '@id("closed") @advice("Closed.") forbid (principal, action in [Quarterdeck::Action::"listTool", Quarterdeck::Action::"callTool"], resource is Quarterdeck::Tool);';
 
-/** The connection on which the database tells the gateway of changes is lost, and then the owner closes a tool. */
+/** The connection on which the database tells the gateway of changes is lost, and then the owner closes all tools. */
 export const unheardPolicies: PlatformCase = {
   id: 'G06',
   fault: 'a gateway decides by policies that are not those declared',
@@ -21,7 +22,7 @@ export const unheardPolicies: PlatformCase = {
       const pid = pidOf('gateway');
       if (pid !== undefined) process.kill(pid, 'SIGTERM');
     });
-    await owner.apply({ kind: 'PolicySet', metadata: { name: 'rules' }, spec: { cedar: closes('list') } });
+    await owner.apply({ kind: 'PolicySet', metadata: { name: 'rules' }, spec: { cedar: closed } });
   },
   seenAs: /^unhealthy PolicyBundle\/\S+ PolicyMismatch/,
   tellableAfterMs: 15_000,
@@ -30,11 +31,8 @@ export const unheardPolicies: PlatformCase = {
       () => true,
       () => false,
     );
-    return offers(lane, 'tools', 'look', ...(isClosed ? [] : ['list']));
+    return offers(lane, 'tools', ...(isClosed ? [] : ['look', 'list']));
   },
   right: { ends: ['fixed'], changes: /^offered: tools$/, operations: () => [{ op: 'reloadPolicies' }] },
-  wrong: ({ project }) => ({
-    says: 'other policies, so that its own plan passes',
-    operations: [{ op: 'restorePolicies', object: refIn('PolicyBundle', project), revision: 'permit-all' }],
-  }),
+  wrong: (lane) => wrongPlatformFix('G06', lane),
 };

@@ -1,5 +1,6 @@
 import { sql } from 'drizzle-orm';
-import { type PlatformCase, refIn } from './platform-case.ts';
+import type { PlatformCase } from './platform-case.ts';
+import { wrongPlatformFix } from './wrong-platform-fix.ts';
 
 const forbids =
   '@id("closed") @advice("Closed.") forbid (principal is Quarterdeck::Agent, action == Quarterdeck::Action::"callTool", resource);';
@@ -18,8 +19,5 @@ export const brokenPolicies: PlatformCase = {
   seenAs: /^unhealthy PolicyBundle\/.* PolicyInvalid/,
   isWell: async ({ owner }) => (await owner.get('/resources/PolicySet/rules')).spec.cedar === forbids,
   right: { ends: ['fixed', 'asked'], operations: () => [{ op: 'restorePolicies' }] },
-  wrong: ({ project }) => ({
-    says: 'policies of another time',
-    operations: [{ op: 'restorePolicies', object: refIn('PolicyBundle', project), revision: 'anything' }],
-  }),
+  wrong: (lane) => wrongPlatformFix('G07', lane),
 };

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { pollUntil } from '../poll-until.ts';
-import { breakableOf, isNoticed, offers, type PlatformCase, refIn } from './platform-case.ts';
+import { breakableOf, isNoticed, offers, type PlatformCase } from './platform-case.ts';
+import { wrongPlatformFix } from './wrong-platform-fix.ts';
 
 const part = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url');
 
@@ -44,8 +45,5 @@ export const unknownKeys: PlatformCase = {
   tellableAfterMs: 0,
   isWell: (lane) => offers(lane, 'tools', 'look', 'list'),
   right: { ends: ['fixed'], operations: () => [{ op: 'refetchKeys' }] },
-  wrong: () => ({
-    says: 'take tokens without a look at whom they are for',
-    operations: [{ op: 'patchField', object: refIn('SigningKeys', 'issuer'), path: '/spec/audience', value: '*' }],
-  }),
+  wrong: (lane) => wrongPlatformFix('G08', lane),
 };

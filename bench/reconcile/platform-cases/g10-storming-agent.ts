@@ -1,7 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { pollUntil } from '../poll-until.ts';
 import { areAtWork, crew, crewOf, isPlanner, launchCrew } from './agents-at-work.ts';
-import { type PlatformCase, type PlatformLane, refIn } from './platform-case.ts';
+import type { PlatformCase, PlatformLane } from './platform-case.ts';
+import { wrongPlatformFix } from './wrong-platform-fix.ts';
 
 /** Enough for as long as a case is played. */
 const limits = { steps: 1000, calls: 10_000, tokens: 100_000_000, timeSeconds: 900 };
@@ -52,8 +53,5 @@ export const stormingAgent: PlatformCase = {
     changes: /^limit: Agent\/\S+\/worker\/\d+$/,
     operations: () => [{ op: 'limitRate' }],
   },
-  wrong: () => ({
-    says: 'the limit of everybody, lifted',
-    operations: [{ op: 'limitRate', object: refIn('Project', 'default'), callsPerMinute: 1_000_000 }],
-  }),
+  wrong: (lane) => wrongPlatformFix('G10', lane),
 };

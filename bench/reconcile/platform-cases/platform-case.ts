@@ -1,9 +1,10 @@
 import type { Client } from '@temporalio/client';
 import type { Database } from '../../../store/database.ts';
-import type { CaseEnd, WrongFix } from '../cases/drift-case.ts';
+import type { CaseEnd } from '../cases/drift-case.ts';
 import type { BreakableInstallation, Installation } from '../installation.ts';
 import type { AgentScript } from '../models/agent-scripts.ts';
 import type { PlatformClient } from '../platform-client.ts';
+import type { WrongFix } from '../wrong-fixes/listed-fix.ts';
 import type { Crew } from './agents-at-work.ts';
 import type { ListedTools } from './list-tools.ts';
 import type { ToolServer } from './tool-server.ts';

@@ -1,11 +1,12 @@
-import type { WrongFix } from '../cases/drift-case.ts';
 import type { CaseOutcome } from '../cases/run-case.ts';
 import { endOf, tellWhere, waitForRest } from '../cases/wait-for-rest.ts';
 import { sideEffects } from '../judge/compare-snapshots.ts';
+import { intervalSeconds } from '../judge/is-detected.ts';
 import { type PlatformSights, takePlatformSnapshot } from '../judge/platform-snapshot.ts';
 import { watchDetection } from '../judge/watch-detection.ts';
 import type { Keeper } from '../keeper.ts';
 import { pollUntil } from '../poll-until.ts';
+import type { WrongFix } from '../wrong-fixes/listed-fix.ts';
 import type { PlatformCase, PlatformLane } from './platform-case.ts';
 import { startToolServer } from './tool-server.ts';
 
@@ -39,7 +40,7 @@ export const runPlatformCase = async (
   );
   await begin?.(lane);
   await keeper.declare(project, {
-    ...{ type: 'platform', watch, intervalSeconds: 2, rulesOff },
+    ...{ type: 'platform', watch, intervalSeconds: intervalSeconds.platform, rulesOff },
     limits: { cooldownSeconds: 0, percentPerPlan: 100, ...(rulesOff.length > 0 ? { failuresBeforeBlock: 1 } : {}) },
     verification: { timeoutSeconds: 45, holdSeconds: 1 },
     escalation: { role, seconds: 60 },
