@@ -12,7 +12,7 @@ import { listTools } from './platform-cases/list-tools.ts';
 import type { PlatformCase } from './platform-cases/platform-case.ts';
 import { runPlatformCase } from './platform-cases/run-platform-case.ts';
 import { createPlatformClient, keeperOf } from './platform-client.ts';
-import { usesRules } from './played-case.ts';
+import { diagnosisSeconds, usesRules } from './played-case.ts';
 import type { WrongFix } from './wrong-fixes/listed-fix.ts';
 
 /** Plays cases of the platform on an installation, each in a project of its own that is its target's name too. */
@@ -72,7 +72,11 @@ export const openPlatformPlayer = async (
           playAgents: (script) => scripts.set(`agent-${project}`, script),
           later: (step) => undo.push(step),
         },
-        { role: `diagnose-${model}`, rulesOff: usesRules(model) ? [] : ruleCatalogue.map(({ name }) => name) },
+        {
+          role: `diagnose-${model}`,
+          diagnosisSeconds: diagnosisSeconds(model),
+          rulesOff: usesRules(model) ? [] : ruleCatalogue.map(({ name }) => name),
+        },
       );
     } finally {
       await keeperOf(owner)
