@@ -2279,6 +2279,18 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/activities/targets/platform-storms.test.ts › a storm of people is of the server, which is held to less for all; a declared rate that is lower stays in force',
   },
   {
+    id: 'G10',
+    clause: 'c',
+    text: 'A person sees who is held to fewer calls and lifts it with a reason: the gateway lets calls through again, and the audit says who did.',
+    test: 'test/control/api-limits.test.ts › a person sees who is held to fewer calls, and lifts it with a reason: the gateway lets calls through again, and the audit says who did',
+  },
+  {
+    id: 'G10',
+    clause: 'd',
+    text: 'A server that says 429 is not asked once more at once, on the same call: each call reaches it once.',
+    test: 'test/activities/targets/platform-storms.test.ts › an agent whose calls a server refuses with 429 again and again is a drift, is held to less at once, and let go exactly (G10)',
+  },
+  {
     id: 'G11',
     clause: 'a',
     text: 'A token that a server has thrown away is replaced through its issuer by the rule alone, once for one operation; a plan of anybody else says that it cannot be undone.',
@@ -2411,6 +2423,18 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/workflows/reconcile-rules.test.ts › what cannot be read › is unknown: nothing is created, pruned or asked, and it goes on within an interval',
   },
   {
+    id: 'R20',
+    clause: 'd',
+    text: 'What cannot be reached is unknown and never missing, and nothing is done to it: the adapter of a cluster keeps the contract of all adapters.',
+    test: 'test/full/targets/kubernetes-target.test.ts › the adapter of a cluster keeps what a target promises › what cannot be reached is unknown and never missing, and nothing is done to it',
+  },
+  {
+    id: 'R20',
+    clause: 'e',
+    text: 'The same of this installation, while its database is away.',
+    test: 'test/activities/targets/platform-contract.test.ts › the adapter of this installation keeps what a target promises › what cannot be reached is unknown and never missing, and nothing is done to it',
+  },
+  {
     id: 'R21',
     clause: 'b',
     text: 'A step that fails leads to undoing those before it in reverse, exactly.',
@@ -2421,6 +2445,18 @@ export const acceptance: readonly AcceptanceEntry[] = [
     clause: 'c',
     text: 'An undo that fails freezes the target and calls people.',
     test: 'test/workflows/reconcile-rules.test.ts › a plan of four steps › whose undoing fails freezes the target and calls people; nothing is written until a person lifts it',
+  },
+  {
+    id: 'R21',
+    clause: 'd',
+    text: 'One operation id has one effect and is undone exactly, at a cluster through the contract of all adapters.',
+    test: 'test/full/targets/kubernetes-target.test.ts › the adapter of a cluster keeps what a target promises › one operation id has one effect, and it is undone exactly',
+  },
+  {
+    id: 'R21',
+    clause: 'e',
+    text: 'The same of this installation.',
+    test: 'test/activities/targets/platform-contract.test.ts › the adapter of this installation keeps what a target promises › one operation id has one effect, and it is undone exactly',
   },
   {
     id: 'R22',
@@ -2477,6 +2513,24 @@ export const acceptance: readonly AcceptanceEntry[] = [
     clause: 'h',
     text: 'Prose, cut JSON, operations that do not exist, objects of others and 80 kB as the answer to each fault: nothing is written, and a person is asked.',
     test: 'test/full/reconcile/drift-bench.test.ts › faults on a real cluster under the real platform › what is garbage changes nothing: somebody is asked',
+  },
+  {
+    id: 'R09',
+    clause: 'i',
+    text: 'A model that says something else each time it is asked leads to rest in each case: few attempts, nothing else changed, nobody asked for ever.',
+    test: 'test/full/reconcile/drift-bench.test.ts › faults on a real cluster under the real platform › a model that changes its mind leads to no other end than rest: nothing is tried for ever',
+  },
+  {
+    id: 'R09',
+    clause: 'j',
+    text: 'The tiny model of this machine is let answer to its end, and what it says is refused, asked about or seen to be well.',
+    test: 'test/full/reconcile/drift-bench.test.ts › faults on a real cluster under the real platform › the tiny model of this machine answers, is refused or heeded, and mends nothing by luck that is not seen to be well',
+  },
+  {
+    id: 'R09',
+    clause: 'k',
+    text: 'Any model behind an address that speaks the API and checks a key answers through the gateway; its cost is counted, its key shown nowhere.',
+    test: 'test/full/reconcile/drift-bench.test.ts › faults on a real cluster under the real platform › any model behind an address that speaks the API and wants a key answers through the gateway, and its cost is counted',
   },
   {
     id: 'R10',

@@ -25,7 +25,7 @@ const place = () => {
 };
 const reapply = { op: 'reapply', object: deploymentRef() } as const;
 
-targetContract('a system in memory', async () => {
+targetContract('the adapter in memory keeps what a target promises', async () => {
   const { world, target, port } = place();
   world.put(deploymentRef(), target.spec.manifests[0], { manager: 'quarterdeck', isOurs: true });
   let edits = 0;

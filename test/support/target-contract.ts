@@ -30,15 +30,16 @@ let operations = 0;
 /**
  * What `TargetPort` promises, whatever is behind it: each adapter of the product, and the one in memory that other tests stand on, is held
  * to these.
+ * @param title - of what these tests say of the adapter
  * @param open - a system with nothing spoiled, made once for all of these tests
  * @param options.losesAnswers - false where a write is done or not: rows of one transaction, found by their operation
  */
 export const targetContract = <T extends TargetType>(
-  name: string,
+  title: string,
   open: () => Promise<ContractSubject<T>>,
   { losesAnswers = true }: { losesAnswers?: boolean } = {},
 ) =>
-  describe(`the adapter of ${name} keeps what a target promises`, () => {
+  describe(title, () => {
     let subject: ContractSubject<T>;
     beforeAll(async () => {
       subject = await open();

@@ -31,7 +31,7 @@ const openOwnWay = async () => {
 };
 
 targetContract(
-  'this installation',
+  'the adapter of this installation keeps what a target promises',
   async () => {
     const { wire, own } = await openOwnWay();
     const keys = { kids: [], fetchedAt: '', failure: '' };

@@ -76,7 +76,7 @@ const untilSymptom = (target: KubernetesTarget, code: string, kind = 'Deployment
     return seen.health === 'degraded' && seen.symptoms.some((one) => one.code === code) ? seen : undefined;
   }, `${code} at ${kind}/${name}`);
 
-targetContract('a cluster', async () => {
+targetContract('the adapter of a cluster keeps what a target promises', async () => {
   const target = await settle('contract', [deployment()], {}, throughProxy);
   await untilHealthy(target);
   const object = refOf('contract', 'Deployment', 'web');
