@@ -40,7 +40,8 @@ export const createPlatformApply = (context: PlatformContext, parts: PlatformPar
 
   /** Undoes whichever of the two was done to an agent: it is held as it was before, and goes on where it was suspended. */
   const restoreAgent = async (target: PlatformTarget, object: ObjectRef, state: unknown): Promise<Deed> => {
-    const both = [await rates.restore(target, object, state), await agents.restore(target, object)];
+    // one that was well was not looked at, so nothing was kept of it: then it was not held either
+    const both = [await rates.restore(target, object, state ?? {}), await agents.restore(target, object)];
     return {
       changes: both.flatMap(({ changes }) => changes),
       isBegun: async (operationId) => (await Promise.all(both.map((deed) => deed.isBegun(operationId)))).every(Boolean),

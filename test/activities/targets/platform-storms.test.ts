@@ -51,6 +51,9 @@ const startAgent = async () => {
 };
 const codesOf = (answers: readonly Answer[]): string[] => answers.map(({ error }) => error?.data.code ?? 'ok');
 
+/** Other test files leave workflows of their own at the Temporal server that all share. */
+const storms = async () => (await port.look()).drifts.filter(({ symptoms }) => symptoms.every(({ code }) => code !== 'AgentOrphaned'));
+
 test('an agent whose calls a server refuses with 429 again and again is a drift, is held to less at once, and let go exactly (G10)', async () => {
   const [storming, neighbour] = [await startAgent(), await startAgent()];
   backend.state.mostPerSecond = 1;
@@ -65,7 +68,7 @@ test('an agent whose calls a server refuses with 429 again and again is a drift,
   expect(drift).toMatchObject({ kind: 'unhealthy', object: { kind: 'Agent', name: storming.id } });
   expect(drift.symptoms[0]?.message).toMatch(/^The server desk refused \d+ of its calls within 30 s .* answered \d+ of its calls\.$/);
   // the way to the server is as it should be, and nobody else is told off
-  expect((await port.look()).drifts).toHaveLength(1);
+  expect(await storms()).toHaveLength(1);
 
   const operation: Operation = { op: 'limitRate', object: drift.object, callsPerMinute: 12 };
   expect(await port.dryRun(operation)).toEqual({ ok: true, diff: [{ path: '/callsPerMinute', after: 12 }] });
@@ -84,7 +87,7 @@ test('an agent whose calls a server refuses with 429 again and again is a drift,
   expect(told?.message).toContain('held back by the reconciler');
   expect(told?.data.retryAfterSeconds).toBeLessThanOrEqual(10);
   expect(codesOf(await calls(neighbour.token, 20))).toEqual(Array.from({ length: 20 }, () => 'ok'));
-  expect((await port.look()).drifts).toEqual([]);
+  expect(await storms()).toEqual([]);
   expect((await port.look()).observation.objects.find(({ ref }) => ref.name === storming.id)?.state).toMatchObject({ callsPerMinute: 12 });
 
   // the same again is the same, and a fix never makes it more
