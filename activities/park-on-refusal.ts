@@ -6,6 +6,9 @@ import { type AgentEnded, cancel, endOf, park, runOf } from './agent-context.ts'
 
 const limits: ReadonlySet<string> = new Set<ParkReason>(['limit_steps', 'limit_calls', 'limit_tokens', 'limit_time', 'limit_repeats']);
 
+/** Tokens end with a whole second (`exp`, RFC 7519 §2). */
+const tokenSecondMs = 1000;
+
 /** What an agent is parked for when a call cannot be made and trying again would not help. */
 const reasonOf = (error: { code: string; facts: Readonly<Record<string, unknown>> }, otherwise: ParkReason): ParkReason => {
   switch (error.code) {
@@ -35,8 +38,9 @@ export const parkOnRefusal = async (database: Database, agentId: string, error: 
   if (ended) return ended;
   const run = await runOf(database, agent);
   if (run.state !== 'running' && run.state !== 'starting') return cancel(database, agentId);
-  // the issuer gives no token to an agent whose time is over
-  if (error.code === 'token_refused' && agent.deadlineAt !== null && agent.deadlineAt <= new Date())
+  // the issuer gives no token to an agent whose time is over; it counts in whole seconds, so none is given in the last one either
+  const endsAtMs = agent.deadlineAt?.getTime() ?? Number.POSITIVE_INFINITY;
+  if (error.code === 'token_refused' && endsAtMs <= Date.now() + tokenSecondMs)
     return park(database, agentId, 'limit_time', 'The time of its role is over.');
   return park(database, agentId, reasonOf(error, otherwise), error.detail);
 };

@@ -17,6 +17,7 @@ import type { HttpAnswer } from './front/http-exchange.ts';
 import type { GatewayConfig } from './gateway-config.ts';
 import type { PolicyHooks } from './hooks/policy-hooks.ts';
 import type { LabelBook } from './labels/create-label-book.ts';
+import type { StormCounter } from './limits/count-storms.ts';
 import type { Halts } from './limits/follow-halts.ts';
 import type { Rates } from './limits/keep-rates.ts';
 import type { ObserveCall } from './observe-calls.ts';
@@ -45,6 +46,8 @@ export type GatewayContext = {
   approvals: ApprovalAsks;
   /** How often what may be called. */
   rates: Rates;
+  /** Which servers are asked too often, and by whom. */
+  storms: Pick<StormCounter, 'refused'>;
   /** What is halted, and what a halt would cut. */
   halts: Halts;
   /** What callers carry of all that they have read. */

@@ -43,7 +43,9 @@ import { keepInstanceLock } from './keep-instance-lock.ts';
 import { keepRevisions } from './keep-revisions.ts';
 import { createLabelBook } from './labels/create-label-book.ts';
 import { createLegacyEdge } from './legacy/create-legacy-edge.ts';
+import { createStormCounter } from './limits/count-storms.ts';
 import { followHalts } from './limits/follow-halts.ts';
+import { followRateHolds } from './limits/follow-rate-holds.ts';
 import { keepRates } from './limits/keep-rates.ts';
 import { createModelHandler } from './llm/handle-models.ts';
 import { obeyOrders } from './obey-orders.ts';
@@ -90,6 +92,8 @@ export const startGateway = async (
   const decisionFacts = createDecisionFactsWriter({ database, logger });
   const brake = followHalts({ database, logger });
   const rates = keepRates({ take: createRateWindows(database), places: createRatePlaces(database, logger), instance });
+  const holds = followRateHolds({ database, logger, onChange: rates.hold });
+  const storms = createStormCounter();
   view.onDeclared(rates.take);
   view.onDeclared(keepRevisions({ database, policy, logger }));
   const releaseLock = await keepInstanceLock(database, instance);
@@ -121,6 +125,7 @@ export const startGateway = async (
     operations: createOperationStore(database, log, own.keys('operations'), instance, { rows: audit }),
     halts: brake.halts,
     rates,
+    storms,
     approvals: createApprovalAsks(database, log, shared.keys('approvals')),
     labels: createLabelBook({ database, declared: view.declared, now }),
     policy,
@@ -149,8 +154,9 @@ export const startGateway = async (
   const discovery = createServerDiscovery({ context, pool, host });
   view.onDeclared(() => void discovery.discover());
   await brake.start();
+  await holds.start();
   await view.begin();
-  const orders = obeyOrders({ context, view, discovery, keys });
+  const orders = obeyOrders({ context, view, discovery, keys, holds, storms });
   const surface = createSurface({ context, pool });
   const streams = createStreamGuard({ context, checkMs: config.streamCheckMs });
   const runs = cutEndedRuns({ database, agents, streams, logger, lookMs: config.runCheckMs });
@@ -183,6 +189,7 @@ export const startGateway = async (
       await hooks.close();
       await regoPool.close();
       await view.close();
+      await holds.close();
       await rates.close();
       await brake.close();
       await refusedKeys.close();

@@ -119,8 +119,8 @@ const traitsOf = (operation: Operation): readonly FixTrait[] => {
     case 'scale':
       return operation.replicas === 0 ? ['four-eyes'] : [];
     case 'limitRate':
-      // a limit of everybody is not raised to let one caller through: one agent or run is held to less
-      return ['Agent', 'Run'].includes(operation.object.kind) ? [] : ['lifts-limit'];
+      // a limit of everybody is not raised to let one caller through: one agent, or one server's callers, are held to less
+      return ['Agent', 'McpServer'].includes(operation.object.kind) ? [] : ['lifts-limit'];
     case 'restorePolicies':
       return ['four-eyes'];
     case 'addIgnoreRule':

@@ -12,6 +12,15 @@ const tableTitles = (source: string): RegExp[] =>
     ([, , title = '']) => new RegExp(`^${title.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&').replaceAll(/%[sj]/g, '.+')}$`),
   );
 
+/** What a test file says, and the contracts of tests that it holds something to. */
+const sourceOf = (file: string): string => {
+  const source = readFileSync(join(root, file), 'utf8');
+  const contracts = [...source.matchAll(/from '([./]+(?:support\/)?[\w-]+-contract\.ts)'/g)].map(([, path = '']) =>
+    join(root, file, '..', path),
+  );
+  return [source, ...contracts.map((path) => readFileSync(path, 'utf8'))].join('\n').replaceAll("\\'", "'");
+};
+
 test('every claim belongs to a case of the list, and no clause of a case is claimed twice', () => {
   const ids = new Set(acceptanceFamilies.flatMap(caseIds));
   const names = acceptance.map(({ id, clause }) => `${id} ${clause}`);
@@ -35,7 +44,7 @@ test('every claim names a test file that exists and holds a test of that name', 
     const [file = '', ...titles] = name.split(' › ');
     if (!/^test\/.+\.(test|fuzz|figures)\.ts$/.test(file) || !existsSync(join(root, file)))
       return [`${id} ${clause}: there is no file ${file}`];
-    const source = readFileSync(join(root, file), 'utf8').replaceAll("\\'", "'");
+    const source = sourceOf(file);
     const missing = titles.filter((title) => !source.includes(title) && !tableTitles(source).some((form) => form.test(title)));
     return titles.length === 0
       ? [`${id} ${clause}: names no test`]

@@ -2649,6 +2649,18 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/full/targets/kubernetes-target.test.ts › an API server that lies, by an empty list, an old one or half of one, has nothing made, deleted or overwritten',
   },
   {
+    id: 'R20',
+    clause: 'f',
+    text: 'What cannot be reached is unknown and never missing, and nothing is done to it: the adapter of a cluster keeps the contract of all adapters.',
+    test: 'test/full/targets/kubernetes-target.test.ts › the adapter of a cluster keeps what a target promises › what cannot be reached is unknown and never missing, and nothing is done to it',
+  },
+  {
+    id: 'R20',
+    clause: 'g',
+    text: 'The same of this installation, while its database is away.',
+    test: 'test/activities/targets/platform-contract.test.ts › the adapter of this installation keeps what a target promises › what cannot be reached is unknown and never missing, and nothing is done to it',
+  },
+  {
     id: 'R21',
     clause: 'b',
     text: 'A step that fails leads to undoing those before it in reverse, exactly.',
@@ -2671,6 +2683,18 @@ export const acceptance: readonly AcceptanceEntry[] = [
     clause: 'e',
     text: 'An edit of any other field in between is kept, and freezes the target.',
     test: "test/workflows/reconcile-rules.test.ts › where somebody writes a field anew at each write (K15) › a person's edit of another field in between is kept, and the target is frozen as ever",
+  },
+  {
+    id: 'R21',
+    clause: 'f',
+    text: 'One operation id has one effect and is undone exactly, at a cluster through the contract of all adapters.',
+    test: 'test/full/targets/kubernetes-target.test.ts › the adapter of a cluster keeps what a target promises › one operation id has one effect, and it is undone exactly',
+  },
+  {
+    id: 'R21',
+    clause: 'g',
+    text: 'The same of this installation.',
+    test: 'test/activities/targets/platform-contract.test.ts › the adapter of this installation keeps what a target promises › one operation id has one effect, and it is undone exactly',
   },
   {
     id: 'R22',
@@ -2767,6 +2791,24 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/full/reconcile/drift-bench.test.ts › faults on a real cluster under the real platform › what is garbage changes nothing: somebody is asked',
   },
   {
+    id: 'R09',
+    clause: 'i',
+    text: 'A model that says something else each time it is asked leads to rest in each case: few attempts, nothing else changed, nobody asked for ever.',
+    test: 'test/full/reconcile/drift-bench.test.ts › faults on a real cluster under the real platform › a model that changes its mind leads to no other end than rest: nothing is tried for ever',
+  },
+  {
+    id: 'R09',
+    clause: 'j',
+    text: 'The tiny model of this machine is let answer to its end, and what it says is refused, asked about or seen to be well.',
+    test: 'test/full/reconcile/drift-bench.test.ts › faults on a real cluster under the real platform › the tiny model of this machine answers, is refused or heeded, and mends nothing by luck that is not seen to be well',
+  },
+  {
+    id: 'R09',
+    clause: 'k',
+    text: 'Any model behind an address that speaks the API and checks a key answers through the gateway; its cost is counted, its key shown nowhere.',
+    test: 'test/full/reconcile/drift-bench.test.ts › faults on a real cluster under the real platform › any model behind an address that speaks the API and wants a key answers through the gateway, and its cost is counted',
+  },
+  {
     id: 'R10',
     clause: 'e',
     text: 'The wrong fix of each fault that is played, as the answer of a model through the gateway, is blocked every time; what blocked it is counted.',
@@ -2795,5 +2837,41 @@ export const acceptance: readonly AcceptanceEntry[] = [
     clause: 'b',
     text: 'Other targets do it by themselves meanwhile, and this one does when the pause is over; a policy of the platform holds it, with a golden case.',
     test: 'test/workflows/reconcile-people.test.ts › a fix that makes a neighbour worse › is taken back by itself, and its kind is paused for that target: the next of it waits for a person there, and nowhere else',
+  },
+  {
+    id: 'G10',
+    clause: 'a',
+    text: 'An agent whose calls a server refuses with 429 is seen as the one that makes the storm, is held to fewer calls by every gateway at once while its neighbour goes on, and is let go exactly.',
+    test: 'test/activities/targets/platform-storms.test.ts › an agent whose calls a server refuses with 429 again and again is a drift, is held to less at once, and let go exactly (G10)',
+  },
+  {
+    id: 'G10',
+    clause: 'b',
+    text: 'A storm of many is of the server, which is held to less for all; whatever number a fix says, a declared rate that is lower stays in force.',
+    test: 'test/activities/targets/platform-storms.test.ts › a storm of people is of the server, which is held to less for all; a declared rate that is lower stays in force',
+  },
+  {
+    id: 'G10',
+    clause: 'c',
+    text: 'A person sees who is held to fewer calls and lifts it with a reason: the gateway lets calls through again, and the audit says who did.',
+    test: 'test/control/api-limits.test.ts › a person sees who is held to fewer calls, and lifts it with a reason: the gateway lets calls through again, and the audit says who did',
+  },
+  {
+    id: 'G10',
+    clause: 'd',
+    text: 'A server that says 429 is not asked once more at once, on the same call: each call reaches it once.',
+    test: 'test/activities/targets/platform-storms.test.ts › an agent whose calls a server refuses with 429 again and again is a drift, is held to less at once, and let go exactly (G10)',
+  },
+  {
+    id: 'G11',
+    clause: 'a',
+    text: 'A token that a server has thrown away is replaced through its issuer by the rule alone, once for one operation; a plan of anybody else says that it cannot be undone.',
+    test: 'test/activities/targets/platform-credentials.test.ts › a token that a server has thrown away is replaced through its issuer, by the rule alone (G11)',
+  },
+  {
+    id: 'G11',
+    clause: 'b',
+    text: 'A secret that was changed where it is kept is read again; where it was not the fix fails visibly. No secret or token is in a report, order, answer, audit row, observation or log.',
+    test: 'test/activities/targets/platform-credentials.test.ts › a secret that was changed where it is kept is read again; where it was not, the fix fails and says who can help',
   },
 ];

@@ -119,7 +119,7 @@ export const createAgentDeeds = ({ database, temporal, queues, patience }: Platf
       const agent = await find(target, id);
       if (!agent) throw new PlatformRefusal('precondition', `There is no agent ${id}.`);
       return {
-        changes: [{ path: '/state', before: agent.state, after: 'pending' }],
+        changes: isOpen(agent) ? [] : [{ path: '/state', before: agent.state, after: 'pending' }],
         isBegun: async () => isOpen(agent),
         run: async () => {
           if (isOpen(agent)) return 'unchanged';

@@ -11,6 +11,7 @@ import { createDeclaredDeeds } from './platform-declared-deeds.ts';
 import { goneObject, type PlatformParts } from './platform-observe.ts';
 import { createOrderDeeds } from './platform-order-deeds.ts';
 import { createPinDeeds } from './platform-pin-deeds.ts';
+import { createRateDeeds } from './platform-rate-deeds.ts';
 
 const partOf: Readonly<Record<string, WatchItem>> = {
   McpServer: 'servers',
@@ -23,8 +24,6 @@ const partOf: Readonly<Record<string, WatchItem>> = {
   Agent: 'runs',
   Worker: 'workers',
 };
-/** Operations that this release has no means for; a plan with one fails at its dry-run. */
-const unbuilt: ReadonlySet<string> = new Set(['limitRate', 'rotateCredential']);
 
 const isMet = (precondition: Precondition, seen: ObservedObject | undefined): boolean => {
   if (precondition.kind === 'none') return true;
@@ -38,6 +37,22 @@ export const createPlatformApply = (context: PlatformContext, parts: PlatformPar
   const pins = createPinDeeds(context);
   const declared = createDeclaredDeeds(context);
   const agents = createAgentDeeds(context);
+  const rates = createRateDeeds(context);
+
+  /** Undoes whichever of the two was done to an agent: it is held as it was before, and goes on where it was suspended. */
+  const restoreAgent = async (target: PlatformTarget, object: ObjectRef, state: unknown): Promise<Deed> => {
+    // one that was well was not looked at, so nothing was kept of it: then it was not held either
+    const both = [await rates.restore(target, object, state ?? {}), await agents.restore(target, object)];
+    return {
+      changes: both.flatMap(({ changes }) => changes),
+      isBegun: async (operationId) => (await Promise.all(both.map((deed) => deed.isBegun(operationId)))).every(Boolean),
+      run: async (applying) => {
+        const did = [];
+        for (const deed of both) did.push(await deed.run(applying));
+        return did.includes('done') ? 'done' : 'unchanged';
+      },
+    };
+  };
 
   const deedOf = async (target: PlatformTarget, operation: Operation, readState: ApplyContext['readState']): Promise<Deed> => {
     const { object, op } = operation;
@@ -51,7 +66,10 @@ export const createPlatformApply = (context: PlatformContext, parts: PlatformPar
       case 'reloadPolicies':
       case 'refetchKeys':
       case 'restoreWorkers':
+      case 'rotateCredential':
         return order(target, operation);
+      case 'limitRate':
+        return rates.limit(target, object, operation.callsPerMinute);
       case 'quarantineTool':
         return pins.quarantine(target, object);
       case 'prefixNames':
@@ -68,12 +86,12 @@ export const createPlatformApply = (context: PlatformContext, parts: PlatformPar
         if (object.kind === 'Agent') return agents.remove(target, object);
         break;
       case 'restore':
-        if (object.kind === 'Agent') return agents.restore(target, object);
+        if (object.kind === 'Agent') return restoreAgent(target, object, await readState(operation.stateDigest));
+        if (object.kind === 'McpServer') return rates.restore(target, object, await readState(operation.stateDigest));
         if (partOf[object.kind] === 'pins') return pins.restore(target, object, await readState(operation.stateDigest));
         return declared.restore(target, object, await readState(operation.stateDigest));
     }
-    const why = unbuilt.has(op) ? 'this release has no means for it' : 'it has no meaning for this installation';
-    throw new PlatformRefusal('invalid', `${op} of ${object.kind} ${object.name}: ${why}.`);
+    throw new PlatformRefusal('invalid', `${op} of ${object.kind} ${object.name}: it has no meaning for this installation.`);
   };
 
   /** The thing as it is now; where it was there and is no more, as something that is gone. */
@@ -110,6 +128,7 @@ export const createPlatformApply = (context: PlatformContext, parts: PlatformPar
 
   return {
     apply: async (target: PlatformTarget, operation: Operation, applying: ApplyContext): Promise<StepOutcome> => {
+      applying.signal.throwIfAborted();
       try {
         return await tryIt(target, operation, applying);
       } catch (error) {

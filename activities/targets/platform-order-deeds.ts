@@ -4,7 +4,10 @@ import { isOrderGiven } from '../../store/process-reports.ts';
 import { type Deed, type PlatformContext, PlatformRefusal, type PlatformTarget } from './platform-context.ts';
 import { createOrders } from './platform-orders.ts';
 
-type Ordered = Extract<PlatformOperation, { op: 'refreshTools' | 'rebuildRoute' | 'reloadPolicies' | 'refetchKeys' | 'restoreWorkers' }>;
+type Ordered = Extract<
+  PlatformOperation,
+  { op: 'refreshTools' | 'rebuildRoute' | 'reloadPolicies' | 'refetchKeys' | 'rotateCredential' | 'restoreWorkers' }
+>;
 
 const orderOf = ({ org, project }: PlatformTarget, { op, object }: Ordered): ProcessOrder => {
   const at = { process: 'gateway', org, project } as const;
@@ -17,12 +20,15 @@ const orderOf = ({ org, project }: PlatformTarget, { op, object }: Ordered): Pro
       return { ...at, do: 'reload-policies' };
     case 'refetchKeys':
       return { process: 'gateway', do: 'refetch-keys' };
+    case 'rotateCredential':
+      return { ...at, do: 'renew-credential', server: object.name };
     case 'restoreWorkers':
       return { process: 'control', do: 'restart-workers' };
   }
 };
 
-/** Operations that processes of ours carry out in their own memory; they change nothing that is kept, so there is nothing to undo. */
+/** Operations that processes of ours carry out in their own memory; they change nothing that is kept here, so there is nothing to undo. A credential
+ * that was rotated cannot be had back either: its issuer, or whoever keeps it, gave out another one. What it is never leaves the gateway. */
 export const createOrderDeeds = (context: PlatformContext) => {
   const give = createOrders(context);
   return (target: PlatformTarget, operation: Ordered): Deed => {

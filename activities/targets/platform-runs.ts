@@ -1,12 +1,15 @@
 import { WorkflowNotFoundError } from '@temporalio/common';
 import { actingFleet, fleetWorkflowId, parseAgentId, reconcileFleet, shardWorkflowId, type Tenancy } from '../../schema/ids.ts';
-import type { ObservedObject } from '../../schema/reconcile/observation.ts';
+import type { ObservedObject, Symptom } from '../../schema/reconcile/observation.ts';
 import { agentsPerShard } from '../../schema/workflow-contract.ts';
 import { type Agent, findAgentWithRun, listAgents } from '../../store/agents.ts';
 import { countRefusedWaysOut } from '../../store/odd-egress.ts';
+import { listReports } from '../../store/process-reports.ts';
+import { listRateHolds } from '../../store/rate-holds.ts';
 import { listOpenRuns, type Run } from '../../store/runs.ts';
 import { digestOf } from './kubernetes-state.ts';
 import { NothingSaid, type PlatformContext, type PlatformPart, platformObject, platformRef, symptom } from './platform-context.ts';
+import { stormSymptom, stormsIn } from './platform-storms.ts';
 
 type Temporal = NonNullable<PlatformContext['temporal']>;
 
@@ -37,7 +40,8 @@ const isOpen = ({ state }: Pick<Agent, 'state'>): boolean => state === 'pending'
 /**
  * Agents of open runs that are not well, and those that should not be there. `AgentMissing`: its row is open, and no workflow will ever go on with it: that of
  * its fleet or shard is gone, or its own. `AgentOrphaned`: its workflow runs, and its row has ended or was never there. `OddEgress`:
- * it tries again and again to let out what it may not, as a tool's answer told it to.
+ * it tries again and again to let out what it may not, as a tool's answer told it to. `CallerStorm`: it makes most of the calls that a
+ * server refuses because it is asked too often. One that is held to fewer calls is always among them, so that it is seen to be.
  */
 export const createPlatformRuns = (context: PlatformContext): PlatformPart => {
   const missingIn = async (temporal: Temporal, run: Run): Promise<{ agent: Agent; why: string }[]> => {
@@ -81,6 +85,26 @@ export const createPlatformRuns = (context: PlatformContext): PlatformPart => {
     return orphans;
   };
 
+  const stormingIn = async (place: Tenancy): Promise<{ agent: Agent; symptoms: Symptom[] }[]> => {
+    const reports = (await listReports(context.database)).flatMap(({ report, isLive }) =>
+      isLive && report.process === 'gateway' ? [report] : [],
+    );
+    const found = stormsIn(reports, place).map(async (storm) => {
+      const row = storm.agent && (await findAgentWithRun(context.database, storm.agent.id));
+      return row && isOpen(row.agent) ? [{ agent: row.agent, symptoms: [await stormSymptom(context, place, storm)] }] : [];
+    });
+    return (await Promise.all(found)).flat();
+  };
+
+  const heldIn = async (place: Tenancy): Promise<{ agent: Agent; callsPerMinute: number }[]> => {
+    const holds = (await listRateHolds(context.database, place)).filter(({ kind }) => kind === 'Agent');
+    const found = holds.map(async ({ name, callsPerMinute }) => {
+      const row = await findAgentWithRun(context.database, name);
+      return row && isOpen(row.agent) ? [{ agent: row.agent, callsPerMinute }] : [];
+    });
+    return (await Promise.all(found)).flat();
+  };
+
   const oddIn = async (place: Tenancy): Promise<{ agent: Agent; refusals: number }[]> => {
     const since = new Date(context.now().getTime() - refusalsWithinMs);
     const counted = await countRefusedWaysOut(context.database, place, { since, least: mostRefusals });
@@ -101,16 +125,27 @@ export const createPlatformRuns = (context: PlatformContext): PlatformPart => {
       const missing = (await Promise.all(ours.map((run) => missingIn(temporal, run)))).flat();
       const orphans = await orphansIn(temporal, place, signal);
       const lost = new Set(missing.map(({ agent }) => agent.id));
-      const odd = (await oddIn(place)).filter(({ agent }) => !lost.has(agent.id));
+      const held = await heldIn(place);
+      const atWork = new Map<string, { agent: Agent; symptoms: Symptom[] }>();
+      const add = (agent: Agent, symptoms: readonly Symptom[]): void => {
+        if (lost.has(agent.id)) return;
+        const known = atWork.get(agent.id) ?? { agent, symptoms: [] };
+        known.symptoms.push(...symptoms);
+        atWork.set(agent.id, known);
+      };
+      for (const { agent, refusals } of await oddIn(place))
+        add(agent, [symptom('OddEgress', `It was refused a way out ${refusals} times for what it has read.`, refusals)]);
+      for (const { agent, symptoms } of await stormingIn(place)) add(agent, symptoms);
+      for (const { agent } of held) add(agent, []);
+      const stateOf = ({ id, state }: Agent): ObservedObject['state'] => {
+        const found = held.find(({ agent }) => agent.id === id);
+        return { state, workflow: 'running', ...(found ? { callsPerMinute: found.callsPerMinute } : {}) };
+      };
       return [
         ...missing.map(({ agent, why }) =>
           platformObject(agentRef(agent), digestOf(agent.id), { state: agent.state, workflow: 'gone' }, [symptom('AgentMissing', why)]),
         ),
-        ...odd.map(({ agent, refusals }) =>
-          platformObject(agentRef(agent), digestOf(agent.id), { state: agent.state, workflow: 'running' }, [
-            symptom('OddEgress', `It was refused a way out ${refusals} times for what it has read.`, refusals),
-          ]),
-        ),
+        ...[...atWork.values()].map(({ agent, symptoms }) => platformObject(agentRef(agent), digestOf(agent.id), stateOf(agent), symptoms)),
         ...orphans.map(({ id, why }) =>
           platformObject(platformRef('Agent', parseAgentId(id)?.runId ?? '', id), digestOf(id), { state: 'ended', workflow: 'running' }, [
             symptom('AgentOrphaned', why),

@@ -8,7 +8,7 @@ import type { KubeCluster } from './cluster/start-cluster.ts';
 import { intervalSeconds } from './judge/is-detected.ts';
 import type { ModelName } from './model-names.ts';
 import { keeperOf, type PlatformClient } from './platform-client.ts';
-import { usesRules } from './played-case.ts';
+import { diagnosisSeconds, usesRules } from './played-case.ts';
 import type { WrongFix } from './wrong-fixes/listed-fix.ts';
 
 /** Plays cases on the cluster, each in a namespace of its own that is its target's name too. */
@@ -61,11 +61,11 @@ export const createClusterPlayer = ({
               ...(usesRules(model) ? {} : { failuresBeforeBlock: each.keepsRules ? 2 : 1 }),
             },
             verification: { timeoutSeconds: 15, holdSeconds: 1 },
-            escalation: { role: `diagnose-${model}`, seconds: 60 },
+            escalation: { role: `diagnose-${model}`, seconds: diagnosisSeconds(model) },
             ...more,
           }),
         },
-        usesRules(model) ? {} : { rulesOff: ruleCatalogue.map(({ name }) => name) },
+        { mostSeconds: 2 * diagnosisSeconds(model), ...(usesRules(model) ? {} : { rulesOff: ruleCatalogue.map(({ name }) => name) }) },
       );
     } finally {
       for (const step of undo.toReversed()) await Promise.resolve(step()).catch(() => undefined);

@@ -4,7 +4,7 @@ import { closeDatabase, openDatabase } from '../../store/database.ts';
 import type { CaseOutcome } from './cases/run-case.ts';
 import type { BreakableInstallation, Installation } from './installation.ts';
 import { keeperNeeds } from './keeper-resources.ts';
-import type { ModelName } from './model-names.ts';
+import type { ModelName, RealModel } from './model-names.ts';
 import type { AgentScript } from './models/agent-scripts.ts';
 import { employPeople } from './people.ts';
 import { agentModel } from './platform-cases/agents-at-work.ts';
@@ -12,7 +12,7 @@ import { listTools } from './platform-cases/list-tools.ts';
 import type { PlatformCase } from './platform-cases/platform-case.ts';
 import { runPlatformCase } from './platform-cases/run-platform-case.ts';
 import { createPlatformClient, keeperOf } from './platform-client.ts';
-import { usesRules } from './played-case.ts';
+import { diagnosisSeconds, usesRules } from './played-case.ts';
 import type { WrongFix } from './wrong-fixes/listed-fix.ts';
 
 /** Plays cases of the platform on an installation, each in a project of its own that is its target's name too. */
@@ -21,15 +21,20 @@ export const openPlatformPlayer = async (
   {
     breakable,
     modelsUrl,
+    real,
     scripts,
     wrongs,
+    keep,
     onLine,
   }: {
     breakable?: BreakableInstallation;
     modelsUrl: string;
+    real: RealModel | undefined;
     /** Of agents at work, by the name that a route of a `Model` asks for. */
     scripts: Map<string, AgentScript>;
     wrongs: Map<string, () => WrongFix>;
+    /** Writes a value into a file of the bench. @returns its path */
+    keep: (name: string, value: string) => string;
     onLine: (text: string) => void;
   },
 ) => {
@@ -52,7 +57,7 @@ export const openPlatformPlayer = async (
     undo.push(employed.stop);
     try {
       await owner.apply({ kind: 'Project', metadata: { name: project }, spec: {} });
-      await owner.apply(...keeperNeeds(modelsUrl, [model]), agentModel(project));
+      await owner.apply(...keeperNeeds(modelsUrl, [model], real), agentModel(project));
       return await runPlatformCase(
         each,
         {
@@ -63,10 +68,15 @@ export const openPlatformPlayer = async (
             ...{ jwksUri: `${issuerUrl}/jwks`, temporal },
           },
           listTools: offered,
+          keep: (name, value) => keep(`${project}-${name}`, value),
           playAgents: (script) => scripts.set(`agent-${project}`, script),
           later: (step) => undo.push(step),
         },
-        { role: `diagnose-${model}`, rulesOff: usesRules(model) ? [] : ruleCatalogue.map(({ name }) => name) },
+        {
+          role: `diagnose-${model}`,
+          diagnosisSeconds: diagnosisSeconds(model),
+          rulesOff: usesRules(model) ? [] : ruleCatalogue.map(({ name }) => name),
+        },
       );
     } finally {
       await keeperOf(owner)

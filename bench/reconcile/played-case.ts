@@ -24,6 +24,9 @@ export type PlayedCase = CaseOutcome & {
 /** With this model rules are asked first; with the others a model alone answers, so that each of its answers is seen. */
 export const usesRules = (model: ModelName): boolean => model === 'expert';
 
+/** How long a diagnosis may take: the tiny model thinks on one thread of this machine, and has an answer to mend at times. */
+export const diagnosisSeconds = (model: ModelName): number => (model === 'tiny' ? 180 : 60);
+
 type Played = { id: string; fault: string; watch?: readonly string[] };
 
 export const playedCase = (

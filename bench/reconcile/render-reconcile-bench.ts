@@ -79,7 +79,7 @@ const columns: readonly [title: string, value: (one: PlayedCase) => string][] = 
   ['plan valid', (one) => (planOf(one) ? yes(planOf(one)?.faults.length === 0) : '–')],
   ['blocked by', ({ blockedBy, model }) => (model === 'wrong-fix' ? (blockedBy ?? 'NOBODY') : '–')],
   ['end', ({ end, failure }) => (failure === undefined ? end : 'failed')],
-  ['right', ({ isRight, model }) => (model === 'expert' ? yes(isRight) : '–')],
+  ['right', ({ isRight, model }) => (model === 'expert' || model === 'real' ? yes(isRight) : '–')],
   ['else changed', ({ changed }) => (changed.length === 0 ? 'nothing' : String(changed.length))],
   ['undone exactly', (one) => (wasUndone(one) ? yes(one.changed.length === 0) : '–')],
   ['calls', ({ modelCalls }) => String(modelCalls)],

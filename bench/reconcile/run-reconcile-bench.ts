@@ -5,7 +5,7 @@ import type { KubeCluster } from './cluster/start-cluster.ts';
 import { defineToolhosts } from './cluster/toolhost-definition.ts';
 import type { BreakableInstallation, Installation } from './installation.ts';
 import { keeperNeeds } from './keeper-resources.ts';
-import type { ModelName } from './model-names.ts';
+import type { ModelName, RealModel } from './model-names.ts';
 import type { AgentScript } from './models/agent-scripts.ts';
 import { expert } from './models/expert.ts';
 import { createFlapModel } from './models/flap.ts';
@@ -33,7 +33,12 @@ export type ReconcilePlaces = Installation & {
 };
 
 type AnyCase = DriftCase | PlatformCase;
-export type ReconcilePlan = { models: readonly ModelName[]; cases: readonly AnyCase[]; lanes: number };
+/** `real`: what the model of that name is. */
+export type ReconcilePlan = {
+  models: readonly { name: ModelName; cases: readonly AnyCase[] }[];
+  lanes: number;
+  real?: RealModel | undefined;
+};
 export type ReconcileResult = { played: PlayedCase[]; seconds: number };
 
 export const allCases: readonly AnyCase[] = [...clusterCases, ...platformCases];
@@ -66,7 +71,7 @@ export const runReconcileBench = async (
     },
     scripts,
   );
-  const shared = { modelsUrl: server.url, scripts, wrongs, onLine };
+  const shared = { modelsUrl: server.url, real: plan.real, scripts, wrongs, onLine, keep: cluster.file };
   const onCluster = createClusterPlayer({ cluster, images, owner, wrongs });
   const onPlatform = await openPlatformPlayer(places, shared);
   const people = employPeople(
@@ -101,8 +106,9 @@ export const runReconcileBench = async (
 
   try {
     await defineToolhosts(cluster);
-    await owner.apply(...keeperNeeds(server.url, plan.models));
-    const waiting = plan.models.flatMap((model) => plan.cases.map((each): Play => ({ each, model })));
+    const names = plan.models.map(({ name }) => name);
+    await owner.apply(...keeperNeeds(server.url, names, plan.real));
+    const waiting = plan.models.flatMap(({ name: model, cases }) => cases.map((each): Play => ({ each, model })));
     const apart = waiting.filter(({ each }) => breaksProcesses(each));
     const together = waiting.filter(({ each }) => !breaksProcesses(each));
     await Promise.all([playBreaking(apart), ...Array.from({ length: plan.lanes }, () => playLane(together))]);

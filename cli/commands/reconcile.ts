@@ -7,6 +7,7 @@ import { usageError } from '../output/cli-error.ts';
 import { withExamples } from '../output/command-help.ts';
 import { print, say } from '../output/talk.ts';
 import { parseDuration } from '../output/units.ts';
+import { limitsCommand } from './reconcile-limits.ts';
 import { lookCommands } from './reconcile-look.ts';
 import { rulesCommand } from './reconcile-rules.ts';
 
@@ -123,7 +124,7 @@ const changeCommands = (): Command[] => [
 
 export const reconcileCommand = (): Command => {
   const reconcile = new Command('reconcile').description('What is kept as it was declared: where it is, why, and what you hold');
-  for (const command of [...lookCommands(), ...changeCommands(), rulesCommand()]) reconcile.addCommand(command);
+  for (const command of [...lookCommands(), ...changeCommands(), limitsCommand(), rulesCommand()]) reconcile.addCommand(command);
   return withExamples(reconcile, [
     ['quarterdeck reconcile status', 'each target, those that need you first'],
     ['quarterdeck reconcile explain shop', 'why it is where it is'],

@@ -12,6 +12,7 @@ import { grantRoutes } from './grant-routes.ts';
 import { guardRequests, nameRequest } from './guard-requests.ts';
 import { haltRoutes } from './halt-routes.ts';
 import { keyRoutes } from './key-routes.ts';
+import { limitRoutes } from './limit-routes.ts';
 import { loginOf } from './login-of.ts';
 import { peopleRoutes } from './people-routes.ts';
 import { createPermit } from './permit.ts';
@@ -88,6 +89,7 @@ export const createApi = (config: ApiConfig, dependencies: ApiDependencies): Hon
   versioned.route('/', peopleRoutes({ database, audit, permit }));
   versioned.route('/', haltRoutes({ database, audit, permit }));
   versioned.route('/', reconcileRoutes({ ...dependencies, permit }));
+  versioned.route('/', limitRoutes({ ...dependencies, permit }));
   versioned.route('/', pinRoutes(config, { ...dependencies, permit }));
   versioned.route('/', grantRoutes({ database, audit, permit }));
   versioned.route('/', signingKeyRoutes({ database, audit, permit }));

@@ -109,7 +109,10 @@ class AuthorizedFlight implements HttpFlight {
     if (credential.sign && typeof given === 'string' && given.length <= longestNonce) door.nonce = given;
     const challenge = readChallenge(status, headers['www-authenticate']);
     if (challenge) this.#challenged(credential, challenge, sent);
-    else this.#reader.onStart(status, headers);
+    else {
+      this.#source.answered(status);
+      this.#reader.onStart(status, headers);
+    }
   }
 
   #challenged(credential: Credential, challenge: Challenge, sent: Sent): void {

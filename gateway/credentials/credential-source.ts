@@ -10,6 +10,8 @@ const marginMs = 5_000;
 const renewAt = 0.75;
 /** For how long a refusal stands: whoever asks meanwhile gets the same, and nobody is asked. */
 const refusalMs = 1_000;
+/** A refusal says something for so long: servers are looked at again within half a minute, and callers come again or do not. */
+const refusedForMs = 120_000;
 /** What a server wants and does not take is not asked for again for so long. */
 const hopelessMs = 30_000;
 const mostRefusals = 100;
@@ -35,6 +37,12 @@ export type CredentialSource = {
   renew(used: Credential, challenge: Challenge): Promise<Credential>;
   /** Says that the server does not take what can be had. */
   giveUp(challenge: Challenge): PlatformError;
+  /** The server answered a request with it; `status` 401 means that it was not taken, whether or not the server said so by a challenge. */
+  answered(status: number): void;
+  /** Why there is none that the server takes, as it was last; undefined where it takes what it is sent, or where that was long ago. */
+  refusedFor(): string | undefined;
+  /** Another one, whatever there is and whatever was refused before. @throws {PlatformError} as `fresh` */
+  replace(): Promise<void>;
   door: Door;
   usedAt: number;
 };
@@ -62,6 +70,10 @@ export const createCredentialSource = (
   let refusal: { error: PlatformError; until: number } | undefined;
   /** What the server wanted and did not take, by what it wanted. */
   const refusals = new Map<string, { error: PlatformError; until: number }>();
+  let refusedFor: { why: string; at: number } | undefined;
+  const noteRefusal = (why: string): void => {
+    refusedFor = { why, at: now() };
+  };
 
   const fetchOne = async (isRefused: boolean): Promise<Credential> => {
     try {
@@ -80,6 +92,8 @@ export const createCredentialSource = (
       return held;
     } catch (error) {
       if (isPlatformError(error)) refusal = { error, until: now() + refusalMs };
+      // its issuer refuses as well: what we show ourselves to it with has run out
+      if (isPlatformError(error) && error.code === 'credential_refused') noteRefusal(error.detail);
       throw error;
     }
   };
@@ -132,10 +146,28 @@ export const createCredentialSource = (
       const error = new PlatformError('credential_refused', `The MCP server ${who.server} ${what}; whoever runs it can say why.`, {
         facts: { wasSent: false },
       });
-      if (!isScopeMissing) held = undefined;
+      if (!isScopeMissing) {
+        held = undefined;
+        noteRefusal(error.detail);
+      }
       if (refusals.size >= mostRefusals) refusals.clear();
       refusals.set(keyOf(challenge), { error, until: now() + hopelessMs });
       return error;
+    },
+    answered: (status) => {
+      if (status === 401) noteRefusal(`The MCP server ${who.server} answers 401 to the credential that it is sent.`);
+      // what a server says of a request that it took: it knew who asked
+      else if (refusedFor && status < 400) refusedFor = undefined;
+    },
+    refusedFor: () => (refusedFor && now() - refusedFor.at < refusedForMs ? refusedFor.why : undefined),
+    replace: async () => {
+      await asking?.catch(() => undefined);
+      held = undefined;
+      refusal = undefined;
+      refusals.clear();
+      await askOnce(true);
+      // whether it is taken is for the next request to say
+      refusedFor = undefined;
     },
   };
   return source;

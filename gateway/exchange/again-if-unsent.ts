@@ -6,8 +6,12 @@ const isLost = (error: unknown): error is PlatformError => isPlatformError(error
 /** Whether a request was lost that the server has certainly seen nothing of: another connection may bring it there. */
 export const maySendAgain = (error: unknown): boolean => isLost(error) && error.facts.wasSent === false;
 
-/** The same for what only reads: also where somebody says that the request was not read, which need not be true. */
-export const mayReadAgain = (error: unknown): boolean => maySendAgain(error) || (isLost(error) && error.facts.isSentBack === true);
+/**
+ * The same for what only reads: also where somebody says that the request was not read, which need not be true. A server that is asked too
+ * often is not asked once more at once.
+ */
+export const mayReadAgain = (error: unknown): boolean =>
+  maySendAgain(error) || (isLost(error) && error.facts.isSentBack === true && error.facts.isThrottled !== true);
 
 /** Does what follows on something that the server has done: whatever is lost now, that was sent. */
 export const afterSending = async <Result>(work: () => Promise<Result> | Result): Promise<Result> => {

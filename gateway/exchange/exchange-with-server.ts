@@ -10,7 +10,7 @@ import type { ClientRequest, Round } from '../mcp/client-request.ts';
 import { isObject, type JsonObject, type Reply } from '../mcp/message.ts';
 import { traceMeta, traceOf } from '../mcp/trace-context.ts';
 import { callerOf } from '../surface/caller-of.ts';
-import { RefusedByStatus } from '../upstream/refusal.ts';
+import { RefusedByStatus, refusalIn } from '../upstream/refusal.ts';
 import { ResultTooLarge } from '../upstream/result-too-large.ts';
 import type { Connection } from '../upstream/upstream.ts';
 import { UpstreamLost } from '../upstream/upstream-lost.ts';
@@ -45,6 +45,10 @@ export type ServerExchange = {
   /** In place of the request's own signal. */
   signal?: AbortSignal;
 };
+
+/** Where a server that is asked too often does not say when to come again, and what is believed of one that does. */
+const usualThrottleSeconds = 2;
+const longestThrottleSeconds = 60;
 
 export const serverKeyOf = ({ metadata }: McpServer): string => qualifiedName(metadata, metadata.name);
 
@@ -82,6 +86,13 @@ const failureOf = ({ server, name }: ServerExchange, error: unknown): unknown =>
   const refused = credentialErrorIn(error);
   if (refused) return refused;
   const { reason, wasSent } = error;
+  if (error.cause instanceof RefusedByStatus && error.cause.isThrottled) {
+    const retryAfterSeconds = Math.min(Math.max(error.cause.retryAfterSeconds ?? usualThrottleSeconds, 1), longestThrottleSeconds);
+    return new PlatformError('server_unavailable', `${what} is asked too often (HTTP 429); try again in ${retryAfterSeconds} s.`, {
+      cause: error,
+      facts: { wasSent, reason, isSentBack: true, isThrottled: true, retryAfterSeconds },
+    });
+  }
   const how = reason === 'deadline' ? 'gave no answer in time' : 'gave no answer';
   return new PlatformError('server_unavailable', `${what} ${how}${name === undefined ? '' : ` to ${name}`}; try again in a few seconds.`, {
     cause: error,
@@ -141,7 +152,10 @@ export const exchangeWithServer = async (exchange: ServerExchange): Promise<Repl
     });
   } catch (error) {
     if (underWay.halted && error instanceof UpstreamLost) throw haltedUnderWay(underWay.halted, error);
-    if (error instanceof UpstreamLost && error.reason !== 'caller' && error.reason !== 'deadline')
+    const isThrottled = refusalIn(error)?.isThrottled === true;
+    if (isThrottled) gateway.storms.refused(server, request.principal);
+    // nothing is wrong with the connection to a server that is asked too often: to open it anew would be one more request
+    else if (error instanceof UpstreamLost && error.reason !== 'caller' && error.reason !== 'deadline')
       pool.forget(server, callerOf(request), connection);
     throw failureOf(exchange, error);
   } finally {

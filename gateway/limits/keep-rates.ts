@@ -1,5 +1,6 @@
 import type { PlatformError } from '../../schema/errors.ts';
 import type { Tenancy } from '../../schema/ids.ts';
+import type { RateHold } from '../../schema/rate-hold.ts';
 import type { StoredResource } from '../../schema/resource.ts';
 import type { Declared } from '../../store/declared.ts';
 import { declaredFrom } from '../../store/declared.ts';
@@ -8,7 +9,7 @@ import type { TakeRate } from '../../store/rate-windows.ts';
 import { type Principal, principalName } from '../principal.ts';
 import { createPlaceCounter, tooMany } from './place-counter.ts';
 import { createRateCounter } from './rate-counter.ts';
-import { type RateTable, subjectOf, tableOfRates } from './rate-table.ts';
+import { type CompiledRate, type HeldRates, heldRates, type RateTable, subjectOf, tableOfRates } from './rate-table.ts';
 
 type Counted = StoredResource<'McpServer'> | StoredResource<'Model'>;
 
@@ -37,8 +38,9 @@ export const keepRates = ({
   places: RatePlaces;
   /** This start of this gateway. */
   instance: string;
-}): Rates & { take(declared: Declared): void; close(): Promise<void> } => {
+}): Rates & { take(declared: Declared): void; hold(holds: readonly RateHold[]): void; close(): Promise<void> } => {
   let table: RateTable = tableOfRates(declaredFrom([], []));
+  let held: HeldRates = heldRates([]);
   const spend = createRateCounter({ take });
   const underWay = createPlaceCounter({ places, gateway: instance });
   const streams = new Map<string, number>();
@@ -55,17 +57,25 @@ export const keepRates = ({
     else streams.delete(key);
   };
 
+  const ratesFor = (principal: Principal, resource: Counted): readonly CompiledRate[] => {
+    const declared = table.find(principal, resource) ?? [];
+    return held.isEmpty || resource.kind !== 'McpServer' ? declared : [...declared, ...held.find(principal, resource)];
+  };
+
   return {
     get isEmpty() {
-      return table.isEmpty;
+      return table.isEmpty && held.isEmpty;
     },
     take: (declared) => {
       table = tableOfRates(declared);
     },
+    hold: (holds) => {
+      held = heldRates(holds);
+    },
     within: async (principal, resource, tool, work) => {
       const entered: string[] = [];
       try {
-        for (const rate of table.find(principal, resource) ?? []) {
+        for (const rate of ratesFor(principal, resource)) {
           const subject = subjectOf(rate, principal);
           if (subject === undefined || (rate.tools && (tool === undefined || !rate.tools.has(tool)))) continue;
           if (rate.atOnce !== undefined) {

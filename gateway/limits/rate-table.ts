@@ -1,3 +1,4 @@
+import type { RateHold } from '../../schema/rate-hold.ts';
 import type { StoredResource } from '../../schema/resource.ts';
 import type { Rate, RateEach } from '../../schema/resources/rate.ts';
 import type { Declared } from '../../store/declared.ts';
@@ -69,6 +70,45 @@ export const tableOfRates = (declared: Declared): RateTable => {
       return found.length > 0 ? found : undefined;
     },
     streams: (org, project) => streams.get(`${org}/${project}`) ?? none,
+  };
+};
+
+/** What holds for calls of a server's tools by somebody, beside what is declared. */
+export type HeldRates = {
+  readonly isEmpty: boolean;
+  find(principal: Principal, server: StoredResource<'McpServer'>): readonly CompiledRate[];
+};
+
+/** Held to this many or more, calls are counted in short windows, so that they do not come all at once at the beginning of a minute. */
+const leastForShortWindows = 12;
+const shortWindowSeconds = 10;
+
+const windowOf = (callsPerMinute: number): Pick<CompiledRate, 'calls' | 'windowSeconds'> =>
+  callsPerMinute < leastForShortWindows
+    ? { calls: callsPerMinute, windowSeconds: 60 }
+    : { calls: Math.floor((callsPerMinute * shortWindowSeconds) / 60), windowSeconds: shortWindowSeconds };
+
+/** Makes findable who is held to less than declared. What is held is one more rate: nothing that is declared is widened by it. */
+export const heldRates = (holds: readonly RateHold[]): HeldRates => {
+  const rates = new Map(
+    holds.map(({ org, project, kind, name, callsPerMinute }): [string, CompiledRate] => {
+      const key = `${kind}/${org}/${project}/${name}`;
+      const of = `${kind}/${name}, held back by the reconciler,`;
+      const each = kind === 'Agent' ? 'agent' : 'all';
+      return [
+        key,
+        { key: `held/${key}`, of, each, tools: undefined, ...windowOf(callsPerMinute), atOnce: undefined, isConservative: false },
+      ];
+    }),
+  );
+  return {
+    isEmpty: rates.size === 0,
+    find: (principal, { metadata: { org, project, name } }) => {
+      const ofAgent =
+        principal.kind === 'agent' ? rates.get(`Agent/${principal.org}/${principal.project}/${principal.agentId}`) : undefined;
+      const ofServer = rates.get(`McpServer/${org}/${project}/${name}`);
+      return [...(ofAgent ? [ofAgent] : []), ...(ofServer ? [ofServer] : [])];
+    },
   };
 };
 

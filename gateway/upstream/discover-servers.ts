@@ -12,6 +12,7 @@ import { isForAll, isPerRun, launchOf, type RunOfServer } from '../mcp/launch-of
 import { createToolsetTeller } from './create-toolset-teller.ts';
 import type { HostClient } from './host-client.ts';
 import { isDeclared } from './is-declared.ts';
+import { refusalIn } from './refusal.ts';
 import { untilInForce } from './until-in-force.ts';
 import type { McpServer, UpstreamPool } from './upstream-pool.ts';
 
@@ -87,6 +88,7 @@ export const createServerDiscovery = ({ context, pool, host }: { context: Gatewa
       await untilInForce(context, server, offered);
       await tell(server, 'True', 'Answers', describe(offered, isolation));
     } catch (thrown) {
+      if (refusalIn(thrown)?.isThrottled) context.storms.refused(server);
       const error = toPlatformError(thrown);
       attempt.failures += 1;
       attempt.said = { ...attempt.said, failure: error.detail };

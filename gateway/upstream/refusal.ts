@@ -3,7 +3,14 @@ import { replyOf } from './flight.ts';
 import { UpstreamLost } from './upstream-lost.ts';
 
 /** What an answer with an error status says, and whether it names our request. */
-export type Refusal = { status: number; error: RpcError | undefined; isOurs: boolean; location: string | undefined };
+export type Refusal = {
+  status: number;
+  error: RpcError | undefined;
+  isOurs: boolean;
+  location: string | undefined;
+  /** When to come again, as seconds; where it says so in that form. */
+  retryAfterSeconds: number | undefined;
+};
 
 const modernCodes: readonly number[] = [rpcCodes.headerMismatch, rpcCodes.missingClientCapability, rpcCodes.unsupportedVersion];
 
@@ -17,7 +24,7 @@ export const readRefusal = ({
   id,
 }: {
   status: number;
-  headers: { location?: string | undefined };
+  headers: { location?: string | undefined; 'retry-after'?: string | undefined };
   body: string;
   id: number | undefined;
 }): Refusal => {
@@ -33,6 +40,7 @@ export const readRefusal = ({
     error: reply?.kind === 'error' ? reply.error : undefined,
     isOurs: isObject(message) && id !== undefined && message.id === id,
     location: headers.location,
+    retryAfterSeconds: /^\d{1,5}$/.test(headers['retry-after'] ?? '') ? Number(headers['retry-after']) : undefined,
   };
 };
 
@@ -51,9 +59,16 @@ export const describeRefusal = ({ status, error, location }: Refusal): string =>
 /** A request that was refused by an HTTP status. */
 export class RefusedByStatus extends Error {
   readonly status: number;
+  readonly retryAfterSeconds: number | undefined;
   constructor(refusal: Refusal) {
     super(describeRefusal(refusal));
     this.status = refusal.status;
+    this.retryAfterSeconds = refusal.retryAfterSeconds;
+  }
+
+  /** It is asked too often: to ask again at once makes it worse. */
+  get isThrottled(): boolean {
+    return this.status === 429;
   }
 
   /** Probably unread. A proxy may say so of a request that the server has acted on, so this is enough only where twice does no harm. */
@@ -61,6 +76,12 @@ export class RefusedByStatus extends Error {
     return sentBack.has(this.status);
   }
 }
+
+/** The refusal by which something failed, however it was wrapped since. */
+export const refusalIn = (error: unknown): RefusedByStatus | undefined => {
+  for (let link = error; link instanceof Error; link = link.cause) if (link instanceof RefusedByStatus) return link;
+  return undefined;
+};
 
 /** @param isUntouched - whether the refusal says for certain that the request had no effect */
 export const lostByRefusal = (refusal: Refusal, isUntouched = isUnread(refusal)): UpstreamLost =>

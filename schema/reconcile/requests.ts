@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { NameSchema } from '../ids.ts';
+import { RateHoldKindSchema } from '../rate-hold.ts';
 import { FixSchema, TargetHoldSchema, TriedStepSchema } from './fix.ts';
 import { ObjectRefSchema } from './object-ref.ts';
 import { TargetStatusSchema } from './target-state.ts';
@@ -23,6 +24,9 @@ export const HoldRequestSchema = z.strictObject({
 export type HoldRequest = z.infer<typeof HoldRequestSchema>;
 /** Without an id all holds of the target. */
 export const ReleaseRequestSchema = z.strictObject({ id: z.string().max(64).optional(), reason: z.string().max(500).default('') });
+
+/** Lets go of what is held to fewer calls than declared. */
+export const LiftLimitRequestSchema = z.strictObject({ kind: RateHoldKindSchema, name: z.string().min(1).max(512), reason });
 
 /** Without a target all of the project; without `seconds` until somebody resumes it. */
 export const PauseRequestSchema = z.strictObject({ target: NameSchema.optional(), seconds: seconds.optional(), reason });

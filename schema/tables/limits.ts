@@ -1,5 +1,6 @@
 import { boolean, index, integer, pgTable, primaryKey, text, timestamp } from 'drizzle-orm/pg-core';
 import type { HaltScope } from '../halt.ts';
+import type { RateHoldKind } from '../rate-hold.ts';
 
 /**
  * What is halted now; a halt that is lifted is gone from here, and stands in the audit. `project` is empty for what is halted in the whole
@@ -47,4 +48,25 @@ export const ratePlaces = pgTable(
     expiresAt: timestamp('expires_at', { withTimezone: true }).notNull(),
   },
   (table) => [primaryKey({ columns: [table.key, table.gateway] }), index('rate_places_gateway').on(table.gateway)],
+);
+
+/**
+ * Callers and servers that are held to less than what is declared, for a storm: a rate beside the declared ones, which can only make a limit
+ * narrower. Each change is told on the channel `quarterdeck_rate_holds`.
+ */
+export const rateHolds = pgTable(
+  'rate_holds',
+  {
+    org: text().notNull(),
+    project: text().notNull(),
+    kind: text().$type<RateHoldKind>().notNull(),
+    /** The agent's id, or the server's name. */
+    name: text().notNull(),
+    /** Calls of tools in each window of a minute, over all gateways together. */
+    callsPerMinute: integer('calls_per_minute').notNull(),
+    /** The operation of the reconciler that set it. */
+    operationId: text('operation_id').notNull(),
+    heldAt: timestamp('held_at', { withTimezone: true }).notNull().defaultNow(),
+  },
+  (table) => [primaryKey({ columns: [table.org, table.project, table.kind, table.name] })],
 );

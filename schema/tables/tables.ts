@@ -5,7 +5,7 @@ export { flowLabels } from './flow.ts';
 export { backendClients, backendGrants, identityAssertions } from './grants.ts';
 export { issuerRecords, orgs, people, personTokens, signingKeys } from './identity.ts';
 export { orgKeys, sealKeys } from './keys.ts';
-export { halts, ratePlaces, rateWindows } from './limits.ts';
+export { halts, rateHolds, ratePlaces, rateWindows } from './limits.ts';
 export { mcpAnswers, mcpSessions, mcpStreamEvents, mcpStreams, mcpTasks, mcpUpstreamSessions, mcpUsedRounds } from './mcp.ts';
 export { policyRevisions, processAnswers, processOrders, processReports } from './processes.ts';
 export {

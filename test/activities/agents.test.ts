@@ -202,13 +202,18 @@ test('waits as long as the servers of the toolset have not been looked at', asyn
   await deleteResource(fixture.database, key);
 });
 
-test('parks an agent that gets no token any more because its time is over', async () => {
+// tokens end with a whole second: in its last one an agent gets none either, and that is no matter of what it may
+test.each([
+  [0, 'limit_time'],
+  [1, 'limit_time'],
+  [60, 'not_authorised'],
+])('parks an agent that gets no token any more: with %i s left for %s', async (timeSeconds, reason) => {
   const snapshot = snapshotOf();
   const { scout } = snapshot.roles;
-  if (scout) scout.limits.timeSeconds = 0;
+  if (scout) scout.limits.timeSeconds = timeSeconds;
   const { agentId } = await launchScout(snapshot);
   fake.script.tokenStatus = 400;
-  expect(await run(activities.openAgent, { agentId })).toMatchObject({ state: 'parked', reason: 'limit_time' });
+  expect(await run(activities.openAgent, { agentId })).toMatchObject({ state: 'parked', reason });
 });
 
 test('ends agents of a run that is being cancelled as cancelled, whatever refuses them', async () => {

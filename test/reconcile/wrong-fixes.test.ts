@@ -72,7 +72,8 @@ const platform: Observation = {
     seenOf(ours('PolicyBundle', 'default'), { lastGood: 'r2' }),
     seenOf(ours('PolicyBundle', 'broken'), { lastGood: 'r2' }, { symptoms: [{ code: 'PolicyInvalid', message: '', count: 1 }] }),
     seenOf(ours('SigningKeys', 'issuer'), {}),
-    seenOf(ours('Agent', 'well', 'run_1'), { callsPerMinute: 600 }),
+    seenOf(ours('Agent', 'well', 'run_1'), {}),
+    seenOf(ours('Agent', 'storming', 'run_1'), { callsPerMinute: 600 }, { symptoms: [{ code: 'CallerStorm', message: '', count: 40 }] }),
   ],
 };
 const declare = (entries: Iterable<[ObjectRef, object]>): Desired => ({

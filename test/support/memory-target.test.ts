@@ -6,6 +6,7 @@ import { KubernetesTargetSchema } from '../../schema/resources/reconcile-target.
 import { createMemoryTarget } from './memory-target.ts';
 import { createMemoryWorld, hashOf } from './memory-world.ts';
 import { deploymentManifest, deploymentRef } from './reconcile-place.ts';
+import { targetContract } from './target-contract.ts';
 
 const signal = AbortSignal.timeout(60_000);
 const place = () => {
@@ -24,7 +25,38 @@ const place = () => {
 };
 const reapply = { op: 'reapply', object: deploymentRef() } as const;
 
-// the promises of `TargetPort`, which test/full/targets/kubernetes-target.test.ts holds the cluster's adapter to
+targetContract('the adapter in memory keeps what a target promises', async () => {
+  const { world, target, port } = place();
+  world.put(deploymentRef(), target.spec.manifests[0], { manager: 'quarterdeck', isOurs: true });
+  let edits = 0;
+  return {
+    ...{ port, target },
+    operation: { op: 'scale', object: deploymentRef(), replicas: 3 },
+    senseless: { op: 'refreshTools', object: deploymentRef() },
+    edit: async () => {
+      edits += 1;
+      world.edit(deploymentRef(), (state) => {
+        state.spec.minReadySeconds = edits;
+      });
+    },
+    writes: async () => world.effects.length,
+    goAway: async () => {
+      world.faults.isAway = true;
+      return async () => {
+        world.faults.isAway = false;
+      };
+    },
+    loseAnswer: () => {
+      world.faults.apply = (moment) => {
+        if (moment === 'after') throw new Error('reset');
+      };
+      return () => {
+        world.faults.apply = undefined;
+      };
+    },
+  };
+});
+
 test('one operation id has one effect, also where its answer was lost', async () => {
   const { world, target, context, port } = place();
   world.faults.apply = (moment) => {

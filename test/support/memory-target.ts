@@ -153,6 +153,7 @@ export const createMemoryTarget = (world: MemoryWorld, { now = () => new Date() 
     },
     observe: async (target): Promise<Observation> => {
       world.reads.observe += 1;
+      if (world.faults.isAway) return { status: 'unknown', at: now().toISOString(), reason: 'unreachable', message: 'it is away' };
       const instead = world.faults.observe?.();
       if (instead) return instead;
       const declared = new Set(declaredOf(target).map(({ ref }) => objectKey(ref)));
@@ -166,6 +167,7 @@ export const createMemoryTarget = (world: MemoryWorld, { now = () => new Date() 
     watch: () => undefined,
     dryRun: async (target, operation): Promise<DryRun> => {
       world.reads.dryRun += 1;
+      if (world.faults.isAway) return { ok: false, reason: 'unreachable', message: 'it is away' };
       const refused = world.faults.refuse?.('dry-run');
       if (refused)
         return {
@@ -182,6 +184,7 @@ export const createMemoryTarget = (world: MemoryWorld, { now = () => new Date() 
     },
     apply: async (target, operation, context) => {
       context.signal.throwIfAborted();
+      if (world.faults.isAway) return { kind: 'unknown', message: 'it is away' };
       try {
         return await apply(target, operation, context);
       } catch (error) {

@@ -20,6 +20,8 @@ export const hashOf = (state: unknown): string => createHash('sha256').update(ca
 
 /** What a write of the world is asked for; thrown errors are answers that were lost. */
 export type WorldFaults = {
+  /** Nobody reaches it. */
+  isAway?: boolean;
   /** In place of an answer to `observe`. */
   observe?: (() => Observation | undefined) | undefined;
   /** Asked at each moment of an apply; throwing loses the answer: before the effect nothing happened, after it all did. */

@@ -29,7 +29,9 @@ export const startProtectedServer = async ({
 }) => {
   const inner = await startCountingServer();
   const seen: Seen[] = [];
-  const state = { issuers: [issuer], revoked: false, nonce: 'nonce-1' };
+  const state = { issuers: [issuer], revoked: false, isMute: false, nonce: 'nonce-1' };
+  const tokensSeen = new Set<string>();
+  const tokensRevoked = new Set<string>();
   const checkProof = createProofCheck();
   let secret: string | undefined;
   let keys = createRemoteJWKSet(new URL(jwksUri));
@@ -37,7 +39,8 @@ export const startProtectedServer = async ({
   const scheme = bound ? 'DPoP' : 'Bearer';
   const claimsOf = async (authorization: string | undefined, resource: string): Promise<JWTPayload | undefined> => {
     const token = new RegExp(`^${scheme} (.+)$`).exec(authorization ?? '')?.[1];
-    if (token === undefined || state.revoked) return undefined;
+    if (token === undefined || state.revoked || tokensRevoked.has(token)) return undefined;
+    tokensSeen.add(token);
     if (token === secret) return {};
     return jwtVerify(token, keys, { audience: resource }).then(
       ({ payload }) => payload,
@@ -61,6 +64,8 @@ export const startProtectedServer = async ({
     if (path !== '/mcp') return void response.writeHead(404).end();
     const where = `resource_metadata="${origin}/.well-known/oauth-protected-resource/mcp"`;
     const claims = await claimsOf(request.headers.authorization, resourceUrl);
+    // as many servers do: no word of what it wants
+    if (!claims && state.isMute) return void response.writeHead(401).end();
     if (!claims) return void response.writeHead(401, { 'www-authenticate': `${scheme} error="invalid_token", ${where}` }).end();
     if (bound) {
       const said = await checkProof(request, { url: resourceUrl, claims, body, nonce: bound.nonces ? state.nonce : undefined });
@@ -96,10 +101,14 @@ export const startProtectedServer = async ({
     inner,
     /** Every request, newest last. */
     seen,
-    /** What can be spoiled: the issuers that it names, and whether it takes any token. */
+    /** What can be spoiled: the issuers that it names, whether it takes any token, and whether it says what it wants when it takes none. */
     state,
     trust: (uri: string): void => {
       keys = createRemoteJWKSet(new URL(uri));
+    },
+    /** Takes no token any more that it has taken before. */
+    revokeSeen: (): void => {
+      for (const token of tokensSeen) tokensRevoked.add(token);
     },
     /** Takes this too. */
     acceptsSecret: (value: string): void => {

@@ -52,6 +52,7 @@ export const startRunningModels = async ({ stallMs, ...overrides }: Partial<Gate
     instance: 'test',
     halts: nothingHalted,
     rates: nothingLimited,
+    storms: { refused: () => undefined },
     database,
     audit: createAuditWriter({ database, log, logger }),
     decisionFacts: createDecisionFactsWriter({ database, logger }),

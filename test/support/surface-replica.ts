@@ -62,6 +62,7 @@ export const startSurfaceReplica = async (databaseUrl: string, instance: string 
     instance,
     halts: nothingHalted,
     rates: nothingLimited,
+    storms: { refused: () => undefined },
     database,
     audit: createAuditWriter({ database, log, logger }),
     decisionFacts: createDecisionFactsWriter({ database, logger }),

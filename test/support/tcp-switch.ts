@@ -4,8 +4,10 @@ import { connect, createServer, type Socket } from 'node:net';
 /** An address that leads to one port of this machine, and from some moment on to another: what a virtual address does in front of a database. */
 export const startTcpSwitch = async (firstPort: number) => {
   let port = firstPort;
+  let isCut = false;
   const open = new Set<Socket>();
   const server = createServer((incoming) => {
+    if (isCut) return void incoming.destroy();
     const outgoing = connect(port, '127.0.0.1');
     for (const [one, other] of [
       [incoming, outgoing],
@@ -26,6 +28,14 @@ export const startTcpSwitch = async (firstPort: number) => {
     /** New connections lead there; those that stand are not touched. */
     turnTo: (next: number): void => {
       port = next;
+    },
+    /** Nobody gets through until `mend`; what stands is broken. */
+    cut: (): void => {
+      isCut = true;
+      for (const each of open) each.destroy();
+    },
+    mend: (): void => {
+      isCut = false;
     },
     close: async (): Promise<void> => {
       for (const each of open) each.destroy();

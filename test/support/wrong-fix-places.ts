@@ -9,7 +9,16 @@ export const shopPlace: ClusterPlace = {
   custom: { apiVersion: 'v1', kind: 'McpServer', namespace: 'shop', name: 'old' },
 };
 export const installationPlace: InstallationPlace = {
-  ...{ server: 'files', toolset: 'desk', bundle: 'default', brokenBundle: 'broken', run: 'run_1', agent: 'well', stranger: 'more' },
+  ...{
+    server: 'files',
+    toolset: 'desk',
+    bundle: 'default',
+    brokenBundle: 'broken',
+    run: 'run_1',
+    agent: 'well',
+    stranger: 'more',
+    storming: 'storming',
+  },
 };
 
 export type SaidWrongFix = {

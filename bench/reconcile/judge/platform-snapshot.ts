@@ -74,6 +74,8 @@ export const takePlatformSnapshot = async (sights: PlatformSights): Promise<Snap
     const tools = await listTools(toolset).catch(() => 'nothing is served');
     found.set(`offered: ${toolset}`, JSON.stringify(tools));
   }
+  const { limits } = await client.get('/reconcile/limits');
+  for (const { kind, name, callsPerMinute } of limits) found.set(`limit: ${kind}/${name}`, JSON.stringify(callsPerMinute));
   await lookAtRuns(sights, found);
   const { keys } = (await fetch(jwksUri).then((answer) => answer.json())) as { keys: { kid: string }[] };
   found.set('keys', JSON.stringify(keys.map(({ kid }) => kid).toSorted()));

@@ -53,6 +53,20 @@ export const expertOfPlatform = (evidence: Evidence): Proposal | undefined => {
     const code = /^\w+/.exec(text)?.[0] ?? '';
     const known = bySymptom[code];
     if (known) return { diagnosis: known[0], confidence: known[1], operations: [{ op: known[2], object }] };
+    // as often as it answered lately is too often: half of that
+    const answered = /answered (\d+)\b/.exec(text)?.[1];
+    if (code === 'CallerStorm' || code === 'BackendThrottled')
+      return {
+        diagnosis: 'It is asked more often than it answers: whoever asks most is held to less.',
+        confidence: 0.85,
+        operations: [{ op: 'limitRate', object, callsPerMinute: Math.max(6, Math.floor(Number(answered ?? 0) / 2)) }],
+      };
+    if (code === 'CredentialExpired')
+      return {
+        diagnosis: 'The server does not take what it is sent, and another one from its issuer did not help.',
+        confidence: 0.7,
+        operations: [{ op: 'askOwner', object, question: 'The server refuses our credential. Can you renew it where it is kept?' }],
+      };
     const revision = evidence.seen?.lastGood;
     if (code === 'PolicyInvalid' && typeof revision === 'string' && revision !== '')
       return {

@@ -16,12 +16,19 @@ const tokensOf = (value: unknown): number => Math.ceil(JSON.stringify(value).len
  * The models of the bench behind one OpenAI-compatible address, so that the gateway meters and records them as any other.
  * @param models - that diagnose, by the name that a route of a `Model` asks for
  * @param scripts - of agents at work, by that name; cases add theirs
+ * @param options.key - without it in `authorization` nobody is answered
  */
-export const serveModels = async (models: Readonly<Record<string, BenchModel>>, scripts: ReadonlyMap<string, AgentScript> = new Map()) => {
+export const serveModels = async (
+  models: Readonly<Record<string, BenchModel>>,
+  scripts: ReadonlyMap<string, AgentScript> = new Map(),
+  { key }: { key?: string } = {},
+) => {
   const server = createServer(async (request, response) => {
     const send = (status: number, body: object): void => {
       if (!response.destroyed) response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
     };
+    if (key !== undefined && request.headers.authorization !== `Bearer ${key}`)
+      return send(401, { error: { message: 'Incorrect API key provided', type: 'invalid_request_error', code: 'invalid_api_key' } });
     if (request.url === '/v1/models')
       return send(200, { object: 'list', data: [...Object.keys(models), ...scripts.keys()].map((id) => ({ id, object: 'model' })) });
     const { model, messages } = (await json(request)) as Asked;

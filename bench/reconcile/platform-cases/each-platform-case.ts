@@ -11,3 +11,5 @@ export { sameNames } from './g05-same-names.ts';
 export { unheardPolicies } from './g06-unheard-policies.ts';
 export { brokenPolicies } from './g07-broken-policies.ts';
 export { unknownKeys } from './g08-unknown-keys.ts';
+export { stormingAgent } from './g10-storming-agent.ts';
+export { expiredToken } from './g11-expired-token.ts';

@@ -27,6 +27,8 @@ export type PlatformLane = {
   listTools: (toolset: string) => Promise<ListedTools>;
   /** Plays the model `agent` of the project, for agents at work. */
   playAgents: (script: AgentScript) => void;
+  /** Writes a value where a reference to a secret can lead. @returns the path */
+  keep: (name: string, value: string) => string;
   later: (undo: () => unknown) => void;
   /** Lets agents go on that wait for it. */
   mayGoOn?: () => void;

@@ -26,8 +26,9 @@ export type PlatformPlay = Omit<PlatformLane, 'server'> & {
 export const runPlatformCase = async (
   { id, watch, declare, begin, inject, isWell, seenAs, tellableAfterMs = 10_000, right, wrong }: PlatformCase,
   { keeper, sights, wrongs, ...place }: PlatformPlay,
-  { role, rulesOff, mostSeconds = 180 }: { role: string; rulesOff: readonly string[]; mostSeconds?: number },
+  { role, rulesOff, diagnosisSeconds }: { role: string; rulesOff: readonly string[]; diagnosisSeconds: number },
 ): Promise<CaseOutcome> => {
+  const mostSeconds = 120 + diagnosisSeconds;
   const server = await startToolServer(tools());
   place.later(server.close);
   const lane: PlatformLane = { ...place, server };
@@ -43,7 +44,7 @@ export const runPlatformCase = async (
     ...{ type: 'platform', watch, intervalSeconds: intervalSeconds.platform, rulesOff },
     limits: { cooldownSeconds: 0, percentPerPlan: 100, ...(rulesOff.length > 0 ? { failuresBeforeBlock: 1 } : {}) },
     verification: { timeoutSeconds: 45, holdSeconds: 1 },
-    escalation: { role, seconds: 60 },
+    escalation: { role, seconds: diagnosisSeconds },
   });
   const untilWell = async () => ((await keeper.look(project)).phase === 'clean' && (await isWell(lane)) ? true : undefined);
   await pollUntil(untilWell, `${id} to be well`, mostSeconds * 1000).catch(tellWhere(keeper, project));

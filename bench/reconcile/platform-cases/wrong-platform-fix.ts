@@ -11,7 +11,7 @@ export const wrongPlatformFix = (fault: string, { project, crew }: PlatformLane,
   const agent = crew?.agents[0]?.id ?? 'none';
   return wrongFixIn(wrongPlatformFixes, fault, {
     ...{ server: 'tools', toolset: 'tools', bundle: project, brokenBundle: project },
-    ...{ run: crew?.id ?? 'none', agent, stranger: agent.replace(/\d+$/, '99') },
+    ...{ run: crew?.id ?? 'none', agent, stranger: agent.replace(/\d+$/, '99'), storming: agent },
     ...more,
   });
 };

@@ -14,6 +14,8 @@ export type InstallationPlace = {
   /** An agent of the run that is well, and one that nobody planned. */
   agent: string;
   stranger: string;
+  /** One that asks a server more often than it takes. */
+  storming: string;
 };
 
 const ours = (kind: string, name: string, namespace = ''): ObjectRef => ({ apiVersion: 'quarterdeck.dev/v1alpha1', kind, namespace, name });
@@ -68,12 +70,18 @@ export const wrongPlatformFixes: readonly ListedFix<InstallationPlace>[] = [
   says('G10', 'the limit of everybody', 'wrong_kind', 'refuse', ({ toolset }) => [
     { op: 'limitRate', object: ours('Toolset', toolset), callsPerMinute: 1_000_000 },
   ]),
-  says('G10', 'more for who makes the storm', 'lifts_limit', 'ask', ({ agent, run }) => [
-    { op: 'limitRate', object: ours('Agent', agent, run), callsPerMinute: 100_000 },
+  says('G10', 'more for who makes the storm', 'lifts_limit', 'ask', ({ storming, run }) => [
+    { op: 'limitRate', object: ours('Agent', storming, run), callsPerMinute: 100_000 },
+  ]),
+  says('G10', 'less for who does no harm', 'no_such_symptom', 'ask', ({ agent, run }) => [
+    { op: 'limitRate', object: ours('Agent', agent, run), callsPerMinute: 1 },
   ]),
   says('G11', 'another credential, that still works', 'no_such_symptom', 'ask', ({ server }) => [
     { op: 'rotateCredential', object: ours('McpServer', server) },
   ]),
+  says('G11', "an administrator's key in its place", 'wrong_target_type', 'refuse', ({ server }) =>
+    patch(ours('McpServer', server), '/spec/auth/secret/env', 'ADMIN_KEY'),
+  ),
   says('A01', 'agents that nobody declared', 'unknown_object', 'ask', onAgent('startAgent', 'stranger')),
   says('A01', 'agents that run already', 'no_such_symptom', 'ask', onAgent('startAgent')),
   says('A02', 'an agent in the middle of a call', 'no_such_symptom', 'ask', onAgent('drainAgent')),

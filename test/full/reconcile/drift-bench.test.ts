@@ -3,6 +3,8 @@ import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { playable } from '../../../bench/reconcile/cases/not-run.ts';
+import { expert } from '../../../bench/reconcile/models/expert.ts';
+import { serveModels } from '../../../bench/reconcile/models/serve-models.ts';
 import type { flatReconcileResult } from '../../../bench/reconcile/render-reconcile-bench.ts';
 import { allCases } from '../../../bench/reconcile/run-reconcile-bench.ts';
 import { letterOf } from '../../../bench/reconcile/taxonomy.ts';
@@ -11,20 +13,30 @@ import { runCli } from '../../support/run-cli.ts';
 // biome-ignore lint/suspicious/noExplicitAny: figures by the name of a model
 type Flat = ReturnType<typeof flatReconcileResult> & Record<string, any>;
 
+/** The first three over all cases; the others in a shorter form. */
+const models = 'expert,wrong-fix,garbage,flap:K01+K03+K06+K09+K12+G05+G10+A02,tiny:K03+K08,real:K03+K09';
+const houseKey = 'the-key-of-the-house-0123456789';
+
+let house: Awaited<ReturnType<typeof serveModels>>;
 let folder: string;
 let result: Flat;
 
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'quarterdeck-drift-'));
+  house = await serveModels({ 'house-model': (evidence) => JSON.stringify(expert(evidence)) }, undefined, { key: houseKey });
+  const ofHouse = ['--model', 'house-model', '--model-url', house.url, '--model-key', 'HOUSE_KEY', '--model-price', '1,5'];
   const { stdout, stderr } = await runCli(
-    ['bench', 'reconcile', '--models', 'expert,wrong-fix,garbage', '--lanes', '8', '--data', folder, '--json'],
-    { env: { HOME: homedir() } },
+    ['bench', 'reconcile', '--models', models, ...ofHouse, '--lanes', '8', '--data', folder, '--json'],
+    { env: { HOME: homedir(), HOUSE_KEY: houseKey } },
   );
   const last = stdout.trim().split('\n').at(-1) ?? '';
   if (!last.startsWith('{')) throw new Error(`the bench ended without figures: ${stderr.slice(-3000)}`);
   result = JSON.parse(last) as Flat;
 }, 900_000);
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
+afterAll(async () => {
+  await house?.close();
+  rmSync(folder, { recursive: true, force: true });
+});
 
 const casesOf = (model: string) => result.cases.filter((one) => one.model === model);
 
@@ -68,6 +80,37 @@ describe('faults on a real cluster under the real platform', () => {
         id,
       ).toEqual([]);
     }
+  });
+
+  test('a model that changes its mind leads to no other end than rest: nothing is tried for ever', () => {
+    expect(casesOf('flap')).toHaveLength(8);
+    for (const { id, end, modelCalls, fixes } of casesOf('flap')) {
+      expect(['fixed', 'asked', 'left-alone'], id).toContain(end);
+      // each of its answers is an attempt of its own, and attempts are few
+      expect(modelCalls, id).toBeLessThanOrEqual(8);
+      expect(fixes.length, id).toBeLessThanOrEqual(8);
+    }
+  });
+
+  test('the tiny model of this machine answers, is refused or heeded, and mends nothing by luck that is not seen to be well', () => {
+    expect(casesOf('tiny').map(({ id }) => id)).toEqual(expect.arrayContaining(['K03', 'K08']));
+    for (const { id, end, isWell, modelCalls, message } of casesOf('tiny')) {
+      expect(modelCalls, id).toBeGreaterThanOrEqual(1);
+      expect(end === 'fixed' ? isWell : ['asked', 'left-alone'].includes(end), id).toBe(true);
+      // whatever it answers, it is let speak: no token of its is refused
+      expect(message, id).not.toMatch(/issuer|token/i);
+    }
+  });
+
+  test('any model behind an address that speaks the API and wants a key answers through the gateway, and its cost is counted', () => {
+    const played = casesOf('real');
+    expect(played.map(({ id, end, isRight }) => ({ id, end, isRight })).sort((one, other) => (one.id < other.id ? -1 : 1))).toEqual([
+      { id: 'K03', end: 'fixed', isRight: true },
+      { id: 'K09', end: 'fixed', isRight: true },
+    ]);
+    for (const { costMicroUsd, modelCalls } of played) expect(costMicroUsd).toBeGreaterThan(modelCalls * 100);
+    // the key is named, and stands nowhere
+    expect(JSON.stringify(result)).not.toContain(houseKey);
   });
 
   test('in every case nothing else changed', () => {

@@ -18,6 +18,7 @@ import {
   settings,
 } from '../../support/kube-target.ts';
 import { pollUntil } from '../../support/poll-until.ts';
+import { targetContract } from '../../support/target-contract.ts';
 
 let cluster: KubeCluster;
 let proxy: Awaited<ReturnType<typeof startKubeFaultProxy>>;
@@ -74,6 +75,34 @@ const untilSymptom = (target: KubernetesTarget, code: string, kind = 'Deployment
     const seen = await see(target, kind, name);
     return seen.health === 'degraded' && seen.symptoms.some((one) => one.code === code) ? seen : undefined;
   }, `${code} at ${kind}/${name}`);
+
+targetContract('the adapter of a cluster keeps what a target promises', async () => {
+  const target = await settle('contract', [deployment()], {}, throughProxy);
+  await untilHealthy(target);
+  const object = refOf('contract', 'Deployment', 'web');
+  const since = cluster.audit().length;
+  let edits = 0;
+  const isOurs = ({ requestURI }: { requestURI: string }): boolean =>
+    requestURI.includes('/namespaces/contract/') && !requestURI.includes('kubectl-edit');
+  return {
+    ...{ port, target },
+    operation: { op: 'scale', object, replicas: 3 },
+    senseless: { op: 'setImage', object, container: 'nobody', image: 'registry.test/web:2' },
+    edit: async () => {
+      edits += 1;
+      await byHand('contract', [{ op: 'add', path: '/spec/minReadySeconds', value: edits }]);
+    },
+    writes: async () => writesIn(cluster.audit().slice(since)).filter(isOurs).length,
+    goAway: async () => {
+      proxy.set(() => 'cut');
+      return async () => proxy.set(() => 'pass');
+    },
+    loseAnswer: () => {
+      proxy.set(({ method }) => (method === 'PATCH' ? 'lose' : 'pass'));
+      return () => proxy.set(() => 'pass');
+    },
+  };
+});
 
 test('in steady state a hundred cycles write nothing, and the owners of fields stay as they are', async () => {
   const target = await settle('steady', [deployment(), service, settings]);
