@@ -1,20 +1,10 @@
 import { createHash } from 'node:crypto';
-import type { TargetOf } from '../../reconcile/target-port.ts';
 import { isPlatformError } from '../../schema/errors.ts';
-import type { TargetSpecOf } from '../../schema/resources/reconcile-target.ts';
 import { resolveSecret, type SecretSources } from '../../store/secrets/references.ts';
-import { createKubernetesClient, KubernetesFailure } from './kubernetes-client.ts';
+import { KubernetesFailure } from './kubernetes-client.ts';
+import { connectKubernetes, type KubernetesConnection, type KubernetesTarget } from './kubernetes-connection.ts';
 import { KubeconfigError, type OwnCluster, ownKubeconfig, readKubeconfig } from './kubernetes-kubeconfig.ts';
 import { createOwnNamespaces } from './kubernetes-own-namespaces.ts';
-import { createKubernetesResources } from './kubernetes-resources.ts';
-
-export type KubernetesTarget = TargetOf<TargetSpecOf<'kubernetes'>>;
-
-const connect = async (key: string, load: () => ReturnType<typeof readKubeconfig>) => {
-  const client = createKubernetesClient(await load());
-  return { key, client, resources: createKubernetesResources(client) };
-};
-export type KubernetesConnection = Awaited<ReturnType<typeof connect>>;
 
 const mostConnections = 256;
 
@@ -44,7 +34,7 @@ export const createKubernetesConnections = ({
       connections.set(key, known);
       return known;
     }
-    const made = connect(key, load);
+    const made = connectKubernetes(key, load);
     connections.set(key, made);
     made.catch(() => connections.delete(key));
     for (const [oldest, connection] of connections) {

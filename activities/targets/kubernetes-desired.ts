@@ -1,7 +1,8 @@
 import { writeObjectRef } from '../../schema/reconcile/object-ref.ts';
 import type { Desired } from '../../schema/reconcile/observation.ts';
 import { KubernetesFailure, type KubernetesObject } from './kubernetes-client.ts';
-import type { KubernetesConnection, KubernetesConnections, KubernetesTarget } from './kubernetes-connections.ts';
+import type { KubernetesConnection, KubernetesTarget } from './kubernetes-connection.ts';
+import type { KubernetesConnections } from './kubernetes-connections.ts';
 import { appliedBy, projectOnto } from './kubernetes-fields.ts';
 import { type Declared, declaredOf, secretSourceOf } from './kubernetes-manifests.ts';
 import { digestOf, fieldManager, stateOf } from './kubernetes-state.ts';

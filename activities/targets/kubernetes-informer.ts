@@ -1,6 +1,6 @@
 import { createInterface } from 'node:readline';
 import { KubernetesFailure, type KubernetesObject } from './kubernetes-client.ts';
-import type { KubernetesConnection } from './kubernetes-connections.ts';
+import type { KubernetesConnection } from './kubernetes-connection.ts';
 import { createKubernetesIndex, type KubernetesIndex } from './kubernetes-index.ts';
 import { listAll } from './kubernetes-lists.ts';
 import { pauseMs, type WatchTiming } from './kubernetes-watch.ts';

@@ -1,7 +1,8 @@
 import { type ObjectRef, objectKey } from '../../schema/reconcile/object-ref.ts';
 import type { Observation } from '../../schema/reconcile/observation.ts';
 import type { KubernetesObject } from './kubernetes-client.ts';
-import type { KubernetesConnection, KubernetesConnections, KubernetesTarget } from './kubernetes-connections.ts';
+import type { KubernetesConnection, KubernetesTarget } from './kubernetes-connection.ts';
+import type { KubernetesConnections } from './kubernetes-connections.ts';
 import { serviceNameLabel, terms } from './kubernetes-index.ts';
 import { type Hear, type KubernetesInformer, type Place, startKubernetesInformer } from './kubernetes-informer.ts';
 import { declaredOf, namespacesOf } from './kubernetes-manifests.ts';

@@ -4,7 +4,7 @@ import { type ObjectRef, objectKey, writeObjectRef } from '../../schema/reconcil
 import { type SecretReference, SecretReferenceSchema } from '../../schema/resources/metadata.ts';
 import { resolveSecret, type SecretSources } from '../../store/secrets/references.ts';
 import type { KubernetesObject } from './kubernetes-client.ts';
-import type { KubernetesTarget } from './kubernetes-connections.ts';
+import type { KubernetesTarget } from './kubernetes-connection.ts';
 import { refOf, targetLabel, targetLabelOf, waveAnnotation } from './kubernetes-state.ts';
 
 /** JSON on a Secret's manifest: key -> reference to where its value is kept. */

@@ -1,7 +1,8 @@
 import { type ObjectRef, objectKey } from '../../schema/reconcile/object-ref.ts';
 import type { Observation, ObservedObject } from '../../schema/reconcile/observation.ts';
 import { KubernetesFailure, type KubernetesObject } from './kubernetes-client.ts';
-import type { KubernetesConnection, KubernetesConnections, KubernetesTarget } from './kubernetes-connections.ts';
+import type { KubernetesConnection, KubernetesTarget } from './kubernetes-connection.ts';
+import type { KubernetesConnections } from './kubernetes-connections.ts';
 import { ownersOf } from './kubernetes-fields.ts';
 import { listAll } from './kubernetes-lists.ts';
 import { declaredOf, namespacesOf } from './kubernetes-manifests.ts';

@@ -1,7 +1,7 @@
 import { createKeptValues } from '../../store/secrets/kept-values.ts';
 import { orgLabel, projectLabel } from '../../store/secrets/kubernetes-secrets.ts';
 import { KubernetesFailure, type KubernetesObject } from './kubernetes-client.ts';
-import type { KubernetesConnection, KubernetesTarget } from './kubernetes-connections.ts';
+import type { KubernetesConnection, KubernetesTarget } from './kubernetes-connection.ts';
 import { namespacesOf } from './kubernetes-manifests.ts';
 
 const keptMs = 30_000;

@@ -2,7 +2,7 @@ import { type ObjectRef, objectKey } from '../../schema/reconcile/object-ref.ts'
 import type { FieldOwner } from '../../schema/reconcile/observation.ts';
 import type { IgnoreRule } from '../../schema/resources/reconcile-target.ts';
 import type { KubernetesObject } from './kubernetes-client.ts';
-import type { KubernetesTarget } from './kubernetes-connections.ts';
+import type { KubernetesTarget } from './kubernetes-connection.ts';
 import { ownersOf, touches } from './kubernetes-fields.ts';
 import { fieldManager } from './kubernetes-state.ts';
 

@@ -1,7 +1,8 @@
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { KubernetesFailure } from './kubernetes-client.ts';
-import type { KubernetesConnection, KubernetesConnections, KubernetesTarget } from './kubernetes-connections.ts';
+import type { KubernetesConnection, KubernetesTarget } from './kubernetes-connection.ts';
+import type { KubernetesConnections } from './kubernetes-connections.ts';
 import { declaredOf, namespacesOf } from './kubernetes-manifests.ts';
 
 type Place = { apiVersion: string; kind: string; namespace: string };

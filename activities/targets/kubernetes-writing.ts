@@ -3,7 +3,7 @@ import { type ObjectRef, objectKey } from '../../schema/reconcile/object-ref.ts'
 import type { KubernetesOperation, Operation } from '../../schema/reconcile/operation.ts';
 import type { SecretSources } from '../../store/secrets/references.ts';
 import type { KubernetesObject } from './kubernetes-client.ts';
-import type { KubernetesConnection, KubernetesTarget } from './kubernetes-connections.ts';
+import type { KubernetesConnection, KubernetesTarget } from './kubernetes-connection.ts';
 import type { KubernetesDesired } from './kubernetes-desired.ts';
 import { differences } from './kubernetes-difference.ts';
 import { appliedBy } from './kubernetes-fields.ts';

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { KubernetesTarget } from '../../activities/targets/kubernetes-connections.ts';
+import type { KubernetesTarget } from '../../activities/targets/kubernetes-connection.ts';
 import { declaredOf } from '../../activities/targets/kubernetes-manifests.ts';
 import { loadExample, ofKind } from './load-example.ts';
 

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { KubernetesTarget } from '../../activities/targets/kubernetes-connections.ts';
+import type { KubernetesTarget } from '../../activities/targets/kubernetes-connection.ts';
 import type { Observation, ObservedObject } from '../../schema/reconcile/observation.ts';
 import type { Precondition } from '../../schema/reconcile/plan.ts';
 import { KubernetesTargetSchema } from '../../schema/resources/reconcile-target.ts';

@@ -1,6 +1,7 @@
 import { fleetWorkflowId, shardWorkflowId } from '../../../schema/ids.ts';
 import type { RunProgress } from '../../../schema/run.ts';
 import { pollUntil } from '../poll-until.ts';
+import type { Crew } from './crew.ts';
 import { type PlatformLane, refIn } from './platform-case.ts';
 
 /** The model of a project's agents, whose words the case plays. */
@@ -50,9 +51,6 @@ export const crew = (toolset = 'tools') => [
 
 export const isPlanner = (messages: readonly { content?: unknown }[]): boolean =>
   String(messages[0]?.content).includes('Say what there is');
-
-/** A run with the ids of its workflows; `agents` are its workers. */
-export type Crew = { id: string; agents: RunProgress['agents']; progress: () => Promise<RunProgress>; fleet: string; shard: string };
 
 /** Starts a run, and waits until so many workers are at work. */
 export const launchCrew = async (lane: PlatformLane, workers: number): Promise<Crew> => {

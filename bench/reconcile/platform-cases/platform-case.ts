@@ -6,7 +6,7 @@ import type { BreakableInstallation, Installation } from '../installation.ts';
 import type { AgentScript } from '../models/agent-scripts.ts';
 import type { PlatformClient } from '../platform-client.ts';
 import type { WrongFix } from '../wrong-fixes/listed-fix.ts';
-import type { Crew } from './agents-at-work.ts';
+import type { Crew } from './crew.ts';
 import type { ListedTools } from './list-tools.ts';
 import type { ToolServer } from './tool-server.ts';
 

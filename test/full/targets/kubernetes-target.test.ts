@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import type { KubernetesTarget } from '../../../activities/targets/kubernetes-connections.ts';
+import type { KubernetesTarget } from '../../../activities/targets/kubernetes-connection.ts';
 import { createKubernetesTarget, type KubernetesTargetPort } from '../../../activities/targets/kubernetes-target.ts';
 import type { Operation } from '../../../schema/reconcile/operation.ts';
 import { type KubeCluster, startKubeCluster, writesIn } from '../../support/kube-cluster.ts';

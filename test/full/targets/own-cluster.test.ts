@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { KubernetesTarget } from '../../../activities/targets/kubernetes-connections.ts';
+import type { KubernetesTarget } from '../../../activities/targets/kubernetes-connection.ts';
 import { createKubernetesTarget, type KubernetesTargetPort } from '../../../activities/targets/kubernetes-target.ts';
 import { KubernetesTargetSchema } from '../../../schema/resources/reconcile-target.ts';
 import { adminToken, type KubeApiServer, startKubeApiServer } from '../../support/kube-api-server.ts';
