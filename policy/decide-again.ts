@@ -5,7 +5,7 @@ import { approvalRules, asApproved, canNeedPerson, orNeedsPerson, withApproval }
 import { assemblePolicies, type PlatformPolicies, type ProjectPolicies } from './assemble-policies.ts';
 import type { PolicyDecision, PolicyRequest } from './engine.ts';
 import { forAnyArguments } from './for-any-arguments.ts';
-import { withFlow } from './whole-context.ts';
+import { withFlow, withLogin } from './whole-context.ts';
 
 /** As a request is recorded: who and on what, with all that was known of either. */
 export type RecordedRequest = PolicyRequest;
@@ -22,6 +22,7 @@ export const contextFor = ({ schema }: Pick<PlatformPolicies, 'schema'>, action:
   [
     { word: 'approvedCall', add: withApproval },
     { word: 'flow: Flow', add: withFlow },
+    { word: 'login: Login', add: withLogin },
   ].reduce((known, { word, add }) => (schema.includes(word) ? add(action, known) : known), context);
 
 /**
