@@ -7,7 +7,7 @@ import type { PolicyRequest } from './engine.ts';
 import { forAnyArguments } from './for-any-arguments.ts';
 import { orNeedsPerson } from './or-needs-person.ts';
 import type { PolicyDecision } from './policy-decision.ts';
-import { withFlow } from './whole-context.ts';
+import { withFlow, withLogin } from './whole-context.ts';
 
 /** As a request is recorded: who and on what, with all that was known of either. */
 export type RecordedRequest = PolicyRequest;
@@ -24,6 +24,7 @@ export const contextFor = ({ schema }: Pick<PlatformPolicies, 'schema'>, action:
   [
     { word: 'approvedCall', add: withApproval },
     { word: 'flow: Flow', add: withFlow },
+    { word: 'login: Login', add: withLogin },
   ].reduce((known, { word, add }) => (schema.includes(word) ? add(action, known) : known), context);
 
 /**
