@@ -1,8 +1,11 @@
+import pino from 'pino';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { defaultTenancy } from '../../../schema/ids.ts';
 import type { Operation } from '../../../schema/reconcile/operation.ts';
 import { getApproval, listApprovals } from '../../../store/approvals.ts';
 import { closeDatabase, type Database, openDatabase } from '../../../store/database.ts';
+import { placeHold } from '../../../store/reconcile-holds.ts';
+import { createSteadyClock } from '../../../store/steady-clock.ts';
 import { pollUntil } from '../../support/poll-until.ts';
 import { startTestDatabase } from '../../support/postgres.ts';
 import { deploymentManifest, deploymentRef, type ReconcilePlace, startReconcilePlace } from '../../support/reconcile-place.ts';
@@ -137,7 +140,34 @@ test('what breaks again within the hold is seen though a clock says that the hol
   expect((await until(target, 'fixed')).state).toBe('fixed');
 });
 
+test('what people hold stays theirs while one clock says that their time is over, until two do', async () => {
+  const wall = (): number => Date.now() + place.time.offsetMs;
+  const steady = createSteadyClock({ database, logger: pino({ level: 'silent' }), wall, intervalMs: hourMs });
+  await steady.ask();
+  await place.restart({ clock: steady.now });
+  const target = await declare();
+  const hold = { id: `hold_${target}`, object: '', path: '', reason: 'incident', heldBy: 'rita', decisionId: 'dec' };
+  await placeHold(database, { ...defaultTenancy, target, ...hold, untilAt: new Date(Date.now() + hourMs / 2) });
+  for (const whose of ['the worker', 'the database'] as const) {
+    await jump(whose, 1);
+    await steady.ask();
+    await place.start(target);
+    await place.ended(target);
+    expect(await place.fixesOf(target), whose).toEqual([]);
+    await jump(whose, 0);
+    await steady.ask();
+  }
+  for (const [whose] of jumps) await jump(whose, 1);
+  await steady.ask();
+  await place.start(target);
+  await pollUntil(async () => (await place.fixesOf(target)).length === 1, 'people to be asked', 60_000);
+  expect(place.worldOf(target).effects).toEqual([]);
+  await steady.close();
+  await place.restart();
+  proven.add('what people hold');
+});
+
 test('a clock of a worker or of the database that jumps an hour while people are asked or an effect is held ends nothing early and does nothing twice', () => {
   const expected = jumps.flatMap(([whose, hours]) => [`approval ${whose} ${hours}`, `hold ${whose} ${hours}`]);
-  expect([...proven].sort()).toEqual(expected.sort());
+  expect([...proven].sort()).toEqual([...expected, 'what people hold'].sort());
 });
