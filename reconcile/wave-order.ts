@@ -43,11 +43,8 @@ export const firstUnwell = (before: Pick<Wave, 'number' | 'isPrune'>, desired: R
     });
 };
 
-/** What we made of a higher wave, is declared no more and on its way out: a lower wave is not deleted before it is gone. */
+/** What we made of a higher wave and is declared no more: a lower wave is not deleted before it is gone, whether it is on its way out or waits for people. */
 export const firstLeaving = (number: number, desired: ReadDesired, observation: ReadObservation) => {
   const declared = new Set(desired.objects.map(({ ref }) => objectKey(ref)));
-  return observation.objects.find(
-    ({ ref, isOurs, deletingSince, state }) =>
-      isOurs && deletingSince !== '' && !declared.has(objectKey(ref)) && waveOfState(state) > number,
-  );
+  return observation.objects.find(({ ref, isOurs, state }) => isOurs && !declared.has(objectKey(ref)) && waveOfState(state) > number);
 };

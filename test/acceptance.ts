@@ -1961,6 +1961,12 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/full/targets/kubernetes-target.test.ts › manifests that the cluster refuses, or that lie elsewhere, are unreadable and not empty',
   },
   {
+    id: 'R04',
+    clause: 'o',
+    text: 'In the loop: the second wave is not made before the first is well, pruning goes in reverse, and an empty declaration deletes nothing.',
+    test: 'test/workflows/reconcile-rules.test.ts › waves: the second waits until the first is well; what is declared no more goes in reverse; an empty declaration deletes nothing',
+  },
+  {
     id: 'R22',
     clause: 'm',
     text: 'A plan that was without effect is not offered again while nothing new is known, by a rule or by a model.',
@@ -2043,6 +2049,13 @@ export const acceptance: readonly AcceptanceEntry[] = [
     clause: 'b',
     text: 'So is a fix of a critical target.',
     test: 'test/policy/decide-fix.test.ts › a fix › of a critical target asks one person whom the target names',
+  },
+  {
+    id: 'SEC-33',
+    clause: 'c',
+    text: 'In the loop: five changes within an hour are made by a rule alone, the sixth waits for a person, and each of a critical target does.',
+    threshold: '5 within an hour',
+    test: 'test/workflows/reconcile-rules.test.ts › the sixth change within an hour is held for a person, and so is each of a critical target',
   },
   {
     id: 'SEC-6',

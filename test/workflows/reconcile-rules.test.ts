@@ -77,6 +77,75 @@ test('fifty events make one fix', async () => {
   expect(row).toMatchObject({ phase: 'clean' });
 });
 
+test('waves: the second waits until the first is well; what is declared no more goes in reverse; an empty declaration deletes nothing', async () => {
+  const name = place.newName();
+  const inWave = (one: string, wave: number) =>
+    deploymentManifest(one, { metadata: { annotations: { 'quarterdeck.dev/wave': String(wave) } } });
+  const kept = ['keep-1', 'keep-2', 'keep-3'].map((one) => inWave(one, 0));
+  const manifests = [...kept, inWave('first', 0), inWave('second', 1)];
+  const isThere = (one: string): boolean => place.world.find(deploymentRef(one)) !== undefined;
+  await place.declare(name, { manifests });
+  place.world.remove(deploymentRef('second'));
+  place.world.judgeBy(({ name: one }) => ({ health: one === 'first' ? 'progressing' : 'healthy', symptoms: [] }));
+  await run(name);
+  expect(await place.rowOf(name)).toMatchObject({ phase: 'waiting', message: expect.stringContaining('of wave 0 comes first') });
+  expect([isThere('second'), place.world.effects]).toEqual([false, []]);
+  place.world.judgeBy(() => ({ health: 'healthy', symptoms: [] }));
+  await run(name);
+  expect(isThere('second')).toBe(true);
+
+  await place.declare(name, { manifests: [], prune: true });
+  await run(name);
+  expect(
+    manifests.every(({ metadata }) => isThere(metadata.name)),
+    'empty is far more often a mistake',
+  ).toBe(true);
+  // each deletion is asked about, and the second wave goes first: the first is not even asked about before it is gone
+  await place.declare(name, { manifests: kept, prune: true });
+  await place.start(name);
+  for (const gone of ['second', 'first']) {
+    const open = await pollUntil(
+      async () => {
+        const waits = (await place.fixesOf(name)).filter(({ state }) => state === 'awaiting-approval');
+        return waits.length > 0 ? waits : undefined;
+      },
+      `the deletion of ${gone} to be asked about`,
+      45_000,
+    );
+    expect(open.map(({ plan }) => plan?.steps.map(({ operation }) => `${operation.op} ${operation.object.name}`))).toEqual([
+      [`prune ${gone}`],
+    ]);
+    await place.answer(name, await place.waiting(name));
+    await pollUntil(() => !isThere(gone) || undefined, `${gone} to be gone`, 45_000);
+  }
+  await place.ended(name);
+  expect(kept.every(({ metadata }) => isThere(metadata.name))).toBe(true);
+});
+
+test('the sixth change within an hour is held for a person, and so is each of a critical target', async () => {
+  const names = ['a', 'b', 'c', 'd', 'e', 'f'];
+  const name = place.newName();
+  await place.declare(name, { manifests: [...names, 'g', 'h'].map((one) => deploymentManifest(one)) });
+  for (const [index, one] of names.entries()) {
+    place.world.remove(deploymentRef(one));
+    await place.start(name);
+    if (index < 5) await place.ended(name);
+  }
+  await pollUntil(async () => (await place.fixesOf(name))[5], 'a sixth fix', 30_000);
+  const approval = await place.waiting(name);
+  expect(place.world.effects).toHaveLength(5);
+  expect((await place.fixesOf(name)).map(({ state }) => state)).toEqual([...Array(5).fill('fixed'), 'awaiting-approval']);
+  await place.answer(name, approval);
+  await place.ended(name);
+  expect(place.world.effects).toHaveLength(6);
+  const critical = place.newName();
+  await place.declare(critical, { manifests: [deploymentManifest('i')], critical: true });
+  place.world.remove(deploymentRef('i'));
+  await place.start(critical);
+  await place.waiting(critical);
+  expect(place.world.effects).toHaveLength(6);
+});
+
 describe('what cannot be read', () => {
   test('is unknown: nothing is created, pruned or asked, and it goes on within an interval', async () => {
     const name = place.newName();
