@@ -1834,6 +1834,13 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/activities/reconcile-decide.test.ts › a target whose role could write › is not made so by a change of its role or toolset, which is refused with the tools by name',
   },
   {
+    id: 'R08',
+    clause: 'd',
+    text: 'While a fault is diagnosed and people are asked about it the API server’s journal shows no write of the platform.',
+    threshold: '0 writes',
+    test: 'test/full/e2e/reconcile-story.test.ts › three servers are kept; what no rule knows is diagnosed, read, approved, applied, verified and recorded; what does not help is undone',
+  },
+  {
     id: 'R09',
     clause: 'b',
     text: 'A diagnosis that answers prose is asked again twice, then a person is.',
@@ -2551,6 +2558,13 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/workflows/reconcile-model.test.ts › a fault that no rule knows › is diagnosed, proposed, approved, applied, verified and recorded',
   },
   {
+    id: 'R26',
+    clause: 'c',
+    text: 'Each write of the API server’s own journal carries the operation id of a step on record, with decision, policies, plan, evidence or rule, approvers, and hashes before and after; a row that is changed or taken out is named.',
+    threshold: '0 unrecorded',
+    test: 'test/full/e2e/reconcile-story.test.ts › three servers are kept; what no rule knows is diagnosed, read, approved, applied, verified and recorded; what does not help is undone',
+  },
+  {
     id: 'SEC-6',
     clause: 'd',
     text: 'A machine’s token that is for somebody else, has ended or never ends is not sent to the issuer of a server’s tokens.',
@@ -2561,6 +2575,13 @@ export const acceptance: readonly AcceptanceEntry[] = [
     clause: 'b',
     text: 'Faults of clusters that rules can mend (K01, K02, K08 and K11 among them) end right on a real cluster without one call of a model, G01 and G12 on the platform too.',
     test: 'test/full/reconcile/drift-bench.test.ts › faults on a real cluster under the real platform › what rules can mend ends right without one call of a model',
+  },
+  {
+    id: 'R01',
+    clause: 'c',
+    text: 'On a real cluster what was deleted by hand is applied again within two intervals.',
+    threshold: '2 intervals',
+    test: 'test/full/e2e/reconcile-story.test.ts › three servers are kept; what no rule knows is diagnosed, read, approved, applied, verified and recorded; what does not help is undone',
   },
   {
     id: 'R09',
