@@ -1876,6 +1876,13 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/reconcile/check-plan.test.ts › nothing that the platform sees as well takes a tool out of use that is as it was approved',
   },
   {
+    id: 'R08',
+    clause: 'd',
+    text: 'While a fault is diagnosed and people are asked about it the API server’s journal shows no write of the platform.',
+    threshold: '0 writes',
+    test: 'test/full/e2e/reconcile-story.test.ts › three servers are kept; what no rule knows is diagnosed, read, approved, applied, verified and recorded; what does not help is undone',
+  },
+  {
     id: 'R09',
     clause: 'b',
     text: 'A diagnosis that answers prose is asked again twice, then a person is.',
@@ -2476,6 +2483,13 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/full/reconcile/drift-bench.test.ts › faults on a real cluster under the real platform › each fault is mended by the layer that the taxonomy gives it to: a rule, a model, or people',
   },
   {
+    id: 'R01',
+    clause: 'e',
+    text: 'On a real cluster what was deleted by hand is applied again within two intervals.',
+    threshold: '2 intervals',
+    test: 'test/full/e2e/reconcile-story.test.ts › three servers are kept; what no rule knows is diagnosed, read, approved, applied, verified and recorded; what does not help is undone',
+  },
+  {
     id: 'R02',
     clause: 'd',
     text: 'A hundred cycles of drift keep each history short, and a hundred looks at a clean target write no row.',
@@ -2790,6 +2804,13 @@ export const acceptance: readonly AcceptanceEntry[] = [
     clause: 'a',
     text: 'From the audit alone: who, why, on what evidence, by which decision and plan, and how it was before and after each write.',
     test: 'test/workflows/reconcile-model.test.ts › a fault that no rule knows › is diagnosed, proposed, approved, applied, verified and recorded',
+  },
+  {
+    id: 'R26',
+    clause: 'c',
+    text: 'Each write of the API server’s own journal carries the operation id of a step on record, with decision, policies, plan, evidence or rule, approvers, and hashes before and after; a row that is changed or taken out is named.',
+    threshold: '0 unrecorded',
+    test: 'test/full/e2e/reconcile-story.test.ts › three servers are kept; what no rule knows is diagnosed, read, approved, applied, verified and recorded; what does not help is undone',
   },
   {
     id: 'SEC-6',

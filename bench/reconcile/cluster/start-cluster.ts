@@ -13,7 +13,10 @@ export const reconcilerUser = 'quarterdeck-reconciler';
 const auditPolicy = `apiVersion: audit.k8s.io/v1
 kind: Policy
 omitStages: [RequestReceived]
-rules: [{ level: Metadata }]
+rules:
+  # with what was written: an operation leaves its id in it
+  - { level: Request, users: [quarterdeck-reconciler], verbs: [create, update, patch, delete] }
+  - { level: Metadata }
 `;
 
 /** What kwok plays: the nodes. Their pods are played by `startKubelets`, from what they say. */
@@ -35,6 +38,9 @@ export type AuditEntry = {
   user: { username: string };
   objectRef?: { resource: string; namespace: string; name: string };
   responseStatus: { code: number };
+  requestReceivedTimestamp: string;
+  /** What was written; of reads nothing. */
+  requestObject?: unknown;
 };
 
 /**

@@ -3,9 +3,12 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { json } from 'node:stream/consumers';
+import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { stringify } from 'yaml';
+import type { AuditEvent } from '../../../schema/audit-event.ts';
 import { type KubeCluster, startKubeCluster, writesIn } from '../../support/kube-cluster.ts';
+import { matchClusterAudit } from '../../support/match-cluster-audit.ts';
 import { pollUntil } from '../../support/poll-until.ts';
 import { runCli } from '../../support/run-cli.ts';
 import { createPlatformPlace, type PlatformPlace } from '../../support/running-platform.ts';
@@ -159,6 +162,7 @@ test('three servers are kept; what no rule knows is diagnosed, read, approved, a
   expect((await qd('reconcile', 'status')).code).toBe(0);
 
   // deleted by hand: made again by a rule
+  const deletedAt = Date.now();
   await cluster.send('DELETE', '/apis/apps/v1/namespaces/mcp/deployments/files-mcp');
   await pollUntil(
     async () => ((await imageOf('files-mcp').catch(() => undefined)) ? true : undefined),
@@ -168,12 +172,20 @@ test('three servers are kept; what no rule knows is diagnosed, read, approved, a
   await untilSeen(({ phase }) => phase === 'clean', 'it to be well again');
   expect(mechanic.asked()).toBe(0);
 
+  // seen and mended within two intervals
+  const [remade] = writesIn(cluster.audit()).filter(
+    ({ objectRef, requestReceivedTimestamp }) => objectRef?.name === 'files-mcp' && Date.parse(requestReceivedTimestamp) >= deletedAt,
+  );
+  expect(Date.parse(remade?.requestReceivedTimestamp ?? '') - deletedAt).toBeLessThan(2 * 5000);
+
   // somebody deletes a tag from the registry, which no rule knows about
+  const writesBefore = writesIn(cluster.audit()).length;
   await loseTag('github-mcp', '1.4');
   const { approvalId } = await untilSeen(({ phase }) => phase === 'awaiting-approval', 'a person to be asked');
   expect((await qd('reconcile', 'status')).code).toBe(3);
   shownTo('reconcile status', await qd('reconcile', 'status'));
   expect(await imageOf('github-mcp'), 'nothing is changed before somebody has looked').toBe('registry.test/github-mcp:1.4');
+  expect(writesIn(cluster.audit()).length, 'a diagnosis writes nothing').toBe(writesBefore);
   expect((await qd('approvals', 'ls', '-o', 'name', '--as', 'reviewer')).stdout).toBe(`${approvalId}\n`);
   const shown = await qd('approvals', 'show', approvalId ?? '', '--as', 'reviewer');
   shownTo(`approvals show ${approvalId} --as reviewer`, shown);
@@ -221,17 +233,53 @@ test('three servers are kept; what no rule knows is diagnosed, read, approved, a
   expect(undone.steps[1].afterHash, 'exactly as it was').toBe(undone.steps[0].beforeHash);
   expect(await imageOf('slack-mcp')).toBe('registry.test/slack-mcp:2.0');
 
-  // each write of the cluster's own journal is one of ours
+  // each write of the cluster's own journal is a step of a fix on record, and no step on record is unknown to the cluster
   const writes = writesIn(cluster.audit()).filter(({ responseStatus }) => responseStatus.code < 300);
-  const steps = (await history())
-    .flatMap((fix: { steps: { outcome: { kind: string } }[] }) => fix.steps)
-    .filter((step: { outcome: { kind: string } }) => step.outcome?.kind === 'applied');
-  expect(writes.length).toBe(steps.length);
-  const { events } = JSON.parse((await qd('audit', 'query', '-o', 'json', '--limit', '1000')).stdout);
-  const actions = new Set(events.map(({ action }: { action: string }) => action));
-  for (const action of ['askApproval', 'seeApproval', 'approve', 'approveFix', 'useApproval', 'applyFix'])
-    if (action !== 'approveFix') expect(actions).toContain(action);
+  const events: AuditEvent[] = JSON.parse((await qd('audit', 'query', '-o', 'json', '--limit', '10000')).stdout).events;
+  expect(writes.length).toBeGreaterThan(5);
+  expect(matchClusterAudit(writes, events)).toEqual({ unrecorded: [], unseen: [] });
+  // a write without its row would be seen
+  const [lost] = events.filter(({ action, kind, facts }) => action === 'applyFix' && kind === 'intent' && facts.operation === 'setImage');
+  const without = events.filter(({ operationId, action }) => action !== 'applyFix' || operationId !== lost?.operationId);
+  expect(matchClusterAudit(writes, without).unrecorded).toHaveLength(1);
+  // of each: why, on what evidence, by which policies and plan, and how it was before and after; of what people approved also who
+  const outcomes = events.filter(({ action, kind }) => action === 'applyFix' && kind === 'outcome');
+  for (const { decisionId, policyVersion, facts, agent } of outcomes) {
+    expect({ decisionId, policyVersion, agent }).toEqual({
+      ...{ decisionId: expect.stringMatching(/^dec_/), policyVersion: expect.stringMatching(/^[0-9a-f]{16}$/) },
+      agent: 'reconcile/default/default/mcp-servers',
+    });
+    expect(facts.plan).toMatch(/^[0-9a-f]{64}$/);
+    if (facts.became === 'applied') expect(facts.after).toMatch(/^[0-9a-f]{64}$/);
+    if (facts.operation === 'setImage') {
+      expect(facts).toMatchObject({
+        source: 'model',
+        evidence: expect.stringMatching(/./),
+        before: expect.stringMatching(/^[0-9a-f]{64}$/),
+      });
+      const used = events.find(({ action, operationId }) => action === 'useApproval' && operationId === facts.fix);
+      expect(used?.facts).toMatchObject({ digest: facts.plan, people: ['reviewer'] });
+    } else if (facts.direction === 'do') expect(facts.rule).toMatch(/./);
+  }
+  const actions = new Set(events.map(({ action }) => action));
+  for (const action of ['askApproval', 'seeApproval', 'approve', 'useApproval', 'applyFix']) expect(actions).toContain(action);
   expect((await qd('audit', 'verify')).code).toBe(0);
+  // whoever has the database and changes what one write was, or takes its row out, is found out
+  const intruder = new pg.Client({ connectionString: platform.ready.databaseUrl });
+  await intruder.connect();
+  await intruder.query('set session_replication_role = replica');
+  const { sequence = 0 } = outcomes.find(({ facts }) => facts.operation === 'setImage') ?? {};
+  await intruder.query('create table kept as select * from audit_events where sequence = $1', [sequence]);
+  await intruder.query(`update audit_events set facts = facts || '{"operation": "restart"}' where sequence = $1`, [sequence]);
+  const changed = await qd('audit', 'verify');
+  shownTo('audit verify', changed);
+  expect([changed.code, `${changed.stdout}${changed.stderr}`]).toEqual([expect.any(Number), expect.stringContaining(String(sequence))]);
+  expect(changed.code).not.toBe(0);
+  await intruder.query('delete from audit_events where sequence = $1', [sequence]);
+  expect((await qd('audit', 'verify')).code).not.toBe(0);
+  await intruder.query('insert into audit_events select * from kept');
+  expect((await qd('audit', 'verify')).code).toBe(0);
+  await intruder.end();
   platform.child.kill('SIGTERM');
   await platform.ended;
 }, 600_000);
