@@ -358,7 +358,9 @@ describe('a fix that does not mend', () => {
     const first = await place.waiting(name);
     await place.answer(name, first);
     await until(name, 'ineffective');
-    // the model says the same again: nobody is asked
+    // the model says the same again when it is asked next: nobody is asked
+    place.time.offsetMs += 150_000;
+    await place.start(name);
     const refused = await until(name, 'refused');
     expect(refused).toMatchObject({ approvalId: null, faults: [{ code: 'tried_in_vain' }] });
     await place.stop();
@@ -368,12 +370,14 @@ describe('a fix that does not mend', () => {
       state.metadata.labels = { by: 'hand' };
     });
     await place.declare(name, { manifests, escalation: { role: 'diagnoser' }, ...often });
+    place.time.offsetMs += 600_000;
     await place.start(name);
     const second = await pollUntil(
       async () => (await place.fixesOf(name)).find(({ state, approvalId }) => state === 'awaiting-approval' && approvalId !== first.id),
       'another approval',
       60_000,
     );
+    place.time.offsetMs = 0;
     expect(second.plan?.steps).toMatchObject([{ operation: scale }]);
   });
 
