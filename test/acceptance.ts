@@ -2311,7 +2311,7 @@ export const acceptance: readonly AcceptanceEntry[] = [
     id: 'SEC-30',
     clause: 'g',
     text: 'A target that is declared anew between approval and apply is not changed by what was approved before: what was done of it is undone.',
-    test: 'test/workflows/reconcile-model.test.ts › a fault that no rule knows › is not made out of what somebody declared after it was approved: what was done is undone, and people are asked anew',
+    test: 'test/workflows/reconcile-model.test.ts › a fix that is asked about › is not made out of what somebody declared after it was approved: what was done is undone, and people are asked anew',
   },
   {
     id: 'SEC-30',
@@ -2323,7 +2323,7 @@ export const acceptance: readonly AcceptanceEntry[] = [
     id: 'SEC-30',
     clause: 'h',
     text: 'Another target that was declared in the place of the one that people approved a plan for is not changed by that plan, though it begins with the same generation.',
-    test: 'test/workflows/reconcile-model.test.ts › a fault that no rule knows › is not made out of another target of that name, which somebody declared in its place',
+    test: 'test/workflows/reconcile-model.test.ts › a fix that is asked about › is not made out of another target of that name, which somebody declared in its place',
   },
   {
     id: 'SEC-31',
