@@ -1,3 +1,4 @@
+import type { FixToDecide } from '../policy/decide-fix.ts';
 import { canonicalText } from '../reconcile/canonical-text.ts';
 import { changedSince, changedStep } from '../reconcile/changed-step.ts';
 import { checkPlan } from '../reconcile/check-plan.ts';
@@ -36,14 +37,7 @@ export type Examined =
       review: FixReview;
       seen: Seen;
       fault: SeenFault;
-      facts: {
-        mustAsk: boolean;
-        dryRunOk: boolean;
-        inWindow: boolean;
-        stateHashFresh: boolean;
-        recentFixes: number;
-        isKindPaused: boolean;
-      };
+      facts: Pick<FixToDecide, 'mustAsk' | 'dryRunOk' | 'inWindow' | 'stateHashFresh' | 'recentFixes' | 'isKindPaused'>;
     };
 
 /** Of which step's object something else is declared than when the plan was made: another target of that name begins with the same generation. */

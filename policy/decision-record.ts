@@ -1,8 +1,8 @@
-import type { Context, EntityJson, TypeAndId } from '@cedar-policy/cedar-wasm/nodejs';
+import type { EntityJson, TypeAndId } from '@cedar-policy/cedar-wasm/nodejs';
 import { type DecisionBasis, formatBasis } from '../schema/decision-basis.ts';
 import type { Tenancy } from '../schema/ids.ts';
 import { currentPlatform, type DeclaredPolicies, type PlatformPolicies, type ProjectPolicies } from './assemble-policies.ts';
-import { digestOf, digestOfText, type Known } from './known.ts';
+import { digestOf, digestOfText, type Known, type KnownRequest } from './known.ts';
 
 /** One thing that decisions were made on, as it is stored: content, and the digest of it. */
 export type FactsPart = { digest: string; value: unknown };
@@ -30,15 +30,7 @@ export type RecordableDecision = {
   effect: DecisionBasis['effect'];
   /** The policies that were asked; missing where none were loaded. */
   bundle?: PolicyBundle;
-  asked?: RecordableRequest;
-};
-export type RecordableRequest = {
-  principal: Known;
-  action: string;
-  resource: Known;
-  surroundings: Known;
-  context: Context;
-  forAnyArguments?: boolean;
+  asked?: KnownRequest;
 };
 
 const storedKnown = (known: Known): FactsPart => ({ digest: digestOf(known), value: { uid: known.uid, entities: known.entities } });
