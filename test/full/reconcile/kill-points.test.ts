@@ -8,8 +8,9 @@ import { chargedTo } from '../../../store/escalation-budget.ts';
 import { listSteps } from '../../../store/reconcile-steps.ts';
 import { type CrashControl, startCrashControl } from '../../support/crash-control.ts';
 import { type DiagnosisPlace, propose, startDiagnosisPlace } from '../../support/diagnosis-place.ts';
+import { fourSteps, hangingTarget } from '../../support/hanging-target.ts';
 import { pollUntil } from '../../support/poll-until.ts';
-import { deploymentManifest, deploymentRef, type ReconcilePlace, startReconcilePlace } from '../../support/reconcile-place.ts';
+import { deploymentRef, type ReconcilePlace, startReconcilePlace } from '../../support/reconcile-place.ts';
 import type { ReconcileWorkerOptions } from '../../support/reconcile-worker.ts';
 import { serveTarget } from '../../support/remote-target.ts';
 import { startTestTemporal } from '../../support/temporal.ts';
@@ -46,7 +47,7 @@ beforeAll(async () => {
     const target = targetOf(body);
     const hasLooked = body.messages.some(({ role }: { role: string }) => role === 'tool');
     if (!hasLooked) return { toolCalls: [{ name: 'look', arguments: JSON.stringify({ path: `/log/${target}` }) }] };
-    const operations = steps.map((step) => ({ op: 'scale', object: deploymentRef(`${target}-${step}`), replicas: 1 }));
+    const operations = fourSteps.map((step) => ({ op: 'scale', object: deploymentRef(`${target}-${step}`), replicas: 1 }));
     return propose({ diagnosis: 'It hangs until the four beside it are one each.', confidence: 0.9, operations });
   };
 });
@@ -60,27 +61,14 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-const steps = ['a', 'b', 'c', 'd'];
 /** Whom a prompt is about. */
 const targetOf = (body: unknown): string => /(shop-\d+-[0-9a-f]{4})-web/.exec(JSON.stringify(body))?.[1] ?? '';
 const callsOf = (target: string): number => diagnosis.model.requests.filter(({ body }) => targetOf(body) === target).length;
 
 /** A target whose `web` hangs until all four beside it have one replica, which no rule knows. */
 const declare = async (): Promise<string> => {
-  const target = place.newName();
-  const world = place.worldOf(target);
-  world.judgeBy(({ name }) => {
-    const isMended = steps.every((step) => world.stateOf(deploymentRef(`${target}-${step}`))?.spec.replicas === 1);
-    return name.endsWith('-web') && !isMended
-      ? { health: 'degraded', symptoms: [{ code: 'Stuck', message: 'it hangs', count: 1 }] }
-      : { health: 'healthy', symptoms: [] };
-  });
-  await place.declare(target, {
-    manifests: ['web', ...steps, 'e', 'f', 'g', 'h'].map((step) => deploymentManifest(`${target}-${step}`)),
-    limits: { cooldownSeconds: 0, fixesPerHour: 100 },
-    verification: { timeoutSeconds: 60, holdSeconds: 1 },
-    escalation: { role: 'diagnoser' },
-  });
+  const { target, declared } = hangingTarget(place, 'it hangs');
+  await place.declare(target, { ...declared, escalation: { role: 'diagnoser' } });
   return target;
 };
 
@@ -177,8 +165,8 @@ test('a worker killed at any moment between accepted and done leaves each effect
     expect(one).toEqual({
       at: one.at,
       states: ['fixed'],
-      effects: steps.map((_, step) => `/do/${step}`),
-      outcomes: steps.map(() => 'applied'),
+      effects: fourSteps.map((_, step) => `/do/${step}`),
+      outcomes: fourSteps.map(() => 'applied'),
       approvals: ['consumed'],
       callsOver: 0,
       leftSetAside: 0,

@@ -4,9 +4,10 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Operation } from '../../../schema/reconcile/operation.ts';
 import { listSteps } from '../../../store/reconcile-steps.ts';
+import { fourSteps, hangingTarget } from '../../support/hanging-target.ts';
 import { startOwnTemporal } from '../../support/own-temporal.ts';
 import { pollUntil } from '../../support/poll-until.ts';
-import { deploymentManifest, deploymentRef, type ReconcilePlace, startReconcilePlace } from '../../support/reconcile-place.ts';
+import { deploymentRef, type ReconcilePlace, startReconcilePlace } from '../../support/reconcile-place.ts';
 import { serveTarget } from '../../support/remote-target.ts';
 import { useTestDatabase } from '../../support/store-database.ts';
 import { startWorkerProcess, type WorkerProcess } from '../../support/worker-process.ts';
@@ -37,26 +38,13 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-const steps = ['a', 'b', 'c', 'd'];
-
 /** A target whose `web` hangs until the four beside it have one replica; a rule that people wrote says so, and people are asked. */
 const declare = async (): Promise<string> => {
-  const target = place.newName();
-  const world = place.worldOf(target);
-  world.judgeBy(({ name }) => {
-    const isMended = steps.every((step) => world.stateOf(deploymentRef(`${target}-${step}`))?.spec.replicas === 1);
-    return name.endsWith('-web') && !isMended
-      ? { health: 'degraded', symptoms: [{ code: 'Stuck', message: '', count: 1 }] }
-      : { health: 'healthy', symptoms: [] };
-  });
-  await place.declare(target, {
-    manifests: ['web', ...steps, 'e', 'f', 'g', 'h'].map((step) => deploymentManifest(`${target}-${step}`)),
-    verification: { timeoutSeconds: 60, holdSeconds: 1 },
-    limits: { cooldownSeconds: 0, fixesPerHour: 100 },
-  });
+  const { target, declared } = hangingTarget(place);
+  await place.declare(target, declared);
   await place.declareRule(target, {
     match: 'drift.kind == "unhealthy"',
-    operations: steps.map((step): Operation => ({ op: 'scale', object: deploymentRef(`${target}-${step}`), replicas: 1 })),
+    operations: fourSteps.map((step): Operation => ({ op: 'scale', object: deploymentRef(`${target}-${step}`), replicas: 1 })),
   });
   return target;
 };
@@ -74,7 +62,7 @@ const fixed = (target: string) =>
 
 test('a Temporal server that is killed in the middle of an apply and started again loses nothing and does nothing twice', async () => {
   // before and after the effect of each step, at the same moment of one of eight
-  const moments = steps.flatMap((_, step) => (['before', 'after'] as const).map((moment) => ({ moment, step })));
+  const moments = fourSteps.flatMap((_, step) => (['before', 'after'] as const).map((moment) => ({ moment, step })));
   const at = new Map<string, (typeof moments)[number]>();
   for (const moment of moments) at.set(await declare(), moment);
   const targets = [...at.keys()];
@@ -106,7 +94,7 @@ test('a Temporal server that is killed in the middle of an apply and started aga
     const { id } = await fixed(target);
     const effects = place.worldOf(target).effects.map((effect) => effect.replace(id, ''));
     expect(effects, JSON.stringify(at.get(target))).toEqual(['/do/0', '/do/1', '/do/2', '/do/3']);
-    expect((await listSteps(database(), id)).map(({ outcome }) => outcome?.kind)).toEqual(steps.map(() => 'applied'));
+    expect((await listSteps(database(), id)).map(({ outcome }) => outcome?.kind)).toEqual(fourSteps.map(() => 'applied'));
     expect(await place.fixesOf(target)).toHaveLength(1);
   }
   expect(worker.isRunning(), 'the worker waits for its server').toBe(true);
