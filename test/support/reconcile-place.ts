@@ -106,7 +106,7 @@ export const startReconcilePlace = async ({
   });
   let workers: TestWorkers = elsewhere
     ? await startClient(elsewhere.address, elsewhere.prefix)
-    : await startWorkers(bundle, makeActivities, undefined, agents?.slots);
+    : await startWorkers(bundle, makeActivities, undefined, agents ? { agentSlots: agents.slots } : {});
   let serial = 0;
   const names = new Set<string>();
 

@@ -21,15 +21,16 @@ export const bundleWorkflows = () =>
  * Real workers on a real server, on task queues of their own: one for workflows and rows, one for models, one for tools, two for targets.
  * @param makeActivities - gets the client by which shards are started
  * @param prefix - of the task queues, for workers that take over from others
- * @param agentSlots - activities at once in each pool that serves agents
+ * @param options.agentSlots - activities at once in each pool that serves agents
+ * @param options.server - the one that all tests share when absent
  */
 export const startWorkers = async (
   workflowBundle: { code: string },
   makeActivities: (workflows: Client['workflow']) => Partial<Activities>,
   prefix = `test-${randomBytes(4).toString('hex')}-`,
-  agentSlots?: number,
+  { agentSlots, server }: { agentSlots?: number; server?: { address: string; namespace: string } } = {},
 ) => {
-  const { address, namespace } = await startTestTemporal();
+  const { address, namespace } = server ?? (await startTestTemporal());
   const connection = await NativeConnection.connect({ address });
   const clientConnection = await Connection.connect({ address });
   const { workflow: workflows } = new Client({ connection: clientConnection, namespace });

@@ -4,14 +4,14 @@ import type { Operation } from '../../../schema/reconcile/operation.ts';
 import { type FlowPlace, startFlowPlace } from '../../support/flow-place.ts';
 import { platformTargetPlace } from '../../support/platform-target-place.ts';
 import { pollUntil } from '../../support/poll-until.ts';
-import { startTestTemporal } from '../../support/temporal.ts';
+import { ownTestNamespace } from '../../support/temporal.ts';
 
 let flow: FlowPlace;
 let connection: Connection;
 let client: Client;
 beforeAll(async () => {
   flow = await startFlowPlace();
-  const { address, namespace } = await startTestTemporal();
+  const { address, namespace } = await ownTestNamespace();
   connection = await Connection.connect({ address });
   client = new Client({ connection, namespace });
 });

@@ -14,7 +14,7 @@ import { putReport } from '../../../store/process-reports.ts';
 import { getRun, type RunKey } from '../../../store/runs.ts';
 import { type PlatformTargetPlace, platformTargetPlace } from '../../support/platform-target-place.ts';
 import { pollUntil } from '../../support/poll-until.ts';
-import { startTestTemporal } from '../../support/temporal.ts';
+import { ownTestNamespace } from '../../support/temporal.ts';
 import { bundleWorkflows, startWorkers, type TestWorkers } from '../../workflows/workers.ts';
 import { type Arrived, type FakeGateway, pretendedProofs, startFakeGateway } from '../fake-gateway.ts';
 import { openRunFixture, type RunFixture, snapshotOf } from '../run-fixture.ts';
@@ -31,6 +31,7 @@ let fake: FakeGateway;
 let workers: TestWorkers | undefined;
 let connection: Connection;
 let client: Client;
+let server: { address: string; namespace: string };
 let port: PlatformTargetPlace;
 const state = { laterMs: 0, readersHang: true };
 
@@ -41,14 +42,15 @@ const begin = async (): Promise<void> => {
     bundle,
     (workflows) => createActivities({ ...fixture, gateway, workflows, logger, recheckMs: 60_000 }),
     prefix,
+    { server },
   );
 };
 
 beforeAll(async () => {
   bundle = await bundleWorkflows();
-  const { address, namespace } = await startTestTemporal();
-  connection = await Connection.connect({ address });
-  client = new Client({ connection, namespace });
+  server = await ownTestNamespace(); // whoever's agents run elsewhere have no row here
+  connection = await Connection.connect({ address: server.address });
+  client = new Client({ connection, namespace: server.namespace });
 });
 afterAll(() => connection.close());
 beforeEach(async () => {

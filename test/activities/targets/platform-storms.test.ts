@@ -6,7 +6,7 @@ import { endAgent } from '../../../store/agents.ts';
 import { forgetOldHolds, listRateHolds } from '../../../store/rate-holds.ts';
 import { type PlatformTargetPlace, platformTargetPlace } from '../../support/platform-target-place.ts';
 import { adminToken, type RunningGateway, startRunningGateway } from '../../support/running-gateway.ts';
-import { startTestTemporal } from '../../support/temporal.ts';
+import { ownTestNamespace } from '../../support/temporal.ts';
 
 let backend: ToolServer;
 let gateway: RunningGateway;
@@ -23,7 +23,7 @@ beforeAll(async () => {
     { kind: 'AccessBinding', metadata: { name: 'desk' }, spec: { subjects: [{ agentRole: 'reader' }], toolsets: ['desk'] } },
   );
   await gateway.ready('desk');
-  const { address, namespace } = await startTestTemporal();
+  const { address, namespace } = await ownTestNamespace();
   connection = await Connection.connect({ address });
   const temporal = new Client({ connection, namespace });
   port = platformTargetPlace({ database: gateway.database, temporal, patience: { agentMs: 3_600_000 } }, ['servers', 'runs']);
