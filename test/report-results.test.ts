@@ -56,6 +56,23 @@ test('counts one failure for a file that failed outside its tests, and for an er
   expect(readSuiteResults(root, 'quick')).toMatchObject({ passed: 1, failed: 1 });
 });
 
+test('says of each failure what it was and what each try met', () => {
+  const [broken] = file('test/a.test.ts', 'failed', [['breaks', 'failed']]).assertionResults;
+  report('quick', {
+    success: false,
+    testResults: [
+      { ...file('test/a.test.ts', 'failed', []), assertionResults: [{ ...broken, failureMessages: ['first', 'second'] }] },
+      { ...file('test/b.test.ts', 'failed', []), message: 'its import failed' },
+    ],
+  });
+  expect(readSuiteResults(root, 'quick').failures).toEqual([
+    { what: 'test/a.test.ts › group › breaks', said: ['first', 'second'] },
+    { what: 'test/b.test.ts', said: ['its import failed'] },
+  ]);
+  report('quick', { success: false, testResults: [] });
+  expect(readSuiteResults(root, 'quick').failures).toEqual([{ what: 'quick', said: ['an error that no test caught'] }]);
+});
+
 test('takes a clause as proven only when its test ran and passed', () => {
   report('quick', {
     success: false,

@@ -9,7 +9,15 @@ const ReportSchema = z.object({
     z.object({
       name: z.string(), // absolute path of the file
       status: z.enum(['passed', 'failed']),
-      assertionResults: z.array(z.object({ ancestorTitles: z.array(z.string()), title: z.string(), status: z.string() })),
+      message: z.string().default(''), // why the file failed outside its tests
+      assertionResults: z.array(
+        z.object({
+          ancestorTitles: z.array(z.string()),
+          title: z.string(),
+          status: z.string(),
+          failureMessages: z.array(z.string()).nullish(), // one for each try
+        }),
+      ),
     }),
   ),
 });
@@ -18,8 +26,17 @@ export type TestOutcome = 'passed' | 'failed' | 'skipped';
 
 const badness = { passed: 0, skipped: 1, failed: 2 } as const satisfies Record<TestOutcome, number>;
 
+/** What failed, as `file › group › name` or the file alone, and what was said of it, a text for each try. */
+export type Failure = { what: string; said: readonly string[] };
+
 /** What one suite did. `outcomes` is keyed by `file › group › name`, the file from the root. */
-export type SuiteResults = { outcomes: ReadonlyMap<string, TestOutcome>; passed: number; failed: number; skipped: number };
+export type SuiteResults = {
+  outcomes: ReadonlyMap<string, TestOutcome>;
+  failures: readonly Failure[];
+  passed: number;
+  failed: number;
+  skipped: number;
+};
 
 /** The suites that a change must pass. */
 export const suiteNames = ['quick', 'full'] as const;
@@ -39,11 +56,19 @@ const reportFile = (root: string, suite: string): string => join(root, 'test-res
 export const readSuiteResults = (root: string, suite: string): SuiteResults => {
   const file = reportFile(root, suite);
   const report = existsSync(file) ? ReportSchema.safeParse(parseJson(readFileSync(file, 'utf8'))) : undefined;
-  if (!report?.success) return { outcomes: new Map(), passed: 0, failed: 1, skipped: 0 };
+  if (!report?.success)
+    return {
+      outcomes: new Map(),
+      failures: [{ what: suite, said: ['it left no report that can be read'] }],
+      passed: 0,
+      failed: 1,
+      skipped: 0,
+    };
 
   const outcomes = new Map<string, TestOutcome>();
+  const failures: Failure[] = [];
   const counts = { passed: 0, failed: 0, skipped: 0 };
-  for (const { name, status, assertionResults } of report.data.testResults) {
+  for (const { name, status, message, assertionResults } of report.data.testResults) {
     const path = relative(root, name).split(sep).join('/');
     for (const test of assertionResults) {
       const outcome = test.status === 'passed' || test.status === 'failed' ? test.status : 'skipped';
@@ -52,11 +77,12 @@ export const readSuiteResults = (root: string, suite: string): SuiteResults => {
       // Of two tests with one name the worse outcome stands.
       outcomes.set(key, seen === undefined || badness[outcome] > badness[seen] ? outcome : seen);
       counts[outcome] += 1;
+      if (outcome === 'failed') failures.push({ what: key, said: test.failureMessages ?? [] });
     }
-    if (status === 'failed' && !assertionResults.some((test) => test.status === 'failed')) counts.failed += 1;
+    if (status === 'failed' && !assertionResults.some((test) => test.status === 'failed')) failures.push({ what: path, said: [message] });
   }
-  if (!report.data.success && counts.failed === 0) counts.failed = 1;
-  return { outcomes, ...counts };
+  if (!report.data.success && failures.length === 0) failures.push({ what: suite, said: ['an error that no test caught'] });
+  return { outcomes, failures, ...counts, failed: failures.length };
 };
 
 /** What became of every test that the last runs report, over all suites. Keyed as `SuiteResults.outcomes`. */
