@@ -63,8 +63,10 @@ test('says of each failure what it was and what each try met', () => {
     testResults: [
       { ...file('test/a.test.ts', 'failed', []), assertionResults: [{ ...broken, failureMessages: ['first', 'second'] }] },
       { ...file('test/b.test.ts', 'failed', []), message: 'its import failed' },
+      { ...file('test/c.test.ts', 'passed', []), assertionResults: [{ ...broken, status: 'passed', failureMessages: ['first'] }] },
     ],
   });
+  expect(readSuiteResults(root, 'quick').unsteady).toEqual([{ what: 'test/c.test.ts › group › breaks', said: ['first'] }]);
   expect(readSuiteResults(root, 'quick').failures).toEqual([
     { what: 'test/a.test.ts › group › breaks', said: ['first', 'second'] },
     { what: 'test/b.test.ts', said: ['its import failed'] },

@@ -33,6 +33,8 @@ export type Failure = { what: string; said: readonly string[] };
 export type SuiteResults = {
   outcomes: ReadonlyMap<string, TestOutcome>;
   failures: readonly Failure[];
+  /** What passed when it was tried again: they lean on a time or a place that is not theirs. */
+  unsteady: readonly Failure[];
   passed: number;
   failed: number;
   skipped: number;
@@ -67,6 +69,7 @@ export const readSuiteResults = (root: string, suite: string): SuiteResults => {
 
   const outcomes = new Map<string, TestOutcome>();
   const failures: Failure[] = [];
+  const unsteady: Failure[] = [];
   const counts = { passed: 0, failed: 0, skipped: 0 };
   for (const { name, status, message, assertionResults } of report.data.testResults) {
     const path = relative(root, name).split(sep).join('/');
@@ -77,12 +80,14 @@ export const readSuiteResults = (root: string, suite: string): SuiteResults => {
       // Of two tests with one name the worse outcome stands.
       outcomes.set(key, seen === undefined || badness[outcome] > badness[seen] ? outcome : seen);
       counts[outcome] += 1;
-      if (outcome === 'failed') failures.push({ what: key, said: test.failureMessages ?? [] });
+      const said = test.failureMessages ?? [];
+      if (outcome === 'failed') failures.push({ what: key, said });
+      else if (said.length > 0) unsteady.push({ what: key, said });
     }
     if (status === 'failed' && !assertionResults.some((test) => test.status === 'failed')) failures.push({ what: path, said: [message] });
   }
   if (!report.data.success && failures.length === 0) failures.push({ what: suite, said: ['an error that no test caught'] });
-  return { outcomes, failures, ...counts, failed: failures.length };
+  return { outcomes, failures, unsteady, ...counts, failed: failures.length };
 };
 
 /** What became of every test that the last runs report, over all suites. Keyed as `SuiteResults.outcomes`. */
