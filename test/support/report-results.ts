@@ -62,6 +62,7 @@ export const readSuiteResults = (root: string, suite: string): SuiteResults => {
     return {
       outcomes: new Map(),
       failures: [{ what: suite, said: ['it left no report that can be read'] }],
+      unsteady: [],
       passed: 0,
       failed: 1,
       skipped: 0,
