@@ -1,5 +1,4 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
-import type { Provider } from 'oidc-provider';
 import { isPlatformError, PlatformError } from '../../schema/errors.ts';
 import type { GrantStore } from '../../store/backend-grants.ts';
 import type { Database } from '../../store/database.ts';
@@ -10,30 +9,17 @@ import type { GrantBeginning } from './begin-grant.ts';
 import { departurePage, grantPage } from './connect-pages.ts';
 import { connectCallbackPath, connectClientMetadata, connectClientPath, connectPath, readConnectPath } from './connect-urls.ts';
 import type { GrantEnd } from './finish-grant.ts';
-import { choosePage, messagePage, pageHeaders } from './pages.ts';
+import type { Context, Middleware } from './middleware.ts';
+import { answer, redirect } from './page-answer.ts';
+import { choosePage, messagePage } from './pages.ts';
 import { lifetimes } from './people-config.ts';
 import { findProtectedServer, isOfKind, type OfKind } from './protected-server.ts';
 import { readForm } from './read-form.ts';
 import { LoginFailed, type UpstreamLogin } from './upstream-login.ts';
 
-type Middleware = Parameters<Provider['use']>[0];
-type Context = Parameters<Middleware>[0];
-
 const sessionModel = 'ConnectSession';
 const loginPrefix = 'connect:';
 const scopePattern = /^[\x21\x23-\x5b\x5d-\x7e]+( [\x21\x23-\x5b\x5d-\x7e]+){0,63}$/;
-
-const answer = (context: Context, status: number, html: string): void => {
-  context.status = status;
-  context.set(pageHeaders());
-  context.body = html;
-};
-const redirect = (context: Context, location: string): void => {
-  context.status = 303;
-  context.set('cache-control', 'no-store');
-  context.set('location', location);
-  context.body = '';
-};
 
 /**
  * The pages on which a person connects an MCP server: log in, agree, go to its authorization server, come back. Nobody is sent there who has

@@ -1,12 +1,10 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
-import type { Provider } from 'oidc-provider';
 import { CredentialRequestSchema, credentialsPath } from '../../schema/backend-credential.ts';
 import { PlatformError, problemDetails, toPlatformError } from '../../schema/errors.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import type { IssueCredential } from './issue-credential.ts';
-
-type Middleware = Parameters<Provider['use']>[0];
+import type { Middleware } from './middleware.ts';
 
 const mostBytes = 16_384;
 

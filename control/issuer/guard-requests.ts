@@ -1,11 +1,9 @@
-import type { Provider } from 'oidc-provider';
 import { proofAlgorithms } from '../../policy/check-token-proof.ts';
 import { readResource } from '../../schema/access-token.ts';
 import { credentialsPath } from '../../schema/backend-credential.ts';
 import { connectPaths } from './connect-urls.ts';
+import type { Middleware } from './middleware.ts';
 import { publishedScopes } from './people-features.ts';
-
-type Middleware = Parameters<Provider['use']>[0];
 
 const metadataPaths: ReadonlySet<string> = new Set(['/.well-known/oauth-authorization-server', '/.well-known/openid-configuration']);
 const agentPaths: ReadonlySet<string> = new Set([...metadataPaths, '/jwks', '/token']);

@@ -7,10 +7,9 @@ import { type Admission, type AssertedBy, AssertionReplayed } from './admit-pers
 import type { EntryRecords } from './entry-records.ts';
 import { type OtherExchange, tokenExchangeGrant } from './exchange-run-token.ts';
 import type { TokenMaker, TokenWish } from './issue-token.ts';
+import type { Middleware } from './middleware.ts';
 import type { KeyProof } from './prove-key.ts';
 import { AssertionRefused, isIdJag, jwtBearerGrant } from './read-assertion.ts';
-
-type Middleware = Parameters<Provider['use']>[0];
 
 const accessTokenType = 'urn:ietf:params:oauth:token-type:access_token';
 const subjectTokenTypes = [accessTokenType, 'urn:ietf:params:oauth:token-type:id_token', 'urn:ietf:params:oauth:token-type:jwt'] as const;

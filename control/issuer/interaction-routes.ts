@@ -1,46 +1,21 @@
-import { createHmac, timingSafeEqual } from 'node:crypto';
 import { errors, type Provider } from 'oidc-provider';
 import { z } from 'zod';
 import { isPlatformError } from '../../schema/errors.ts';
-import { isLoopbackName } from '../../schema/redirect-uri.ts';
 import type { Database } from '../../store/database.ts';
 import { consumeIssuerRecord, findIssuerRecord, putIssuerRecord } from '../../store/issuer-records.ts';
 import type { Logger } from '../../telemetry/logger.ts';
+import { consentRoutes } from './consent-routes.ts';
 import type { EntryRecords } from './entry-records.ts';
-import { type ConsentFacts, choosePage, consentPage, messagePage, pageHeaders } from './pages.ts';
-import { commandLineClientId, lifetimes, type PeopleConfig, remainingOfLogin } from './people-config.ts';
-import { readForm } from './read-form.ts';
+import type { Context, Interaction, Middleware } from './middleware.ts';
+import { answer, redirect } from './page-answer.ts';
+import { choosePage, messagePage } from './pages.ts';
+import { lifetimes, type PeopleConfig } from './people-config.ts';
 import { LoginFailed, type UpstreamLogin } from './upstream-login.ts';
 import { meetsWanted, wantedAcrValues } from './wanted-login.ts';
-
-type Middleware = Parameters<Provider['use']>[0];
-type Context = Parameters<Middleware>[0];
-type Interaction = Awaited<ReturnType<Provider['interactionDetails']>>;
 
 const outcomeModel = 'UpstreamOutcome';
 /** Who came back from a login, since when they are logged in there (seconds since the epoch), and how well by that issuer's scale. */
 const OutcomeSchema = z.object({ account: z.string(), ts: z.int(), acr: z.string().optional() });
-
-const answer = (context: Context, status: number, html: string, formTargets: readonly string[] = []): void => {
-  context.status = status;
-  context.set(pageHeaders(formTargets));
-  context.body = html;
-};
-
-/** Where a form may lead beyond us, as a source of a content security policy. */
-const formTargetOf = (redirectUri: string): string => {
-  const { protocol, origin } = new URL(redirectUri);
-  return origin === 'null' ? protocol : origin;
-};
-
-const redirect = (context: Context, location: string): void => {
-  context.status = 303;
-  context.set('cache-control', 'no-store');
-  context.set('location', location);
-  context.body = '';
-};
-
-type Details = { missingOIDCScope?: string[]; missingResourceScopes?: Record<string, string[]> };
 
 /**
  * The pages between a client's request and its answer: which login provider, the way there and back, and whether the client may act for
@@ -67,10 +42,10 @@ export const interactionRoutes = ({
   onOtherLogin?: (context: Context, interaction: string, account: string) => Promise<boolean>;
 }): Middleware => {
   const isSecure = issuerUrl.startsWith('https:');
-  const formToken = (uid: string): string => createHmac('sha256', people.cookieKey).update(`consent/${uid}`).digest('base64url');
 
   const resume = async (context: Context, result: Parameters<Provider['interactionResult']>[2]): Promise<void> =>
     redirect(context, await provider.interactionResult(context.req, context.res, result, { mergeWithLastSubmission: true }));
+  const { showConsent, takeConsent } = consentRoutes({ provider, issuerUrl, cookieKey: people.cookieKey, resume });
 
   const startLogin = async (context: Context, interaction: Interaction, key: string): Promise<void> => {
     const { prompt, max_age: maxAge, acr_values } = interaction.params;
@@ -103,62 +78,6 @@ export const interactionRoutes = ({
       );
     const here = `/interaction/${interaction.uid}/login`;
     answer(context, 200, choosePage(providers.map(({ key, title }) => ({ title, href: `${here}?at=${encodeURIComponent(key)}` }))));
-  };
-
-  const consentFacts = async (interaction: Interaction): Promise<ConsentFacts> => {
-    const clientId = String(interaction.params.client_id);
-    const redirectUri = interaction.deviceCode === undefined ? String(interaction.params.redirect_uri) : undefined;
-    const client = await provider.Client.find(clientId);
-    const { missingResourceScopes = {} } = interaction.prompt.details as Details;
-    const asked = [interaction.params.resource ?? []].flat().map(String);
-    const wants = asked.map((resource) => {
-      const scopes = missingResourceScopes[resource]?.join(', ') ?? 'what you allowed before';
-      return `${resource} (${scopes})`;
-    });
-    return {
-      clientId,
-      clientName: client?.clientName ?? clientId,
-      person: interaction.session?.accountId ?? '',
-      redirectUri,
-      wants: wants.length > 0 ? wants : ['your name here'],
-      isLocal: redirectUri !== undefined && (isLoopbackName(new URL(redirectUri).hostname) || new URL(redirectUri).origin === 'null'),
-      isSelfDeclared: clientId !== commandLineClientId && !/^[a-z0-9-]+\/[a-z0-9-]+\/[a-z0-9-]+$/.test(clientId),
-      action: `/interaction/${interaction.uid}/consent`,
-      token: formToken(interaction.uid),
-    };
-  };
-
-  const showConsent = async (context: Context, interaction: Interaction): Promise<void> => {
-    const facts = await consentFacts(interaction);
-    answer(context, 200, consentPage(facts), facts.redirectUri === undefined ? [] : [formTargetOf(facts.redirectUri)]);
-  };
-
-  const takeConsent = async (context: Context, interaction: Interaction): Promise<void> => {
-    const form = await readForm(context.req);
-    const given = Buffer.from(form.get('token') ?? '');
-    const expected = Buffer.from(formToken(interaction.uid));
-    // a page at another port of this host is the same site to a browser, so its cookies come along; Origin and the token do not
-    const isOwn =
-      (context.get('origin') || issuerUrl) === issuerUrl && given.length === expected.length && timingSafeEqual(given, expected);
-    if (!isOwn || interaction.prompt.name !== 'consent')
-      return answer(context, 403, messagePage('That was not your answer', 'The form did not come from this page. Begin again.'));
-    if (form.get('answer') !== 'allow') {
-      const refusal = { error: 'access_denied', error_description: 'the person said no' };
-      return redirect(context, await provider.interactionResult(context.req, context.res, refusal, { mergeWithLastSubmission: false }));
-    }
-    const { missingOIDCScope, missingResourceScopes = {} } = interaction.prompt.details as Details;
-    const accountId = interaction.session?.accountId;
-    if (accountId === undefined) throw new errors.SessionNotFound('nobody is logged in');
-    const known = interaction.grantId === undefined ? undefined : await provider.Grant.find(interaction.grantId);
-    const uid = interaction.session?.uid;
-    const session = uid === undefined ? undefined : await provider.Session.findByUid(uid);
-    // a client that is allowed late in a login ends with it all the same; the library takes a lifetime, which its types do not say
-    const expiresIn = remainingOfLogin(session?.loginTs, lifetimes.login);
-    const begun = { accountId, clientId: String(interaction.params.client_id), expiresIn };
-    const grant = known ?? new provider.Grant(begun);
-    if (missingOIDCScope) grant.addOIDCScope(missingOIDCScope.join(' '));
-    for (const [resource, scopes] of Object.entries(missingResourceScopes)) grant.addResourceScope(resource, scopes.join(' '));
-    await resume(context, { consent: { grantId: await grant.save() } });
   };
 
   /** Goes on with the login that came back for this interaction. */

@@ -3,10 +3,9 @@ import type { SourceOf } from '../../policy/source-of-request.ts';
 import type { GiveBackRate, TakeRate } from '../../store/rate-windows.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import type { EntryRecords } from './entry-records.ts';
+import type { Middleware } from './middleware.ts';
 import { messagePage, pageHeaders } from './pages.ts';
 import { splitAccount } from './split-account.ts';
-
-type Middleware = Parameters<Provider['use']>[0];
 
 /** Wrong codes that are answered in a window. A source may be a proxy with many people behind it, so it has more than one person. */
 export const codeGuesses = { windowSeconds: 600, perSource: 30, perPerson: 10 } as const;
