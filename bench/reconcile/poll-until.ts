@@ -1,5 +1,5 @@
 /** Asks again every 20 ms until there is an answer; fails with what was waited for after the deadline. */
-export const pollUntil = async <T>(ask: () => Promise<T | undefined> | T | undefined, what: string, deadlineMs = 15_000): Promise<T> => {
+export const pollUntil = async <T>(ask: () => Promise<T | undefined> | T | undefined, what: string, deadlineMs = 30_000): Promise<T> => {
   const until = Date.now() + deadlineMs;
   for (;;) {
     const answer = await ask();
