@@ -27,7 +27,7 @@ const parametersOf = (schema: unknown, depth = 0): string[] => {
   return [...own, ...parametersOf(schema.items, depth + 1)];
 };
 
-const entryOf = ({ name, shown }: Exposed, id: number): Entry => {
+const entryOf = ({ name, shown }: Pick<Exposed, 'name' | 'shown'>, id: number): Entry => {
   const { title, description, annotations, inputSchema } = shown;
   return {
     id,
@@ -46,7 +46,7 @@ const wordsOf = (text: string): string[] =>
     .filter((word) => word !== '');
 
 /** Makes an index over tools as their caller sees them. What is not in the list is in no way part of the ranking either. */
-export const createToolIndex = async (items: readonly Exposed[]): Promise<ToolIndex> => {
+export const createToolIndex = async (items: readonly Pick<Exposed, 'name' | 'shown'>[]): Promise<ToolIndex> => {
   const index = new MiniSearch<Entry>({
     fields: ['name', 'title', 'description', 'parameters'],
     tokenize: wordsOf,

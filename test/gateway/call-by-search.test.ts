@@ -54,9 +54,17 @@ beforeAll(async () => {
       metadata: { name: 'guests' },
       spec: { subjects: [{ group: 'guests' }, { agentRole: 'reader' }], toolsets: ['many'] },
     },
+    {
+      kind: 'McpServer',
+      metadata: { name: 'labelled' },
+      spec: { url: server.url, timeoutSeconds: 30, flow: { tools: { look: { secrecy: 2 }, mail: { sink: true, maxSecrecy: 1 } } } },
+    },
+    { kind: 'Toolset', metadata: { name: 'labels' }, spec: { servers: [{ name: 'labelled' }], naming: 'plain', expose: 'search' } },
+    { kind: 'AccessBinding', metadata: { name: 'labels' }, spec: { subjects: [{ agentRole: 'reader' }], toolsets: ['labels'] } },
     { kind: 'PolicySet', metadata: { name: 'rules' }, spec: { cedar: policies } },
   );
   await gateway.ready('many');
+  await gateway.ready('labels');
   fixtures = [await startLegacyFixture(), await startModernFixture()];
   for (const [index, name] of (['legacy', 'modern'] as const).entries()) {
     await gateway.apply(
@@ -141,6 +149,14 @@ describe('a toolset that exposes search', () => {
     expect(await find('no such thing whatever')).toEqual([]);
     const row = await gateway.auditRow(({ action: what, person }) => what === 'findTool' && person === 'guest');
     expect(row).toMatchObject({ kind: 'call', outcome: 'ok', toolset: 'many', facts: { offered: 5 } });
+  });
+
+  test('is as unknown to who may use nothing of it as any other name', async () => {
+    for (const name of ['find_tool', 'call_tool', 'no_tool']) {
+      const { error } = await direct(name, { name: 'greet', query: 'greet' }, { path: 'modern' });
+      expect(error).toMatchObject({ code: -32602, message: `Unknown tool: ${name}`, data: { code: 'tool_unknown' } });
+    }
+    expect((await ask({}, { path: 'modern', method: 'tools/list' })).result.tools).toEqual([]);
   });
 
   test('says what is wrong with a query, and leaves a row', async () => {
@@ -271,6 +287,18 @@ describe('a call by call_tool is one of the inner tool', () => {
     expect(await found('mail', given, { operationId })).toHaveProperty('result');
     expect(server.countOf('mail')).toBe(before + 1);
     expect(server.calls.at(-1)).toMatchObject({ tool: 'mail', arguments: given });
+  });
+
+  test('what it reads its caller carries, and what the inner tool may not carry out is refused', async () => {
+    const { id } = await gateway.addAgent();
+    const path = 'default/default/labels';
+    const agent = { token: await gateway.mint(id, `${gateway.publicUrl}/mcp/${path}`), path };
+    expect(await found('mail', { value: 'before' }, agent)).toHaveProperty('result');
+    const before = server.countOf('mail');
+    expect(await found('look', { path: '/in/secret' }, agent)).toHaveProperty('result');
+    const refused = await found('mail', { value: 'after' }, agent);
+    expect(refused.error.message).toContain('confidential (2) from default/default/labelled/tool/look');
+    expect(server.countOf('mail')).toBe(before);
   });
 
   test('what is no call of a tool is refused, says why, and leaves a row', async () => {
