@@ -4,6 +4,7 @@ import type { JsonObject } from '../../gateway/mcp/message.ts';
 import { defaultTenancy } from '../../schema/ids.ts';
 import { getApproval } from '../../store/approvals.ts';
 import { decideApproval } from '../../store/decide-approval.ts';
+import { putHalt } from '../../store/halts.ts';
 import { approvalEvent } from '../support/ask-approval.ts';
 import { openAuditLog } from '../support/audit-log.ts';
 import { startLegacyFixture } from '../support/conformance/legacy-server.ts';
@@ -15,7 +16,7 @@ import { adminToken, guestToken, type RunningGateway, startRunningGateway } from
 import { connectLegacyPeer, connectModernPeer, type Peer } from '../support/sdk-peers.ts';
 
 const text = { type: 'string' };
-const schema = (properties: JsonObject, required: string[] = []) => ({ type: 'object' as const, properties, required });
+const schema = (properties: Record<string, object>, required: string[] = []) => ({ type: 'object' as const, properties, required });
 const readOnly = { annotations: { readOnlyHint: true } };
 const tools = [
   { name: 'look', description: 'Looks at a file', inputSchema: schema({ path: text }), ...readOnly },
@@ -301,6 +302,19 @@ describe('a call by call_tool is one of the inner tool', () => {
     expect(server.countOf('mail')).toBe(before);
   });
 
+  test('the brake holds for finding and calling as for all else', async () => {
+    const { id } = await gateway.addAgent();
+    const agent = { token: await gateway.mint(id, `${gateway.publicUrl}/mcp/default/default/many`) };
+    expect(await found('look', {}, agent)).toHaveProperty('result');
+    const halt = { ...defaultTenancy, scope: 'agent' as const, name: id, reason: 'a drill', haltedBy: 'admin', decisionId: 'dec_test' };
+    await putHalt(gateway.database, halt);
+    await pollUntil(async () => (await found('look', {}, agent)).error?.data.code === 'halted' || undefined, 'the brake');
+    await pollUntil(
+      async () => (await direct('find_tool', { query: 'look' }, agent)).error?.data.code === 'halted' || undefined,
+      'the brake',
+    );
+  });
+
   test('what is no call of a tool is refused, says why, and leaves a row', async () => {
     for (const [given, fault] of [
       [{}, '`arguments.name` is missing'],
@@ -347,7 +361,7 @@ describe('a call by call_tool is one of the inner tool', () => {
     const { result } = await found('weigh', { parcel: 'audit' });
     expect(result).toBeDefined();
     await gateway.auditRow(({ tool }) => tool === 'weigh');
-    const named = (await gateway.audit()).filter(({ tool }) => tool === 'call_tool');
+    const named = (await gateway.audit()).filter(({ tool, toolset }) => tool === 'call_tool' && toolset === 'many');
     expect(named.every(({ kind, errorCode }) => kind === 'refusal' && errorCode === 'request_invalid')).toBe(true);
     expect(server.countOf('call_tool')).toBe(0);
   });
