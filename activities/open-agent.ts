@@ -42,7 +42,9 @@ const listRoleTools = async (
   // the condition and the gateway's own view of it may be a moment apart
   if (!isSettled || Context.current().info.attempt === 1)
     throw new PlatformError('server_unavailable', `The toolset ${toolset} does not list its tools yet.`);
-  const problem = `The role ${agent.role} must call ${absent}, and the toolset ${toolset} does not list it to this agent; grant it by an AccessBinding.`;
+  const isSearch = declared?.kind === 'Toolset' && declared.spec.expose === 'search';
+  const whatToDo = isSearch ? 'it exposes `search`, so take a toolset that exposes all' : 'grant it by an AccessBinding';
+  const problem = `The role ${agent.role} must call ${absent}, and the toolset ${toolset} does not list it to this agent; ${whatToDo}.`;
   return { tools, problem: absent === undefined ? undefined : problem };
 };
 

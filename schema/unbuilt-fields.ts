@@ -4,7 +4,7 @@ import type { Kind } from './resource.ts';
 export const unbuiltFields: Readonly<Partial<Record<Kind, readonly string[]>>> = {
   Project: ['groups', 'maxRisk'],
   McpServer: ['registry', 'image', 'isolation', 'replicas', 'permissionProfile'],
-  Toolset: ['expose', 'composite', 'overrides'],
+  Toolset: ['composite', 'overrides'],
   Provider: ['region', 'headers'],
   Model: ['weights', 'fallbacks', 'limits', 'region'],
   AgentRole: ['approvals', 'money', 'costMicroUsd', 'depth', 'memory'],

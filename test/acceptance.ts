@@ -312,6 +312,12 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/gateway/rates.test.ts › two gateways share a limit: together they let through exactly as many calls',
   },
   {
+    id: 'P21',
+    clause: 'd',
+    text: 'Behind `call_tool` the rate of the real tool counts the call, together with direct ones; other tools are not counted.',
+    test: 'test/gateway/call-by-search.test.ts › a call by call_tool is one of the inner tool › the rate of the real tool counts it, as it counts direct calls',
+  },
+  {
     id: 'P22',
     clause: 'a',
     text: 'A hook that denies has a call refused, with its reason, and nothing is sent.',
@@ -346,6 +352,54 @@ export const acceptance: readonly AcceptanceEntry[] = [
     clause: 'c',
     text: 'By hand a new name tells them apart and reaches its own server; what was not told apart nobody has.',
     test: 'test/gateway/surface-toolsets.test.ts › the same tool on two servers › is told apart by hand: a new name, another description and a fixed argument reach the server as its own',
+  },
+  {
+    id: 'P27',
+    clause: 'a',
+    text: 'A toolset that exposes search lists exactly two tools; a client of 2026-07-28 finds a tool and calls it by them.',
+    test: 'test/gateway/call-by-search.test.ts › a toolset that exposes search › lists exactly two tools to the v2 SDK, which finds one and calls it by them',
+  },
+  {
+    id: 'P27',
+    clause: 'b',
+    text: '`find_tool` returns no tool that its caller may not use, however it is asked for.',
+    test: 'test/gateway/call-by-search.test.ts › a toolset that exposes search › finds what the caller may use and nothing else, best first, and no more than asked for',
+  },
+  {
+    id: 'P27',
+    clause: 'c',
+    text: '`call_tool` with a flat name is judged, refused and on record as the inner tool.',
+    test: 'test/gateway/call-by-search.test.ts › a call by call_tool is one of the inner tool › whose name is flat: policies, schema and audit see that one alone',
+  },
+  {
+    id: 'P27',
+    clause: 'd',
+    text: 'A name at the top is the one that is judged and sent, whatever stands in the arguments.',
+    test: 'test/gateway/call-by-search.test.ts › a call by call_tool is one of the inner tool › whose name stands at the top is that one, whatever its arguments say',
+  },
+  {
+    id: 'P27',
+    clause: 'e',
+    text: 'Operations are the same ones by either way: what was done by `call_tool` is not done again directly.',
+    test: 'test/gateway/call-by-search.test.ts › a call by call_tool is one of the inner tool › an operation is the same one by either way: it is made once',
+  },
+  {
+    id: 'P27',
+    clause: 'f',
+    text: 'What people approve is the inner call, by its digest.',
+    test: 'test/gateway/call-by-search.test.ts › a call by call_tool is one of the inner tool › a person approves the inner call, by its digest, and that one alone is let through',
+  },
+  {
+    id: 'P27',
+    clause: 'g',
+    text: 'So it is with a nested name: there is no form of a call that goes by unjudged.',
+    test: 'test/gateway/call-by-search.test.ts › a call by call_tool is one of the inner tool › whose name is nested: policies, schema and audit see that one alone',
+  },
+  {
+    id: 'P27',
+    clause: 'h',
+    text: 'Clients of 2025-11-25 are listed the same two, and find and call by them.',
+    test: 'test/gateway/call-by-search.test.ts › a toolset that exposes search › lists exactly two tools to the v1 SDK, which finds one and calls it by them',
   },
   {
     id: 'P29',

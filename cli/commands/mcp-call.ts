@@ -1,9 +1,9 @@
 import { text as readAll } from 'node:stream/consumers';
-import type { Client, Tool } from '@modelcontextprotocol/client';
 import { Option } from 'commander';
 import type { JsonObject } from '../../gateway/mcp/message.ts';
 import { interruptible } from '../client/follow-run.ts';
 import { type ConnectionOptions, connectedCommand, openSession } from '../client/session.ts';
+import { findTool } from '../mcp/find-tool.ts';
 import { readArguments, readJsonArguments } from '../mcp/read-arguments.ts';
 import { withClient } from '../mcp/with-client.ts';
 import { CliError, usageError } from '../output/cli-error.ts';
@@ -15,13 +15,6 @@ import { print, say } from '../output/talk.ts';
 import { parseDuration } from '../output/units.ts';
 
 type Options = ConnectionOptions & { toolset?: string; json?: string; timeout: string; format: Format };
-
-const findTool = async (client: Client, name: string): Promise<Tool> => {
-  const { tools } = await client.listTools();
-  const tool = tools.find((each) => each.name === name);
-  if (tool) return tool;
-  throw new CliError(`There is no tool ${name} here that you may use`, { code: 'tool_unknown', next: 'quarterdeck mcp ls' });
-};
 
 const showProgress = ({ progress, total, message }: { progress: number; total?: number; message?: string }): void =>
   say(plainText(`[${progress}${total === undefined ? '' : `/${total}`}] ${message ?? ''}`.trimEnd()));

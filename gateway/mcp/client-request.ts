@@ -62,6 +62,8 @@ export type ClientRequest = {
   idempotencyKey?: string;
   /** Headers `Mcp-Param-*` as they came, names in lower case; the steps of a tool call compare them with its arguments (`checkParameterHeaders`). */
   parameterHeaders: Readonly<Record<string, string>>;
+  /** Set where the call came by `call_tool`: its client has the tool's schema from no list, and need not repeat arguments in headers. */
+  isFound?: true;
   /** Lowest level of log messages that the client wants for this request; undefined = none (modern: `_meta`; legacy: the session's). */
   logLevel: LogLevel | undefined;
   /** Where there is a `traceparent` among the headers; `traceOf` reads it, and keeps the trace. */

@@ -7,10 +7,16 @@ import type { View } from './view.ts';
 /** What a table's lists are made of, as texts to compare: per list, and of the policies over all. */
 export type TableMark = Record<ListKind, string> & { policies: string };
 
-const markOfItem = ({ name, key, pinned, part }: Exposed): string =>
+export const markOfItem = ({ name, key, pinned, part }: Exposed): string =>
   `${name} ${key} ${pinned.approvedHash} ${pinned.name in part.describe ? part.describe[pinned.name] : ''} ${pinned.name in part.fix ? JSON.stringify(part.fix[pinned.name]) : ''}`;
 
-const markOfItems = (items: Iterable<Exposed>): string => [...items].map(markOfItem).sort().join('\n');
+/** What is found and not listed shows in its toolset's own two tools alone. */
+const markOfListed = (item: Exposed): string => {
+  if (item.expose === 'all' || item.pinned.kind !== 'tool') return markOfItem(item);
+  return `search ${item.tenancy.org}/${item.tenancy.project}/${item.toolset}`;
+};
+
+const markOfItems = (items: Iterable<Exposed>): string => [...new Set([...items].map(markOfListed))].sort().join('\n');
 
 const markOfSource = ({ key, server, part }: Source): string =>
   `${key} ${server.uid}@${server.generation} ${JSON.stringify(part.resources)}`;

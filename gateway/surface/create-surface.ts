@@ -9,6 +9,7 @@ import type { ClientRequest } from '../mcp/client-request.ts';
 import { type Reply, rpcCodes } from '../mcp/message.ts';
 import { callTool } from '../tool-call/call-tool.ts';
 import type { UpstreamPool } from '../upstream/upstream-pool.ts';
+import { behindSearch } from './behind-search.ts';
 import { callerOf } from './caller-of.ts';
 import { createComplete } from './complete.ts';
 import { describeEndpoint, listsOf } from './describe-endpoint.ts';
@@ -83,11 +84,12 @@ export const createSurface = ({ context, pool }: { context: GatewayContext; pool
   };
 
   const listItems = createItemLists({ context, pool, pageOf });
+  const call = inExchange((request) => callTool({ gateway: context, pool, request, directory }));
   const complete = createComplete({ context, pool, directory });
 
   const methods = new Map<string, Method>([
     ['tools/list', { eras: both, handle: listItems('tool') }],
-    ['tools/call', { eras: both, handle: inExchange((request) => callTool({ gateway: context, pool, request, directory })) }],
+    ['tools/call', { eras: both, handle: behindSearch({ context, pool }, call) }],
     ['prompts/list', { eras: both, handle: listItems('prompt') }],
     ['prompts/get', { eras: both, handle: inExchange(createGetPrompt({ context, pool, directory })) }],
     ['resources/list', { eras: both, handle: createListResources({ context, directory, pageOf }) }],

@@ -4,6 +4,7 @@ import type { Endpoint } from '../../schema/mcp-endpoint.ts';
 import type { Declared } from '../../store/declared.ts';
 import type { Principal } from '../principal.ts';
 import type { Exposed, Source } from './exposed.ts';
+import { type SearchTool, type SearchTools, searchToolsOf } from './search-tools.ts';
 import { maxNameLength, tableOfToolset } from './toolset-table.ts';
 
 /** What an endpoint exposes; policies have not yet been asked. */
@@ -13,6 +14,8 @@ export type EndpointTable = {
   prompts: ReadonlyMap<string, Exposed>;
   /** In the order of the sources, under the servers' own URI templates. */
   templates: readonly Exposed[];
+  /** What toolsets that expose `search` list in place of their tools. */
+  search: SearchTools;
 };
 export type EndpointTableResult = { ok: true; table: EndpointTable } | { ok: false; reason: 'unknown' | 'conflict'; detail: string };
 
@@ -33,24 +36,28 @@ const tableOfEverything = (declared: Declared, projects: readonly Tenancy[]): En
   const templates: Exposed[] = [];
   const tools = new Map<string, Exposed>();
   const prompts = new Map<string, Exposed>();
+  const search = new Map<string, SearchTool>();
   for (const tenancy of projects)
     for (const { metadata } of declared.list('Toolset', tenancy)) {
       const result = tableOfToolset(declared, tenancy, metadata.name);
       if (!result.ok) continue;
+      const prefix = `${tenancy.project}__${metadata.name}__`;
+      if (result.table.search.size > 0)
+        for (const [name, tool] of searchToolsOf(tenancy, metadata.name, prefix)) if (name.length <= maxNameLength) search.set(name, tool);
       const keyed = <Item extends Source>(item: Item): Item => ({ ...item, key: `${tenancy.project}.${metadata.name}.${item.part.name}` });
       for (const [from, to] of [
         [result.table.tools, tools],
         [result.table.prompts, prompts],
       ] as const)
         for (const item of from.values()) {
-          const name = `${tenancy.project}__${metadata.name}__${item.name}`;
+          const name = `${prefix}${item.name}`;
           // one name that a client does not take can cost it the whole list
           if (name.length <= maxNameLength) to.set(name, { ...keyed(item), name, shown: { ...item.shown, name } });
         }
       sources.push(...result.table.sources.map(keyed));
       templates.push(...result.table.templates.map(keyed));
     }
-  return { sources, tools, prompts, templates };
+  return { sources, tools, prompts, templates, search };
 };
 
 const everything = new WeakMap<Declared, Map<string, EndpointTable>>();

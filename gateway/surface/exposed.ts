@@ -15,6 +15,8 @@ export type Source = {
   /** What the toolset says of the server. */
   part: ToolsetServer;
   whenServerFails: 'open' | 'closed';
+  /** Whether its tools are listed, or found and called by the two tools of the toolset. */
+  expose: 'all' | 'search';
   /** Says at this endpoint which source a mapped URI belongs to: `server`, or at bare `/mcp` `project.toolset.server`. */
   key: string;
   /** For what comes back; undefined where nothing is masked. */

@@ -9,6 +9,7 @@ import { itemForEra } from './item-for-era.ts';
 import { refuseIncomplete, sourcesDown, warningsOf } from './outages.ts';
 import type { Page, Pager } from './page-list.ts';
 import { recordListing } from './record-listing.ts';
+import { noSearchTools, type SearchTools } from './search-tools.ts';
 import { viewOf } from './view.ts';
 
 /** For how long a client may keep a list without asking again; a change of a definition is in force as soon. */
@@ -26,7 +27,13 @@ const lists = {
 /** Lists as they were last answered: by the items, which are one caller's, then by era and by which servers were missing. */
 const rendered = new WeakMap<readonly Exposed[], Map<string, readonly JsonObject[]>>();
 
-const render = (items: readonly Exposed[], era: Era, missing: ReadonlySet<string>): readonly JsonObject[] => {
+/** The two tools of each toolset that exposes `search`, among what is listed beside them, in the order of the names. */
+const withSearchTools = (items: readonly Exposed[], search: SearchTools): readonly Pick<Exposed, 'name' | 'shown'>[] => {
+  if (search.size === 0) return items;
+  return [...items.filter(({ expose }) => expose === 'all'), ...search.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
+};
+
+const render = (items: readonly Exposed[], search: SearchTools, era: Era, missing: ReadonlySet<string>): readonly JsonObject[] => {
   let ofItems = rendered.get(items);
   if (!ofItems) {
     ofItems = new Map();
@@ -36,7 +43,8 @@ const render = (items: readonly Exposed[], era: Era, missing: ReadonlySet<string
   let list = ofItems.get(key);
   if (!list) {
     if (ofItems.size >= 16) ofItems.clear();
-    list = items.filter(({ server }) => !missing.has(server.uid)).map(({ shown }) => itemForEra(shown, era));
+    const there = items.filter(({ server }) => !missing.has(server.uid));
+    list = withSearchTools(there, search).map(({ shown }) => itemForEra(shown, era));
     ofItems.set(key, list);
   }
   return list;
@@ -63,7 +71,8 @@ export const createItemLists =
     refuseIncomplete(down);
     // an agent of ours asks once, and takes what is not listed for what it may not use: its call waits for the server instead
     const missing = principal.kind === 'agent' ? [] : down;
-    const items = render(view.list(kind), client.era, new Set(missing.map(({ server }) => server.uid)));
+    const search = kind === 'tool' ? view.searchTools() : noSearchTools;
+    const items = render(view.list(kind), search, client.era, new Set(missing.map(({ server }) => server.uid)));
     const page = pageOf(items, `${endpoint.path} ${method}`, params.cursor ?? undefined);
     const { member, action } = lists[kind];
     recordListing(context, request, action, { offered: view.offered(kind), listed: items.length });

@@ -17,7 +17,7 @@ const withNotes = (message: string, notes: readonly string[]): string => {
  */
 export const toolsetState = (result: ToolsetTableResult, waiting: readonly string[]): ToolsetState => {
   if (!result.ok) return { status: 'False', reason: 'Conflict', message: result.detail };
-  const { tools, prompts, templates, clashes, notes } = result.table;
+  const { tools, prompts, templates, search, clashes, notes } = result.table;
   if (clashes.length > 0)
     return {
       status: 'False',
@@ -30,7 +30,7 @@ export const toolsetState = (result: ToolsetTableResult, waiting: readonly strin
   if (waiting.length > 0)
     return { status: 'False', reason: 'WaitingForServers', message: withNotes(`waiting for ${waiting.join(', ')}`, notes) };
   const counts = [
-    `${tools.size} tools`,
+    `${tools.size} tools${search.size > 0 ? ' behind find_tool and call_tool' : ''}`,
     ...(prompts.size > 0 ? [`${prompts.size} prompts`] : []),
     ...(templates.length > 0 ? [`${templates.length} resource templates`] : []),
   ];

@@ -1,11 +1,13 @@
 import type { Tenancy } from '../../schema/ids.ts';
 import { type ToolsetServer, type ToolsetSpec, ToolsetSpecSchema } from '../../schema/resources/toolset.ts';
+import { isSearchToolName } from '../../schema/search-tools.ts';
 import type { Declared } from '../../store/declared.ts';
 import type { Definition } from '../../store/definition.ts';
 import { type DefinitionKind, isUsable } from '../../store/definitions.ts';
 import { maskerFor } from '../mask/create-masker.ts';
 import type { Exposed, Source } from './exposed.ts';
 import { matchesPatterns } from './match-patterns.ts';
+import { noSearchTools, type SearchTools, searchToolsOf } from './search-tools.ts';
 import { showDefinition } from './show-definition.ts';
 
 /** What one toolset exposes of what its servers offer at this moment; policies have not yet been asked. */
@@ -15,6 +17,8 @@ export type ToolsetTable = {
   prompts: ReadonlyMap<string, Exposed>;
   /** In the order of the sources, under the servers' own URI templates: which of them need another spelling depends on the caller. */
   templates: readonly Exposed[];
+  /** The two that are listed in place of the tools, where the toolset exposes `search`. */
+  search: SearchTools;
   /** Names that two servers give and nobody has until the toolset tells them apart. */
   clashes: readonly string[];
   /** What could not be exposed as it was asked for. */
@@ -58,7 +62,8 @@ const sourcesOf = (declared: Declared, tenancy: Tenancy, toolset: string, spec: 
     const server = declared.find('McpServer', tenancy, part.name);
     if (!server) return [];
     const mask = maskerFor(spec.filter, server.spec.filter);
-    return [{ tenancy, toolset, server, part, whenServerFails: spec.whenServerFails, key: part.name, ...(mask ? { mask } : {}) }];
+    const { whenServerFails, expose } = spec;
+    return [{ tenancy, toolset, server, part, whenServerFails, expose, key: part.name, ...(mask ? { mask } : {}) }];
   });
 
 /** Everything of a source that may be exposed, before names are compared with those of other servers. */
@@ -70,6 +75,10 @@ const exposedBy = (spec: ToolsetSpec, source: Source, definitions: readonly Defi
     const where = `${pinned.kind} ${pinned.name} of ${source.part.name}`;
     if (pinned.kind !== 'template' && name.length > maxNameLength) {
       notes.push(`${where} is left out: its name would be longer than ${maxNameLength} characters; \`rename\` it`);
+      return [];
+    }
+    if (spec.expose === 'search' && pinned.kind === 'tool' && isSearchToolName(name)) {
+      notes.push(`${where} is left out: \`${name}\` is the toolset's own where it exposes \`search\`; \`rename\` the server's`);
       return [];
     }
     const shown = showDefinition(pinned, name, source.part);
@@ -117,6 +126,7 @@ const build = (declared: Declared, tenancy: Tenancy, name: string): ToolsetTable
     tools: byName(spec, ofKind('tool'), clashes),
     prompts: byName(spec, ofKind('prompt'), clashes),
     templates: ofKind('template'),
+    search: spec.expose === 'search' ? searchToolsOf(tenancy, name) : noSearchTools,
     clashes,
     notes,
   };

@@ -8,6 +8,7 @@ import { type EndpointTable, requiredTable } from './endpoint-table.ts';
 import type { Exposed, Source } from './exposed.ts';
 import { mappedUri } from './map-uris.ts';
 import { principalKey } from './principal-key.ts';
+import { type SearchTools, usableSearchTools } from './search-tools.ts';
 
 /** An endpoint as one caller has it: the table after policy. Views are kept, and never shared by two principals. */
 export type View = {
@@ -22,6 +23,8 @@ export type View = {
   list(kind: DefinitionKind): readonly Exposed[];
   /** The list as it was last made; undefined where nobody has asked for it. */
   known(kind: DefinitionKind): readonly Exposed[] | undefined;
+  /** Of toolsets that expose `search`: what the caller is listed in place of their tools. */
+  searchTools(): SearchTools;
   /** How many there are for anybody. */
   offered(kind: DefinitionKind): number;
 };
@@ -55,6 +58,7 @@ const inOrder = (items: readonly Exposed[]): Exposed[] => items.toSorted((a, b) 
 const createView = (gateway: GatewayContext, principal: Principal, table: EndpointTable): View => {
   const decisions = new Map<string, Decision>();
   const lists = new Map<DefinitionKind, readonly Exposed[]>();
+  let searchTools: SearchTools | undefined;
 
   const decisionOf = (item: Exposed): Decision => {
     const key = `${item.pinned.kind} ${item.key} ${item.pinned.name}`;
@@ -75,6 +79,15 @@ const createView = (gateway: GatewayContext, principal: Principal, table: Endpoi
     );
   };
 
+  const list = (kind: DefinitionKind): readonly Exposed[] => {
+    let items = lists.get(kind);
+    if (!items) {
+      items = make(kind);
+      lists.set(kind, items);
+    }
+    return items;
+  };
+
   return {
     sources: table.sources,
     templates: table.templates,
@@ -87,15 +100,12 @@ const createView = (gateway: GatewayContext, principal: Principal, table: Endpoi
       const named = { ...decision, decisionId: newDecisionId() };
       return decision.effect === 'allow' ? { item, decision: named } : { decision: named };
     },
-    list: (kind) => {
-      let list = lists.get(kind);
-      if (!list) {
-        list = make(kind);
-        lists.set(kind, list);
-      }
-      return list;
-    },
+    list,
     known: (kind) => lists.get(kind),
+    searchTools: () => {
+      searchTools ??= usableSearchTools(table.search, table.search.size === 0 ? [] : list('tool'));
+      return searchTools;
+    },
     offered: (kind) => (kind === 'template' ? table.templates.length : (kind === 'tool' ? table.tools : table.prompts).size),
   };
 };

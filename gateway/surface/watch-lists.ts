@@ -81,7 +81,8 @@ export const createListWatch = ({ context, pool, live }: { context: GatewayConte
     if (!table) return [];
     const isOfServer = (item: { server: McpServer }): boolean => item.server.uid === server.uid;
     return [
-      ...([...table.tools.values()].some(isOfServer) ? (['tools'] as const) : []),
+      // what is found and not listed leaves no gap in a list
+      ...([...table.tools.values()].some((item) => item.expose === 'all' && isOfServer(item)) ? (['tools'] as const) : []),
       ...([...table.prompts.values()].some(isOfServer) ? (['prompts'] as const) : []),
       ...(pool.factsOf(server)?.capabilities.resources === undefined ? [] : (['resources'] as const)),
     ];

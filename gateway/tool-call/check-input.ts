@@ -19,10 +19,12 @@ const present = (given: JsonObject, { required: needed }: JsonObject): JsonObjec
  */
 export const checkInput: ToolCallStep = (call, next) => {
   const tool = required(call.tool, 'the tool');
-  const { params, client, parameterHeaders } = call.request;
+  const { params, client, parameterHeaders, isFound } = call.request;
   const { inputSchema, execution } = tool.pinned.definition;
   if (client.era === 'modern') {
-    const mismatch = checkParameterHeaders(tool.headers, params.arguments ?? {}, parameterHeaders);
+    // no header, no decision by it on the way; one that is there has to be true whichever way the call came
+    const owed = isFound ? tool.headers.filter(({ header }) => Object.hasOwn(parameterHeaders, header)) : tool.headers;
+    const mismatch = checkParameterHeaders(owed, params.arguments ?? {}, parameterHeaders);
     if (mismatch) throw new RpcRefusal(mismatch);
     if (objectAt({ execution }, 'execution').taskSupport === 'required' && !declaresTasks(client.capabilities))
       throw new RpcRefusal(missingTasks());

@@ -202,6 +202,22 @@ test('waits as long as the servers of the toolset have not been looked at', asyn
   await deleteResource(fixture.database, key);
 });
 
+test('parks a role that must call what a toolset of search does not list, and says which toolset to take', async () => {
+  const { agentId } = await launchScout();
+  fake.script.tools = [];
+  const key = { org: 'default', project: 'default', kind: 'Toolset', name: 'survey-scan' } as const;
+  const { org, project, kind, name } = key;
+  const spec = ToolsetSpecSchema.parse({ servers: [{ name: 'files' }], naming: 'plain', expose: 'search' });
+  const metadata = { org, project, name, labels: {}, annotations: {} };
+  await applyResources(fixture.database, [{ apiVersion: 'quarterdeck.dev/v1alpha1', kind, metadata, spec }]);
+  const stands = { type: 'Ready', status: 'True' as const, reason: 'Serves', message: '', observedGeneration: 1 };
+  await setCondition(fixture.database, key, stands, new Date());
+  const opened = await new MockActivityEnvironment({ attempt: 2 }).run(activities.openAgent, { agentId });
+  await deleteResource(fixture.database, key);
+  expect(opened).toMatchObject({ kind: 'ended', state: 'parked', reason: 'not_authorised' });
+  expect((await getAgent(fixture.database, agentId)).detail).toContain('so take a toolset that exposes all');
+});
+
 // tokens end with a whole second: in its last one an agent gets none either, and that is no matter of what it may
 test.each([
   [0, 'limit_time'],

@@ -88,6 +88,29 @@ test('people call, read and get prompts, and each call is in the audit', async (
   await pollUntil(async () => (await gateway.audit({ action: 'callTool' })).some(({ tool }) => tool === 'greet'), 'the audit row');
 });
 
+const declareFound = async (): Promise<void> => {
+  const spec = { servers: [{ name: 'modern' }], naming: 'plain', expose: 'search' };
+  await gateway.apply({ kind: 'Toolset', metadata: { name: 'found' }, spec });
+  await gateway.ready('found');
+};
+
+test('people find a tool of a toolset that exposes search, and call it by its two tools', async () => {
+  await declareFound();
+  expect((await mcp(['ls', 'found', '-o', 'name'])).stdout).toMatch(/^call_tool\nfind_tool\n/);
+  expect((await mcp(['call', 'find_tool', '--toolset', 'found', 'query=greet', 'limit=1'])).stdout).toContain('"name":"greet"');
+  expect((await mcp(['call', 'call_tool', '--toolset', 'found', 'name=greet', 'arguments={"name":"Bob"}'])).stdout).toBe('Hello, Bob!\n');
+});
+
+test('a tool of a toolset that exposes search is called by its own name too, which no list has', async () => {
+  await declareFound();
+  expect(await mcp(['call', 'greet', '--toolset', 'found', 'name=Eve'])).toEqual({ code: 0, stdout: 'Hello, Eve!\n', stderr: '' });
+  expect((await mcp(['call', 'default__found__greet', 'name=Eve'])).stdout).toBe('Hello, Eve!\n');
+  expect(await mcp(['call', 'nothing', '--toolset', 'found'])).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining('no tool nothing'),
+  });
+});
+
 test('who may not use a toolset is told so, and a toolset that is not there is none', async () => {
   expect(await mcp(['ls', 'legacy'], guestToken)).toMatchObject({
     code: 0,

@@ -93,6 +93,22 @@ describe('token exchange', () => {
     expect(row.facts).toMatchObject({ credential: 'tokenExchange' });
   });
 
+  test('a tool that is found and called by `call_tool` gets the credential of its own server', async () => {
+    const spec = { servers: [{ name: 'exchanged' }], naming: 'plain', expose: 'search' };
+    await people.gateway.apply(
+      { kind: 'Toolset', metadata: { name: 'found' }, spec },
+      { kind: 'AccessBinding', metadata: { name: 'found' }, spec: { subjects: [{ group: 'engineering' }], toolsets: ['found'] } },
+    );
+    await people.gateway.ready('found');
+    const ada = await tokenFor('ada', 'found');
+    const { text } = await callTool('found', ada, 'call_tool', { arguments: { name: 'look', arguments: { path: '/found' } } });
+    expect(text).toContain('of look');
+    expect(lastCallAt(server)?.body).toContain('/found');
+    expect(lastCallAt(server)?.claims).toMatchObject({ aud: server.url, iss: issuer.issuer, sub: decodeJwt(ada).sub });
+    const row = await people.gateway.auditRow(({ toolset, tool }) => toolset === 'found' && tool === 'look');
+    expect(row.facts).toMatchObject({ credential: 'tokenExchange' });
+  });
+
   test('many calls at once cost one exchange', async () => {
     await declare('together', { kind: 'tokenExchange', issuer: issuer.issuer, client });
     await people.gateway.ready('together');
