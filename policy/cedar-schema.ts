@@ -10,6 +10,7 @@
  * A fix is what the reconciler would change: `kind` is the kind of its fault, `source` who proposed it (`rule`, `model`, `person`), `confidence`
  * how sure a model was, from 0 to 100 (100 of a rule and a person), `operations` the names of its operations, `traits` what stands out in
  * them (see `fix-traits.ts`), `blast` how far it reaches, from 0 to 5; `objects`, `percent`, `namespaces` and `kinds` are what it changes.
+ * The `submitters` of a fix are who wrote a part of what it would do: its target, its rule or the agent role that proposed it, an earlier plan.
  * An agent that diagnoses is in `Role::"diagnoser"`, and what applies fixes in `Role::"reconciler"`.
  * A backend is what tokens are exchanged for: the server's own, behind one toolset. The `submitters` of a declared server are who wrote what
  * it is now.
@@ -48,7 +49,7 @@ namespace Quarterdeck {
   entity Declared in [Project] { org: Org, project: Project, kind: String, submitters: Set<User> };
   entity Approval in [Project] { org: Org, project: Project, owner: User, acr: Long, people: Set<User>, groups: Set<Group>, roles: Set<Role> };
   entity Target in [Project] { org: Org, project: Project, critical: Bool, labels: Set<String> };
-  entity Fix in [Target] { org: Org, project: Project, target: Target, kind: String, source: String, confidence: Long, operations: Set<String>, traits: Set<String>, objects: Long, percent: Long, namespaces: Set<String>, kinds: Set<String>, blast: Long, reversible: Bool, planHash: String, proposer: Agent };
+  entity Fix in [Target] { org: Org, project: Project, target: Target, kind: String, source: String, confidence: Long, operations: Set<String>, traits: Set<String>, objects: Long, percent: Long, namespaces: Set<String>, kinds: Set<String>, blast: Long, reversible: Bool, planHash: String, proposer: Agent, submitters: Set<User> };
 
   action use, administer, observe;
   action listTool in [use] appliesTo { principal: [Agent, User], resource: [Tool], context: { who: Who } };

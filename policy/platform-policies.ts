@@ -77,12 +77,15 @@ forbid (principal, action == Quarterdeck::Action::"applyFix", resource) unless {
 forbid (principal, action == Quarterdeck::Action::"applyFix", resource) unless { resource.reversible || resource.target.labels.contains("irreversible-ok") };`,
   'platform/fix-owner': `@advice("Nobody approves a fix that an agent of their own proposed; somebody else has to.")
 forbid (principal, action == Quarterdeck::Action::"applyFix", resource) when { !context.mayApproveOwn && context.approvers.contains(resource.proposer.owner) };`,
+  'platform/fix-submitters': `@advice("Nobody approves a fix that they wrote a part of: of its target, its rule, the role and model that proposed it, or an earlier plan; somebody else has to.")
+forbid (principal, action == Quarterdeck::Action::"applyFix", resource) when { !context.mayApproveOwn && context.approvers.containsAny(resource.submitters) };`,
   'platform/fix-attended': `@approve("role:reviewer, role:administrator") @expires("1h")
 @advice("A fix of this kind is applied when a person has looked at it.")
 forbid (principal, action == Quarterdeck::Action::"applyFix", resource)
 when { resource.target.critical || !resource.reversible || resource.blast > 1 || context.recentFixes >= 5
   || resource.traits.contains("attended")
   || (resource.source != "rule" && !([${unattendedOperations.map((name) => JSON.stringify(name)).join(', ')}].containsAll(resource.operations)))
+  || resource.source == "person"
   || (resource.source == "model" && resource.confidence < 80) }
 unless { context.approvedCall };`,
   'platform/fix-paused-kind': `@approve("role:reviewer, role:administrator") @expires("1h")
@@ -129,6 +132,8 @@ when { resource.submitters.contains(principal) && !context.mayApproveOwn };`,
 forbid (principal, action == Quarterdeck::Action::"approveFix", resource)
 when { context.planHash != resource.planHash || !(context.named || context.mayApproveOwn) || (principal == resource.proposer.owner && !context.mayApproveOwn)
   || resource.traits.containsAny([${neverTraits.map((trait) => JSON.stringify(trait)).join(', ')}]) };`,
+  'platform/submitter-approves-no-fix': `@advice("Nobody approves a fix that they wrote a part of: of its target, its rule, the role and model that proposed it, or an earlier plan; somebody else has to.")
+forbid (principal, action == Quarterdeck::Action::"approveFix", resource) when { resource.submitters.contains(principal) && !context.mayApproveOwn };`,
   'platform/administrators': `permit (principal in Quarterdeck::Role::"administrator", action, resource);`,
   'platform/reviewers-observe': `permit (principal in Quarterdeck::Role::"reviewer", action in [Quarterdeck::Action::"observe"], resource);`,
   'platform/reviewers-approve-servers': `permit (principal in Quarterdeck::Role::"reviewer", action == Quarterdeck::Action::"approveServer", resource);`,
