@@ -12,6 +12,8 @@
  * them (see `fix-traits.ts`), `blast` how far it reaches, from 0 to 5; `objects`, `percent`, `namespaces` and `kinds` are what it changes.
  * The `submitters` of a fix are who wrote a part of what it would do: its target, its rule or the agent role that proposed it, an earlier plan.
  * An agent that diagnoses is in `Role::"diagnoser"`, and what applies fixes in `Role::"reconciler"`.
+ * Who changes a declaration so that fewer or others approve something, or less of what was done stays on record, does `loosenGuards` beside
+ * `applyResource` or `deleteResource`.
  * A backend is what tokens are exchanged for: the server's own, behind one toolset. The `submitters` of a declared server are who wrote what
  * it is now.
  * `login` is how a person who calls has logged in: `age` are the seconds since, `level` how well, as `acr` above; of an agent, and of a token of the
@@ -65,6 +67,7 @@ namespace Quarterdeck {
   action useRole in [use] appliesTo { principal: [User], resource: [AgentRole], context: { who: Who } };
   action applyResource, deleteResource, manageRun, releaseLabel, erasePerson, halt, liftHalt, steerTarget, thawTarget in [administer] appliesTo { principal: [User], resource: [Declared, Project], context: { who: Who } };
   action approveServer in [administer] appliesTo { principal: [User], resource: [Declared, Project], context: { who: LoggedIn, mayApproveOwn: Bool } };
+  action loosenGuards in [administer] appliesTo { principal: [User], resource: [Declared, Project], context: { who: LoggedIn, mayApproveOwn: Bool } };
   action approve in [administer] appliesTo { principal: [User], resource: [Approval], context: { who: LoggedIn, verdict: String, mayApproveOwn: Bool } };
   action approveFix in [administer] appliesTo { principal: [User], resource: [Fix], context: { who: LoggedIn, planHash: String, named: Bool, mayApproveOwn: Bool } };
   action proposeFix appliesTo { principal: [Agent], resource: [Fix], context: { who: Who } };

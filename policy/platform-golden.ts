@@ -110,6 +110,7 @@ const things = {
   ownServer: named('Declared', [declaredEntity(home, 'McpServer', 's', ['ada'])], 'McpServer/s'),
   backend: named('Backend', backendEntities({ ...place, scopes: ['read', 'write'], maxTtlSeconds: 120 }), 's'),
   fix: fix(),
+  target: named('Declared', [declaredEntity(home, 'ReconcileTarget', 'n')], 'ReconcileTarget/n'),
   issuer: named('Declared', [declaredEntity(home, 'IdentityProvider', 'n')], 'IdentityProvider/n'),
   /** Calls that wait: Ada's own, of her; hers, of others; and another's, of engineers. */
   ownApproval: named('Approval', [approvalEntity({ ...home, id: 'n', owner: 'ada', approvers: ['person:ada'] })]),
@@ -127,6 +128,7 @@ const usualContext: Readonly<Record<string, Context>> = {
   exchange: { scopes: ['read'], ttl: 120, depth: 3 },
   approve: { who: loggedIn, verdict: 'approve', mayApproveOwn: false },
   approveServer: { who: loggedIn, mayApproveOwn: false },
+  loosenGuards: { who: loggedIn, mayApproveOwn: false },
   approveFix: { who: loggedIn, planHash: 'h', named: true, mayApproveOwn: false },
   applyFix: {
     ...{ planHash: 'h', stateHashFresh: true, dryRunOk: true, inWindow: true, recentFixes: 0 },
@@ -195,6 +197,17 @@ export const guardCases: readonly GoldenCase[] = [
     'administrators-name-issuers',
     'an issuer, of anybody else',
     ask(person({ roles: ['reviewer'] }), 'applyResource', things.issuer),
+  ),
+  refused('administrators-loosen-guards', 'a looser guard, of anybody else', ask(bea, 'loosenGuards', things.target)),
+  refused(
+    'administrators-loosen-guards',
+    'a looser guard, of a reviewer',
+    ask(person({ roles: ['reviewer'] }), 'loosenGuards', things.target),
+  ),
+  refused(
+    'fresh-login-loosen',
+    'a looser guard, after a login of long ago',
+    ask(person({ roles: ['administrator'] }), 'loosenGuards', things.target, stale),
   ),
   refused('approver-is-not-owner', "an approval of a call of one's own", ask(person(), 'approve', things.ownApproval)),
   refused('named-approvers', 'an approval that is asked of others', ask(person(), 'approve', things.askedOfEngineers)),

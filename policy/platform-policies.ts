@@ -33,6 +33,10 @@ forbid (principal, action in [Quarterdeck::Action::"proposeFix", Quarterdeck::Ac
   'platform/administrators-name-issuers': `@advice("Who may log in, where and with which clients, is an administrator's to say, and by which channels people answer: an issuer can name anybody, and a channel takes its users for whom it says.")
 forbid (principal, action in [Quarterdeck::Action::"applyResource", Quarterdeck::Action::"deleteResource"], resource is Quarterdeck::Declared)
 when { ["Channel", "IdentityProvider", "OAuthClient", "Person", "SigningKey"].contains(resource.kind) } unless { principal in Quarterdeck::Role::"administrator" };`,
+  'platform/administrators-loosen-guards': `@advice("Who approves what, and how long what was done stays on record, is an administrator's to loosen: whoever may declare a project or a target alone could otherwise take away whom they have to ask.")
+forbid (principal, action == Quarterdeck::Action::"loosenGuards", resource) unless { principal in Quarterdeck::Role::"administrator" };`,
+  'platform/fresh-login-loosen': `@advice("Loosening what guards others takes a login of the last five minutes: \`quarterdeck login --fresh\`, and then the same again.")
+forbid (principal, action == Quarterdeck::Action::"loosenGuards", resource) when { !context.mayApproveOwn && context.who.authAge > 300 };`,
   'platform/pinned-definition': `@advice("The tool's definition is not the approved one; a person has to look at the change (\`quarterdeck server pins diff\`) and accept it.")
 forbid (principal, action in [Quarterdeck::Action::"listTool", Quarterdeck::Action::"callTool"], resource)
 unless { resource.approvedHash != "" && resource.approvedHash == resource.currentHash };`,
@@ -159,6 +163,7 @@ export const loginRules: ReadonlySet<string> = new Set([
   'platform/strong-login',
   'platform/fresh-login-server',
   'platform/fresh-login-fix',
+  'platform/fresh-login-loosen',
 ]);
 /** Seconds that a login is fresh for; the same number as in those rules. */
 export const freshLoginSeconds = 300;

@@ -118,7 +118,7 @@ const thing: fc.Arbitrary<Thing> = fc
         weight: 1,
         arbitrary: fc.record({
           kind: fc.constant('declared' as const),
-          name: fc.constantFrom('Fleet/survey', 'McpServer/files', 'Person/ada'),
+          name: fc.constantFrom('Fleet/survey', 'McpServer/files', 'Person/ada', 'Channel/ops', 'ReconcileTarget/shop'),
           submitters: fc.uniqueArray(person, { maxLength: 2 }),
         }),
       },
@@ -349,7 +349,7 @@ export const knownRequest = (request: ReferenceRequest): KnownRequest => {
       ...(hasArguments || action === 'invokeModel' ? { flow: { ...carries, sources: [] } } : {}),
       ...(hasArguments ? { arguments: facts } : {}),
       ...(action === 'invokeModel' ? { maxTokens } : {}),
-      ...(['approve', 'approveServer'].includes(action) ? { who: { ...who, authAge, acr }, mayApproveOwn: isAlone } : {}),
+      ...(['approve', 'approveServer', 'loosenGuards'].includes(action) ? { who: { ...who, authAge, acr }, mayApproveOwn: isAlone } : {}),
       ...(action === 'approve' ? { verdict } : {}),
       ...(action === 'exchange' ? token : {}),
       ...(action === 'callTool' && approved ? approvedBy(thing.org, ['ada']) : {}),

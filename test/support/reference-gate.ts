@@ -102,6 +102,7 @@ const administers = [
   'manageRun',
   'releaseLabel',
   'approveServer',
+  'loosenGuards',
   'halt',
   'liftHalt',
   'steerTarget',
@@ -149,12 +150,16 @@ const isFrozen = (action: string, frozen: boolean): boolean => frozen && [...cal
 const isTricky = (action: string, { canonical }: CallFacts): boolean =>
   ['callTool', 'getPrompt', 'readResource'].includes(action) && !canonical;
 
-/** Guard: who may log in is for administrators alone to say. */
+/** Guard: who may log in, and by what they answer, is for administrators alone to say. */
 const isOthersIssuer = (caller: Caller, action: string, thing: Thing): boolean =>
   thing.kind === 'declared' &&
   ['applyResource', 'deleteResource'].includes(action) &&
-  ['IdentityProvider', 'OAuthClient', 'Person', 'SigningKey'].some((kind) => thing.name.startsWith(`${kind}/`)) &&
+  ['Channel', 'IdentityProvider', 'OAuthClient', 'Person', 'SigningKey'].some((kind) => thing.name.startsWith(`${kind}/`)) &&
   !(caller.kind === 'person' && caller.roles.includes('administrator'));
+
+/** Guard: what guards others is loosened by administrators alone. */
+const isOthersGuard = (caller: Caller, action: string): boolean =>
+  action === 'loosenGuards' && !(caller.kind === 'person' && caller.roles.includes('administrator'));
 
 /** Whether somebody is one of those whom an approval is asked of; people and groups are those of its organisation, roles of any. */
 const isAsked = (caller: Caller, thing: Thing): boolean =>
@@ -206,6 +211,8 @@ const guardAgainst = (request: ReferenceRequest): string | undefined => {
   if (isTooSecret(request)) return 'too secret for the model';
   if (isClosed(request) && action !== 'callTool') return 'too secret to be told';
   if (isOthersIssuer(caller, action, thing)) return "an administrator's to say";
+  if (isOthersGuard(caller, action)) return "an administrator's to loosen";
+  if (action === 'loosenGuards' && !isAlone && authAge > freshSeconds) return 'a login of long ago';
   if (isWriteOfDiagnosis(caller, thing)) return 'a diagnosis only reads';
   if (isTooMuch(thing, token)) return 'more than the backend allows';
   if (action === 'approve' && verdict === 'approve' && authAge > freshSeconds) return 'a login of long ago';
