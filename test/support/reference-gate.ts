@@ -31,6 +31,7 @@ export type Thing =
   | (BehindToolset & { kind: 'backend'; scopes: string[]; maxTtlSeconds: number })
   | (Place & { kind: 'declared'; name: string; submitters: string[] })
   | (Place & { kind: 'approval'; name: string; owner: string; approvers: string[]; acr: number })
+  | (Place & { kind: 'fix'; name: string; owner: string; submitters: string[]; isAsPlanned: boolean; isNamed: boolean; isNever: boolean })
   | (Place & { kind: 'project' });
 
 export type CallFacts = { paths: string[]; roots: string[]; urls: string[]; hosts: string[]; canonical: boolean; bytes: number };
@@ -123,6 +124,7 @@ export const actionsOn: Record<Thing['kind'], string[]> = {
   backend: ['exchange'],
   declared: [...administers, ...observes],
   approval: answers,
+  fix: ['approveFix'],
   project: [...administers, ...observes],
 };
 export const isForPeopleAlone = (action: string): boolean => ![...lists, ...calls].includes(action);
@@ -174,6 +176,14 @@ const isAsked = (caller: Caller, thing: Thing): boolean =>
 const isOwner = (caller: Caller, thing: Thing): boolean =>
   caller.kind === 'person' && thing.kind === 'approval' && caller.org === thing.org && caller.id === thing.owner;
 
+/** Guard: a fix is approved as it was planned, by one who is asked and had no hand in it, and not at all where it is never made. */
+const isNotTheirsToApprove = (caller: Caller, thing: Thing, isAlone: boolean): boolean => {
+  if (thing.kind !== 'fix') return false;
+  if (thing.isNever || !thing.isAsPlanned) return true;
+  if (isAlone || caller.kind !== 'person') return false;
+  return !thing.isNamed || (caller.org === thing.org && [thing.owner, ...thing.submitters].includes(caller.id));
+};
+
 /** Guard: definitions are not accepted by who declared their server. */
 const isSubmitter = (caller: Caller, thing: Thing): boolean =>
   caller.kind === 'person' && thing.kind === 'declared' && caller.org === thing.org && thing.submitters.includes(caller.id);
@@ -215,6 +225,8 @@ const guardAgainst = (request: ReferenceRequest): string | undefined => {
   if (action === 'loosenGuards' && !isAlone && authAge > freshSeconds) return 'a login of long ago';
   if (isWriteOfDiagnosis(caller, thing)) return 'a diagnosis only reads';
   if (isTooMuch(thing, token)) return 'more than the backend allows';
+  if (action === 'approveFix' && authAge > freshSeconds) return 'a login of long ago';
+  if (isNotTheirsToApprove(caller, thing, isAlone)) return 'not theirs to approve';
   if (action === 'approve' && verdict === 'approve' && authAge > freshSeconds) return 'a login of long ago';
   if (action === 'approve' && verdict === 'approve' && thing.kind === 'approval' && acr < thing.acr) return 'a login by too little';
   if (action === 'approveServer' && !isAlone) {
@@ -239,9 +251,10 @@ const isPermittedByRole = (caller: Caller, action: string): boolean => {
   );
 };
 
-/** Permit: those whom it is asked of answer an approval and see it; whose call it is sees it too. */
+/** Permit: those whom it is asked of answer an approval, and a fix, and see it; whose call it is sees it too. */
 const isPermittedByApproval = (caller: Caller, action: string, thing: Thing): boolean =>
-  answers.includes(action) && (isAsked(caller, thing) || (action === 'seeApproval' && isOwner(caller, thing)));
+  (thing.kind === 'fix' && caller.kind === 'person' && thing.isNamed) ||
+  (answers.includes(action) && (isAsked(caller, thing) || (action === 'seeApproval' && isOwner(caller, thing))));
 
 /** Whether a binding of the policies' project names the caller. People are of the org, agent roles of the project. */
 const names = (subject: Subject, caller: Caller, home: Place): boolean => {
@@ -271,6 +284,7 @@ const grants = (binding: Binding, action: string, thing: Thing, home: Place): bo
       return action === 'useRole' && binding.agentRoles.includes(thing.name);
     case 'declared':
     case 'approval':
+    case 'fix':
     case 'project':
       return false;
   }
