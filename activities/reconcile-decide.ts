@@ -14,7 +14,9 @@ import { qualifiedName, type Tenancy } from '../schema/ids.ts';
 import type { AuditLog } from '../store/audit-log.ts';
 import type { Database } from '../store/database.ts';
 import { insertDecisionFacts } from '../store/decision-facts.ts';
+import { submittersOfFix } from '../store/fix-submitters.ts';
 import { findPerson } from '../store/people.ts';
+import { findFix } from '../store/reconcile-fixes.ts';
 import { findApplier, findResource } from '../store/resources.ts';
 
 /** What the loop knows of a fix when it asks; the rest is read from the store at that moment. `approval.people` are ids. */
@@ -104,12 +106,14 @@ export const createFixDecider = ({
       const { target, approval, ...facts } = question;
       const place = { org: target.org, project: target.project };
       const owner = await ownerOf(target);
+      const fix = await findFix(database, question.fixId);
       const people = await Promise.all((approval?.people ?? []).map((id) => findPerson(database, place.org, id)));
       const decided = decideFix(engine, {
         ...facts,
         target: { ...place, name: target.name, spec: target.spec, owner },
         project: await projectOf(place),
         proposer: fixProposerOf(question, owner),
+        submitters: await submittersOfFix(database, { plan: question.plan, writers: fix?.writers ?? [] }, target.spec),
         // who is not there any more approves nothing
         ...(approval ? { approval: { planDigest: approval.planDigest, people: people.filter((person) => person !== undefined) } } : {}),
         mayApproveOwn,

@@ -10,7 +10,10 @@
  * A fix is what the reconciler would change: `kind` is the kind of its fault, `source` who proposed it (`rule`, `model`, `person`), `confidence`
  * how sure a model was, from 0 to 100 (100 of a rule and a person), `operations` the names of its operations, `traits` what stands out in
  * them (see `fix-traits.ts`), `blast` how far it reaches, from 0 to 5; `objects`, `percent`, `namespaces` and `kinds` are what it changes.
+ * The `submitters` of a fix are who wrote a part of what it would do: its target, its rule or the agent role that proposed it, an earlier plan.
  * An agent that diagnoses is in `Role::"diagnoser"`, and what applies fixes in `Role::"reconciler"`.
+ * Who changes a declaration so that fewer or others approve something, or less of what was done stays on record, does `loosenGuards` beside
+ * `applyResource` or `deleteResource`.
  * A backend is what tokens are exchanged for: the server's own, behind one toolset. The `submitters` of a declared server are who wrote what
  * it is now.
  * `login` is how a person who calls has logged in: `age` are the seconds since, `level` how well, as `acr` above; of an agent, and of a token of the
@@ -48,7 +51,7 @@ namespace Quarterdeck {
   entity Declared in [Project] { org: Org, project: Project, kind: String, submitters: Set<User> };
   entity Approval in [Project] { org: Org, project: Project, owner: User, acr: Long, people: Set<User>, groups: Set<Group>, roles: Set<Role> };
   entity Target in [Project] { org: Org, project: Project, critical: Bool, labels: Set<String> };
-  entity Fix in [Target] { org: Org, project: Project, target: Target, kind: String, source: String, confidence: Long, operations: Set<String>, traits: Set<String>, objects: Long, percent: Long, namespaces: Set<String>, kinds: Set<String>, blast: Long, reversible: Bool, planHash: String, proposer: Agent };
+  entity Fix in [Target] { org: Org, project: Project, target: Target, kind: String, source: String, confidence: Long, operations: Set<String>, traits: Set<String>, objects: Long, percent: Long, namespaces: Set<String>, kinds: Set<String>, blast: Long, reversible: Bool, planHash: String, proposer: Agent, submitters: Set<User> };
 
   action use, administer, observe;
   action listTool in [use] appliesTo { principal: [Agent, User], resource: [Tool], context: { who: Who } };
@@ -64,6 +67,7 @@ namespace Quarterdeck {
   action useRole in [use] appliesTo { principal: [User], resource: [AgentRole], context: { who: Who } };
   action applyResource, deleteResource, manageRun, releaseLabel, erasePerson, halt, liftHalt, steerTarget, thawTarget in [administer] appliesTo { principal: [User], resource: [Declared, Project], context: { who: Who } };
   action approveServer in [administer] appliesTo { principal: [User], resource: [Declared, Project], context: { who: LoggedIn, mayApproveOwn: Bool } };
+  action loosenGuards in [administer] appliesTo { principal: [User], resource: [Declared, Project], context: { who: LoggedIn, mayApproveOwn: Bool } };
   action approve in [administer] appliesTo { principal: [User], resource: [Approval], context: { who: LoggedIn, verdict: String, mayApproveOwn: Bool } };
   action approveFix in [administer] appliesTo { principal: [User], resource: [Fix], context: { who: LoggedIn, planHash: String, named: Bool, mayApproveOwn: Bool } };
   action proposeFix appliesTo { principal: [Agent], resource: [Fix], context: { who: Who } };

@@ -28,6 +28,7 @@ export type FixProposer = { agentId: string; fleet: string; role: string; owner:
  * All that is known of a fix when it is decided about.
  * @property planDigest - of the plan's canonical JSON: what is decided about, approved and applied
  * @property target.owner - the person who declared the target as it is now
+ * @property submitters - everybody who wrote a part of what the fix would do: none of them approves it
  * @property mustAsk - the checker found something that people have to look at
  * @property isKindPaused - a fix of its kind made things worse on this target lately, and was taken back (`pausedKinds`)
  * @property approval - people who approved a digest, as they are now; absent where nobody was asked
@@ -40,6 +41,7 @@ export type FixToDecide = {
   planDigest: string;
   blast: BlastRadius;
   proposer: FixProposer;
+  submitters: readonly string[];
   mustAsk: boolean;
   dryRunOk: boolean;
   inWindow: boolean;
@@ -59,7 +61,7 @@ export type FixDecision = ({ kind: 'apply' } | { kind: 'ask'; need: ApprovalNeed
 
 const surely = 100;
 
-const fixFacts = ({ fixId, target, plan, planDigest, blast, proposer, mustAsk, isKindPaused }: FixToDecide) => {
+const fixFacts = ({ fixId, target, plan, planDigest, blast, proposer, submitters, mustAsk, isKindPaused }: FixToDecide) => {
   const { source, steps } = plan;
   const operations = steps.map(({ operation }) => operation);
   const traits = new Set(fixTraits(boundsOf(target.spec), source.kind, operations));
@@ -83,6 +85,7 @@ const fixFacts = ({ fixId, target, plan, planDigest, blast, proposer, mustAsk, i
     blast: blast.score,
     reversible: blast.isReversible && steps.every(({ undo }) => undo.kind !== 'irreversible'),
     planHash: planDigest,
+    submitters,
     proposer: proposer.agentId,
   };
 };
@@ -150,10 +153,11 @@ const needFor = ({ rules, expiresInSeconds, reason }: ApprovalNeed, { target, ma
   };
 };
 
-/** Whether the people who approved are, as they are now, whom each rule asks for: different ones, not shut out, and not the proposer's owner. */
-const isMet = ({ rules }: ApprovalNeed, { approval, proposer, mayApproveOwn }: FixToDecide): boolean => {
+/** Whether the people who approved are, as they are now, whom each rule asks for: different ones, not shut out, and none who wrote
+ * a part of it or owns who proposed it. */
+const isMet = ({ rules }: ApprovalNeed, { approval, proposer, submitters, mayApproveOwn }: FixToDecide): boolean => {
   const able = [...new Map((approval?.people ?? []).map((person) => [person.id, person])).values()].filter(
-    ({ id, disabled }) => !disabled && (mayApproveOwn || id !== proposer.owner),
+    ({ id, disabled }) => !disabled && (mayApproveOwn || (id !== proposer.owner && !submitters.includes(id))),
   );
   return rules.every((rule) => able.filter((person) => fitsRule(rule, person)).length >= rule.count);
 };

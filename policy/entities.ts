@@ -215,6 +215,8 @@ export type FixFacts = Tenancy & {
   blast: number;
   reversible: boolean;
   planHash: string;
+  /** People of the org who wrote a part of what it would do. */
+  submitters: readonly string[];
   /** Id of the agent; its own entities belong to the request too, since its owner counts. */
   proposer: string;
 };
@@ -229,6 +231,7 @@ export const fixEntities = ({ org, project, id, target, proposer, ...facts }: Fi
     traits: [...facts.traits],
     namespaces: [...facts.namespaces],
     kinds: [...facts.kinds],
+    submitters: facts.submitters.map((person) => ref('User', `${org}/${person}`)),
     target: ref('Target', qualifiedName(place, name)),
     proposer: ref('Agent', proposer),
   };

@@ -33,6 +33,10 @@ forbid (principal, action in [Quarterdeck::Action::"proposeFix", Quarterdeck::Ac
   'platform/administrators-name-issuers': `@advice("Who may log in, where and with which clients, is an administrator's to say, and by which channels people answer: an issuer can name anybody, and a channel takes its users for whom it says.")
 forbid (principal, action in [Quarterdeck::Action::"applyResource", Quarterdeck::Action::"deleteResource"], resource is Quarterdeck::Declared)
 when { ["Channel", "IdentityProvider", "OAuthClient", "Person", "SigningKey"].contains(resource.kind) } unless { principal in Quarterdeck::Role::"administrator" };`,
+  'platform/administrators-loosen-guards': `@advice("Who approves what, and how long what was done stays on record, is an administrator's to loosen: whoever may declare a project or a target alone could otherwise take away whom they have to ask.")
+forbid (principal, action == Quarterdeck::Action::"loosenGuards", resource) unless { principal in Quarterdeck::Role::"administrator" };`,
+  'platform/fresh-login-loosen': `@advice("Loosening what guards others takes a login of the last five minutes: \`quarterdeck login --fresh\`, and then the same again.")
+forbid (principal, action == Quarterdeck::Action::"loosenGuards", resource) when { !context.mayApproveOwn && context.who.authAge > 300 };`,
   'platform/pinned-definition': `@advice("The tool's definition is not the approved one; a person has to look at the change (\`quarterdeck server pins diff\`) and accept it.")
 forbid (principal, action in [Quarterdeck::Action::"listTool", Quarterdeck::Action::"callTool"], resource)
 unless { resource.approvedHash != "" && resource.approvedHash == resource.currentHash };`,
@@ -77,12 +81,15 @@ forbid (principal, action == Quarterdeck::Action::"applyFix", resource) unless {
 forbid (principal, action == Quarterdeck::Action::"applyFix", resource) unless { resource.reversible || resource.target.labels.contains("irreversible-ok") };`,
   'platform/fix-owner': `@advice("Nobody approves a fix that an agent of their own proposed; somebody else has to.")
 forbid (principal, action == Quarterdeck::Action::"applyFix", resource) when { !context.mayApproveOwn && context.approvers.contains(resource.proposer.owner) };`,
+  'platform/fix-submitters': `@advice("Nobody approves a fix that they wrote a part of: of its target, its rule, the role and model that proposed it, or an earlier plan; somebody else has to.")
+forbid (principal, action == Quarterdeck::Action::"applyFix", resource) when { !context.mayApproveOwn && context.approvers.containsAny(resource.submitters) };`,
   'platform/fix-attended': `@approve("role:reviewer, role:administrator") @expires("1h")
 @advice("A fix of this kind is applied when a person has looked at it.")
 forbid (principal, action == Quarterdeck::Action::"applyFix", resource)
 when { resource.target.critical || !resource.reversible || resource.blast > 1 || context.recentFixes >= 5
   || resource.traits.contains("attended")
   || (resource.source != "rule" && !([${unattendedOperations.map((name) => JSON.stringify(name)).join(', ')}].containsAll(resource.operations)))
+  || resource.source == "person"
   || (resource.source == "model" && resource.confidence < 80) }
 unless { context.approvedCall };`,
   'platform/fix-paused-kind': `@approve("role:reviewer, role:administrator") @expires("1h")
@@ -129,6 +136,8 @@ when { resource.submitters.contains(principal) && !context.mayApproveOwn };`,
 forbid (principal, action == Quarterdeck::Action::"approveFix", resource)
 when { context.planHash != resource.planHash || !(context.named || context.mayApproveOwn) || (principal == resource.proposer.owner && !context.mayApproveOwn)
   || resource.traits.containsAny([${neverTraits.map((trait) => JSON.stringify(trait)).join(', ')}]) };`,
+  'platform/submitter-approves-no-fix': `@advice("Nobody approves a fix that they wrote a part of: of its target, its rule, the role and model that proposed it, or an earlier plan; somebody else has to.")
+forbid (principal, action == Quarterdeck::Action::"approveFix", resource) when { resource.submitters.contains(principal) && !context.mayApproveOwn };`,
   'platform/administrators': `permit (principal in Quarterdeck::Role::"administrator", action, resource);`,
   'platform/reviewers-observe': `permit (principal in Quarterdeck::Role::"reviewer", action in [Quarterdeck::Action::"observe"], resource);`,
   'platform/reviewers-approve-servers': `permit (principal in Quarterdeck::Role::"reviewer", action == Quarterdeck::Action::"approveServer", resource);`,
@@ -154,6 +163,7 @@ export const loginRules: ReadonlySet<string> = new Set([
   'platform/strong-login',
   'platform/fresh-login-server',
   'platform/fresh-login-fix',
+  'platform/fresh-login-loosen',
 ]);
 /** Seconds that a login is fresh for; the same number as in those rules. */
 export const freshLoginSeconds = 300;

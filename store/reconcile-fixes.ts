@@ -18,6 +18,7 @@ export type FixPatch = Partial<
     | 'review'
     | 'evidenceDigest'
     | 'approvalId'
+    | 'writers'
     | 'decisionId'
     | 'policyVersion'
     | 'costMicroUsd'

@@ -5,6 +5,7 @@ import type { ReconcileRuleSpec } from '../schema/resources/reconcile-rule.ts';
 import { approvalDecisions, reconcileFixes, resources } from '../schema/tables/tables.ts';
 import { type Database, type Executor, guarded } from './database.ts';
 import { toFix } from './reconcile-fixes.ts';
+import { submittersOf } from './resources.ts';
 
 /** More attempts than these say nothing new. */
 const mostAttempts = 200;
@@ -80,12 +81,22 @@ export const changeRule = (
 ): Promise<ReconcileRuleSpec | undefined> =>
   guarded(() =>
     database.transaction(async (transaction) => {
-      const [row] = await transaction.select({ spec: resources.spec }).from(resources).where(atRule(key)).for('update');
+      const [row] = await transaction
+        .select({ spec: resources.spec, submitters: resources.submitters, appliedBy: resources.appliedBy })
+        .from(resources)
+        .where(atRule(key))
+        .for('update');
       const spec = row && change(row.spec as ReconcileRuleSpec);
-      if (spec === undefined) return undefined;
+      if (!row || spec === undefined) return undefined;
       await transaction
         .update(resources)
-        .set({ spec, appliedBy, generation: sql`${resources.generation} + 1`, updatedAt: sql`now()` })
+        .set({
+          spec,
+          appliedBy,
+          submitters: submittersOf(row, appliedBy),
+          generation: sql`${resources.generation} + 1`,
+          updatedAt: sql`now()`,
+        })
         .where(atRule(key));
       return spec;
     }),

@@ -44,8 +44,18 @@ export const compareResource = (stored: StoredResource | undefined, wanted: Reso
 };
 
 /**
+ * Everybody who has declared a part of a resource. Nobody is ever taken out: whose lines a later text still has cannot be told from the text
+ * (B who puts a line before A's list has then touched each of its elements), so what is wholly replaced is deleted and declared anew.
+ * @param row.appliedBy - of a row that is older than `submitters`, the only one who is known
+ * @param person - who declares it now
+ */
+export const submittersOf = ({ submitters, appliedBy }: Pick<Row, 'submitters' | 'appliedBy'>, person: string | null = null): string[] =>
+  [...new Set([...submitters, ...[appliedBy, person].filter((one) => one !== null)])].sort();
+
+/**
  * Applies several resources in one transaction: all or none. A changed spec gets the next generation.
- * @param appliedBy - the person who is from now on who declared what changed; null where it is nobody's doing
+ * @param appliedBy - the person who is from now on who declared what changed, and stays one of its submitters until it is deleted; null where
+ *   it is nobody's doing
  */
 export const applyResources = (
   database: Database,
@@ -75,14 +85,17 @@ export const applyResources = (
                 labels,
                 annotations,
                 generation: existing.generation + (specChanged ? 1 : 0),
-                ...(specChanged ? { appliedBy } : {}),
+                ...(specChanged ? { appliedBy, submitters: submittersOf(existing, appliedBy) } : {}),
                 updatedAt: sql`now()`,
               })
               .where(key)
               .returning()
           : await transaction
               .insert(resources)
-              .values({ org, project, kind: resource.kind, name, spec: resource.spec, labels, annotations, status, appliedBy })
+              .values({
+                ...{ org, project, kind: resource.kind, name, spec: resource.spec, labels, annotations, status, appliedBy },
+                submitters: submittersOf({ submitters: [], appliedBy }),
+              })
               .returning();
         if (!row)
           throw new PlatformError('conflict', `${resource.kind} ${name}: it was changed by somebody else at the same moment; apply again.`);

@@ -29,6 +29,7 @@ export type ApiAction =
   | 'halt'
   | 'launchFleet'
   | 'liftHalt'
+  | 'loosenGuards'
   | 'steerTarget'
   | 'thawTarget'
   | 'approveFix'

@@ -9,6 +9,7 @@ import { checkPolicies, checkReferences, checkShapes, checkTogether, keyOf } fro
 import { checkOverlaps } from './check-overlaps.ts';
 import { checkUnpublished } from './check-unpublished.ts';
 import type { DocumentIssue } from './document-issue.ts';
+import type { GuardedChanges, Loosened } from './guarded-changes.ts';
 import { inTransaction } from './in-transaction.ts';
 import { createManifestNarrowing } from './narrow-manifests.ts';
 import type { Permit } from './permit.ts';
@@ -33,7 +34,13 @@ type Change = { kind: Kind; org: string; project: string; name: string; action: 
 export type AppliedResource = Change & { generation: number };
 export type ComparedResource = Change & { before: StoredResource | null; after: Resource };
 type Outcome<T> = { ok: true; results: T[] } | { ok: false; issues: DocumentIssue[] };
-type Checked = { ok: true; wanted: Resource[]; decisions: ApiDecision[]; stored: ReadonlyMap<string, StoredResource> };
+type Checked = {
+  ok: true;
+  wanted: Resource[];
+  decisions: ApiDecision[];
+  loosened: (Loosened | undefined)[];
+  stored: ReadonlyMap<string, StoredResource>;
+};
 
 const changeOf = ({ kind, metadata: { org, project, name } }: Resource, action: ApplyAction): Change => ({
   kind,
@@ -65,7 +72,8 @@ export const createDocuments = ({
   clock,
   rego,
   permit,
-}: Pick<ApiDependencies, 'database' | 'audit' | 'validatePolicies' | 'clock' | 'rego'> & { permit: Permit }) => {
+  guards,
+}: Pick<ApiDependencies, 'database' | 'audit' | 'validatePolicies' | 'clock' | 'rego'> & { permit: Permit; guards: GuardedChanges }) => {
   const narrowManifest = createManifestNarrowing({ rego: rego.inForce, database, audit, clock });
   /** Shapes first, then whether the person may, then whatever would tell about other resources. */
   const check = async (
@@ -80,6 +88,10 @@ export const createDocuments = ({
     const decisions: ApiDecision[] = [];
     for (const { kind, metadata } of wanted) decisions.push(await permit(person, action, metadata, { kind, name: metadata.name }));
     const stored = await storedByKey(database, person.org);
+    const loosened: Checked['loosened'] = [];
+    if (action === 'applyResource')
+      for (const resource of wanted)
+        loosened.push(await guards.permitChange(person, resource.metadata, stored.get(keyOf(resource.kind, resource.metadata)), resource));
     issues.push(...checkReferences(wanted, new Set(stored.keys())), ...checkPolicies(wanted, validatePolicies));
     if (action === 'applyResource')
       issues.push(
@@ -87,7 +99,7 @@ export const createDocuments = ({
         ...(await checkUnpublished(database, wanted, stored)),
         ...(await checkDiagnosers(database, wanted, stored)),
       );
-    return issues.length > 0 ? { ok: false, issues } : { ok: true, wanted, decisions, stored };
+    return issues.length > 0 ? { ok: false, issues } : { ok: true, wanted, decisions, loosened, stored };
   };
 
   const compare = async (person: Person, documents: unknown[]): Promise<Outcome<ComparedResource>> => {
@@ -103,7 +115,7 @@ export const createDocuments = ({
   const apply = async (person: Person, documents: unknown[], dryRun: boolean): Promise<Outcome<AppliedResource>> => {
     const checked = await check(person, 'applyResource', documents);
     if (!checked.ok) return checked;
-    const { wanted, decisions, stored } = checked;
+    const { wanted, decisions, loosened, stored } = checked;
     const narrowed: RegoOutcome[][] = [];
     for (const [index, resource] of wanted.entries()) {
       const decision = decisions[index];
@@ -123,6 +135,8 @@ export const createDocuments = ({
       const now = await storedByKey(within, person.org);
       const late = [...checkReferences(wanted, new Set(now.keys())), ...checkOverlaps(wanted, now)];
       if (late.length > 0) return { ok: false, issues: late };
+      for (const [index, resource] of wanted.entries())
+        guards.refuseUnseen(loosened[index], now.get(keyOf(resource.kind, resource.metadata)), resource);
       const results: AppliedResource[] = [];
       for (const [index, { resource, action }] of (await applyResources(within, wanted, person.id)).entries()) {
         const { kind, metadata, generation } = resource;
@@ -131,7 +145,7 @@ export const createDocuments = ({
         const decision = decisions[index];
         if (action === 'unchanged' || !decision) continue;
         const asked = narrowed[index] ?? [];
-        const facts = { change: action, generation, ...(asked.length > 0 ? { rego: asked } : {}) };
+        const facts = { change: action, generation, ...loosened[index], ...(asked.length > 0 ? { rego: asked } : {}) };
         const what = { action: 'applyResource', resource: `${kind}/${metadata.name}`, facts };
         await recordChange(audit, within, metadata, person, decision, what);
       }

@@ -51,6 +51,8 @@ const contextOf = (
       return { who: loggedIn, verdict, mayApproveOwn: profile === 'solo' };
     case 'approveFix':
       return { who: loggedIn, planHash: fix?.planHash ?? '', named: fix?.named ?? false, mayApproveOwn: profile === 'solo' };
+    case 'loosenGuards':
+      return { who: loggedIn, mayApproveOwn: profile !== 'production' };
     case 'approveServer':
       // in the other profiles a server's `apply` is its first approval already (design §5)
       return { who: loggedIn, mayApproveOwn: profile !== 'production' };

@@ -5,6 +5,9 @@ import type { ApiProfile } from './api-dependencies.ts';
 
 const usual: ChangeApproval = { approvers: ['role:administrator', 'role:reviewer'], count: 1, expiresInSeconds: 86_400 };
 
+/** What approvals of a project are where it says nothing of them; undefined where nobody else is asked then. */
+export const undeclaredApproval = (profile: ApiProfile): ChangeApproval | undefined => (profile === 'production' ? usual : undefined);
+
 const reasons: Readonly<Record<ExactChange['kind'], string>> = {
   publication: 'It changes what is allowed.',
   definitions: 'Agents would be shown this, and call it.',

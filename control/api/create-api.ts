@@ -85,7 +85,7 @@ export const createApi = (config: ApiConfig, dependencies: ApiDependencies): Hon
     return context.json({ org, id, groups, roles, stamp, login: loginOf(person, dependencies.clock()) });
   });
   versioned.route('/', auditRoutes({ ...dependencies, permit }));
-  versioned.route('/', resourceRoutes({ ...dependencies, permit }));
+  versioned.route('/', resourceRoutes(config, { ...dependencies, permit }));
   versioned.route('/', peopleRoutes({ database, audit, permit }));
   versioned.route('/', haltRoutes({ database, audit, permit }));
   versioned.route('/', reconcileRoutes({ ...dependencies, permit }));

@@ -9,6 +9,7 @@ import { deleteResource, findResource, listResources } from '../../store/resourc
 import { listOpenRuns } from '../../store/runs.ts';
 import type { ApiDecision, ApiDependencies } from './api-dependencies.ts';
 import { publishedHint } from './check-unpublished.ts';
+import type { GuardedChanges } from './guarded-changes.ts';
 import { inTransaction } from './in-transaction.ts';
 import { recordChange } from './record-change.ts';
 import { referencesOf } from './resource-references.ts';
@@ -39,17 +40,20 @@ export const getResource = async (database: Database, key: Key): Promise<StoredR
 
 /**
  * Deletes a resource that nothing needs any more, with what was pinned of it.
- * @throws {PlatformError} `not_found`, `conflict` naming what mentions it
+ * @throws {PlatformError} `not_found`, `conflict` naming what mentions it, `not_permitted` where it guards others
  */
-export const removeResource = (
-  { database, audit }: Pick<ApiDependencies, 'database' | 'audit'>,
+export const removeResource = async (
+  { database, audit, guards }: Pick<ApiDependencies, 'database' | 'audit'> & { guards: GuardedChanges },
   person: Person,
   decision: ApiDecision,
   key: Key,
 ): Promise<void> => {
   const { org, project, kind, name } = key;
+  const loosened = await guards.permitChange(person, key, await getResource(database, key), undefined);
   const remove = async (within: Database): Promise<void> => {
-    const { generation } = await getResource(within, key);
+    const stored = await getResource(within, key);
+    guards.refuseUnseen(loosened, stored, undefined);
+    const { generation } = stored;
     const held = holders(key, await listResources(within, { org, project }));
     if (held.length > 0)
       throw new PlatformError('conflict', `${kind} ${name} is in use by ${sayHolders(held)}; change or delete that first.`);
@@ -62,7 +66,7 @@ export const removeResource = (
       );
     await deleteResource(within, key);
     if (kind === 'McpServer') await deleteDefinitions(within, { org, project, server: name });
-    const what = { action: 'deleteResource', resource: `${kind}/${name}`, facts: { change: 'deleted', generation } };
+    const what = { action: 'deleteResource', resource: `${kind}/${name}`, facts: { change: 'deleted', generation, ...loosened } };
     await recordChange(audit, within, key, person, decision, what);
   };
   return inTransaction(database, remove, { lockOrg: org });

@@ -7,6 +7,7 @@ import type { Drift } from '../../schema/reconcile/drift.ts';
 import type { Desired, Observation } from '../../schema/reconcile/observation.ts';
 import { type Answer, decideApproval } from '../../store/decide-approval.ts';
 import { digestOfText } from '../../store/exact-call.ts';
+import { submittersOfFix } from '../../store/fix-submitters.ts';
 import type { Person } from '../../store/people.ts';
 import { moveFix } from '../../store/reconcile-fixes.ts';
 import { findTarget } from '../../store/reconcile-targets.ts';
@@ -61,6 +62,8 @@ export const editFix = async (
     const row = await findTarget(within, key);
     const patch = {
       ...{ plan, planDigest, normalDigest: digestOfText(normaliseOperations(plan)), approvalId: null, review: null },
+      // whoever wrote what was there before has a part in what is made of it
+      writers: [...new Set([...(await submittersOfFix(within, fix, spec)), person.id])].sort(),
       message: `edited by ${person.id}${comment ? `: ${comment}` : ''}`.slice(0, 2000),
     };
     const moved = await moveFix(within, { ...key, id: fix.id }, ['awaiting-approval'], 'checking', patch, row?.fence ?? -1);

@@ -4,6 +4,7 @@ import { fixProposerOf } from '../../policy/fix-proposer.ts';
 import type { Approval } from '../../schema/approval.ts';
 import { PlatformError } from '../../schema/errors.ts';
 import type { Fix } from '../../schema/reconcile/fix.ts';
+import { submittersOfFix } from '../../store/fix-submitters.ts';
 import type { Person } from '../../store/people.ts';
 import { findFixOfApproval } from '../../store/reconcile-fixes.ts';
 import { findResource } from '../../store/resources.ts';
@@ -28,8 +29,8 @@ export const findWaitingFix = async (
 };
 
 /**
- * Whether a person may have this very plan applied, by Cedar: as it was planned, not by the owner of who proposed it, and only by those who
- * are asked. What people answer is asked again right before anything runs.
+ * Whether a person may have this very plan applied, by Cedar: as it was planned, not by the owner of who proposed it nor by anybody
+ * who wrote a part of it, and only by those who are asked. What people answer is asked again right before anything runs.
  * @throws {PlatformError} `not_permitted`, `login_stale`, `conflict`
  */
 export const permitFix = async (
@@ -49,6 +50,7 @@ export const permitFix = async (
     ...{ fixId, target, plan, planDigest, blast: review.blast, proposer: fixProposerOf({ fixId, plan, target }, owner) },
     ...{ project: { environment: '', frozen: false }, mustAsk: true, dryRunOk: true, inWindow: true, stateHashFresh: true, recentFixes: 0 },
     isKindPaused: false,
+    submitters: await submittersOfFix(dependencies.database, fix, declared.spec),
     mayApproveOwn: profile === 'solo',
   });
   const named = profile === 'solo' || approval.rules.some((rule) => fitsRule(rule, person));

@@ -5,10 +5,11 @@ import { NameSchema } from '../../schema/ids.ts';
 import { jsonSchemaOf } from '../../schema/resource.ts';
 import { queryAudit } from '../../store/audit.ts';
 import { listResources } from '../../store/resources.ts';
-import type { ApiDependencies, ApiEnvironment } from './api-dependencies.ts';
+import type { ApiConfig, ApiDependencies, ApiEnvironment } from './api-dependencies.ts';
 import { createDocuments } from './apply-documents.ts';
 import { getResource, removeResource } from './delete-resource.ts';
 import type { DocumentIssue } from './document-issue.ts';
+import { createGuardedChanges } from './guarded-changes.ts';
 import type { Permit } from './permit.ts';
 import { kindOf, parseAs, readBody, tenancyOf } from './read-request.ts';
 import { renderProblem } from './render-error.ts';
@@ -24,9 +25,13 @@ const invalid = (issues: DocumentIssue[]): PlatformError =>
   );
 
 /** `apply`, `diff`, `get`, `delete` and the schemas of the kinds. */
-export const resourceRoutes = ({ permit, ...dependencies }: ApiDependencies & { permit: Permit }): Hono<ApiEnvironment> => {
+export const resourceRoutes = (
+  { profile }: Pick<ApiConfig, 'profile'>,
+  { permit, ...dependencies }: ApiDependencies & { permit: Permit },
+): Hono<ApiEnvironment> => {
   const { database, audit } = dependencies;
-  const documents = createDocuments({ ...dependencies, permit });
+  const guards = createGuardedChanges({ permit, profile });
+  const documents = createDocuments({ ...dependencies, permit, guards });
   const routes = new Hono<ApiEnvironment>();
   const keyOf = (context: Context<ApiEnvironment>) => {
     const { org, project } = tenancyOf(context);
@@ -81,7 +86,7 @@ export const resourceRoutes = ({ permit, ...dependencies }: ApiDependencies & { 
   routes.delete('/:org/:project/resources/:kind/:name', async (context) => {
     const key = keyOf(context);
     const decision = await permit(context.get('person'), 'deleteResource', key, key);
-    await removeResource({ database, audit }, context.get('person'), decision, key);
+    await removeResource({ database, audit, guards }, context.get('person'), decision, key);
     return context.json({ kind: key.kind, org: key.org, project: key.project, name: key.name, action: 'deleted' });
   });
 

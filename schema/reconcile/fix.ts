@@ -19,6 +19,8 @@ export const FixSchema = z.object({
   review: FixReviewSchema.nullable(),
   evidenceDigest: z.string(),
   approvalId: z.string().nullable(),
+  /** Who wrote what the plan was before people edited it, and who edited it: none of them approves it. */
+  writers: z.array(z.string()),
   decisionId: z.string().nullable(),
   policyVersion: z.string().nullable(),
   costMicroUsd: z.number().int(),

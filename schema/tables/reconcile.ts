@@ -92,6 +92,8 @@ export const reconcileFixes = pgTable(
     review: jsonb().$type<FixReview>(),
     evidenceDigest: text('evidence_digest').notNull().default(''),
     approvalId: text('approval_id'),
+    /** Who wrote what the plan was before people edited it, and who edited it. */
+    writers: text().array().notNull().default([]),
     decisionId: text('decision_id'),
     policyVersion: text('policy_version'),
     costMicroUsd: bigint('cost_micro_usd', { mode: 'number' }).notNull().default(0),

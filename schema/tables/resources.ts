@@ -16,6 +16,8 @@ export const resources = pgTable(
     status: jsonb().notNull(),
     /** The person who declared it as it is now; null where nobody is known, as of what an installation comes with. */
     appliedBy: text('applied_by'),
+    /** Everybody who has declared a part of it since it was made: of what is in force now nobody else wrote anything. */
+    submitters: text().array().notNull().default([]),
     createdAt: timestamp('created_at', { withTimezone: true }).notNull().defaultNow(),
     updatedAt: timestamp('updated_at', { withTimezone: true }).notNull().defaultNow(),
   },

@@ -86,6 +86,10 @@ describe('a fix', () => {
       expect(decide(fixOf([operation], { target })).kind).toBe('ask');
     },
   );
+  test('that a person wrote asks another, however small it is', () => {
+    const decided = decide(fixOf([restart], { source: { kind: 'person', person: 'bea' } }));
+    expect(decided).toMatchObject({ kind: 'ask', need: { rules: [{ policy: 'platform/fix-attended', count: 1 }] } });
+  });
   test('asks for as strong a login as its target does', () => {
     const approval = { approvers: ['group:ops'], count: 1, expiresInSeconds: 3600, acr: 2 };
     const decided = decide(fixOf([{ op: 'scale', object: deployment, replicas: 3 }], { target: { approval } }));
@@ -126,6 +130,15 @@ describe('the approval of a fix, looked at again before it is applied', () => {
   ])('does not count a person who %s', (_who, second) => {
     expect(decide(wide(approvedBy(person('bea'), second))).kind).not.toBe('apply');
   });
+  test('counts nobody who wrote a part of what it is a fix of, however many others have approved', () => {
+    const written = { submitters: ['ada', 'cyd'] };
+    const own = approvedBy(person('bea'), person('cyd'));
+    expect(decide(wide({ ...written, ...own }))).toMatchObject({ kind: 'refuse', rule: 'platform/fix-submitters' });
+    expect(decide(wide({ ...written, ...approvedBy(person('bea'), person('dan')) })).kind).toBe('apply');
+    const three = approvedBy(person('bea'), person('dan'), person('cyd'));
+    expect(decide(wide({ ...written, ...three }))).toMatchObject({ kind: 'refuse', rule: 'platform/fix-submitters' });
+    expect(decide(wide({ ...written, ...approvedBy(person('cyd')), mayApproveOwn: true })).kind).toBe('apply');
+  });
   test('of other bytes is none', () => {
     const approval = { planDigest: 'e'.repeat(64), people: [person('bea'), person('cyd')] };
     expect(decide(wide({ approval }))).toMatchObject({ kind: 'refuse', rule: 'platform/fix-as-planned' });
@@ -147,8 +160,8 @@ test('confidence may raise what is asked of people, and never lowers it', () => 
           peopleFor(fixOf(operations, { ...more, source: sureModel(confidence) })),
         );
         expect(asked[0]).toBeGreaterThanOrEqual(asked[1] ?? 0);
-        // as sure as can be it is asked as much as a person's own fix
-        expect(peopleFor(fixOf(operations, { ...more, source: sureModel(1) }))).toBe(
+        // as sure as can be it is asked as much as a person's own fix, which is never without another person
+        expect(Math.max(1, peopleFor(fixOf(operations, { ...more, source: sureModel(1) })))).toBe(
           peopleFor(fixOf(operations, { ...more, source: { kind: 'person', person: 'bea' } })),
         );
       },

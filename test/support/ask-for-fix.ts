@@ -43,6 +43,9 @@ export const askForFix = async (
     spec = {},
     diagnosis = 'The replicas are too few.',
     symptom = 'back-off \u202e5m',
+    source = { kind: 'model', role: 'mechanic', model: 'small', confidence: 0.83, diagnosis },
+    writers = [],
+    before,
   }: {
     owner?: string;
     rules?: ApprovalRule[];
@@ -52,11 +55,17 @@ export const askForFix = async (
     diagnosis?: string;
     /** What the observed system says. */
     symptom?: string;
+    source?: Plan['source'];
+    /** Who wrote what the plan was before it was edited. */
+    writers?: string[];
+    /** Who declared the target before `owner` changed it. */
+    before?: string;
   } = {},
 ) => {
   serial += 1;
   const target = `shop-${serial}`;
   const key = { ...defaultTenancy, target };
+  if (before !== undefined) await declareShop(database, target, before, { ...spec, intervalSeconds: 59 });
   await declareShop(database, target, owner, spec);
   const { fence } = await takeTarget(database, key, { generation: 1 });
   const id = fixIdFrom(crypto.getRandomValues(new Uint8Array(10)));
@@ -72,7 +81,7 @@ export const askForFix = async (
   const plan: Plan = {
     ...planOf(...operations),
     ...{ target, fingerprint, faultKind: 'unhealthy Deployment', evidenceDigest },
-    source: { kind: 'model', role: 'mechanic', model: 'small', confidence: 0.83, diagnosis },
+    source,
   };
   const text = canonicalText(plan);
   const planDigest = digestOfText(text);
@@ -93,7 +102,7 @@ export const askForFix = async (
     blast,
     dryRuns: [{ ok: true as const, diff: [{ path: '/spec/replicas', before: 1, after: 3 }] }],
   };
-  const patch = { plan, planDigest, review, evidenceDigest, approvalId: asked.id };
+  const patch = { plan, planDigest, review, evidenceDigest, writers, approvalId: asked.id };
   await moveFix(database, { ...key, id }, ['checking'], 'awaiting-approval', patch, fence);
   return {
     ...{ key, fixId: id, approvalId: asked.id, planDigest, plan, reconciler },

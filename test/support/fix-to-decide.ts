@@ -61,6 +61,7 @@ export const fixOf = (
     role: 'diagnoser',
     owner: 'ada',
   },
+  submitters: ['ada'],
   ...{ mustAsk: false, dryRunOk: true, inWindow: true, stateHashFresh: true, recentFixes: 0, isKindPaused: false, mayApproveOwn: false },
   ...more,
 });

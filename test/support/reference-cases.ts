@@ -8,6 +8,7 @@ import {
   backendEntities,
   declaredEntity,
   entityUid,
+  fixEntities,
   fleetEntity,
   modelEntity,
   personEntities,
@@ -118,11 +119,19 @@ const thing: fc.Arbitrary<Thing> = fc
         weight: 1,
         arbitrary: fc.record({
           kind: fc.constant('declared' as const),
-          name: fc.constantFrom('Fleet/survey', 'McpServer/files', 'Person/ada'),
+          name: fc.constantFrom('Fleet/survey', 'McpServer/files', 'Person/ada', 'Channel/ops', 'ReconcileTarget/shop'),
           submitters: fc.uniqueArray(person, { maxLength: 2 }),
         }),
       },
       { weight: 1, arbitrary: fc.record({ kind: fc.constant('project' as const) }) },
+      {
+        weight: 2,
+        arbitrary: fc.record({
+          ...{ kind: fc.constant('fix' as const), name: fc.constant('fix_1'), owner: fc.constantFrom('ada', 'eve') },
+          submitters: fc.uniqueArray(fc.constantFrom('ada', 'ben', 'eve'), { maxLength: 2 }),
+          ...{ isAsPlanned: mostly(true, false), isNamed: fc.boolean(), isNever: rarely },
+        }),
+      },
       {
         weight: 2,
         arbitrary: fc.record({
@@ -293,6 +302,19 @@ const callerKnown = (caller: Caller): Known => {
   return { uid: entityUid('Agent', caller.id), entities: entities.map(paused) };
 };
 
+/** A fix of the target `shop`, with the agent that proposed it. */
+const fixKnown = ({ org, project, name, owner, submitters, isNever }: Extract<Thing, { kind: 'fix' }>): EntityJson[] => {
+  const agentId = `${org}/${project}/reconcile/run_1/shop/mechanic/0`;
+  return [
+    ...fixEntities({
+      ...{ org, project, id: name, target: { name: 'shop', critical: false, labels: [] }, kind: 'k', source: 'model', confidence: 90 },
+      ...{ operations: ['scale'], traits: isNever ? ['foreign'] : ['attended'], objects: 1, percent: 10, namespaces: [], kinds: [] },
+      ...{ blast: 1, reversible: true, planHash: 'h', submitters, proposer: agentId },
+    }),
+    ...agentEntities({ org, project, agentId, fleet: 'reconcile', role: 'mechanic', owner, quarantined: false, assignedPaths: [] }),
+  ];
+};
+
 const thingKnown = (thing: Thing): Known => {
   const id = 'name' in thing ? `${thing.org}/${thing.project}/${thing.name}` : `${thing.org}/${thing.project}`;
   const behindId = 'server' in thing ? `${thing.org}/${thing.project}/${thing.server}/${thing.name}` : '';
@@ -325,6 +347,8 @@ const thingKnown = (thing: Thing): Known => {
       return { uid: entityUid('Approval', id), entities: [approvalEntity({ ...thing, id: thing.name })] };
     case 'backend':
       return { uid: entityUid('Backend', `${thing.org}/${thing.project}/${thing.server}`), entities: backendEntities(thing) };
+    case 'fix':
+      return { uid: entityUid('Fix', id), entities: fixKnown(thing) };
     case 'project':
       return { uid: entityUid('Project', id), entities: [] };
   }
@@ -349,8 +373,11 @@ export const knownRequest = (request: ReferenceRequest): KnownRequest => {
       ...(hasArguments || action === 'invokeModel' ? { flow: { ...carries, sources: [] } } : {}),
       ...(hasArguments ? { arguments: facts } : {}),
       ...(action === 'invokeModel' ? { maxTokens } : {}),
-      ...(['approve', 'approveServer'].includes(action) ? { who: { ...who, authAge, acr }, mayApproveOwn: isAlone } : {}),
+      ...(['approve', 'approveServer', 'loosenGuards'].includes(action) ? { who: { ...who, authAge, acr }, mayApproveOwn: isAlone } : {}),
       ...(action === 'approve' ? { verdict } : {}),
+      ...(thing.kind === 'fix'
+        ? { who: { ...who, authAge, acr }, mayApproveOwn: isAlone, named: thing.isNamed, planHash: thing.isAsPlanned ? 'h' : 'other' }
+        : {}),
       ...(action === 'exchange' ? token : {}),
       ...(action === 'callTool' && approved ? approvedBy(thing.org, ['ada']) : {}),
     },

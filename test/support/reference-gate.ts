@@ -31,6 +31,7 @@ export type Thing =
   | (BehindToolset & { kind: 'backend'; scopes: string[]; maxTtlSeconds: number })
   | (Place & { kind: 'declared'; name: string; submitters: string[] })
   | (Place & { kind: 'approval'; name: string; owner: string; approvers: string[]; acr: number })
+  | (Place & { kind: 'fix'; name: string; owner: string; submitters: string[]; isAsPlanned: boolean; isNamed: boolean; isNever: boolean })
   | (Place & { kind: 'project' });
 
 export type CallFacts = { paths: string[]; roots: string[]; urls: string[]; hosts: string[]; canonical: boolean; bytes: number };
@@ -102,6 +103,7 @@ const administers = [
   'manageRun',
   'releaseLabel',
   'approveServer',
+  'loosenGuards',
   'halt',
   'liftHalt',
   'steerTarget',
@@ -122,6 +124,7 @@ export const actionsOn: Record<Thing['kind'], string[]> = {
   backend: ['exchange'],
   declared: [...administers, ...observes],
   approval: answers,
+  fix: ['approveFix'],
   project: [...administers, ...observes],
 };
 export const isForPeopleAlone = (action: string): boolean => ![...lists, ...calls].includes(action);
@@ -149,12 +152,16 @@ const isFrozen = (action: string, frozen: boolean): boolean => frozen && [...cal
 const isTricky = (action: string, { canonical }: CallFacts): boolean =>
   ['callTool', 'getPrompt', 'readResource'].includes(action) && !canonical;
 
-/** Guard: who may log in is for administrators alone to say. */
+/** Guard: who may log in, and by what they answer, is for administrators alone to say. */
 const isOthersIssuer = (caller: Caller, action: string, thing: Thing): boolean =>
   thing.kind === 'declared' &&
   ['applyResource', 'deleteResource'].includes(action) &&
-  ['IdentityProvider', 'OAuthClient', 'Person', 'SigningKey'].some((kind) => thing.name.startsWith(`${kind}/`)) &&
+  ['Channel', 'IdentityProvider', 'OAuthClient', 'Person', 'SigningKey'].some((kind) => thing.name.startsWith(`${kind}/`)) &&
   !(caller.kind === 'person' && caller.roles.includes('administrator'));
+
+/** Guard: what guards others is loosened by administrators alone. */
+const isOthersGuard = (caller: Caller, action: string): boolean =>
+  action === 'loosenGuards' && !(caller.kind === 'person' && caller.roles.includes('administrator'));
 
 /** Whether somebody is one of those whom an approval is asked of; people and groups are those of its organisation, roles of any. */
 const isAsked = (caller: Caller, thing: Thing): boolean =>
@@ -168,6 +175,14 @@ const isAsked = (caller: Caller, thing: Thing): boolean =>
 
 const isOwner = (caller: Caller, thing: Thing): boolean =>
   caller.kind === 'person' && thing.kind === 'approval' && caller.org === thing.org && caller.id === thing.owner;
+
+/** Guard: a fix is approved as it was planned, by one who is asked and had no hand in it, and not at all where it is never made. */
+const isNotTheirsToApprove = (caller: Caller, thing: Thing, isAlone: boolean): boolean => {
+  if (thing.kind !== 'fix') return false;
+  if (thing.isNever || !thing.isAsPlanned) return true;
+  if (isAlone || caller.kind !== 'person') return false;
+  return !thing.isNamed || (caller.org === thing.org && [thing.owner, ...thing.submitters].includes(caller.id));
+};
 
 /** Guard: definitions are not accepted by who declared their server. */
 const isSubmitter = (caller: Caller, thing: Thing): boolean =>
@@ -206,8 +221,12 @@ const guardAgainst = (request: ReferenceRequest): string | undefined => {
   if (isTooSecret(request)) return 'too secret for the model';
   if (isClosed(request) && action !== 'callTool') return 'too secret to be told';
   if (isOthersIssuer(caller, action, thing)) return "an administrator's to say";
+  if (isOthersGuard(caller, action)) return "an administrator's to loosen";
+  if (action === 'loosenGuards' && !isAlone && authAge > freshSeconds) return 'a login of long ago';
   if (isWriteOfDiagnosis(caller, thing)) return 'a diagnosis only reads';
   if (isTooMuch(thing, token)) return 'more than the backend allows';
+  if (action === 'approveFix' && authAge > freshSeconds) return 'a login of long ago';
+  if (isNotTheirsToApprove(caller, thing, isAlone)) return 'not theirs to approve';
   if (action === 'approve' && verdict === 'approve' && authAge > freshSeconds) return 'a login of long ago';
   if (action === 'approve' && verdict === 'approve' && thing.kind === 'approval' && acr < thing.acr) return 'a login by too little';
   if (action === 'approveServer' && !isAlone) {
@@ -232,9 +251,10 @@ const isPermittedByRole = (caller: Caller, action: string): boolean => {
   );
 };
 
-/** Permit: those whom it is asked of answer an approval and see it; whose call it is sees it too. */
+/** Permit: those whom it is asked of answer an approval, and a fix, and see it; whose call it is sees it too. */
 const isPermittedByApproval = (caller: Caller, action: string, thing: Thing): boolean =>
-  answers.includes(action) && (isAsked(caller, thing) || (action === 'seeApproval' && isOwner(caller, thing)));
+  (thing.kind === 'fix' && caller.kind === 'person' && thing.isNamed) ||
+  (answers.includes(action) && (isAsked(caller, thing) || (action === 'seeApproval' && isOwner(caller, thing))));
 
 /** Whether a binding of the policies' project names the caller. People are of the org, agent roles of the project. */
 const names = (subject: Subject, caller: Caller, home: Place): boolean => {
@@ -264,6 +284,7 @@ const grants = (binding: Binding, action: string, thing: Thing, home: Place): bo
       return action === 'useRole' && binding.agentRoles.includes(thing.name);
     case 'declared':
     case 'approval':
+    case 'fix':
     case 'project':
       return false;
   }

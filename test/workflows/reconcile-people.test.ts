@@ -328,6 +328,33 @@ describe('what is to be done', () => {
     const [row] = await people.audited({ action: 'editFix' });
     expect(row).toMatchObject({ person: 'rita', resource: `Approval/${id}`, facts: { from: approval.digest, to: next.digest } });
   });
+
+  test('once edited waits for another person however small it is, and for none of those who had a hand in it', async () => {
+    const { loop, qd } = people;
+    const { name, id } = await asked();
+    const edit = (approvalId: string, by: 'rita' | 'rob', operations: string) =>
+      qd(['approvals', 'edit', approvalId, '--operations', '-'], by, operations);
+    const { kind, apiVersion, namespace } = deploymentRef();
+    // a model would need nobody for this, so that one person alone, of whatever login, would have it done
+    const restart = (object: string) =>
+      `- op: restart\n  object: {apiVersion: ${apiVersion}, kind: ${kind}, namespace: ${namespace}, name: ${object}}`;
+    expect((await edit(id, 'rita', restart('web'))).code).toBe(0);
+    const second = await nextAfter(name, id);
+    expect(second.rules).toMatchObject([{ policy: 'platform/fix-attended', count: 1 }]);
+    // and Rob's small change of it would make what Rita wrote Rob's
+    expect((await edit(second.id, 'rob', restart('a'))).code).toBe(0);
+    const third = await nextAfter(name, second.id);
+    for (const [by, rule] of [
+      ['rita', 'platform/submitter-approves-no-fix'],
+      ['rob', 'platform/fix-approver'],
+    ] as const) {
+      const own = await qd(['approvals', 'approve', third.id, '--digest', third.digest], by);
+      expect([own.code, own.stderr]).toEqual([4, expect.stringContaining(rule)]);
+    }
+    expect(await stateOf(third.id)).toBe('pending');
+    expect(loop.world.effects).toEqual([]);
+    expect((await qd(['approvals', 'deny', third.id, '--digest', third.digest], 'rita')).code, 'saying no is open to all').toBe(0);
+  });
 });
 
 describe('a fix that makes a neighbour worse', () => {

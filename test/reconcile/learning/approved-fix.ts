@@ -56,6 +56,7 @@ export const approvedFix = ({
     faults: [],
     evidenceDigest: '',
     approvalId: null,
+    writers: [],
     decisionId: null,
     policyVersion: null,
     costMicroUsd: 0,
