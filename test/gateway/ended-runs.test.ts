@@ -205,6 +205,30 @@ test('a chain of actors that is longer than any of ours, or no chain at all, is 
   expect(server.countOf('look')).toBe(calls + 1);
   await gateway.restart();
   const rows = (await gateway.audit({ action: 'authenticate' })).filter(({ errorCode }) => errorCode === 'token_refused');
-  const counted = rows.reduce((sum, { facts }) => sum + Number(facts.count), 0);
-  expect(counted).toBeGreaterThanOrEqual(spoiled.length);
+  const flagged = rows.filter(({ facts }) => facts.flag === 'actor-chain').reduce((sum, { facts }) => sum + Number(facts.count), 0);
+  expect(flagged).toBe(spoiled.length);
+});
+
+test('who handed a task on to whom is on record as a whole, of calls, lists and refusals; it decides nothing', async () => {
+  server.state.before = async () => undefined;
+  const { id } = await gateway.addAgent();
+  const [second, first] = ['default/default/survey/run_2/plan/planner/0', 'default/default/survey/run_1/begin/keeper/0'];
+  const act = { sub: id, act: { sub: second, act: { sub: first } } };
+  const token = await gateway.mint(id, endpoint(), { act });
+  expect((await look(token)).status).toBe(200);
+  expect((await send(token, 'tools/list', {})).status).toBe(200);
+  expect(await (await send(token, 'tools/call', { name: 'nothing', arguments: {} })).text()).toContain('-32602');
+  expect((await send(token, 'tools/call', { name: 'act', arguments: {} })).status).toBe(200);
+  const rows = await pollUntil(async () => {
+    const found = (await gateway.audit()).filter(({ agent }) => agent === id);
+    return ['callTool', 'listTools'].every((action) => found.some((row) => row.action === action)) &&
+      ['call', 'refusal', 'intent', 'outcome'].every((kind) => found.some((row) => row.kind === kind))
+      ? found
+      : undefined;
+  }, 'the rows');
+  for (const row of rows) expect(row.facts.actors, `${row.kind} ${row.action}`).toEqual([id, second, first]);
+  // nobody acted before an agent whose token says nothing of it
+  const alone = await begin();
+  const row = await gateway.auditRow(({ agent }) => agent === alone.id);
+  expect(row.facts).not.toHaveProperty('actors');
 });
