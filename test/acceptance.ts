@@ -2422,6 +2422,42 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/control/fix-approvals.test.ts › a login of six minutes ago is asked for a fresh one, and where the target asks for a login by two things a lesser one is not enough; denying takes none',
   },
   {
+    id: 'SEC-32',
+    clause: 'i',
+    text: 'So it is of prompts.',
+    test: 'test/gateway/login-surfaces.test.ts › a policy that asks for a login by two things (RFC 9470), of › a prompt: refuses a weaker one with the challenge, reaches nothing, and lets the stronger one through',
+  },
+  {
+    id: 'SEC-32',
+    clause: 'j',
+    text: 'So it is of resources, those that are listed (which stay on the list of a weaker login) and those by a template.',
+    test: 'test/gateway/login-surfaces.test.ts › a policy that asks for a login by two things (RFC 9470), of › a resource that is listed: refuses a weaker one with the challenge, reaches nothing, and lets the stronger one through',
+  },
+  {
+    id: 'SEC-32',
+    clause: 'k',
+    text: 'So it is of completions.',
+    test: 'test/gateway/login-surfaces.test.ts › a policy that asks for a login by two things (RFC 9470), of › the completion of an argument: refuses a weaker one with the challenge, reaches nothing, and lets the stronger one through',
+  },
+  {
+    id: 'SEC-32',
+    clause: 'l',
+    text: 'So it is of models, with the challenge of their own address.',
+    test: 'test/gateway/login-surfaces.test.ts › a policy that asks for a login by two things (RFC 9470), of › a model: refuses a weaker one with the challenge, reaches nothing, and lets the stronger one through',
+  },
+  {
+    id: 'SEC-32',
+    clause: 'm',
+    text: 'So it is of tokens for a server behind (`exchange`): its issuer hears nothing.',
+    test: 'test/gateway/login-surfaces.test.ts › a policy that asks for a login by two things (RFC 9470), of › a token for a server: refuses a weaker one with the challenge, reaches nothing, and lets the stronger one through',
+  },
+  {
+    id: 'SEC-32',
+    clause: 'n',
+    text: 'Lists are the same for a weaker and a stronger login of one person, whoever asks first.',
+    test: 'test/gateway/login-surfaces.test.ts › a policy that asks for a login by two things (RFC 9470), of › what is on a list, says the same to a weaker and to a stronger login, whoever of them asks first',
+  },
+  {
     id: 'SEC-38',
     clause: 'h',
     text: 'Rows that retention removed leave a chain that verifies and says so; a row that was taken out by hand is named, whatever is left in its place.',
