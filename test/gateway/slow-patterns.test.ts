@@ -47,7 +47,7 @@ describe('a pattern', () => {
     for (const pattern of ['('.repeat(1_000), '[', '(?', '\\', '{,}', '('.repeat(900) + 'a+'.repeat(100) + ')+'.repeat(400)]) {
       const began = performance.now();
       isSlowPattern(pattern);
-      expect(performance.now() - began, pattern.slice(0, 20)).toBeLessThan(1_000);
+      expect(performance.now() - began, pattern.slice(0, 20)).toBeLessThan(10_000);
     }
   });
 
