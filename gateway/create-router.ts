@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type Endpoint, parseEndpoint } from '../schema/mcp-endpoint.ts';
 import { carrierOf } from './auth/carrier-of.ts';
 import { answerUnauthenticated, challengeOfRpc, resourceMetadata } from './auth/challenge.ts';
-import { countUnknownCaller } from './auth/count-unknown-caller.ts';
+import { recordNotLetIn, recordTurnedAway } from './auth/record-turned-away.ts';
 import type { EdgeRequest } from './edge/legacy-edge.ts';
 import type { HttpAnswer, HttpRequest } from './front/http-exchange.ts';
 import type { RequestHandlers } from './front/open-listener.ts';
@@ -84,13 +84,16 @@ export const createRouter = ({
     const isThere =
       endpoint.kind === 'everything' ||
       (endpoint.tenancy.org === principal.org && context.declared().find('Toolset', endpoint.tenancy, endpoint.toolset) !== undefined);
-    if (!isThere) return notFound(response, `There is no toolset at ${pathname} that you may use.`);
+    if (!isThere) {
+      recordNotLetIn(context, request, { door: 'mcp', endpoint }, principal, 'not_found');
+      return notFound(response, `There is no toolset at ${pathname} that you may use.`);
+    }
     return edge.serve({ principal, endpoint, request, response, challengeOf });
   };
 
   const handleMcp = (place: McpPlace, request: HttpRequest, response: HttpAnswer): void | Promise<void> => {
     const refuse = (error: unknown): void => {
-      countUnknownCaller(context, request, 'mcp', error);
+      recordTurnedAway(context, request, { door: 'mcp', endpoint: place.endpoint }, error);
       answerUnauthenticated(response, error, { publicUrl: config.publicUrl, path: place.pathname, scope: 'mcp' });
     };
     let known: Principal | Promise<Principal>;

@@ -4,8 +4,8 @@ import { entityUid, projectEntities } from '../policy/entities.ts';
 import type { Known, KnownRequest } from '../policy/known.ts';
 import type { PolicyDecision } from '../policy/policy-decision.ts';
 import { noArguments } from '../policy/recorded-context.ts';
-import { findWantedLogin, type WantedLogin } from '../policy/wanted-login.ts';
-import { usingActions } from '../policy/whole-context.ts';
+import { bestLogin, findWantedLogin, type WantedLogin } from '../policy/wanted-login.ts';
+import { loginActions } from '../policy/whole-context.ts';
 import type { Tenancy } from '../schema/ids.ts';
 import type { StoredResource } from '../schema/resource.ts';
 import type { GatewayContext } from './gateway-context.ts';
@@ -112,11 +112,12 @@ export const decide = (
     entities: readonly EntityJson[];
     /** What the action's context needs beside `who`; `any` asks whether any call could be allowed, whatever its arguments are. */
     facts?: Context | 'any';
-    /** False asks beside the moment: whether it would be allowed in a project that is not frozen. */
+    /** False asks beside the moment: whether it would be allowed in a project that is not frozen, to a person after the best login. */
     isMoment?: boolean;
   },
 ): Decision => {
-  const asksLogin = usingActions.has(action) && facts !== 'any' && policy.readsLogin(tenancy);
+  const asksLogin = loginActions.has(action) && facts !== 'any' && policy.readsLogin(tenancy);
+  const loginNow = () => (isMoment || principal.kind === 'agent' ? loginOf(principal, now()) : bestLogin);
   const asked: KnownRequest = {
     principal: knownPrincipal(principal),
     action,
@@ -125,7 +126,7 @@ export const decide = (
     context: {
       who: whoOf(principal),
       ...(facts === 'any' ? { arguments: noArguments } : facts),
-      ...(asksLogin ? { login: loginOf(principal, now()) } : {}),
+      ...(asksLogin ? { login: loginNow() } : {}),
     },
     forAnyArguments: facts === 'any',
   };

@@ -32,6 +32,8 @@ export type AgentPrincipal = Tenancy & {
   assignedPaths: string[];
   volumes: RunVolume[];
   limits: AgentLimits;
+  /** Who acted before the agent, the latest first, as its token says: for the record, nothing is decided by it. */
+  earlierActors?: readonly string[];
 };
 /** Who calls: a person, or an agent of a run on a person's behalf. */
 export type Principal = PersonPrincipal | AgentPrincipal;
@@ -57,6 +59,10 @@ export const loginOf = (principal: Principal, now: number): CallerLogin =>
 /** One name for a principal, e.g. as owner of an operation. */
 export const principalName = (principal: Principal): string =>
   principal.kind === 'agent' ? `agent:${principal.agentId}` : `person:${principal.org}/${principal.id}`;
+
+/** The whole chain of who acts for whom, the present one first, for the facts of an audit row; nothing where there is but one. */
+export const actorFacts = (principal: Principal): { actors?: string[] } =>
+  principal.kind === 'agent' && principal.earlierActors !== undefined ? { actors: [principal.agentId, ...principal.earlierActors] } : {};
 
 /** Who, for an audit row. */
 export const auditWho = (principal: Principal): Partial<NewAuditEvent> =>

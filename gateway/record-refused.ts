@@ -3,7 +3,7 @@ import type { GatewayContext } from './gateway-context.ts';
 import type { ClientRequest } from './mcp/client-request.ts';
 import { methodActions } from './mcp/method-actions.ts';
 import { traceOf } from './mcp/trace-context.ts';
-import { auditWho } from './principal.ts';
+import { actorFacts, auditWho } from './principal.ts';
 import { putOnRecord } from './put-on-record.ts';
 import { tenancyOf } from './surface/record-listing.ts';
 
@@ -33,6 +33,9 @@ export const recordRefused = (gateway: GatewayContext, request: RefusedRequest, 
       resource: action === 'callTool' ? null : textIn(params.name ?? params.uri),
       outcome: 'refused',
       errorCode,
+      // no step was taken
+      durationMs: 0,
+      facts: actorFacts(request.principal),
       traceId: trace.traceId,
     },
     trace,

@@ -62,7 +62,7 @@ namespace Quarterdeck {
   action readResource in [use] appliesTo { principal: [Agent, User], resource: [Resource, Template], context: { who: Who, login: Login, flow: Flow, arguments: Arguments } };
   action listModel in [use] appliesTo { principal: [Agent, User], resource: [Model], context: { who: Who } };
   action invokeModel in [use] appliesTo { principal: [Agent, User], resource: [Model], context: { who: Who, login: Login, flow: Flow, maxTokens: Long } };
-  action exchange in [use] appliesTo { principal: [Agent, User], resource: [Backend], context: { who: Who, scopes: Set<String>, ttl: Long, depth: Long } };
+  action exchange in [use] appliesTo { principal: [Agent, User], resource: [Backend], context: { who: Who, login: Login, scopes: Set<String>, ttl: Long, depth: Long } };
   action launchFleet in [use] appliesTo { principal: [User], resource: [Fleet], context: { who: Who } };
   action useRole in [use] appliesTo { principal: [User], resource: [AgentRole], context: { who: Who } };
   action applyResource, deleteResource, manageRun, releaseLabel, erasePerson, halt, liftHalt, steerTarget, thawTarget in [administer] appliesTo { principal: [User], resource: [Declared, Project], context: { who: Who } };

@@ -24,8 +24,9 @@ export const contextFor = ({ schema }: Pick<PlatformPolicies, 'schema'>, action:
   [
     { word: 'approvedCall', add: withApproval },
     { word: 'flow: Flow', add: withFlow },
-    { word: 'login: Login', add: withLogin },
-  ].reduce((known, { word, add }) => (schema.includes(word) ? add(action, known) : known), context);
+    // tokens for servers came to it later than the others
+    { word: action === 'exchange' ? /action exchange .*login: Login/ : 'login: Login', add: withLogin },
+  ].reduce((known, { word, add }) => (schema.search(word) === -1 ? known : add(action, known)), context);
 
 /**
  * Makes one decision with Cedar alone, as it was or would be: with the policies, the vocabulary and the platform's own rules of that time,

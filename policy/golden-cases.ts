@@ -17,7 +17,7 @@ import {
 import type { GoldenCase } from './golden.ts';
 import type { Known } from './known.ts';
 import { recordedContext } from './recorded-context.ts';
-import { usingActions } from './whole-context.ts';
+import { loginActions } from './whole-context.ts';
 
 const known = (uid: TypeAndId, entities: EntityJson[]): Known => ({ uid, entities });
 /** Approved, and offered as it was approved. */
@@ -100,7 +100,7 @@ export const goldenCases = (tenancy: Tenancy, decisions: readonly GoldenDecision
           ...recordedContext(action, { run, facts }),
           who: { hasHuman, run, ...(action === 'approveServer' ? { authAge, acr } : {}) } as Context,
           ...(secrecy > 0 || tainted ? { flow: { secrecy, tainted, sources: [] } } : {}),
-          ...(usingActions.has(action) ? { login: { age: authAge, level: acr } } : {}),
+          ...(loginActions.has(action) ? { login: { age: authAge, level: acr } } : {}),
           ...(action === 'invokeModel' ? { maxTokens } : {}),
           ...(action === 'approveServer' ? { mayApproveOwn: false } : {}),
           ...(action === 'callTool' && approvers.length > 0 ? approvedBy(tenancy.org, approvers) : {}),

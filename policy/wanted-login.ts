@@ -8,6 +8,8 @@ export type WantedLogin = { level?: number; maxAgeSeconds?: number };
 /** Ages that somebody may be asked for, in seconds: the longest one that will do is asked. No login lasts longer than the first. */
 const ages = [28_800, 14_400, 7200, 3600, 1800, 900, 600, 300, 120, 60, 30, 0];
 const highestLevel = 9;
+/** The login that any policy would take that asks for one. */
+export const bestLogin: CallerLogin = Object.freeze({ age: 0, level: highestLevel });
 
 /**
  * Finds out which login a refused request lacks, by asking the policies what they would say to others. Where even the best login would not

@@ -38,17 +38,17 @@ const depthOf = (act: unknown): number =>
     : act === undefined
       ? 0
       : mostActors + 1;
+const earlierIn = (act: unknown): string[] => {
+  const { sub: actor, act: before } = (act ?? {}) as { sub?: unknown; act?: unknown };
+  return actor === undefined ? [] : [String(actor).slice(0, 512), ...earlierIn(before)];
+};
 
 /** Claims of a token of an agent run, in the spelling of RFC 9068 and RFC 8693; `sub` is the person the run is for, or the agent of one that a machine launched. */
 export const RunTokenClaimsSchema = z
   .object({
     ...registered,
-    /** The agent that acts. An `act` inside it is history and is cut off here, so that nothing can decide on it (RFC 8693 §4.1). */
-    act: z
-      .looseObject({ sub: name })
-      .refine((act) => depthOf(act) <= mostActors)
-      .transform(({ sub }) => ({ sub }))
-      .readonly(),
+    /** The agent that acts. An `act` inside it is history and is taken out of it here, so that nothing can decide on it (RFC 8693 §4.1). */
+    act: z.looseObject({ sub: name }).refine((act) => depthOf(act) <= mostActors),
     project: name,
     fleet: name,
     run: name,
@@ -57,6 +57,11 @@ export const RunTokenClaimsSchema = z
   })
   .refine(livesAtMost(runTokenLifetimeSeconds))
   .refine(isOfOrg)
+  .transform(({ act, ...claims }) => {
+    const earlier = earlierIn(act.act);
+    // who acted before, the latest first: for the record alone
+    return { ...claims, act: Object.freeze({ sub: act.sub }), ...(earlier.length > 0 ? { earlierActors: Object.freeze(earlier) } : {}) };
+  })
   .readonly();
 export type RunTokenClaims = z.infer<typeof RunTokenClaimsSchema>;
 

@@ -14,6 +14,8 @@ export type UnknownCaller = {
   door: string;
   /** Code of the refusal. */
   code: string;
+  /** What is remarkable about it, such as `actor-chain`; counted apart from the others. */
+  flag?: string | undefined;
 };
 
 /**
@@ -38,7 +40,7 @@ export const createRefusalCounter = ({
     clearTimeout(timer);
     timer = undefined;
     const events = [...counts.values()].map(
-      ({ source = otherSources, door, code, minute, count }): NewAuditEvent => ({
+      ({ source = otherSources, door, code, flag, minute, count }): NewAuditEvent => ({
         ...defaultTenancy,
         kind: 'refusal',
         action: 'authenticate',
@@ -46,7 +48,7 @@ export const createRefusalCounter = ({
         decisionId: newDecisionId(),
         outcome: 'refused',
         errorCode: code,
-        facts: { count, door, minute: new Date(minute).toISOString(), source },
+        facts: { count, door, ...(flag === undefined ? {} : { flag }), minute: new Date(minute).toISOString(), source },
       }),
     );
     counts.clear();
@@ -55,14 +57,14 @@ export const createRefusalCounter = ({
   const quietly = (): void => void flush().catch(() => undefined);
 
   return {
-    count: ({ source, door, code }: UnknownCaller): void => {
+    count: ({ source, door, code, flag }: UnknownCaller): void => {
       const minute = now() - (now() % minuteMs);
-      const keyOf = (of: string) => `${minute} ${door} ${code} ${of}`;
+      const keyOf = (of: string) => `${minute} ${door} ${code} ${flag ?? ''} ${of}`;
       const isKnown = source !== undefined && (counts.has(keyOf(source)) || counts.size < mostSources);
       const counted = isKnown ? source : otherSources;
       const found = counts.get(keyOf(counted));
       if (found) found.count += 1;
-      else counts.set(keyOf(counted), { source: counted, door, code, minute, count: 1 });
+      else counts.set(keyOf(counted), { source: counted, door, code, flag, minute, count: 1 });
       if (timer) return;
       timer = setTimeout(quietly, minute + minuteMs - now());
       timer.unref();

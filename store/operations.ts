@@ -66,6 +66,8 @@ export const createOperationStore = (
   const { commit, close } = createOperationCommits(database, log, writer, rows);
   /** Intents of ours of which nobody can say whether they were committed, because the database went away: their calls were not made. */
   const doubtful = new Set<string>();
+  /** Endings of ours of which nobody can say whether they were committed; they are written again until that is known. */
+  const doubtfulEnds = new Set<string>();
   const keyOf = ({ org, project, principal, id }: OperationKey): OperationKey => ({ org, project, principal, id });
   const beginningOf = ({ target, argumentsDigest, ...key }: OperationIdentity, state: Beginning['state']): Beginning => ({
     ...keyOf(key),
@@ -119,8 +121,27 @@ export const createOperationStore = (
     }
   };
 
+  /** Whether an operation of ours has ended so: its row of the audit is there then, too. */
+  const hasEnded = (identity: OperationIdentity, to: Ending['to']): Promise<boolean> =>
+    guarded(async () => {
+      const { state, gatewayInstance } = operations;
+      const [row] = await database.select({ state, gatewayInstance }).from(operations).where(isOperation(identity));
+      if (to === 'released') return row === undefined || row.gatewayInstance !== instance || row.state !== 'intent';
+      return row?.state === to || row?.state === 'settled';
+    });
+
   const end = async (identity: OperationIdentity, to: Ending['to'], outcome: string | null, event: NewAuditEvent): Promise<void> => {
-    await commit(identity.isNamed === false ? { event } : { ending: { ...keyOf(identity), to, outcome }, event });
+    if (identity.isNamed === false) {
+      await commit({ event });
+      return;
+    }
+    const name = operationText(identity);
+    // an ending whose confirmation was lost took effect: a second row would tell of a second outcome
+    if (!doubtfulEnds.has(name) || !(await hasEnded(identity, to))) {
+      doubtfulEnds.add(name);
+      await commit({ ending: { ...keyOf(identity), to, outcome }, event });
+    }
+    doubtfulEnds.delete(name);
   };
 
   return {

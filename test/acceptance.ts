@@ -282,6 +282,18 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/gateway/audit-rows.test.ts › a call with megabytes of arguments leaves a small row, which says that it does not have all',
   },
   {
+    id: 'P19',
+    clause: 'f',
+    text: 'A known caller whose token is too narrow (403) has a row that says who and at which toolset.',
+    test: 'test/control/people-attacks.test.ts › a token › without the scope is refused with 403, and the challenge names the scope',
+  },
+  {
+    id: 'P19',
+    clause: 'g',
+    text: 'Requests of nobody (401) at tools and models are counted by a real gateway, with source and door.',
+    test: 'test/gateway/accept-callers.test.ts › requests of nobody are counted with where they come from and what they wanted: one record for all of a minute',
+  },
+  {
     id: 'P20',
     clause: 'a',
     text: 'One trace joins client, gateway and backend, by headers and by `_meta`: the span of the gateway is the parent of the backend’s.',
@@ -1785,6 +1797,30 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/store/ledger.test.ts › a reservation and a settlement that took effect while the gateway heard of a failure are there once, whoever tries again',
   },
   {
+    id: 'SEC-36',
+    clause: 'd',
+    text: 'So it is for a real call: a wire to Postgres that loses the answer to its intent has it refused for now, and made once when it comes again.',
+    test: 'test/gateway/lost-answers.test.ts › the intent of a call whose commit takes effect while the gateway hears of a broken connection › is of a call that is refused for now, and made once when it comes again with its id',
+  },
+  {
+    id: 'SEC-36',
+    clause: 'e',
+    text: 'An outcome whose commit is not heard of is on record once, and its call is not made again.',
+    test: 'test/gateway/lost-answers.test.ts › an outcome whose commit is not heard of is there once, and its call is not made again',
+  },
+  {
+    id: 'SEC-36',
+    clause: 'f',
+    text: 'The row of a real call that only reads is there once, and the chain verifies.',
+    test: 'test/gateway/lost-answers.test.ts › a row of a call that only reads is there once',
+  },
+  {
+    id: 'SEC-36',
+    clause: 'g',
+    text: 'A real agent is charged once for a call and for a model’s answer of which the database’s word was lost; no reservation stays open.',
+    test: 'test/gateway/lost-answers.test.ts › the budget of an agent › is charged once for a model’s answer whose settlement was not heard of',
+  },
+  {
     id: 'SEC-37',
     clause: 'a',
     text: 'While Postgres is away every call is refused with a hint to try again, and none that may have an effect is made.',
@@ -2155,16 +2191,34 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/gateway/ended-runs.test.ts › a chain of actors that is longer than any of ours, or no chain at all, is no token: it is refused, and counted on record',
   },
   {
+    id: 'P13',
+    clause: 'c',
+    text: 'The whole chain of who acted for whom is on record of calls, lists, intents, outcomes and refusals.',
+    test: 'test/gateway/ended-runs.test.ts › who handed a task on to whom is on record as a whole, of calls, lists and refusals; it decides nothing',
+  },
+  {
+    id: 'P13',
+    clause: 'd',
+    text: 'A chain that is malformed or too long is counted apart, flagged as such, not hidden among other bad tokens.',
+    test: 'test/gateway/ended-runs.test.ts › a chain of actors that is longer than any of ours, or no chain at all, is no token: it is refused, and counted on record',
+  },
+  {
     id: 'P14',
     clause: 'a',
     text: 'A token for a server with more scopes than were asked for is not taken.',
-    test: 'test/gateway/backend-credentials.test.ts › token exchange › an issuer that gives more scopes than were asked for, or another audience, is not taken at its word',
+    test: 'test/gateway/backend-credentials.test.ts › token exchange › an issuer that gives more scopes than were asked for is not taken at its word',
   },
   {
     id: 'P14',
     clause: 'b',
     text: 'An assertion that is exchanged at our issuer gives what assertion, request and resource have in common, for one resource, and nothing in part.',
     test: 'test/control/inbound-tokens.test.ts › a company’s assertion for a client (ID-JAG) › gives what assertion, request and resource have in common, and nothing in part',
+  },
+  {
+    id: 'P14',
+    clause: 'c',
+    text: 'A token for another audience than the server’s is sent nowhere.',
+    test: 'test/gateway/backend-credentials.test.ts › token exchange › an issuer that gives a token for another audience is not taken at its word: it is sent nowhere',
   },
   {
     id: 'UX-19',
@@ -2420,6 +2474,42 @@ export const acceptance: readonly AcceptanceEntry[] = [
     clause: 'h',
     text: 'A fix is approved after a login of the last five minutes, and by two things where its target says so; denying takes none.',
     test: 'test/control/fix-approvals.test.ts › a login of six minutes ago is asked for a fresh one, and where the target asks for a login by two things a lesser one is not enough; denying takes none',
+  },
+  {
+    id: 'SEC-32',
+    clause: 'i',
+    text: 'So it is of prompts.',
+    test: 'test/gateway/login-surfaces.test.ts › a policy that asks for a login by two things (RFC 9470), of › a prompt: refuses a weaker one with the challenge, reaches nothing, and lets the stronger one through',
+  },
+  {
+    id: 'SEC-32',
+    clause: 'j',
+    text: 'So it is of resources, those that are listed (which stay on the list of a weaker login) and those by a template.',
+    test: 'test/gateway/login-surfaces.test.ts › a policy that asks for a login by two things (RFC 9470), of › a resource that is listed: refuses a weaker one with the challenge, reaches nothing, and lets the stronger one through',
+  },
+  {
+    id: 'SEC-32',
+    clause: 'k',
+    text: 'So it is of completions.',
+    test: 'test/gateway/login-surfaces.test.ts › a policy that asks for a login by two things (RFC 9470), of › the completion of an argument: refuses a weaker one with the challenge, reaches nothing, and lets the stronger one through',
+  },
+  {
+    id: 'SEC-32',
+    clause: 'l',
+    text: 'So it is of models, with the challenge of their own address.',
+    test: 'test/gateway/login-surfaces.test.ts › a policy that asks for a login by two things (RFC 9470), of › a model: refuses a weaker one with the challenge, reaches nothing, and lets the stronger one through',
+  },
+  {
+    id: 'SEC-32',
+    clause: 'm',
+    text: 'So it is of tokens for a server behind (`exchange`): its issuer hears nothing.',
+    test: 'test/gateway/login-surfaces.test.ts › a policy that asks for a login by two things (RFC 9470), of › a token for a server: refuses a weaker one with the challenge, reaches nothing, and lets the stronger one through',
+  },
+  {
+    id: 'SEC-32',
+    clause: 'n',
+    text: 'Lists are the same for a weaker and a stronger login of one person, whoever asks first.',
+    test: 'test/gateway/login-surfaces.test.ts › a policy that asks for a login by two things (RFC 9470), of › what is on a list, says the same to a weaker and to a stronger login, whoever of them asks first',
   },
   {
     id: 'SEC-38',

@@ -11,6 +11,7 @@ import { useTokenProof } from '../../store/use-token-proof.ts';
 import type { AgentPrincipal, PersonPrincipal, Principal } from '../principal.ts';
 import { type AgentFacts, createAgentFacts } from './agent-facts.ts';
 import { absentMs, believedMs, createBelievedFacts } from './believed-facts.ts';
+import { KnownCallerRefused } from './known-caller-refused.ts';
 import { type AccessTokenClaims, type AccessTokenVerifier, isRunToken } from './verify-access-token.ts';
 
 const personTokenPrefix = 'qd_';
@@ -62,12 +63,31 @@ const withLogin = (person: PersonPrincipal, { auth_time: authTime, acr }: Person
   return found;
 };
 
+const chains = new WeakMap<AgentPrincipal, Map<string, AgentPrincipal>>();
+const mostChains = 8;
+
+/** The agent as one that others have handed its task on to: the same object for the same chain. Its rights are those of the agent alone. */
+const withEarlierActors = (agent: AgentPrincipal, earlierActors: readonly string[] | undefined): AgentPrincipal => {
+  if (earlierActors === undefined) return agent;
+  const known: Map<string, AgentPrincipal> = chains.get(agent) ?? new Map();
+  chains.set(agent, known);
+  const name = JSON.stringify(earlierActors);
+  const found = known.get(name) ?? Object.freeze({ ...agent, earlierActors });
+  if (known.size >= mostChains) known.clear();
+  known.set(name, found);
+  return found;
+};
+
 const ofLogin = (person: PersonPrincipal | undefined, claims: PersonTokenClaims, needed: AccessScope): PersonPrincipal => {
   const { sub, scope } = claims;
   if (!person) throw new PlatformError('token_refused', 'The login of this token has ended; log in again.');
   if (`${person.org}/${person.id}` !== sub) throw new PlatformError('token_refused', 'The token does not belong to this login.');
   if (!hasScope(scope, needed))
-    throw new PlatformError('scope_insufficient', `The access token does not have the scope \`${needed}\`; ask the issuer for it.`);
+    throw new KnownCallerRefused(
+      person,
+      'scope_insufficient',
+      `The access token does not have the scope \`${needed}\`; ask the issuer for it.`,
+    );
   return withLogin(person, claims);
 };
 
@@ -77,7 +97,7 @@ const ofClaims = (agent: AgentPrincipal | undefined, claims: RunTokenClaims): Ag
   const subjects = [subjectOfAgent(agent), `${agent.org}/${agent.person}`];
   if (agent.org !== claims.org || agent.project !== claims.project || !subjects.includes(claims.sub))
     throw new PlatformError('token_refused', 'The token does not belong to this agent run.');
-  return agent;
+  return withEarlierActors(agent, claims.earlierActors);
 };
 
 const known = (person: PersonPrincipal | undefined): PersonPrincipal => {

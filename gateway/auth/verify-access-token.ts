@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto';
 import { type FetchImplementation, jwtVerify } from 'jose';
+import { ZodError } from 'zod';
 import {
   type PersonTokenClaims,
   PersonTokenClaimsSchema,
@@ -26,15 +27,18 @@ export type AccessTokenVerifier = (token: string, audience: string) => AccessTok
 
 const factOf = (error: unknown, fact: 'code' | 'claim'): unknown => (error as Record<string, unknown> | null)?.[fact];
 
-const refused = (why: string, cause?: unknown) =>
-  new PlatformError('token_refused', `The access token is not accepted: ${why}.`, { cause });
+const refused = (why: string, cause?: unknown, facts: PlatformError['facts'] = {}) =>
+  new PlatformError('token_refused', `The access token is not accepted: ${why}.`, { cause, facts });
 const foreignAudience = 'it was issued for another server';
+
+const isOfActors = (error: unknown): boolean => error instanceof ZodError && error.issues.some(({ path }) => path[0] === 'act');
 
 const refusalOf = (error: unknown): PlatformError => {
   if (isPlatformError(error)) return error;
   if (factOf(error, 'code') === 'ERR_JWT_EXPIRED') return refused('it has expired; ask the issuer for a new one', error);
   if (factOf(error, 'claim') === 'aud') return refused(foreignAudience, error);
   if (factOf(error, 'claim') === 'iss') return refused('it comes from another issuer', error);
+  if (isOfActors(error)) return refused('its chain of actors is malformed or longer than three', error, { flag: 'actor-chain' });
   return refused('it is not a valid token of an agent run or a person', error);
 };
 

@@ -4,7 +4,7 @@ import { type Decision, decide } from '../decide.ts';
 import type { GatewayContext } from '../gateway-context.ts';
 import { flowOfItem } from '../labels/flow-of-item.ts';
 import type { ClientRequest } from '../mcp/client-request.ts';
-import { auditWho } from '../principal.ts';
+import { actorFacts, auditWho } from '../principal.ts';
 import { targetOf } from '../surface/decide-listing.ts';
 import type { Exposed } from '../surface/exposed.ts';
 import { tenancyOf } from '../surface/record-listing.ts';
@@ -51,6 +51,7 @@ export const mayStillUse = (
     tool: item?.pinned.name ?? tool.slice(0, 128),
     outcome: 'refused',
     errorCode: item ? 'argument_refused' : 'tool_unknown',
+    facts: actorFacts(principal),
   });
   return { ok: false, reason: item ? 'refused' : 'unknown', decision: again };
 };

@@ -1,9 +1,9 @@
 import type { NewAuditEvent } from '../../schema/audit-event.ts';
 import { isPlatformError, type PlatformError, toPlatformError } from '../../schema/errors.ts';
 import { countRefusal } from '../../store/ledger.ts';
-import { countUnknownCaller } from '../auth/count-unknown-caller.ts';
+import { recordTurnedAway } from '../auth/record-turned-away.ts';
 import { maskFacts } from '../mask/create-masker.ts';
-import { auditWho } from '../principal.ts';
+import { actorFacts, auditWho } from '../principal.ts';
 import { putOnRecord } from '../put-on-record.ts';
 import { recordDecision } from '../record-decision.ts';
 import { CallerLeft, type ModelCall, type ModelCallStep, tenancyOf } from './model-call.ts';
@@ -31,7 +31,13 @@ const auditEventOf = (call: ModelCall, rest: Pick<NewAuditEvent, 'kind' | 'outco
     outputTokens: spent?.outputTokens ?? null,
     costMicroUsd: spent?.costMicroUsd ?? null,
     basis: recorded.basis,
-    facts: { ...facts, ...recorded.facts, ...maskFacts(call.masked), ...(spent?.isEstimated ? { usage: 'estimated' } : {}) },
+    facts: {
+      ...(principal ? actorFacts(principal) : {}),
+      ...facts,
+      ...recorded.facts,
+      ...maskFacts(call.masked),
+      ...(spent?.isEstimated ? { usage: 'estimated' } : {}),
+    },
     ...rest,
   };
 };
@@ -71,7 +77,7 @@ export const record: ModelCallStep = async (call, next) => {
       putOnRecord(call.gateway, event, call.trace);
       if (event.kind === 'refusal' && !error.isRetryable && principal.kind === 'agent')
         await countRefusal(database, principal.agentId).catch(() => undefined);
-    } else countUnknownCaller(call.gateway, call.request, 'models', thrown);
+    } else recordTurnedAway(call.gateway, call.request, { door: 'models' }, thrown);
     throw thrown;
   }
 };

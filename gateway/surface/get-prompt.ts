@@ -78,7 +78,7 @@ export const createGetPrompt =
           mask: item.mask,
         });
       };
-      permitExchange(context, principal, item);
+      permitExchange(context, principal, item, use);
       const reply = await withinRates(context, request, server, () => againIfUnsent(request, ask));
       use.masked = {};
       return presentResult(request, item, reply, directory, use.masked);

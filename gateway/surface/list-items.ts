@@ -8,7 +8,7 @@ import type { Exposed } from './exposed.ts';
 import { itemForEra } from './item-for-era.ts';
 import { refuseIncomplete, sourcesDown, warningsOf } from './outages.ts';
 import type { Page, Pager } from './page-list.ts';
-import { recordListing } from './record-listing.ts';
+import { type Listing, recordFailedListing, recordListing } from './record-listing.ts';
 import { noSearchTools, type SearchTools } from './search-tools.ts';
 import { viewOf } from './view.ts';
 
@@ -60,11 +60,8 @@ export const listResult = (member: string, { items, nextCursor }: Page, rest: Js
  * Makes the answers to `tools/list`, `prompts/list` and `resources/templates/list`: what policy lets the caller see, as pinned and as
  * the toolset shows it, in the order of the names. What belongs to a server that does not answer is left out for as long.
  */
-export const createItemLists =
-  ({ context, pool, pageOf }: { context: GatewayContext; pool: UpstreamPool; pageOf: Pager }) =>
-  (kind: DefinitionKind) =>
-  (request: ClientRequest): Reply => {
-    context.audit.assertWritable();
+export const createItemLists = ({ context, pool, pageOf }: { context: GatewayContext; pool: UpstreamPool; pageOf: Pager }) => {
+  const answer = (kind: DefinitionKind, request: ClientRequest, listing: Listing): Reply => {
     const { principal, endpoint, client, params, method } = request;
     const view = viewOf(context, principal, endpoint);
     const down = sourcesDown(pool, view.sources);
@@ -74,7 +71,18 @@ export const createItemLists =
     const search = kind === 'tool' ? view.searchTools() : noSearchTools;
     const items = render(view.list(kind), search, client.era, new Set(missing.map(({ server }) => server.uid)));
     const page = pageOf(items, `${endpoint.path} ${method}`, params.cursor ?? undefined);
-    const { member, action } = lists[kind];
-    recordListing(context, request, action, { offered: view.offered(kind), listed: items.length });
-    return listResult(member, page, { ...cacheHints(client.era), ...warningsOf(view, missing) });
+    recordListing(context, request, listing, { offered: view.offered(kind), listed: items.length });
+    return listResult(lists[kind].member, page, { ...cacheHints(client.era), ...warningsOf(view, missing) });
   };
+
+  return (kind: DefinitionKind) =>
+    (request: ClientRequest): Reply => {
+      context.audit.assertWritable();
+      const listing = { action: lists[kind].action, startedAt: context.now() };
+      try {
+        return answer(kind, request, listing);
+      } catch (thrown) {
+        throw recordFailedListing(context, request, listing, thrown);
+      }
+    };
+};

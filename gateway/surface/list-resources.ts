@@ -6,7 +6,7 @@ import type { JsonObject, Reply } from '../mcp/message.ts';
 import { cacheHints, listResult } from './list-items.ts';
 import { refuseIncomplete, warningsOf } from './outages.ts';
 import type { Pager } from './page-list.ts';
-import { recordListing } from './record-listing.ts';
+import { type Listing, recordFailedListing, recordListing } from './record-listing.ts';
 import type { ListedResource, ResourceDirectory } from './resource-directory.ts';
 import { viewOf } from './view.ts';
 
@@ -28,17 +28,32 @@ const readsOf = (resources: readonly ListedResource[]): FlowLabel => {
  * Answers `resources/list`: what the servers list at the moment and policy lets the caller see, in the order of the URIs. A server that
  * does not answer in time is left out with a warning, unless its toolset wants all or nothing.
  */
-export const createListResources =
-  ({ context, directory, pageOf }: { context: GatewayContext; directory: ResourceDirectory; pageOf: Pager }) =>
-  async (request: ClientRequest): Promise<Reply> => {
-    context.audit.assertWritable();
+export const createListResources = ({
+  context,
+  directory,
+  pageOf,
+}: {
+  context: GatewayContext;
+  directory: ResourceDirectory;
+  pageOf: Pager;
+}) => {
+  const answer = async (request: ClientRequest, listing: Listing): Promise<Reply> => {
     const { principal, endpoint, client, params, method } = request;
     const { resources, offered, missing } = await directory.list(request);
     refuseIncomplete(missing);
     if (context.labels.isUsed(principal)) await context.labels.join(principal, readsOf(resources));
     const items = resources.toSorted((a, b) => (a.exposed < b.exposed ? -1 : 1)).map(show);
     const page = pageOf(items, `${endpoint.path} ${method}`, params.cursor ?? undefined);
-    recordListing(context, request, 'listResources', { offered, listed: items.length });
+    recordListing(context, request, listing, { offered, listed: items.length });
     const warnings = missing.length > 0 ? warningsOf(viewOf(context, principal, endpoint), missing) : {};
     return listResult('resources', page, { ...cacheHints(client.era), ...warnings });
   };
+
+  return async (request: ClientRequest): Promise<Reply> => {
+    context.audit.assertWritable();
+    const listing = { action: 'listResources', startedAt: context.now() };
+    return answer(request, listing).catch((thrown: unknown) => {
+      throw recordFailedListing(context, request, listing, thrown);
+    });
+  };
+};

@@ -113,7 +113,7 @@ export const createReadResource = ({
           mask: source.mask,
         });
       };
-      permitExchange(context, request.principal, source);
+      permitExchange(context, request.principal, source, use);
       const reply = await withinRates(context, request, source.server, () => againIfUnsent(request, read));
       use.masked = {};
       return withHints(await presentResult(request, source, notFoundIn(reply, request, given), directory, use.masked), request);

@@ -1,9 +1,10 @@
 import type { NewAuditEvent } from '../../schema/audit-event.ts';
+import { toPlatformError } from '../../schema/errors.ts';
 import { newDecisionId } from '../decide.ts';
 import type { GatewayContext } from '../gateway-context.ts';
 import type { ClientRequest } from '../mcp/client-request.ts';
 import { traceOf } from '../mcp/trace-context.ts';
-import { auditWho } from '../principal.ts';
+import { actorFacts, auditWho } from '../principal.ts';
 import { putOnRecord } from '../put-on-record.ts';
 
 /** Whose rows a request writes where no item says it: the endpoint's, or the caller's own. */
@@ -12,25 +13,49 @@ export const tenancyOf = ({ endpoint, principal }: Pick<ClientRequest, 'endpoint
     ? endpoint.tenancy
     : { org: principal.org, project: principal.kind === 'agent' ? principal.project : 'default' };
 
-/** One audit row for a list: how many items there were, and how many the caller saw. */
-export const recordListing = (
+/** A list that is being answered. */
+export type Listing = { action: string; startedAt: number };
+
+const write = (
   gateway: GatewayContext,
   request: ClientRequest,
-  action: string,
-  facts: { offered: number; listed: number },
+  { action, startedAt }: Listing,
+  { facts, ...rest }: Pick<NewAuditEvent, 'kind' | 'decision' | 'outcome' | 'errorCode' | 'facts'>,
 ): void => {
   const trace = traceOf(request);
   const event: NewAuditEvent = {
     ...tenancyOf(request),
     ...auditWho(request.principal),
-    kind: 'call',
     action,
-    decision: 'allow',
     decisionId: newDecisionId(),
     toolset: request.endpoint.kind === 'toolset' ? request.endpoint.toolset : null,
-    outcome: 'ok',
     traceId: trace.traceId,
-    facts,
+    durationMs: gateway.now() - startedAt,
+    facts: { ...actorFacts(request.principal), ...facts },
+    ...rest,
   };
   putOnRecord(gateway, event, trace);
+};
+
+/** One audit row for a list: how many items there were, and how many the caller saw. */
+export const recordListing = (
+  gateway: GatewayContext,
+  request: ClientRequest,
+  listing: Listing,
+  facts: { offered: number; listed: number },
+): void => write(gateway, request, listing, { kind: 'call', decision: 'allow', outcome: 'ok', facts });
+
+/** One audit row for a list that came to nothing. @returns what was thrown, to be thrown on */
+export const recordFailedListing = (gateway: GatewayContext, request: ClientRequest, listing: Listing, thrown: unknown): unknown => {
+  const { code: errorCode } = toPlatformError(thrown);
+  const isRefusal = errorCode === 'request_invalid';
+  write(
+    gateway,
+    request,
+    listing,
+    isRefusal
+      ? { kind: 'refusal', decision: 'deny', outcome: 'refused', errorCode }
+      : { kind: 'call', decision: 'allow', outcome: request.signal.aborted ? 'cancelled' : 'error', errorCode },
+  );
+  return thrown;
 };

@@ -10,7 +10,7 @@ import { type MaskCounts, maskFacts } from '../mask/create-masker.ts';
 import type { ClientRequest } from '../mcp/client-request.ts';
 import type { Reply } from '../mcp/message.ts';
 import { traceOf } from '../mcp/trace-context.ts';
-import { auditWho } from '../principal.ts';
+import { actorFacts, auditWho } from '../principal.ts';
 import { putOnRecord } from '../put-on-record.ts';
 import { recordDecision } from '../record-decision.ts';
 import type { Source } from './exposed.ts';
@@ -66,6 +66,7 @@ const eventOf = (
     durationMs: gateway.now() - startedAt,
     basis: recorded.basis,
     facts: {
+      ...actorFacts(request.principal),
       ...(facts ? { paths: recordedTexts(facts.paths), hosts: recordedTexts(facts.hosts), bytes: facts.bytes } : {}),
       ...recorded.facts,
       ...(isolation === undefined ? {} : { isolation }),

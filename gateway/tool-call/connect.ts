@@ -6,7 +6,7 @@ import { required, type ToolCallStep, unknownTool } from './tool-call.ts';
 export const connect: ToolCallStep = (call, next) => {
   const tool = required(call.tool, 'the tool');
   const { server, pinned } = tool;
-  permitExchange(call.gateway, call.request.principal, tool);
+  permitExchange(call.gateway, call.request.principal, tool, call);
   return call.pool.connect(server, callerOf(call.request)).then((connection) => {
     if (connection.offered.get(`tool/${pinned.name}`) !== pinned.approvedHash) throw unknownTool(call);
     connection.assertRoom();

@@ -7,7 +7,7 @@ import { RpcRefusal } from '../exchange/error-reply.ts';
 import { maskFacts } from '../mask/create-masker.ts';
 import type { Reply } from '../mcp/message.ts';
 import { traceOf } from '../mcp/trace-context.ts';
-import { auditWho } from '../principal.ts';
+import { actorFacts, auditWho } from '../principal.ts';
 import { putOnRecord } from '../put-on-record.ts';
 import { recordDecision } from '../record-decision.ts';
 import { isComplete } from '../surface/present-result.ts';
@@ -79,6 +79,7 @@ export const auditEventOf = (call: ToolCall, rest: Pick<NewAuditEvent, 'kind' | 
     basis: recorded.basis,
     // in the order of their names, which is how they are hashed: what is in order already is not sorted again for each row
     facts: {
+      ...actorFacts(request.principal),
       ...(call.approvalId ? { approval: call.approvalId } : {}),
       ...factsOfArguments(call),
       ...(call.connection ? { isolation: call.connection.isolation } : {}),

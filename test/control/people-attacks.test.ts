@@ -328,6 +328,12 @@ describe('a token', () => {
     const answer = await people.call('/mcp/counting', body.access_token);
     expect(answer.status).toBe(403);
     expect(answer.challenge).toMatch(/^Bearer error="insufficient_scope".*resource_metadata="[^"]+\/mcp\/counting", scope="mcp"$/);
+    // who it was is known, so it is on record as theirs
+    const row = await people.gateway.auditRow(({ errorCode }) => errorCode === 'scope_insufficient');
+    expect(row).toMatchObject({
+      ...{ kind: 'refusal', action: 'authenticate', decision: 'deny', outcome: 'refused', toolset: 'counting' },
+      ...{ person: decodeJwt(body.access_token).sub?.split('/')[1], durationMs: expect.any(Number) },
+    });
     // nor is an ID token an access token
     expect(await status(body.id_token)).toBe(401);
   });

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { RegoOutcome } from '../../schema/resources/rego.ts';
+import { onTime } from '../support/on-time.ts';
 import { type PolicyPlace, startPolicyPlace } from '../support/policy-place.ts';
 import { pollUntil } from '../support/poll-until.ts';
 import { compiledFixture, fixtureModules } from '../support/precompiled-rego.ts';
@@ -236,13 +237,15 @@ describe('published Rego', () => {
   });
 
   test('that loops stalls nobody else', async () => {
-    const loops = Array.from({ length: 4 }, () => look({ mode: 'loop' }, 'act'));
-    const begun = performance.now();
-    for (let count = 0; count < 10; count += 1) expect((await place.call(adminToken, 'fail', {})).result).toBeDefined();
-    const tookMs = performance.now() - begun;
-    expect((await Promise.all(loops)).every(({ error }) => error.message.includes('time-limit'))).toBe(true);
     // four loops of 200 ms one after another, had they been here
-    expect(tookMs).toBeLessThan(800);
+    await onTime(800, async () => {
+      const loops = Array.from({ length: 4 }, () => look({ mode: 'loop' }, 'act'));
+      const begun = performance.now();
+      for (let count = 0; count < 10; count += 1) expect((await place.call(adminToken, 'fail', {})).result).toBeDefined();
+      const tookMs = performance.now() - begun;
+      expect((await Promise.all(loops)).every(({ error }) => error.message.includes('time-limit'))).toBe(true);
+      return tookMs;
+    });
   });
 
   test('refuses arguments of more than a megabyte', async () => {

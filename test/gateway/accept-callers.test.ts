@@ -211,10 +211,8 @@ test('each request leaves one record, whatever became of it: who, what, of which
       const rows = (await gateway.audit({ trace: digit.repeat(32) })).filter(({ kind }) => kind !== 'intent');
       return rows.length > 0 ? rows : undefined;
     }, `the rows of ${digit}`);
-  const who = { person: 'guest', project: 'default', toolset: 'many' };
-  expect(await of('1')).toEqual([
-    expect.objectContaining({ ...who, action: 'callTool', tool: 'tool-0001', outcome: 'ok', durationMs: expect.any(Number) }),
-  ]);
+  const who = { person: 'guest', project: 'default', toolset: 'many', durationMs: expect.any(Number) };
+  expect(await of('1')).toEqual([expect.objectContaining({ ...who, action: 'callTool', tool: 'tool-0001', outcome: 'ok' })]);
   expect(await of('2')).toEqual([
     expect.objectContaining({
       ...who,
@@ -226,4 +224,40 @@ test('each request leaves one record, whatever became of it: who, what, of which
     }),
   ]);
   expect(await of('3')).toEqual([expect.objectContaining({ ...who, action: 'listTools', outcome: 'ok' })]);
+
+  // a list that cannot be given, and a toolset that is not there
+  const badCursor = { method: 'tools/list', params: { cursor: 'none of this list' } };
+  expect(await (await post(badCursor, { toolset: 'many', token: guestToken, headers: traceOf('4') })).text()).toContain('cursor');
+  expect((await post(call('act'), { toolset: 'not-there', token: guestToken, headers: traceOf('5') })).status).toBe(404);
+  const refused = { kind: 'refusal', decision: 'deny', outcome: 'refused' };
+  expect(await of('4')).toEqual([expect.objectContaining({ ...who, ...refused, action: 'listTools', errorCode: 'request_invalid' })]);
+  expect(await of('5')).toEqual([
+    expect.objectContaining({ ...who, ...refused, action: 'authenticate', toolset: 'not-there', errorCode: 'not_found' }),
+  ]);
+});
+
+test('requests of nobody are counted with where they come from and what they wanted: one record for all of a minute', async () => {
+  const strangers = [undefined, undefined, 'Bearer qd_nobody'];
+  for (const authorization of strangers)
+    for (const path of ['/mcp/many', '/v1/models'])
+      expect(
+        (
+          await fetch(`${gateway.publicUrl}${path}`, {
+            method: path === '/mcp/many' ? 'POST' : 'GET',
+            headers: { ...(authorization ? { authorization } : {}) },
+          })
+        ).status,
+      ).toBe(401);
+  // a minute that has begun is written at the end
+  await gateway.restart();
+  const rows = await gateway.audit({ action: 'authenticate', kind: 'refusal' });
+  const countOf = (door: string, code: string) =>
+    rows
+      .filter(
+        ({ facts, errorCode, person }) => facts.door === door && facts.source === '127.0.0.1' && errorCode === code && person === null,
+      )
+      .reduce((sum, { facts }) => sum + Number(facts.count), 0);
+  for (const door of ['mcp', 'models']) expect([countOf(door, 'not_authenticated'), countOf(door, 'token_refused')]).toEqual([2, 1]);
+  // at most a row for each door, code and minute, of which two may have been met
+  expect(rows.filter(({ facts }) => facts.source === '127.0.0.1').length).toBeLessThanOrEqual(8);
 });

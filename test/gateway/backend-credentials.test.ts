@@ -1,4 +1,4 @@
-import { decodeJwt } from 'jose';
+import { decodeJwt, generateKeyPair, SignJWT } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createRunTokens } from '../../activities/run-tokens.ts';
 import { createJoinedProofs } from '../../activities/worker-proof.ts';
@@ -171,7 +171,7 @@ describe('token exchange', () => {
     await strict.close();
   });
 
-  test('an issuer that gives more scopes than were asked for, or another audience, is not taken at its word', async () => {
+  test('an issuer that gives more scopes than were asked for is not taken at its word', async () => {
     const apart = await startOther();
     issuer.state.answers = { scope: 'tools.read everything' };
     await declare('broader', { kind: 'tokenExchange', issuer: issuer.issuer, client, scopes: ['tools.read'] }, apart.url);
@@ -183,6 +183,33 @@ describe('token exchange', () => {
     issuer.state.answers = {};
     expect(apart.seen.some(({ headers }) => headers.authorization !== undefined)).toBe(false);
     await apart.close();
+  });
+
+  test('an issuer that gives a token for another audience is not taken at its word: it is sent nowhere', async () => {
+    const elsewhere = await startOther();
+    await declare('elsewhere', { kind: 'tokenExchange', issuer: issuer.issuer, client, scopes: ['tools.read'] }, elsewhere.url);
+    await people.gateway.ready('elsewhere');
+    const ada = await tokenFor('ada', 'elsewhere');
+    const foreign = await new SignJWT({ sub: 'default/admin', scope: 'tools.read' })
+      .setProtectedHeader({ alg: 'ES256', typ: 'at+jwt' })
+      .setIssuer(issuer.issuer)
+      .setAudience(server.url)
+      .setIssuedAt()
+      .setExpirationTime('2m')
+      .sign((await generateKeyPair('ES256')).privateKey);
+    issuer.state.answers = { access_token: foreign };
+    try {
+      const { text } = await callTool('elsewhere', ada, 'look');
+      expect(text).toContain('credential_refused');
+      expect(text).toContain('for another audience');
+    } finally {
+      issuer.state.answers = {};
+    }
+    expect(callsAt(elsewhere)).toEqual([]);
+    expect(JSON.stringify(elsewhere.seen)).not.toContain(foreign);
+    // a failure is believed for a moment
+    await pollUntil(async () => (await callTool('elsewhere', ada, 'look')).text.includes('of look') || undefined, 'the issuer as it was');
+    await elsewhere.close();
   });
 });
 

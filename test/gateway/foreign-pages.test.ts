@@ -37,7 +37,7 @@ const send = (origin: string, path: string, headers: Record<string, string>, isW
   return new Promise((resolve, reject) => {
     const socket = connect(Number(port), '127.0.0.1');
     let text = '';
-    socket.setTimeout(5_000, () => socket.destroy(new Error(`no answer to ${path} with ${JSON.stringify(headers)}`)));
+    socket.setTimeout(30_000, () => socket.destroy(new Error(`no answer to ${path} with ${JSON.stringify(headers)}`)));
     socket.once('error', reject);
     socket.on('data', (part) => {
       text += part;

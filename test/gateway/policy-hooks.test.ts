@@ -39,7 +39,8 @@ const declare = async (spec: object): Promise<string> => {
     url: `http://127.0.0.1:${port}/`,
     secret: { env: 'HOOK_SECRET' },
     tools: ['counting/*'],
-    timeoutMs: 300,
+    // only tests of what does not answer make it short
+    timeoutMs: 10_000,
     ...spec,
   };
   await place.gateway.apply({ kind: 'PolicySet', metadata: { name: 'hooks' }, spec: { cedar: '// none', hooks: [declared] } });
@@ -161,19 +162,19 @@ describe('a hook', () => {
     ['that answers something else', () => ({ decision: 'perhaps' })],
     ['that answers with a mountain', () => JSON.stringify({ decision: 'allow', reason: 'x'.repeat(70_000) })],
   ])('%s: fails closed by default, and open where that is said', async (_what, given) => {
-    await declare({});
+    await declare({ timeoutMs: 1_000 });
     answer = given;
     expect((await look()).error).toMatchObject({ data: { code: 'hook_unavailable', retryable: true } });
     expect(await recorded('closed')).toHaveLength(1);
     answer = () => ({ decision: 'allow' });
-    await declare({ failMode: 'open' });
+    await declare({ failMode: 'open', timeoutMs: 1_000 });
     answer = given;
     expect((await look()).result).toBeDefined();
     expect(await recorded('open')).toHaveLength(1);
   });
 
   test('that fails again and again is not asked for a while; its fail mode stands', async () => {
-    await declare({ timeoutMs: 20 });
+    await declare({ timeoutMs: 1_000 });
     answer = () => undefined;
     for (let call = 0; call < 7; call += 1) expect((await look()).error.data.code).toBe('hook_unavailable');
     expect(bodies.length).toBeLessThan(7);

@@ -7,6 +7,7 @@ import { createResourceDirectory } from '../../gateway/surface/resource-director
 import type { ListKind } from '../../gateway/surface/surface.ts';
 import { viewOf } from '../../gateway/surface/view.ts';
 import { createListWatch } from '../../gateway/surface/watch-lists.ts';
+import { onTime } from '../support/on-time.ts';
 import { pollUntil } from '../support/poll-until.ts';
 import { admin, createSurfaceFixture, endpointOf, guest, type PretendServer, requestOf } from '../support/surface-fixture.ts';
 
@@ -196,8 +197,10 @@ describe('resources of servers', () => {
     }
     expect((await listing).resources).toHaveLength(3001);
     expect(turns).toBeGreaterThan(20);
-    const began = performance.now();
-    await fixture.directory.list(requestOf('resources/list'));
-    expect(performance.now() - began).toBeLessThan(200);
+    await onTime(200, async () => {
+      const began = performance.now();
+      await fixture.directory.list(requestOf('resources/list'));
+      return performance.now() - began;
+    });
   });
 });

@@ -187,3 +187,25 @@ test('an intent whose commit was not confirmed is begun again by the same gatewa
   expect(await again()).toEqual({ kind: 'in-progress' });
   expect(await auditOf('op_8')).toEqual(['intent pending']);
 });
+
+test.each(['settle', 'markUnknown', 'release'] as const)('an ending (%s) whose commit was not confirmed is written once', async (how) => {
+  let isLost = false;
+  const losing = {
+    query: async (query: never) => {
+      const answer = await database().$client.query(query);
+      if (isLost) throw Object.assign(new Error('Connection terminated unexpectedly'), { code: 'ECONNRESET' });
+      return answer;
+    },
+  } as Writer;
+  const id = `op_lost_${how}`;
+  const store = createOperationStore(database(), openAuditLog(database()), keys, 'losing-ends', { writer: losing });
+  await store.begin(identity(id), event(id, 'intent'));
+  const ending = event(id, 'outcome');
+  const end = () => (how === 'settle' ? store.settle(identity(id), 'done', ending) : store[how](identity(id), ending));
+  isLost = true;
+  await expect(end()).rejects.toMatchObject({ code: 'store_unavailable' });
+  isLost = false;
+  await end();
+  expect(await auditOf(id)).toEqual(['intent pending', 'outcome ok']);
+  await store.close();
+});

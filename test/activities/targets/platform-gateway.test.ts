@@ -141,7 +141,7 @@ describe('policies', () => {
   test('that a gateway did not hear of are loaded again (G06)', async () => {
     // the connection that tells it is lost, and it would look by itself in an hour
     await gateway.database.execute(
-      sql`select pg_terminate_backend(pid) from pg_stat_activity where query = 'listen quarterdeck_declared' and pid <> pg_backend_pid()`,
+      sql`select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and query = 'listen quarterdeck_declared' and pid <> pg_backend_pid()`,
     );
     await gateway.apply(binding('guests'));
     const drift = await port.driftOf('PolicyMismatch');
