@@ -21,6 +21,8 @@ const drift = (kind: Drift['kind'], ref: ObjectRef, fields: FieldDrift[] = [], s
   return { kind, object: ref, fields, symptoms, fingerprint: `${faultKind} @ ${objectKey(ref)}`, faultKind };
 };
 
+const unreadable = (message: string): Symptom => ({ code: 'Unreadable', message, count: 1 });
+
 /**
  * Differences between what was declared and what is seen. Of what cannot be read nothing is said: not missing, not extra. Fields that are
  * ignored are silent; held ones, those of autoscalers and of other appliers are conflicts, to report and not to mend.
@@ -51,6 +53,8 @@ export const diffTarget = ({
       result.conflicts.push({ object: ref, path: '', manager: '', why: 'held' });
     else if (object === undefined) result.drifts.push(drift('missing', ref));
     else if (object.deletingSince !== '') result.drifts.push(drift('deleting', ref, [], object.symptoms));
+    // of what is not there to be compared nothing differs; that it cannot be read is a fault of this object alone
+    else if (object.unreadable !== undefined) result.drifts.push(drift('unhealthy', ref, [], [unreadable(object.unreadable)]));
     else {
       const fields: FieldDrift[] = [];
       for (const { path, desired: wanted, observed } of compareState(state, object.state)) {
@@ -74,7 +78,10 @@ export const diffTarget = ({
       }
     }
   }
-  result.drifts.push(...findExtra(target, desired.objects, observation.objects, holds, now));
+  const extra = findExtra(target, desired.objects, observation.objects, holds, now);
+  result.drifts.push(...extra.filter(({ unreadable: why }) => why === undefined).map(({ ref }) => drift('extra', ref)));
+  for (const { ref, unreadable: why } of extra)
+    if (why !== undefined) result.conflicts.push({ object: ref, path: '', manager: '', why: 'unreadable' });
   return result;
 };
 
@@ -85,11 +92,10 @@ const findExtra = (
   objects: readonly ObservedObject[],
   holds: readonly Hold[],
   now: number,
-): Drift[] => {
+): ObservedObject[] => {
   if (desired.length === 0 || (spec.type === 'kubernetes' && !spec.prune)) return [];
   const declared = new Set(desired.map(({ ref }) => objectKey(ref)));
   return objects
     .filter(({ ref, isOurs, deletingSince }) => isOurs && deletingSince === '' && !declared.has(objectKey(ref)))
-    .filter(({ ref }) => !isHeld(holds, objectKey(ref), '', now))
-    .map(({ ref }) => drift('extra', ref));
+    .filter(({ ref }) => !isHeld(holds, objectKey(ref), '', now));
 };

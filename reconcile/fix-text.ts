@@ -53,7 +53,9 @@ export const driftText = ({ kind, object, fields, symptoms }: Drift): string => 
     case 'changed':
       return `${name} differs: ${fields.slice(0, 5).map(fieldText).join('; ')}${fields.length > 5 ? `; and ${fields.length - 5} fields more` : ''}.${signs}`;
     case 'unhealthy':
-      return `${name} is as declared and not well.${signs}`;
+      return symptoms.some(({ code }) => code === 'Unreadable')
+        ? `${name} cannot be read.${signs}`
+        : `${name} is as declared and not well.${signs}`;
   }
 };
 

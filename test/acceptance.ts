@@ -2688,6 +2688,13 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/activities/targets/platform-contract.test.ts › the adapter of this installation keeps what a target promises › what cannot be reached is unknown and never missing, and nothing is done to it',
   },
   {
+    id: 'R20',
+    clause: 'h',
+    text: 'One object that is too large to be read blinds nobody to the rest of its target; it is told by itself, and nothing is made or deleted because of it.',
+    threshold: '> 256 KiB, 80 of them',
+    test: 'test/full/targets/hostile-neighbours.test.ts › one object that is too large to be read, be it declared or forged as ours, is told by itself; the rest is compared, and nothing is made or deleted because of it',
+  },
+  {
     id: 'R21',
     clause: 'b',
     text: 'A step that fails leads to undoing those before it in reverse, exactly.',

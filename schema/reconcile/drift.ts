@@ -26,11 +26,11 @@ export const DriftSchema = z.object({
 });
 export type Drift = z.infer<typeof DriftSchema>;
 
-/** A difference that is reported and not ours to mend: somebody else owns the field, or it is held. */
+/** A difference that is reported and not ours to mend: somebody else owns the field, it is held, or the object is not declared and cannot be read. */
 export const ConflictSchema = z.object({
   object: ObjectRefSchema,
   path: z.string(),
   manager: z.string(),
-  why: z.enum(['owned', 'held', 'autoscaled']),
+  why: z.enum(['owned', 'held', 'autoscaled', 'unreadable']),
 });
 export type Conflict = z.infer<typeof ConflictSchema>;

@@ -40,6 +40,8 @@ export const ObservedObjectSchema = z.object({
   isOurs: z.boolean(),
   /** When somebody asked for its deletion; empty where nobody did. */
   deletingSince: z.string(),
+  /** Why its state is not here (then it is only its name): of such an object nothing is compared, and nothing is planned. Absent where it is. */
+  unreadable: z.string().max(512).optional(),
 });
 export type ObservedObject = z.infer<typeof ObservedObjectSchema>;
 
