@@ -4,6 +4,7 @@ import type { Desired, Observation, ObservedObject, Symptom } from '../schema/re
 import { compareState } from './compare-state.ts';
 import { deriveSymptoms } from './derive-symptoms.ts';
 import { type Hold, isHeld, ourManager, ownersAt, whyLeft } from './field-ownership.ts';
+import { judgeUndeclared } from './judge-undeclared.ts';
 import type { TargetOf } from './target-port.ts';
 
 type Diff = { drifts: Drift[]; conflicts: Conflict[] };
@@ -44,7 +45,8 @@ export const diffTarget = ({
   const result: Diff = { drifts: [], conflicts: [] };
   if (desired.status !== 'read' || observation.status !== 'read') return result;
   const seen = new Map(observation.objects.map((object) => [objectKey(object.ref), object]));
-  for (const { ref, state } of desired.objects) {
+  for (const declared of desired.objects) {
+    const { ref, state } = declared;
     const object = seen.get(objectKey(ref));
     if (
       isHeld(holds, objectKey(ref), '', now) &&
@@ -70,8 +72,13 @@ export const diffTarget = ({
           });
         else if (why !== 'ignored') result.conflicts.push({ object: ref, path, manager, why });
       }
+      const undeclared = judgeUndeclared({ ignore: target.spec.ignore, holds, nowMs: now }, declared, object);
+      result.conflicts.push(...undeclared.held.map(({ path, manager }) => ({ object: ref, path, manager, why: 'held' as const })));
+      fields.push(...undeclared.dropped);
       if (fields.length > 0) result.drifts.push(drift('changed', ref, fields, object.symptoms));
-      else {
+      // a drift of its own: it is another's doing, waits for people, and holds up nothing of what is put back at once
+      if (undeclared.added.length > 0) result.drifts.push(drift('added', ref, undeclared.added, object.symptoms));
+      if (fields.length === 0) {
         const derived = deriveSymptoms(object);
         if (object.health === 'degraded' || derived.length > 0)
           result.drifts.push(drift('unhealthy', ref, [], [...object.symptoms, ...derived]));

@@ -2133,6 +2133,37 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/full/targets/kubernetes-target.test.ts › fields that an autoscaler owns, that are ignored, held or declared by another survive while a sibling is mended; force is never sent',
   },
   {
+    id: 'R03',
+    clause: 'b',
+    text: 'What the target lets be by path, name or writer, and what people hold is no drift and is not taken away.',
+    test: 'test/full/targets/undeclared.test.ts › what the target lets be, by its path, its name or its writer, and what people hold is no drift, and is not taken away',
+  },
+  {
+    id: 'R03',
+    clause: 'c',
+    text: 'What the API server fills in by itself, at any kind of workload, is never taken for an addition.',
+    test: 'test/full/targets/undeclared.test.ts › what the API server fills in by itself, at any kind of workload, is never taken for an addition',
+  },
+  {
+    id: 'R03',
+    clause: 'd',
+    text: 'A container that somebody added to a declared workload is proposed to be taken away without a model; people decide, and what the target lets be is left.',
+    threshold: '0 model calls',
+    test: 'test/workflows/reconcile-rules.test.ts › a container that somebody added is proposed to be taken away without a model: people decide, and what the target lets be is left',
+  },
+  {
+    id: 'R03',
+    clause: 'e',
+    text: 'An addition is told however its writer calls itself: by server-side apply, as an autoscaler, or as nobody.',
+    test: 'test/full/targets/undeclared.test.ts › an addition is told however its writer calls itself: by server-side apply, as an autoscaler, or as nobody',
+  },
+  {
+    id: 'R03',
+    clause: 'f',
+    text: 'What an injector adds at each admission is no drift where the cluster is asked what it adds, and where it came later it is not fought over.',
+    test: 'test/full/targets/undeclared.test.ts › what an injector adds at each admission is no drift where it is asked what it adds, and where it came later it is not fought over',
+  },
+  {
     id: 'R17',
     clause: 'a',
     text: 'Whoever edits an object between plan and apply keeps the edit: the precondition fails and nothing is written.',
