@@ -1883,6 +1883,12 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/full/e2e/reconcile-story.test.ts › three servers are kept; what no rule knows is diagnosed, read, approved, applied, verified and recorded; what does not help is undone',
   },
   {
+    id: 'R08',
+    clause: 'h',
+    text: 'What a tool said to whoever reads it is flagged though the activity that read it was killed and another ended the diagnosis.',
+    test: 'test/activities/reconcile-diagnose.test.ts › what a tool said to whoever reads it is told of, though the activity that read it was killed and another ended the diagnosis',
+  },
+  {
     id: 'R09',
     clause: 'b',
     text: 'A diagnosis that answers prose is asked again twice, then a person is.',
