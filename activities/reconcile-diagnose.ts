@@ -134,7 +134,6 @@ export const createDiagnosis =
     const begun = (await contents.getJson(place, (await getAgent(database, agentId)).inputDigest)) as Shown;
     const { evidenceDigest, evidence: bundle } = begun;
 
-    let flaggedResults = 0;
     const mask = evidenceMask(evidenceInput);
     const budget = withEscalationBudget(gateway, {
       database,
@@ -153,12 +152,11 @@ export const createDiagnosis =
       callTool: async (caller, call) => {
         const answer = await gateway.callTool(within(caller), call);
         // a log may hold what the evidence does not
-        const text = mask(answer.text);
-        if (findOrders(text).length > 0) flaggedResults += 1;
-        return { failed: answer.failed, text };
+        return { failed: answer.failed, text: mask(answer.text) };
       },
     };
-    const agent = { database, contents, transcripts: createTranscriptStore(contents), gateway: reading };
+    const transcripts = createTranscriptStore(contents);
+    const agent = { database, contents, transcripts, gateway: reading };
     const openAgent = createOpenAgent(agent);
     const callModel = createCallModel(agent, (value) => complaintsAbout(target, value));
     const callTool = createCallTool(agent);
@@ -196,6 +194,9 @@ export const createDiagnosis =
     }
 
     const ended = await getAgent(database, agentId);
+    // counted in what was kept of all attempts: what the model read before a kill it has read
+    const read = ended.transcriptDigest === null ? [] : (await transcripts.load(place, ended.transcriptDigest)).entries;
+    const flaggedResults = read.filter((entry) => entry.kind === 'result' && findOrders(entry.text).length > 0).length;
     const facts = {
       ...{ evidenceDigest, agentId, flagged: bundle.flagged.length + flaggedResults },
       ...{ costMicroUsd: ended.costMicroUsd, modelCalls: ended.steps },

@@ -5,7 +5,18 @@ import type { ReconcileTargetSpec } from '../schema/resources/reconcile-target.t
 export type FixBounds = { type: ReconcileTargetSpec['type']; namespaces: readonly string[]; repositories: ReadonlySet<string> };
 
 const kubernetesOperations: ReadonlySet<string> = new Set([
-  ...['reapply', 'setImage', 'patchField', 'scale', 'restart', 'setResources', 'setProbe', 'setSecretKey', 'refreshSecret'],
+  ...[
+    'reapply',
+    'setImage',
+    'patchField',
+    'removeUndeclared',
+    'scale',
+    'restart',
+    'setResources',
+    'setProbe',
+    'setSecretKey',
+    'refreshSecret',
+  ],
   ...['addEgressRule', 'addRoleRule', 'createClaim', 'reviveController', 'prune'],
 ]);
 const targetOperations: ReadonlySet<string> = new Set(['addIgnoreRule', 'wait', 'askOwner', 'nothing']);

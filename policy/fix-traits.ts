@@ -125,6 +125,7 @@ const traitsOf = (operation: Operation): readonly FixTrait[] => {
       return ['four-eyes'];
     case 'addIgnoreRule':
       return [...(isWidePath(operation.path) ? (['wide-ignore'] as const) : []), 'attended'];
+    case 'removeUndeclared': // whoever added it may have had a reason
     case 'setSecretKey':
     case 'reviveController':
     case 'drainAgent':

@@ -4,6 +4,7 @@ import type { Desired, Observation, ObservedObject, Symptom } from '../schema/re
 import { compareState } from './compare-state.ts';
 import { deriveSymptoms } from './derive-symptoms.ts';
 import { type Hold, isHeld, ourManager, ownersAt, whyLeft } from './field-ownership.ts';
+import { judgeUndeclared } from './judge-undeclared.ts';
 import type { TargetOf } from './target-port.ts';
 
 type Diff = { drifts: Drift[]; conflicts: Conflict[] };
@@ -20,6 +21,8 @@ const drift = (kind: Drift['kind'], ref: ObjectRef, fields: FieldDrift[] = [], s
   const faultKind = nameFault(kind, ref, fields, symptoms);
   return { kind, object: ref, fields, symptoms, fingerprint: `${faultKind} @ ${objectKey(ref)}`, faultKind };
 };
+
+const unreadable = (message: string): Symptom => ({ code: 'Unreadable', message, count: 1 });
 
 /**
  * Differences between what was declared and what is seen. Of what cannot be read nothing is said: not missing, not extra. Fields that are
@@ -42,7 +45,8 @@ export const diffTarget = ({
   const result: Diff = { drifts: [], conflicts: [] };
   if (desired.status !== 'read' || observation.status !== 'read') return result;
   const seen = new Map(observation.objects.map((object) => [objectKey(object.ref), object]));
-  for (const { ref, state } of desired.objects) {
+  for (const declared of desired.objects) {
+    const { ref, state } = declared;
     const object = seen.get(objectKey(ref));
     if (
       isHeld(holds, objectKey(ref), '', now) &&
@@ -51,6 +55,8 @@ export const diffTarget = ({
       result.conflicts.push({ object: ref, path: '', manager: '', why: 'held' });
     else if (object === undefined) result.drifts.push(drift('missing', ref));
     else if (object.deletingSince !== '') result.drifts.push(drift('deleting', ref, [], object.symptoms));
+    // of what is not there to be compared nothing differs; that it cannot be read is a fault of this object alone
+    else if (object.unreadable !== undefined) result.drifts.push(drift('unhealthy', ref, [], [unreadable(object.unreadable)]));
     else {
       const fields: FieldDrift[] = [];
       for (const { path, desired: wanted, observed } of compareState(state, object.state)) {
@@ -66,15 +72,23 @@ export const diffTarget = ({
           });
         else if (why !== 'ignored') result.conflicts.push({ object: ref, path, manager, why });
       }
+      const undeclared = judgeUndeclared({ ignore: target.spec.ignore, holds, nowMs: now }, declared, object);
+      result.conflicts.push(...undeclared.held.map(({ path, manager }) => ({ object: ref, path, manager, why: 'held' as const })));
+      fields.push(...undeclared.dropped);
       if (fields.length > 0) result.drifts.push(drift('changed', ref, fields, object.symptoms));
-      else {
+      // a drift of its own: it is another's doing, waits for people, and holds up nothing of what is put back at once
+      if (undeclared.added.length > 0) result.drifts.push(drift('added', ref, undeclared.added, object.symptoms));
+      if (fields.length === 0) {
         const derived = deriveSymptoms(object);
         if (object.health === 'degraded' || derived.length > 0)
           result.drifts.push(drift('unhealthy', ref, [], [...object.symptoms, ...derived]));
       }
     }
   }
-  result.drifts.push(...findExtra(target, desired.objects, observation.objects, holds, now));
+  const extra = findExtra(target, desired.objects, observation.objects, holds, now);
+  result.drifts.push(...extra.filter(({ unreadable: why }) => why === undefined).map(({ ref }) => drift('extra', ref)));
+  for (const { ref, unreadable: why } of extra)
+    if (why !== undefined) result.conflicts.push({ object: ref, path: '', manager: '', why: 'unreadable' });
   return result;
 };
 
@@ -85,11 +99,10 @@ const findExtra = (
   objects: readonly ObservedObject[],
   holds: readonly Hold[],
   now: number,
-): Drift[] => {
+): ObservedObject[] => {
   if (desired.length === 0 || (spec.type === 'kubernetes' && !spec.prune)) return [];
   const declared = new Set(desired.map(({ ref }) => objectKey(ref)));
   return objects
     .filter(({ ref, isOurs, deletingSince }) => isOurs && deletingSince === '' && !declared.has(objectKey(ref)))
-    .filter(({ ref }) => !isHeld(holds, objectKey(ref), '', now))
-    .map(({ ref }) => drift('extra', ref));
+    .filter(({ ref }) => !isHeld(holds, objectKey(ref), '', now));
 };

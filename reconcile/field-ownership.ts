@@ -25,7 +25,7 @@ const isScaledBySeen = ({ objects, neighbours }: ReadObservation, { ref }: Obser
     return isOfIt && (isHorizontal ? touches('/spec/replicas', path) : /\/resources(\/|$)/.test(path));
   });
 
-const isOfRule = (rule: IgnoreRule, ref: ObservedObject['ref']): boolean =>
+export const isOfRule = (rule: IgnoreRule, ref: ObservedObject['ref']): boolean =>
   Object.entries(rule.object ?? {}).every(([name, value]) => value === undefined || ref[name as keyof ObservedObject['ref']] === value);
 
 export const ownersAt = (owners: readonly FieldOwner[], path: string): FieldOwner[] =>

@@ -38,6 +38,19 @@ export const reachText = ({ objects, percent, kinds, namespaces, isReversible, s
 const fieldText = ({ path, observed, desired, manager }: Drift['fields'][number]): string =>
   `${path} is ${observed === undefined ? 'not there' : JSON.stringify(observed)} instead of ${desired === undefined ? 'not there' : JSON.stringify(desired)}${manager ? ` (written by ${manager})` : ''}`;
 
+const addedText = ({ path, manager }: Drift['fields'][number]): string =>
+  `${path} (${manager ? `written by ${manager}` : 'nobody says by whom: an admission webhook, or somebody who emptied `managedFields`'})`;
+
+/** What is to be said in a target so that what was added stays; a manager is what its client calls itself. */
+const allowText = (fields: Drift['fields']): string => {
+  const managers = [...new Set(fields.flatMap(({ manager }) => (manager ? [manager] : [])))];
+  const rules = [
+    ...fields.slice(0, 3).map(({ path }) => `{ path: ${path} }`),
+    ...managers.slice(0, 2).map((manager) => `{ manager: ${manager} }`),
+  ];
+  return `To let it stay, declare it, or say so under \`ignore\` of the target: ${rules.join(' or ')}.`;
+};
+
 /** What differs, as one sentence. */
 export const driftText = ({ kind, object, fields, symptoms }: Drift): string => {
   const name = writeObjectRef(object);
@@ -52,13 +65,18 @@ export const driftText = ({ kind, object, fields, symptoms }: Drift): string => 
       return `${name} is being deleted.${signs}`;
     case 'changed':
       return `${name} differs: ${fields.slice(0, 5).map(fieldText).join('; ')}${fields.length > 5 ? `; and ${fields.length - 5} fields more` : ''}.${signs}`;
+    case 'added':
+      return `${name} has what nobody declared: ${fields.slice(0, 5).map(addedText).join('; ')}${fields.length > 5 ? `; and ${fields.length - 5} more` : ''}. ${allowText(fields)}${signs}`;
     case 'unhealthy':
-      return `${name} is as declared and not well.${signs}`;
+      return symptoms.some(({ code }) => code === 'Unreadable')
+        ? `${name} cannot be read.${signs}`
+        : `${name} is as declared and not well.${signs}`;
   }
 };
 
 const wellAgain: Readonly<Record<Drift['kind'], string>> = {
   missing: 'is there again',
+  added: 'has only what is declared',
   extra: 'is gone',
   deleting: 'is done with its deletion',
   changed: 'is as it is kept',

@@ -30,7 +30,7 @@ const revertsOf = (ofFault: readonly PastFix[], now: number): number[] =>
     .sort((one, other) => one - other);
 
 const contested = (drift: Drift, ofFault: readonly PastFix[], most: number, now: number): WhatNow | undefined => {
-  if (drift.kind !== 'changed' && drift.kind !== 'missing') return undefined;
+  if (!['changed', 'added', 'missing'].includes(drift.kind)) return undefined;
   const reverts = revertsOf(ofFault, now);
   if (reverts.length < most) return undefined;
   const because = `It was mended ${reverts.length} times within a day and is there again: somebody else takes it back.`;

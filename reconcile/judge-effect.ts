@@ -11,7 +11,9 @@ const healths = ({ objects, neighbours }: ReadObservation, besides: string): Map
   new Map([...objects, ...neighbours].map(({ ref, health }) => [objectKey(ref), health] as const).filter(([key]) => key !== besides));
 
 /** Whether the object of a fault is as its mending leaves it. A kind without a health of its own (`unknown`) is well by being as declared. */
-const isWell = ({ kind }: Drift, object: ObservedObject | undefined): boolean => {
+const isWell = ({ kind }: Drift, object: ObservedObject | undefined, healthBefore: Health | undefined): boolean => {
+  // what was added is gone; what was ill before and of other causes is a fault of its own, and no reason to put it back
+  if (kind === 'added' && object !== undefined && healthBefore === 'degraded') return true;
   if (kind === 'extra') return object === undefined;
   // what was stuck on its way out is gone, or somebody made it anew
   if (kind === 'deleting') return object === undefined || (object.deletingSince === '' && object.health !== 'degraded');
@@ -51,6 +53,7 @@ export const judgeEffect = ({
     if (isNeighbourWorse) return 'worse';
   }
   const object = after.objects.find(({ ref }) => objectKey(ref) === key);
-  if (!isThere && isWell(drift, object)) return goneSinceMs >= holdSeconds * 1000 ? 'gone' : 'waiting';
+  const healthBefore = before.status === 'read' ? before.objects.find(({ ref }) => objectKey(ref) === key)?.health : undefined;
+  if (!isThere && isWell(drift, object, healthBefore)) return goneSinceMs >= holdSeconds * 1000 ? 'gone' : 'waiting';
   return sinceAppliedMs >= timeoutSeconds * 1000 ? 'unchanged' : 'waiting';
 };

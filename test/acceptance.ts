@@ -1973,6 +1973,12 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/full/e2e/reconcile-story.test.ts › three servers are kept; what no rule knows is diagnosed, read, approved, applied, verified and recorded; what does not help is undone',
   },
   {
+    id: 'R08',
+    clause: 'h',
+    text: 'What a tool said to whoever reads it is flagged though the activity that read it was killed and another ended the diagnosis.',
+    test: 'test/activities/reconcile-diagnose.test.ts › what a tool said to whoever reads it is told of, though the activity that read it was killed and another ended the diagnosis',
+  },
+  {
     id: 'R09',
     clause: 'b',
     text: 'A diagnosis that answers prose is asked again twice, then a person is.',
@@ -2239,6 +2245,37 @@ export const acceptance: readonly AcceptanceEntry[] = [
     clause: 'a',
     text: 'Fields of an autoscaler, ignored and held ones survive while a field beside them is mended, and the audit log of the API server shows no force.',
     test: 'test/full/targets/kubernetes-target.test.ts › fields that an autoscaler owns, that are ignored, held or declared by another survive while a sibling is mended; force is never sent',
+  },
+  {
+    id: 'R03',
+    clause: 'b',
+    text: 'What the target lets be by path, name or writer, and what people hold is no drift and is not taken away.',
+    test: 'test/full/targets/undeclared.test.ts › what the target lets be, by its path, its name or its writer, and what people hold is no drift, and is not taken away',
+  },
+  {
+    id: 'R03',
+    clause: 'c',
+    text: 'What the API server fills in by itself, at any kind of workload, is never taken for an addition.',
+    test: 'test/full/targets/undeclared.test.ts › what the API server fills in by itself, at any kind of workload, is never taken for an addition',
+  },
+  {
+    id: 'R03',
+    clause: 'd',
+    text: 'A container that somebody added to a declared workload is proposed to be taken away without a model; people decide, and what the target lets be is left.',
+    threshold: '0 model calls',
+    test: 'test/workflows/reconcile-rules.test.ts › a container that somebody added is proposed to be taken away without a model: people decide, and what the target lets be is left',
+  },
+  {
+    id: 'R03',
+    clause: 'e',
+    text: 'An addition is told however its writer calls itself: by server-side apply, as an autoscaler, or as nobody.',
+    test: 'test/full/targets/undeclared.test.ts › an addition is told however its writer calls itself: by server-side apply, as an autoscaler, or as nobody',
+  },
+  {
+    id: 'R03',
+    clause: 'f',
+    text: 'What an injector adds at each admission is no drift where the cluster is asked what it adds, and where it came later it is not fought over.',
+    test: 'test/full/targets/undeclared.test.ts › what an injector adds at each admission is no drift where it is asked what it adds, and where it came later it is not fought over',
   },
   {
     id: 'R17',
@@ -2830,6 +2867,13 @@ export const acceptance: readonly AcceptanceEntry[] = [
     clause: 'g',
     text: 'The same of this installation, while its database is away.',
     test: 'test/activities/targets/platform-contract.test.ts › the adapter of this installation keeps what a target promises › what cannot be reached is unknown and never missing, and nothing is done to it',
+  },
+  {
+    id: 'R20',
+    clause: 'h',
+    text: 'One object that is too large to be read blinds nobody to the rest of its target; it is told by itself, and nothing is made or deleted because of it.',
+    threshold: '> 256 KiB, 80 of them',
+    test: 'test/full/targets/hostile-neighbours.test.ts › one object that is too large to be read, be it declared or forged as ours, is told by itself; the rest is compared, and nothing is made or deleted because of it',
   },
   {
     id: 'R21',

@@ -1,3 +1,4 @@
+import { findUndeclared } from '../../reconcile/find-undeclared.ts';
 import { writeObjectRef } from '../../schema/reconcile/object-ref.ts';
 import type { Desired } from '../../schema/reconcile/observation.ts';
 import { KubernetesFailure, type KubernetesObject } from './kubernetes-client.ts';
@@ -8,6 +9,9 @@ import { type Declared, declaredOf, secretSourceOf } from './kubernetes-manifest
 import { digestOf, fieldManager, stateOf } from './kubernetes-state.ts';
 
 const mostKept = 5000;
+
+/** A manifest as the cluster would keep it, and what its admission adds to it; null where that cannot be told from what is there already. */
+type Normal = { object: KubernetesObject; admitted: string[] | null };
 
 /** Refused as it stands, as against refused for now or by somebody's policy. */
 const isInvalid = (error: unknown): error is KubernetesFailure =>
@@ -21,7 +25,7 @@ const isForNow = (error: unknown): boolean => error instanceof KubernetesFailure
  * It is asked under another name, or the answer would be mixed with what is there. Nothing is asked twice for one manifest.
  */
 export const createKubernetesDesired = (connections: KubernetesConnections) => {
-  const kept = new Map<string, KubernetesObject>();
+  const kept = new Map<string, Normal>();
   const whole = new WeakMap<KubernetesTarget, { connectionKey: string; desired: Desired }>();
 
   const keyOf = ({ key }: KubernetesConnection, manifest: KubernetesObject): string => `${key} ${digestOf(manifest)}`;
@@ -37,7 +41,10 @@ export const createKubernetesDesired = (connections: KubernetesConnections) => {
     });
     const { apiVersion, kind } = manifest;
     const { metadata, ...rest } = projectOnto(appliedBy(answer, fieldManager), answer);
-    return { apiVersion, kind, ...rest, metadata: { ...metadata, name: ref.name, namespace: ref.namespace } };
+    const object = { apiVersion, kind, ...rest, metadata: { ...metadata, name: ref.name, namespace: ref.namespace } };
+    // asked under its own name the answer holds what somebody added to what is there
+    const admitted = name === ref.name ? null : findUndeclared(kind, object, answer).map(({ named }) => named);
+    return { object, admitted } satisfies Normal;
   };
 
   const askBothWays = async (connection: KubernetesConnection, one: Declared, digest: string, signal: AbortSignal) => {
@@ -50,8 +57,9 @@ export const createKubernetesDesired = (connections: KubernetesConnections) => {
   };
 
   /** @throws {KubernetesFailure} the API server refuses it, or does not answer */
-  const normalise = async (connection: KubernetesConnection, one: Declared, signal: AbortSignal): Promise<KubernetesObject> => {
-    if (one.ref.kind === 'Secret') return one.manifest; // its values go nowhere but into it
+  const normalise = async (connection: KubernetesConnection, one: Declared, signal: AbortSignal): Promise<Normal> => {
+    const asDeclared: Normal = { object: one.manifest, admitted: null };
+    if (one.ref.kind === 'Secret') return asDeclared; // its values go nowhere but into it
     const digest = digestOf(one.manifest);
     const key = keyOf(connection, one.manifest);
     const known = kept.get(key);
@@ -62,7 +70,7 @@ export const createKubernetesDesired = (connections: KubernetesConnections) => {
       if (kept.size > mostKept) kept.delete(kept.keys().next().value as string);
       return normal;
     } catch (error) {
-      if (isForNow(error)) return one.manifest;
+      if (isForNow(error)) return asDeclared;
       throw error;
     }
   };
@@ -74,7 +82,7 @@ export const createKubernetesDesired = (connections: KubernetesConnections) => {
   };
 
   return {
-    normalise,
+    normalise: async (...asked: Parameters<typeof normalise>): Promise<KubernetesObject> => (await normalise(...asked)).object,
     desired: async (target: KubernetesTarget, signal: AbortSignal): Promise<Desired> => {
       const set = declaredOf(target);
       if (!set.ok) return { status: 'unreadable', message: set.message };
@@ -83,10 +91,11 @@ export const createKubernetesDesired = (connections: KubernetesConnections) => {
         const connection = await connections.of(target);
         const known = whole.get(target);
         if (known?.connectionKey === connection.key) return known.desired;
-        const objects: { ref: Declared['ref']; state: KubernetesObject; wave: number }[] = [];
+        const objects: { ref: Declared['ref']; state: KubernetesObject; wave: number; admitted: string[] | null }[] = [];
         for (const one of set.declared) {
           current = one;
-          objects.push({ ref: one.ref, state: shown(one, await normalise(connection, one, signal)), wave: one.wave });
+          const { object, admitted } = await normalise(connection, one, signal);
+          objects.push({ ref: one.ref, state: shown(one, object), wave: one.wave, admitted });
         }
         const desired: Desired = { status: 'read', objects, digest: digestOf(objects) };
         // what was refused for now is asked again; a Secret's manifest is never asked about

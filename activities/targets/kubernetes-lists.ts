@@ -1,6 +1,8 @@
 import { type KubernetesClient, KubernetesFailure, type KubernetesObject } from './kubernetes-client.ts';
 
-const pageSize = '500';
+const pageSize = 500;
+/** Of objects as large as the store takes (1.5 MiB) so many still fit into one answer that we read. */
+const pageSizeOfLarge = 20;
 /** Objects of one kind in one namespace; beyond them we do not know what is there. */
 const mostObjects = 10_000;
 
@@ -13,11 +15,15 @@ const readPages = async (
   signal: AbortSignal,
 ): Promise<KubernetesList> => {
   const items: KubernetesObject[] = [];
+  const readPage = (limit: number, next: string): Promise<KubernetesObject> =>
+    client.send({ path, query: { limit: String(limit), ...query, ...(next ? { continue: next } : {}) }, signal });
+  let limit = pageSize;
   for (let next: string | undefined = ''; ; ) {
-    const page: KubernetesObject = await client.send({
-      path,
-      query: { limit: pageSize, ...query, ...(next ? { continue: next } : {}) },
-      signal,
+    const from: string = next;
+    const page: KubernetesObject = await readPage(limit, from).catch((error) => {
+      if (!(error instanceof KubernetesFailure) || error.reason !== 'TooLarge' || limit === pageSizeOfLarge) throw error;
+      limit = pageSizeOfLarge; // somebody fills large objects: they cost more requests, and blind nobody
+      return readPage(limit, from);
     });
     const { metadata, apiVersion, kind } = page ?? {};
     if (!Array.isArray(page?.items) || typeof metadata?.resourceVersion !== 'string')

@@ -33,6 +33,7 @@ export const isNotForUs = (error: unknown): boolean => error instanceof Kubernet
 
 const mostNeighbours = 200;
 const mostStateBytes = 256 * 1024;
+const tooLarge = `It is larger than ${mostStateBytes} bytes, so that it is not read: nothing is compared, made or deleted because of it.`;
 
 export const kindText = ({ apiVersion, kind }: Kind): string =>
   `${apiVersion.includes('/') ? apiVersion.slice(0, apiVersion.indexOf('/')) : ''}/${kind}`;
@@ -100,24 +101,23 @@ const nameOf = ({ metadata }: KubernetesObject) => ({ name: metadata.name, names
 /** One answer of all that is there, or `unknown`: a part that cannot be read makes the whole unknown, so that nothing of it looks missing. */
 export const createKubernetesObserve = ({ gather, now }: { gather: Gather; now: () => Date }) => {
   const show =
-    (target: KubernetesTarget, around: Neighbourhood, nowMs: number, isNeighbour: boolean) =>
+    (target: KubernetesTarget, around: Neighbourhood, nowMs: number) =>
     (object: KubernetesObject): ObservedObject => {
       const whole = stateOf(object);
-      const isTooLarge = JSON.stringify(whole).length > mostStateBytes;
-      if (isTooLarge && !isNeighbour)
-        throw new KubernetesFailure(413, 'TooLarge', `${object.kind}/${object.metadata.name} is larger than ${mostStateBytes} bytes`);
-      // nobody blinds us by what they make beside what is kept: of that only who it is and how it is doing
+      const isTooLarge = Buffer.byteLength(JSON.stringify(whole)) > mostStateBytes;
+      // nobody blinds us by one object that they make or fill, be it one that is declared: of that only who it is and how it is doing
       const state = isTooLarge ? { apiVersion: object.apiVersion, kind: object.kind, metadata: nameOf(object) } : whole;
       return {
         ref: refOf(object),
         uid: String(object.metadata.uid),
         version: String(object.metadata.resourceVersion),
-        hash: digestOf(state),
+        hash: digestOf(whole),
         state,
         ...judgeHealth(object, around, nowMs),
         owners: ownersOf(object, state),
         isOurs: isMadeBy(target, object),
         deletingSince: object.metadata.deletionTimestamp ?? '',
+        ...(isTooLarge ? { unreadable: tooLarge } : {}),
       };
     };
 
@@ -129,12 +129,12 @@ export const createKubernetesObserve = ({ gather, now }: { gather: Gather; now: 
 
     const declared = new Set(refs.map(objectKey));
     const isSubject = (object: KubernetesObject) => declared.has(objectKey(refOf(object))) || isMadeBy(target, object);
-    const others = everything.filter((object) => !isSubject(object) && object.kind !== slices.kind).map(show(target, around, nowMs, true));
+    const others = everything.filter((object) => !isSubject(object) && object.kind !== slices.kind).map(show(target, around, nowMs));
     const illFirst = others.toSorted((one, other) => Number(one.health === 'healthy') - Number(other.health === 'healthy'));
     return {
       status: 'read',
       at: new Date(nowMs).toISOString(),
-      objects: everything.filter(isSubject).map(show(target, around, nowMs, false)),
+      objects: everything.filter(isSubject).map(show(target, around, nowMs)),
       neighbours: illFirst.slice(0, mostNeighbours),
     };
   };

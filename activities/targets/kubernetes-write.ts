@@ -40,6 +40,12 @@ export const patchTo = (live: KubernetesObject, wanted: KubernetesObject, operat
   body: jsonPatch(differences(live, marked(wanted, operationAnnotation, operationId)), live.metadata.resourceVersion),
 });
 
+/** The same of changes that are known one by one, in their order. */
+export const patchOf = (live: KubernetesObject, changes: readonly FieldChange[], operationId: string): Write => ({
+  ...patchTo(live, live, operationId),
+  body: jsonPatch([...changes, ...differences(live, marked(live, operationAnnotation, operationId))], live.metadata.resourceVersion),
+});
+
 /** By server-side apply, without force: a field of somebody else's is answered with 409. `live`: the version it has to be, none where it is made. */
 export const applyTo = (body: KubernetesObject, operationId: string, live?: KubernetesObject): Write => {
   const { metadata, ...rest } = marked(body, appliedAnnotation, operationId);

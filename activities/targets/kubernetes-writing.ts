@@ -10,6 +10,7 @@ import { appliedBy } from './kubernetes-fields.ts';
 import { type Declared, declaredOf, fillSecret, finalizerAnnotation, namespacesOf } from './kubernetes-manifests.ts';
 import { createOwnership } from './kubernetes-ownership.ts';
 import { reapplyWriting } from './kubernetes-reapply.ts';
+import { removalWriting } from './kubernetes-removal.ts';
 import { restoreWriting } from './kubernetes-restore.ts';
 import { fieldManager, stateOf, targetLabel, targetLabelOf } from './kubernetes-state.ts';
 import { applyTo, deletion, notWritten, type Writing, writingOf } from './kubernetes-write.ts';
@@ -144,6 +145,9 @@ export const createWritings = ({ desired, secrets }: { desired: KubernetesDesire
         );
       case 'createClaim':
         return createClaim(operation, live, context);
+      case 'removeUndeclared':
+        if (!live) return missing;
+        return removalWriting(live, operation.paths, context.operationId, createOwnership(target, ref, live));
       case 'setImage':
       case 'patchField':
       case 'scale':

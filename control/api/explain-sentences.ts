@@ -12,9 +12,16 @@ const moneyOf = (microUsd: number): string => `$${(microUsd / 1_000_000).toFixed
 export const conflictText = ({ object, path, manager, why }: Conflict): string => {
   const what = `${writeObjectRef(object)}${path}`;
   const by = manager ? ` by ${manager}` : '';
-  return why === 'held'
-    ? `${what} differs and is held.`
-    : `${what} is left as it is: ${why === 'autoscaled' ? 'an autoscaler sets it' : `it is owned${by}`}.`;
+  switch (why) {
+    case 'held':
+      return `${what} differs and is held.`;
+    case 'autoscaled':
+      return `${what} is left as it is: an autoscaler sets it.`;
+    case 'owned':
+      return `${what} is left as it is: it is owned${by}.`;
+    case 'unreadable':
+      return `${what} says that it is ours, is not declared, and is too large to be read: it is neither compared nor deleted. Look at it by hand.`;
+  }
 };
 
 export const holdTexts = ({ holds, pause, isPausedBySpec }: Pick<TargetDetail, 'holds' | 'pause' | 'isPausedBySpec'>): string[] => [

@@ -71,6 +71,8 @@ const checkOwnership = (operation: ProposableOperation, { target, observation, h
 const checkPrecondition = ({ operation, precondition }: PlanStep, { seen }: CheckFacts): Fault => {
   if (passiveOperations.has(operation.op)) return undefined;
   const object = seen(operation.object);
+  if (object?.unreadable !== undefined)
+    return fault('unknown_state', `${operation.object.name} cannot be read, so that nothing could be put back: ${object.unreadable}`);
   const holds =
     precondition.kind === 'version'
       ? object !== undefined && object.uid === precondition.uid && object.hash === precondition.hash

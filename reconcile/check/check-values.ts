@@ -1,6 +1,7 @@
 import type { ProposableOperation } from '../../schema/reconcile/operation.ts';
 import { compareState, pointerAcross } from '../compare-state.ts';
 import { isEqualJson, valueAt } from '../json-pointer.ts';
+import { judgeUndeclared } from '../judge-undeclared.ts';
 import { readQuantity } from '../quantity.ts';
 import { type CheckFacts, containerPointer, type Fault, secretsOf } from './check-facts.ts';
 import { checkEgress, checkRole } from './check-openings.ts';
@@ -54,6 +55,15 @@ const checkPatch = ({ object, path, value }: Of<'patchField'>, facts: CheckFacts
       value <= most,
   );
   return isWithin ? undefined : fault('field_not_allowed', `${path} of ${object.kind} may only go back to what is declared.`);
+};
+
+const checkRemoval = ({ object, paths }: Of<'removeUndeclared'>, { declared, seen, target, holds, nowMs }: CheckFacts): Fault => {
+  const [wanted, found] = [declared(object), seen(object)];
+  const { added } = wanted && found ? judgeUndeclared({ ignore: target.spec.ignore, holds, nowMs }, wanted, found) : { added: [] };
+  const odd = paths.find((path) => !added.some((one) => one.path === path));
+  return odd === undefined
+    ? undefined
+    : fault('field_not_allowed', `${odd} of ${object.name} is declared, let be, or not there: only what somebody added is taken away.`);
 };
 
 const scaledKinds: ReadonlySet<string> = new Set(['Deployment', 'StatefulSet', 'ReplicaSet']);
@@ -174,6 +184,8 @@ export const checkValues = (operation: ProposableOperation, facts: CheckFacts): 
       return checkImage(operation, facts);
     case 'patchField':
       return checkPatch(operation, facts);
+    case 'removeUndeclared':
+      return checkRemoval(operation, facts);
     case 'scale':
       return checkScale(operation, facts);
     case 'restart':

@@ -8,6 +8,7 @@ export const operationHomes: Readonly<Record<Op, TargetType | 'any'>> = {
   reapply: 'kubernetes',
   setImage: 'kubernetes',
   patchField: 'kubernetes',
+  removeUndeclared: 'kubernetes',
   scale: 'kubernetes',
   restart: 'kubernetes',
   setResources: 'kubernetes',

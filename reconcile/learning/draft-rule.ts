@@ -11,7 +11,7 @@ export type DraftedRule =
   /** `other-objects`: it changes more than the object of the fault, which another fault does not name. `differs`: the fixes are not the same. */
   | { ok: false; reason: 'no-fix' | 'other-objects' | 'differs' };
 
-const kinds: readonly Drift['kind'][] = ['missing', 'changed', 'extra', 'unhealthy', 'deleting'];
+const kinds: readonly Drift['kind'][] = ['missing', 'changed', 'added', 'extra', 'unhealthy', 'deleting'];
 const mostTests = 8;
 
 /**

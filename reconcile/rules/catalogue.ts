@@ -6,6 +6,7 @@ import { pruneUndeclared } from './prune-undeclared.ts';
 import { raiseMemory } from './raise-memory.ts';
 import { reapplyDeclared } from './reapply-declared.ts';
 import { refreshPullSecret } from './refresh-pull-secret.ts';
+import { removeUndeclared } from './remove-undeclared.ts';
 import { restorePolicies } from './restore-policies.ts';
 import { reviveController } from './revive-controller.ts';
 import type { Rule } from './rule.ts';
@@ -16,6 +17,7 @@ export const ruleCatalogue: readonly Rule[] = [
   ...platformRules,
   restorePolicies,
   reapplyDeclared,
+  removeUndeclared,
   pruneUndeclared,
   raiseMemory,
   refreshPullSecret,

@@ -40,6 +40,8 @@ export const ObservedObjectSchema = z.object({
   isOurs: z.boolean(),
   /** When somebody asked for its deletion; empty where nobody did. */
   deletingSince: z.string(),
+  /** Why its state is not here (then it is only its name): of such an object nothing is compared, and nothing is planned. Absent where it is. */
+  unreadable: z.string().max(512).optional(),
 });
 export type ObservedObject = z.infer<typeof ObservedObjectSchema>;
 
@@ -62,7 +64,13 @@ export type Observation = z.infer<typeof ObservationSchema>;
 export type ReadObservation = Extract<Observation, { status: 'read' }>;
 
 /** One declared thing: as it is to be, and in which wave it is applied. */
-export const DesiredObjectSchema = z.object({ ref: ObjectRefSchema, state: z.json(), wave: z.number().int() });
+export const DesiredObjectSchema = z.object({
+  ref: ObjectRefSchema,
+  state: z.json(),
+  wave: z.number().int(),
+  /** What the system itself adds to the declaration whenever it is asked (pointers, items of lists by their name); null where it could not be asked. */
+  admitted: z.array(z.string()).nullable().optional(),
+});
 export type DesiredObject = z.infer<typeof DesiredObjectSchema>;
 
 /** What was declared; what cannot be read is not empty. `digest` is SHA-256 (hex) over all of it. */

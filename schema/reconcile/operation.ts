@@ -19,6 +19,8 @@ export const KubernetesOperationSchema = z.discriminatedUnion('op', [
   /** An image by digest, of the same repository. */
   z.strictObject({ op: z.literal('setImage'), object, container, image: z.string().min(1).max(512) }),
   z.strictObject({ op: z.literal('patchField'), object, path: pointer, value: z.json() }),
+  /** Takes away what somebody added to the pods of a workload: pointers with items of lists by their name, such as `/spec/template/spec/containers/proxy`. */
+  z.strictObject({ op: z.literal('removeUndeclared'), object, paths: z.array(pointer).min(1).max(32) }),
   z.strictObject({ op: z.literal('scale'), object, replicas: z.number().int().min(0).max(1000) }),
   z.strictObject({ op: z.literal('restart'), object }),
   z.strictObject({ op: z.literal('setResources'), object, container, memoryLimit: quantity.optional(), cpuLimit: quantity.optional() }),

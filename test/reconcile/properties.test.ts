@@ -74,6 +74,7 @@ test('what differs is said once for each thing, with what is truly there, and no
         const isRight = {
           missing: one?.isDeclared && !one.isThere,
           changed: one?.isDeclared && one.isThere && one.wanted !== one.found,
+          added: false, // none of them has pods
           extra: !one?.isDeclared && one?.isThere,
           unhealthy: one?.isDeclared && one.health === 'degraded',
           deleting: one?.isDeclared && one.isLeaving,

@@ -46,6 +46,14 @@ const deployment = (minReadySeconds: number) => ({
     },
   },
 });
+/** As it is seen: somebody has added a container. */
+const withSpy = () => {
+  const { spec } = deployment(9);
+  const pod = spec.template.spec;
+  return {
+    spec: { ...spec, template: { ...spec.template, spec: { ...pod, containers: [...pod.containers, { name: 'spy', image: 'evil' }] } } },
+  };
+};
 const declaredStates: [ObjectRef, object][] = [
   [web, deployment(5)],
   [service, { spec: { selector: { app: 'web' } } }],
@@ -62,7 +70,7 @@ const seenOf = (ref: ObjectRef, state: object, isOurs = true) => objectOf({ ref,
 const observation: Observation = {
   ...{ status: 'read', at: '' },
   objects: [
-    ...declaredStates.map(([ref, state]) => seenOf(ref, ref === web ? deployment(9) : state)),
+    ...declaredStates.map(([ref, state]) => seenOf(ref, ref === web ? withSpy() : state)),
     ...[leftover, leftoverClaim].map((ref) => seenOf(ref, {})),
   ],
   neighbours: [seenOf(keys, { data: { token: '', 'api-token': '' } }, false), seenOf(theirs, {}, false)],
@@ -216,6 +224,16 @@ const operation: fc.Arbitrary<ProposableOperation> = fc.oneof(
     },
     ['manager'],
   ),
+  of<Op<'removeUndeclared'>>({
+    ...{ op: op('removeUndeclared'), object: fc.constantFrom(web, settings, elsewhere) },
+    paths: fc.array(
+      fc.constantFrom(
+        ...['app', 'spy', 'none', 'spy/image'].map((name) => `/spec/template/spec/containers/${name}`),
+        ...['/spec/template/spec/containers', '/spec/template/spec/containers/1', '/spec/replicas', '/metadata/labels'],
+      ),
+      { minLength: 1, maxLength: 2 },
+    ),
+  }),
   of<Op<'wait'>>({ op: op('wait'), object, seconds: fc.integer({ min: 1, max: 600 }) }),
   of<Op<'askOwner'>>({ op: op('askOwner'), object, question: fc.constant('Which?') }),
   of<Op<'limitRate'>>({ op: op('limitRate'), object, callsPerMinute: fc.constantFrom(1, 1000) }),
@@ -273,6 +291,8 @@ const mayBeDone = (one: ProposableOperation): boolean => {
     }
     case 'createClaim':
       return same(one.object, newClaim) && one.copyFrom === 'data' && ['1Gi', '2Gi'].includes(one.size);
+    case 'removeUndeclared':
+      return same(one.object, web) && one.paths.every((path) => path === '/spec/template/spec/containers/spy');
     case 'addIgnoreRule':
       return same(one.object, web) && one.path === '/spec/template/metadata/annotations/rolled';
     case 'patchField': {

@@ -15,12 +15,16 @@ export const countingTools: Tool[] = [
 
 /**
  * An MCP server on the independent v1 SDK that numbers every call and ignores operation ids. `before` runs when a call has
- * been counted and may hold it; `tools` may be changed; `headersSeen` are of every HTTP request.
+ * been counted and may hold it; `tools` may be changed, and what its results end with (`says`); `headersSeen` are of every HTTP request.
  */
 export const startCountingServer = async (port = 0) => {
   const calls: { tool: string; arguments: Record<string, unknown>; aborted: boolean }[] = [];
   const headersSeen: Record<string, unknown>[] = [];
-  const state: { tools: Tool[]; before: (tool: string) => Promise<void> } = { tools: [...countingTools], before: async () => undefined };
+  const state: { tools: Tool[]; before: (tool: string) => Promise<void>; says: string } = {
+    tools: [...countingTools],
+    before: async () => undefined,
+    says: '',
+  };
 
   const makeServer = (): Server => {
     const server = new Server({ name: 'counting', version: '1.0.0' }, { capabilities: { tools: {} } });
@@ -34,7 +38,7 @@ export const startCountingServer = async (port = 0) => {
       });
       await state.before(params.name);
       if (params.name === 'fail') return { content: [{ type: 'text', text: 'no' }], isError: true };
-      return { content: [{ type: 'text', text: `call ${number} of ${params.name}` }] };
+      return { content: [{ type: 'text', text: `call ${number} of ${params.name}${state.says}` }] };
     });
     return server;
   };

@@ -67,6 +67,12 @@ const changeOf = (target: Target, operation: Operation, live: ObservedObject | u
     case 'patchField':
       setAt(state, operation.path, operation.value);
       return { kind: 'to', state };
+    case 'removeUndeclared': {
+      const named = operation.paths.flatMap((path) => /^\/spec\/template\/spec\/containers\/([^/]+)$/.exec(path)?.[1] ?? []);
+      const pod = state.spec.template.spec;
+      pod.containers = pod.containers.filter(({ name }: { name: string }) => !named.includes(name));
+      return { kind: 'to', state };
+    }
     case 'setImage': {
       const found = container(operation.container);
       if (!found) return { kind: 'not', reason: 'invalid' };

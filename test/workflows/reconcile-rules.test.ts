@@ -64,6 +64,35 @@ test('two targets that keep one object without knowing of each other are both co
   expect(phases, 'the last to write has what it wants').toContain('contested');
 });
 
+test('a container that somebody added is proposed to be taken away without a model: people decide, and what the target lets be is left', async () => {
+  const name = place.newName();
+  const spy = { name: 'spy', image: 'evil:1' };
+  const path = '/spec/template/spec/containers/spy';
+  const addSpy = (): void => place.world.edit(deploymentRef(), ({ spec }) => void spec.template.spec.containers.push(spy), 'mesh-injector');
+  const containers = (): unknown[] => place.worldState('web').spec.template.spec.containers;
+  await place.declare(name);
+  addSpy();
+  await place.start(name);
+  const asked = await place.waiting(name);
+  expect([containers().length, place.world.effects.length], 'nothing is done about it by itself').toEqual([2, 0]);
+  expect(
+    (await place.fixesOf(name)).map(({ plan, modelCalls }) => [plan?.source, plan?.steps.map(({ operation }) => operation), modelCalls]),
+  ).toEqual([[{ kind: 'rule', rule: 'remove-undeclared' }, [{ op: 'removeUndeclared', object: deploymentRef(), paths: [path] }], 0]]);
+  await place.answer(name, asked);
+  await place.ended(name);
+  expect([await states(name), containers().length]).toEqual([['fixed'], 1]);
+
+  addSpy();
+  await place.start(name);
+  await place.phase(name, 'awaiting-approval', 45_000);
+  await place.answer(name, await place.waiting(name), 'rita', 'deny');
+  await place.phase(name, 'waiting', 45_000);
+  expect(containers(), 'people said no').toHaveLength(2);
+  await place.declare(name, { ignore: [{ path, reason: 'the mesh' }] });
+  await run(name);
+  expect(await place.rowOf(name)).toMatchObject({ phase: 'clean', drifts: [] });
+});
+
 test('fifty events make one fix', async () => {
   const name = place.newName();
   await place.declare(name);

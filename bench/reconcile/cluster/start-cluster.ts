@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { freePort } from '../../gateway/free-port.ts';
 import { pollUntil } from '../poll-until.ts';
+import { kubeconfigOf } from './kubeconfig-of.ts';
 import { startKubelets } from './play-kubelets.ts';
 import type { Images } from './program-facts.ts';
 import { adminToken, type KubernetesPrograms, startApiServer } from './start-api-server.ts';
@@ -21,16 +22,6 @@ rules:
 
 /** What kwok plays: the nodes. Their pods are played by `startKubelets`, from what they say. */
 const stages = join(import.meta.dirname, '..', 'stages', 'nodes.yaml');
-
-const kubeconfigOf = (server: string, ca: string, token: string): string =>
-  JSON.stringify({
-    apiVersion: 'v1',
-    kind: 'Config',
-    clusters: [{ name: 'test', cluster: { server, 'certificate-authority-data': Buffer.from(ca).toString('base64') } }],
-    users: [{ name: 'test', user: { token } }],
-    contexts: [{ name: 'test', context: { cluster: 'test', user: 'test' } }],
-    'current-context': 'test',
-  });
 
 export type AuditEntry = {
   verb: string;

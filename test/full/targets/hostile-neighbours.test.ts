@@ -1,5 +1,10 @@
+import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createKubernetesTarget, type KubernetesTargetPort } from '../../../activities/targets/kubernetes-target.ts';
+import { checkPlan } from '../../../reconcile/check-plan.ts';
+import { chooseRule } from '../../../reconcile/choose-rule.ts';
+import { diffTarget } from '../../../reconcile/diff-target.ts';
+import { makePlan } from '../../../reconcile/make-plan.ts';
 import { KubernetesTargetSchema } from '../../../schema/resources/reconcile-target.ts';
 import { adminToken, type KubeApiServer, startKubeApiServer } from '../../support/kube-api-server.ts';
 import { applying } from '../../support/kube-target.ts';
@@ -38,6 +43,68 @@ test('a pod of somebody else that is too large to be shown does not blind us to 
   expect(observation).toMatchObject({ status: 'read', objects: [{ ref: { name: 'settings' }, state: { data: { level: 'debug' } } }] });
   const huge = observation.status === 'read' ? observation.neighbours.find(({ ref }) => ref.name === 'huge') : undefined;
   expect(huge?.state).toEqual({ apiVersion: 'v1', kind: 'Pod', metadata: { name: 'huge', namespace } });
+});
+
+const filling = (index: number) => 'x'.repeat(index % 2 === 0 ? 900_000 : 900_001);
+
+test('one object that is too large to be read, be it declared or forged as ours, is told by itself; the rest is compared, and nothing is made or deleted because of it', async () => {
+  const place = `large-${randomBytes(3).toString('hex')}`;
+  await cluster.send('POST', '/api/v1/namespaces', { metadata: { name: place, labels: { 'quarterdeck.dev/org': 'acme' } } });
+  const [filled, well] = ['filled', 'well'].map((name) => ({ ...settings, metadata: { name } }));
+  const target = {
+    ...{ org: 'acme', project: 'lab', name: place, generation: 1 },
+    spec: KubernetesTargetSchema.parse({ type: 'kubernetes', namespace: place, manifests: [filled, well], prune: true }),
+  };
+  const ref = (name: string) => ({ apiVersion: 'v1', kind: 'ConfigMap', namespace: place, name });
+  for (const name of ['filled', 'well'])
+    expect(await port.apply(target, { op: 'reapply', object: ref(name) }, applying(`make/${name}`))).toMatchObject({ kind: 'applied' });
+  const path = `/api/v1/namespaces/${place}/configmaps`;
+  const merge = 'application/merge-patch+json';
+  await cluster.send('PATCH', `${path}/filled`, { data: { level: 'debug', filler: filling(0) } }, merge);
+  await cluster.send('PATCH', `${path}/well`, { data: { level: 'debug' } }, merge);
+  const label = (await cluster.send('GET', `${path}/well`)).metadata.labels;
+  for (const [name, filler] of [
+    ['forged', filling(1)],
+    ['leftover', 'small'],
+  ])
+    await cluster.send(
+      'PATCH',
+      `${path}/${name}?fieldManager=quarterdeck`,
+      { ...settings, metadata: { name, labels: label }, data: { filler } },
+      'application/apply-patch+yaml',
+    );
+  // more of them than one answer holds
+  for (let index = 0; index < 80; index += 1)
+    await cluster.send('POST', path, { metadata: { name: `filler-${index}` }, data: { filler: filling(index) } });
+
+  const signal = AbortSignal.timeout(60_000);
+  const [desired, observation] = [await port.desired(target, signal), await port.observe(target, signal)];
+  const { drifts, conflicts } = diffTarget({ target, desired, observation, holds: [], now: Date.now() });
+  const told = drifts.map(({ kind, object, fields, symptoms }) => [kind, object.name, ...fields.map((one) => one.path), symptoms[0]?.code]);
+  expect(told).toEqual([
+    ['unhealthy', 'filled', 'Unreadable'],
+    ['changed', 'well', '/data/level', undefined],
+    ['extra', 'leftover', undefined],
+  ]);
+  expect(conflicts).toEqual([{ object: ref('forged'), path: '', manager: '', why: 'unreadable' }]);
+
+  // and nobody plans anything for what nobody has read
+  const drift = drifts[0];
+  if (!drift) throw new Error('no drift');
+  const facts = { target, drift, desired, observation };
+  expect(chooseRule({ ...facts, rules: [], fixes: [], now: Date.now() })).toEqual({ ok: false, reason: 'no-rule' });
+  const operations = [
+    { op: 'reapply', object: ref('filled') },
+    { op: 'prune', object: ref('forged') },
+  ] as const;
+  for (const operation of operations) {
+    const made = makePlan({
+      ...{ ...facts, operations: [operation], source: { kind: 'person', person: 'olga' }, evidenceDigest: '' },
+      digest: (text) => String(text.length),
+    });
+    if (!made.ok) throw new Error('no plan');
+    expect(checkPlan({ plan: made.plan, target, desired, observation })).toMatchObject({ ok: false, faults: [{ code: 'unknown_state' }] });
+  }
 });
 
 /** A plan may call an object what it likes; it is asked for where objects are, and nowhere else. */
