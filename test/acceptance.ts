@@ -1979,6 +1979,13 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/activities/reconcile-diagnose.test.ts › what a tool said to whoever reads it is told of, though the activity that read it was killed and another ended the diagnosis',
   },
   {
+    id: 'R08',
+    clause: 'e',
+    text: 'Of tools that reach a cluster with every right the one that diagnoses has those that read: the journal of the API server shows its reads and no write verb, though the cluster’s own text orders one and the model obeys.',
+    threshold: '0 writes',
+    test: 'test/full/reconcile/diagnosis-journal.test.ts › the journal of the API server has reads of whoever diagnoses and no write, though its tools may do anything and the cluster orders it to',
+  },
+  {
     id: 'R09',
     clause: 'b',
     text: 'A diagnosis that answers prose is asked again twice, then a person is.',
@@ -2068,6 +2075,12 @@ export const acceptance: readonly AcceptanceEntry[] = [
     clause: 'o',
     text: 'In the loop: the second wave is not made before the first is well, pruning goes in reverse, and an empty declaration deletes nothing.',
     test: 'test/workflows/reconcile-rules.test.ts › waves: the second waits until the first is well; what is declared no more goes in reverse; an empty declaration deletes nothing',
+  },
+  {
+    id: 'R04',
+    clause: 'q',
+    text: 'On a real cluster: the second wave is made when the first is available, pruning goes in reverse, and of an empty or unreadable declaration nothing is deleted.',
+    test: 'test/full/reconcile/cluster-loop.test.ts › waves on a real cluster: the second begins when the first is available; what is declared no more goes in reverse; of an empty or unreadable declaration nothing goes',
   },
   {
     id: 'R22',
@@ -2671,6 +2684,27 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/full/e2e/reconcile-story.test.ts › three servers are kept; what no rule knows is diagnosed, read, approved, applied, verified and recorded; what does not help is undone',
   },
   {
+    id: 'R01',
+    clause: 'f',
+    text: 'K01 on a real cluster: the first look after it starts its mending, the second finds all as declared and well; no model, one rule, by name in the audit.',
+    threshold: '2 intervals',
+    test: 'test/full/reconcile/cluster-loop.test.ts › what rules mend on a real cluster › K01, a Deployment that was deleted: seen by the first look after it, as declared and well before the second, without a model, and the audit names the rule',
+  },
+  {
+    id: 'R01',
+    clause: 'g',
+    text: 'So with K02.',
+    threshold: '2 intervals',
+    test: 'test/full/reconcile/cluster-loop.test.ts › what rules mend on a real cluster › K02, an image that was edited: seen by the first look after it, as declared and well before the second, without a model, and the audit names the rule',
+  },
+  {
+    id: 'R01',
+    clause: 'h',
+    text: 'So with K08.',
+    threshold: '2 intervals',
+    test: 'test/full/reconcile/cluster-loop.test.ts › what rules mend on a real cluster › K08, a selector that finds nobody: seen by the first look after it, as declared and well before the second, without a model, and the audit names the rule',
+  },
+  {
     id: 'R02',
     clause: 'd',
     text: 'A hundred cycles of drift keep each history short, and a hundred looks at a clean target write no row.',
@@ -2694,6 +2728,12 @@ export const acceptance: readonly AcceptanceEntry[] = [
     clause: 'b',
     text: 'Two targets that keep one object end contested and write no more; where it can be told, the second is refused when it is declared.',
     test: 'test/workflows/reconcile-rules.test.ts › two targets that keep one object without knowing of each other are both contested after a few turns',
+  },
+  {
+    id: 'R05',
+    clause: 'c',
+    text: 'On a real cluster: after three reverts by somebody else the journal of the API server has no write of ours any more, and people are asked once.',
+    test: 'test/full/reconcile/cluster-loop.test.ts › somebody who takes a field of a real cluster back three times is left alone: contested, and the journal has no write of ours any more',
   },
   {
     id: 'R06',
@@ -2910,6 +2950,18 @@ export const acceptance: readonly AcceptanceEntry[] = [
     clause: 'g',
     text: 'The same of this installation.',
     test: 'test/activities/targets/platform-contract.test.ts › the adapter of this installation keeps what a target promises › one operation id has one effect, and it is undone exactly',
+  },
+  {
+    id: 'R21',
+    clause: 'h',
+    text: 'On a real cluster: step three of four is refused, two and one are undone in that order, and hashes and specs are what they were.',
+    test: 'test/full/reconcile/cluster-loop.test.ts › a plan of four steps on a real cluster › whose third is refused by the API server is undone in reverse, and each object is as it was, by its hash and its spec',
+  },
+  {
+    id: 'R21',
+    clause: 'i',
+    text: 'On a real cluster: an undo that is refused freezes the target, pages, and is the last write.',
+    test: 'test/full/reconcile/cluster-loop.test.ts › a plan of four steps on a real cluster › whose undoing is refused too freezes the target, calls people, and is written no more',
   },
   {
     id: 'R22',

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { Client } from '@temporalio/client';
 import pino from 'pino';
 import { type Activities, createActivities, createGatewayClient } from '../../activities/index.ts';
+import type { TargetPort } from '../../reconcile/target-port.ts';
 import type { Approval, Verdict } from '../../schema/approval.ts';
 import { defaultTenancy, reconcileWorkflowId } from '../../schema/ids.ts';
 import type { Fix } from '../../schema/reconcile/fix.ts';
@@ -61,6 +62,7 @@ export const startReconcilePlace = async ({
   mayApproveOwn = false,
   owner = 'owner',
   worldPerTarget = false,
+  over,
   elsewhere,
   agents,
 }: {
@@ -72,6 +74,8 @@ export const startReconcilePlace = async ({
   owner?: string;
   /** Each target keeps a system of its own, so that many may be kept at once. */
   worldPerTarget?: boolean;
+  /** The adapter of a real system, in place of the one in memory. */
+  over?: TargetPort<'kubernetes'>;
   /** Others work, on these queues of this server. */
   elsewhere?: { address: string; prefix: string };
   /** What agents do beside it, in the same process, and how much of it at once in each of their pools. */
@@ -86,9 +90,10 @@ export const startReconcilePlace = async ({
   };
   const time = { offsetMs: 0 };
   const clock = (): Date => new Date(Date.now() + time.offsetMs);
-  const target = worldPerTarget
+  const inMemory = worldPerTarget
     ? spreadTarget(({ name }) => createMemoryTarget(worldOf(name), { now: clock }))
     : createMemoryTarget(world, { now: clock });
+  const target = over ?? inMemory;
   const { audit, engine, collaborators } = createReconcileParts({ database, target, clock, mayApproveOwn });
   await seedPeople(database, 'default', [
     { id: 'admin', groups: [], roles: ['administrator'] },
