@@ -2,7 +2,9 @@ import { z } from 'zod';
 import { ProposableOperationSchema } from './reconcile/operation.ts';
 import type { ShownFix } from './reconcile/shown-fix.ts';
 
-export const ApprovalIdSchema = z.string().regex(/^apr_[0-9a-z]{16}$/, 'an approval id such as `apr_` and 16 characters');
+export const ApprovalIdSchema = z
+  .string()
+  .regex(/^apr_[0-9a-z]{16}$/, '`apr_` and 16 letters or digits, as `quarterdeck approvals ls` prints it');
 
 /**
  * What is approved. `call`: one call of a tool, which its caller makes afterwards. `publication`: policies of a project, `definitions`: what

@@ -63,10 +63,13 @@ const chooseDigest = async (approval: ApprovalDetail, verdict: Verdict, { digest
     if (digest.length < shortestDigest)
       throw usageError(`--digest takes at least the first ${shortestDigest} characters that \`quarterdeck approvals show\` prints`);
     if (!approval.digest.startsWith(digest))
-      throw new CliError(`The approval ${approval.id} is about another call than the one you looked at`, {
-        code: 'conflict',
-        next: `quarterdeck approvals show ${approval.id}`,
-      });
+      throw new CliError(
+        `${digest.slice(0, shortestDigest)} is not the digest of ${approval.id}, which is about something else than you looked at`,
+        {
+          code: 'conflict',
+          next: `quarterdeck approvals show ${approval.id}`,
+        },
+      );
   } else if (!yes && verdict === 'approve') {
     say(approvalText(approval, new Date()));
     await confirm('Approve this?', 'Approving asks a person; in a script say --digest DIGEST for what was looked at, or --yes');

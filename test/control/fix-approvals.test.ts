@@ -111,6 +111,24 @@ test('late, for other bytes, or for a fix that waits no more it is refused, and 
   const gone = await askForFix(api.database);
   await gone.end('stale');
   expect((await answer(gone)).body.code).toBe('conflict');
+  // the workflow has noticed that nobody answered: who is late is told that, and where it goes on
+  const unanswered = await askForFix(api.database);
+  await runOut(api.database, unanswered.approvalId);
+  await unanswered.end('expired');
+  const tooLate = await qd(['approvals', 'approve', unanswered.approvalId, '--yes']);
+  expect(tooLate.code).toBe(4);
+  expect(tooLate.stderr).toMatch(
+    new RegExp(
+      `Nobody approved ${unanswered.approvalId} until 20\\S+, which counts as no; .*quarterdeck reconcile status ${unanswered.key.target}`,
+    ),
+  );
+  const no = await askForFix(api.database);
+  await answer(no, 'deny', adminToken);
+  await no.end('denied');
+  const second = await answer(no);
+  expect([second.body.code, second.body.detail]).toEqual(['conflict', expect.stringMatching(/was denied by admin at 20\S+ already/)]);
+  told().length = 0;
+  expect((await qd(['approvals', 'show', 'apr_mistyped'])).stderr).toContain('(`apr_mistyped`)');
   expect(told()).toEqual([]);
 });
 
@@ -120,6 +138,7 @@ test('unknown, without the role, the owner, or as somebody else by a header: ref
   const own = await answer(asked);
   expect([own.status, own.body.code]).toEqual([403, 'not_permitted']);
   expect(own.body.detail).toContain('platform/approver-is-not-owner');
+  expect(own.body.detail, 'and what to do').toContain('One of the others who are named has to.');
   expect((await answer(asked, 'approve', guestToken)).body.code).toBe('not_found');
   expect((await api.request('POST', path(asked.approvalId, 'approve'), { token: null, body: { digest: asked.planDigest } })).status).toBe(
     401,
