@@ -1,6 +1,7 @@
 import { Context } from '@temporalio/activity';
 import { reconcilerId } from '../policy/entities.ts';
 import { canonicalText } from '../reconcile/canonical-text.ts';
+import { faultAt } from '../reconcile/fault-at.ts';
 import { askingText, isPassivePlan } from '../reconcile/passive-plan.ts';
 import type { ApprovalNeed } from '../schema/approval.ts';
 import type { Fix } from '../schema/reconcile/fix.ts';
@@ -50,7 +51,7 @@ const askForFix = async (
   const { decisionId, policies, owner, policyVersion } = answer;
   const { id } = await approvals.ask(
     {
-      ...{ org, project, need, decisionId, kind: 'fix', subject: `${target}: ${fix.faultKind}`.slice(0, 200) },
+      ...{ org, project, need, decisionId, kind: 'fix', subject: `${target}: ${faultAt(fix.fingerprint)}`.slice(0, 200) },
       ...{ principal: `agent:${reconciler}`, person: owner, agent: reconciler, role: null, fleet: null, run: null },
       ...{ toolset: '', server: '', tool: '', definitionHash: '' },
       ...{ operationId: fix.id, digest: fix.planDigest, argumentsDigest: fix.planDigest, text: canonicalText(plan) },
@@ -104,7 +105,7 @@ export const createCheckFix =
           const approvalId = await askForFix(collaborators, call, fix, plan, answer, answer.need);
           const patch = { ...decided, approvalId, message: answer.need.reason };
           if ((await moveFix(database, key, ['checking'], 'awaiting-approval', patch, fence)) !== 'moved') return ended;
-          await reportPhase(collaborators, call, 'awaiting-approval', `${approvalId}: ${fix.faultKind}`);
+          await reportPhase(collaborators, call, 'awaiting-approval', `${approvalId}: ${faultAt(fix.fingerprint)}`);
           return lookAgain;
         }
         case 'apply': {

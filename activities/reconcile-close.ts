@@ -1,4 +1,5 @@
 import { reconcilerId } from '../policy/entities.ts';
+import { faultAt } from '../reconcile/fault-at.ts';
 import type { TargetOf } from '../reconcile/target-port.ts';
 import type { Fix } from '../schema/reconcile/fix.ts';
 import { writeObjectRef } from '../schema/reconcile/object-ref.ts';
@@ -74,14 +75,14 @@ export const askPeople = async (
   collaborators: Pick<ReconcileCollaborators, 'database'>,
   call: TargetCall,
   target: TargetOf,
-  fix: Pick<Fix, 'id' | 'faultKind'>,
+  fix: Pick<Fix, 'id' | 'fingerprint'>,
   patch: FixPatch & { message: string },
 ): Promise<NextStep> => {
   const { fence, ...key } = call;
   const message = patch.message.slice(0, mostMessage);
   const from: FixState[] = ['diagnosing', 'checking', 'applying', 'asked'];
   const moved = await moveFix(collaborators.database, { ...key, id: fix.id }, from, 'asked', { ...patch, message }, fence, (executor) =>
-    tellPeople(executor, target, fix.id, `a person has to look at ${fix.faultKind}: ${message}`),
+    tellPeople(executor, target, fix.id, `a person has to look at ${faultAt(fix.fingerprint)}: ${message}`),
   );
   if (moved !== 'moved') return stopped;
   await reportPhase(collaborators, call, 'asking', message);

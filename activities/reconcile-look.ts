@@ -1,6 +1,7 @@
 import { Context } from '@temporalio/activity';
 import { changedSince, changedStep } from '../reconcile/changed-step.ts';
 import { closedGate } from '../reconcile/closed-gate.ts';
+import { faultAt } from '../reconcile/fault-at.ts';
 import { createDriftMask } from '../reconcile/mask-drift.ts';
 import { historyMs } from '../reconcile/past-fix.ts';
 import { whatNow } from '../reconcile/what-now.ts';
@@ -149,7 +150,7 @@ export const createLookAtTarget =
     }
 
     const awaitPeople = async (notAfterMs = Number.POSITIVE_INFINITY): Promise<NextStep> => {
-      await report('awaiting-approval', awaiting.map(({ approvalId, faultKind }) => `${approvalId}: ${faultKind}`).join('; '));
+      await report('awaiting-approval', awaiting.map(({ approvalId, fingerprint }) => `${approvalId}: ${faultAt(fingerprint)}`).join('; '));
       const ends = [...approvals.values()].map(({ expiresAt }) => Date.parse(expiresAt) + graceMs);
       const leftMs = Math.min(notAfterMs, ...ends, now.getTime() + longestApprovalWaitMs) - now.getTime();
       // whether an approval is over, the database says: where this clock is ahead of its, it is not asked again and again

@@ -1,5 +1,6 @@
 import { Context } from '@temporalio/activity';
 import { reconcilerId } from '../policy/entities.ts';
+import { faultAt } from '../reconcile/fault-at.ts';
 import type { TargetOf } from '../reconcile/target-port.ts';
 import { isPlatformError } from '../schema/errors.ts';
 import type { Plan } from '../schema/reconcile/plan.ts';
@@ -68,7 +69,7 @@ export const createRecheckFix =
       }
       if (approval.state === 'expired') {
         const message = 'Nobody answered in time, which counts as denied.';
-        const text = `nobody answered ${approvalId} in time, so nothing was changed: ${fix.faultKind}.`;
+        const text = `nobody answered ${approvalId} in time, so nothing was changed: ${faultAt(fix.fingerprint)}.`;
         return endFix(collaborators, call, fix, 'expired', { message }, { target: loaded.target, text });
       }
       if (approval.kind !== 'fix' || approval.digest !== planDigest)

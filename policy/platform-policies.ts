@@ -116,9 +116,9 @@ forbid (principal, action in [Quarterdeck::Action::"getPrompt", Quarterdeck::Act
 when { context.flow.secrecy > resource.maxSecrecy || (context.flow.tainted && context.flow.secrecy > 0) };`,
   'platform/model-secrecy': `@advice("What was read is more secret than this model may be told: use one with a higher \`maxSecrecy\`, or release what was read (\`quarterdeck run release\`).")
 forbid (principal, action == Quarterdeck::Action::"invokeModel", resource) when { context.flow.secrecy > resource.maxSecrecy };`,
-  'platform/approver-is-not-owner': `@advice("Nobody approves a call of their own, or of an agent that they launched; somebody else has to.")
+  'platform/approver-is-not-owner': `@advice("Nobody approves what is asked for them: a call of their own or of an agent that they launched, a fix of a target that they declared. One of the others who are named has to.")
 forbid (principal, action == Quarterdeck::Action::"approve", resource) when { principal == resource.owner && !context.mayApproveOwn };`,
-  'platform/named-approvers': `@advice("The policy names who may approve this call; ask one of them.")
+  'platform/named-approvers': `@advice("Whoever may approve this is named: \`quarterdeck approvals show\` says who; ask one of them.")
 forbid (principal, action == Quarterdeck::Action::"approve", resource)
 unless { context.mayApproveOwn || principal in resource.groups || principal in resource.roles || resource.people.contains(principal) };`,
   'platform/fresh-login': `@advice("Approving takes a login of the last five minutes: \`quarterdeck login --fresh\`, and then the same again.")

@@ -33,7 +33,7 @@ export const proposerText = ({ source }: Plan): string => {
 
 /** How far a plan reaches, counted by code. */
 export const reachText = ({ objects, percent, kinds, namespaces, isReversible, score }: BlastRadius): string =>
-  `${objects} ${objects === 1 ? 'object' : 'objects'} (${percent.toFixed(1)} % of the target), ${kinds.join(', ')} in ${namespaces.join(', ') || 'no namespace'}; ${isReversible ? 'can be undone' : 'CANNOT BE UNDONE'}; ${score} of 5`;
+  `${objects} ${objects === 1 ? 'object' : 'objects'} (${percent.toFixed(1)} % of the target), ${kinds.join(', ')} in ${namespaces.join(', ') || 'no namespace'}; ${isReversible ? 'can be undone' : 'CANNOT BE UNDONE'}; risk ${score} of 5`;
 
 const fieldText = ({ path, observed, desired, manager }: Drift['fields'][number]): string =>
   `${path} is ${observed === undefined ? 'not there' : JSON.stringify(observed)} instead of ${desired === undefined ? 'not there' : JSON.stringify(desired)}${manager ? ` (written by ${manager})` : ''}`;

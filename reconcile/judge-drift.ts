@@ -61,6 +61,9 @@ const wasHeld = (drift: Drift, holds: readonly Hold[], ofFault: readonly PastFix
   };
 };
 
+const blockedText = (failures: readonly PastFix[], { object }: Drift): string =>
+  `${failures.length} ${failures.length === 1 ? 'fix' : 'fixes in a row'} of ${writeObjectRef(object)} came to nothing, ${failures[0]?.id} last: nothing is tried there for a time, unless it is declared anew.`;
+
 /** What the history of one fault says about trying again now. */
 export const judgeDrift = (target: TargetOf, drift: Drift, fixes: readonly PastFix[], holds: readonly Hold[], now: number): WhatNow => {
   const { limits } = target.spec;
@@ -73,7 +76,8 @@ export const judgeDrift = (target: TargetOf, drift: Drift, fixes: readonly PastF
   const waitUntil = (untilMs: number, why: 'blocked' | 'answered' | 'cooldown' | 'settling', because: string): WhatNow | undefined =>
     now < untilMs ? { next: 'wait', untilMs, why, drift, because } : undefined;
   const blockMs = limits.blockSeconds * 1000;
-  const failures = failuresInRow(ofFault);
+  // what was planned for an earlier declaration says nothing about this one: who declares anew has it tried anew
+  const failures = failuresInRow(ofFault).filter(({ plan }) => plan === null || plan.generation === target.generation);
   const lastFailure = Math.max(0, ...failures.map(endOf));
   const newest = ofFault[0];
   // a rule that leaves something alone waits its own time, and is asked again
@@ -81,7 +85,7 @@ export const judgeDrift = (target: TargetOf, drift: Drift, fixes: readonly PastF
   const answer = newest && isAnswer ? answers[newest.state] : undefined;
   const waits =
     (failures.length >= limits.failuresBeforeBlock
-      ? waitUntil(lastFailure + blockMs, 'blocked', `It failed ${failures.length} times in a row.`)
+      ? waitUntil(lastFailure + blockMs, 'blocked', blockedText(failures, drift))
       : undefined) ??
     (newest && answer !== undefined
       ? waitUntil(endOf(newest) + blockMs, 'answered', `Nothing new is tried, because ${answer}.`)

@@ -2,7 +2,9 @@ import { z } from 'zod';
 import { ProposableOperationSchema } from './reconcile/operation.ts';
 import type { ShownFix } from './reconcile/shown-fix.ts';
 
-export const ApprovalIdSchema = z.string().regex(/^apr_[0-9a-z]{16}$/, 'an approval id such as `apr_` and 16 characters');
+export const ApprovalIdSchema = z
+  .string()
+  .regex(/^apr_[0-9a-z]{16}$/, '`apr_` and 16 letters or digits, as `quarterdeck approvals ls` prints it');
 
 /**
  * What is approved. `call`: one call of a tool, which its caller makes afterwards. `publication`: policies of a project, `definitions`: what
@@ -92,8 +94,11 @@ export type Approval = z.infer<typeof ApprovalSchema>;
 /** What the proposer of a change is told while others have to approve it. */
 export type WaitingChange = Pick<Approval, 'digest' | 'expiresAt' | 'rules'> & { approvalId: string };
 
+/** Whether whoever looks may approve it now, as policy says before they try; `why` not, and what to do. */
+export type MayAnswer = { mayApprove: boolean; why: string };
+
 /** With what would be run or put into force: as JSON, every character to be seen; of a fix also what it is for and what it would do. */
-export type ApprovalDetail = Approval & { arguments: string; fix?: ShownFix };
+export type ApprovalDetail = Approval & { arguments: string; fix?: ShownFix; you?: MayAnswer };
 
 /** What `POST …/approvals/ID/approve` and `…/deny` take: the digest of the call that the person looked at. */
 export const DecideApprovalSchema = z.strictObject({

@@ -60,12 +60,16 @@ export const decideApproval = (
       const [row] = await transaction.select({ row: approvals, state: stateNow }).from(approvals).where(atApproval(key)).for('update');
       if (!row) throw noApproval(key);
       if (row.row.digest !== digest)
-        throw over(id, row.state, 'is about another call than the one you looked at; look again and decide about that one.');
+        throw over(id, row.state, 'has another digest than what you looked at; look again and decide about that.');
       const earlier = await transaction.select().from(approvalDecisions).where(eq(approvalDecisions.approvalId, id));
       const own = earlier.find(({ person }) => person === answer.person);
       if (own?.verdict === answer.verdict) return getApproval(transaction, key);
       const isOpen = row.state === 'pending' || (row.state === 'approved' && answer.verdict === 'deny');
-      if (!isOpen) throw over(id, row.state, `is ${row.state} already${answeredBy(earlier)}; nothing was changed.`);
+      if (!isOpen) {
+        const again =
+          row.state === 'expired' && row.row.kind === 'call' ? ' Next: whoever calls makes the call anew, under another operation id.' : '';
+        throw over(id, row.state, `is ${row.state} already${answeredBy(earlier)}; nothing was changed.${again}`);
+      }
       const decision = { approvalId: id, ...answer };
       await transaction
         .insert(approvalDecisions)

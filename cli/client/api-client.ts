@@ -5,15 +5,17 @@ import { noPlatform } from './find-platform.ts';
 
 const answerWithinMs = 60_000;
 
-type Problem = { code: string; detail: string; status: number; requestId?: string; issues?: DocumentIssue[] };
+type Problem = { code: string; detail: string; status: number; requestId?: string; issues?: DocumentIssue[]; advice?: string };
 
 /** A refusal of the api. `documentIssues` are those of an apply, by document. */
 export class ApiRefusal extends CliError {
   readonly status: number;
   readonly documentIssues: DocumentIssue[];
 
-  constructor({ code, detail, status, requestId, issues = [] }: Problem) {
-    super(detail, { code, exitCode: exitCodeOf(code), requestId, isAway: status === 503, next: nextStepOf(code) });
+  constructor({ code, detail, status, requestId, issues = [], advice }: Problem) {
+    // who wrote the policy knows better than anybody what to do, and the detail holds it
+    const next = advice === undefined ? nextStepOf(code) : undefined;
+    super(detail, { code, exitCode: exitCodeOf(code), requestId, isAway: status === 503, next });
     this.status = status;
     this.documentIssues = issues;
   }
@@ -24,8 +26,6 @@ const nextStepOf = (code: string): string | undefined => {
   switch (code) {
     case 'not_permitted':
       return 'ask who may change the policies; `quarterdeck audit query --decision deny` shows the refusal';
-    case 'approval_expired':
-      return 'whoever calls makes the call anew, under another operation id';
     case 'token_refused':
       return 'log in again with `quarterdeck login`, or take the token of the running platform';
     case 'store_unavailable':

@@ -2,12 +2,12 @@ import { Command, Option } from 'commander';
 import { type Approval, type ApprovalDetail, ApprovalStateSchema, type DecideApproval, type Verdict } from '../../schema/approval.ts';
 import { confirm } from '../client/confirm.ts';
 import { type ConnectionOptions, connectedCommand, openSession } from '../client/session.ts';
-import { approvalTable, approvalText } from '../output/approval-text.ts';
+import { approvalInShort, approvalTable, approvalText } from '../output/approval-text.ts';
 import { CliError, usageError } from '../output/cli-error.ts';
 import { withExamples } from '../output/command-help.ts';
+import { evidenceText } from '../output/evidence-text.ts';
 import { type Format, formatOption } from '../output/format-option.ts';
 import { toYaml } from '../output/manifest.ts';
-import { plainText } from '../output/plain-text.ts';
 import { print, say } from '../output/talk.ts';
 import { approvalsEditCommand } from './approvals-edit.ts';
 
@@ -37,24 +37,17 @@ const show = async (id: string, { format, evidence: wantsEvidence, ...connection
     const { api, place } = fetchOne(connection, id);
     const found = await api.get<{ digest: string; evidence: string }>(`${place}/evidence`);
     if (format === 'json') return print(JSON.stringify(found, undefined, 2));
-    // of observed systems, and not to be trusted: each line is marked
-    return print(
-      format === 'yaml'
-        ? toYaml(found)
-        : found.evidence
-            .split('\n')
-            .map((line) => `| ${plainText(line)}`)
-            .join('\n'),
-    );
+    return print(format === 'yaml' ? toYaml(found) : evidenceText(found.evidence));
   }
   const approval = await fetchOne(connection, id).approval;
   if (format === 'json') return print(JSON.stringify(approval, undefined, 2));
   print(format === 'yaml' ? toYaml(approval) : approvalText(approval, new Date()));
   if (format !== 'table' || approval.state !== 'pending') return;
-  const other = approval.kind === 'fix' ? ', another plan: approvals edit' : '';
-  say(
-    `Yes: quarterdeck approvals approve ${id} --digest ${approval.digest.slice(0, shortestDigest)}; no: approvals deny ${id} --comment WHY${other}`,
-  );
+  const other = approval.kind === 'fix' ? `\nElse: quarterdeck approvals edit ${id}` : '';
+  const who = connection.as === undefined ? '' : ` --as ${connection.as}`;
+  const yes = `quarterdeck approvals approve ${id} --digest ${approval.digest.slice(0, shortestDigest)}${who}`;
+  const no = `quarterdeck approvals deny ${id} --comment WHY${who}`;
+  say(`${approval.you?.mayApprove === false ? '' : `Yes: ${yes}\n`}No:  ${no}${other}`);
 };
 
 /** The digest that is decided about: that of what is shown now, or the one that was looked at before. */
@@ -63,12 +56,15 @@ const chooseDigest = async (approval: ApprovalDetail, verdict: Verdict, { digest
     if (digest.length < shortestDigest)
       throw usageError(`--digest takes at least the first ${shortestDigest} characters that \`quarterdeck approvals show\` prints`);
     if (!approval.digest.startsWith(digest))
-      throw new CliError(`The approval ${approval.id} is about another call than the one you looked at`, {
-        code: 'conflict',
-        next: `quarterdeck approvals show ${approval.id}`,
-      });
+      throw new CliError(
+        `${digest.slice(0, shortestDigest)} is not the digest of ${approval.id}, which is about something else than you looked at`,
+        {
+          code: 'conflict',
+          next: `quarterdeck approvals show ${approval.id}`,
+        },
+      );
   } else if (!yes && verdict === 'approve') {
-    say(approvalText(approval, new Date()));
+    say(`${approvalText(approval, new Date())}\n${approvalInShort(approval)}`);
     await confirm('Approve this?', 'Approving asks a person; in a script say --digest DIGEST for what was looked at, or --yes');
   }
   return approval.digest;

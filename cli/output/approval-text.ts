@@ -40,17 +40,19 @@ export const approvalTable = (approvals: Approval[], now: Date): string =>
   );
 
 /** What a fix is for and what it would do. What a model said is marked as its words: it decides nothing. */
-const fixLines = (fix: ShownFix): string[] => {
+const fixLines = (fix: ShownFix, now: Date): string[] => {
   const { blast, confidence } = fix;
   const reach = blast ? reachText(blast) : 'not known';
   const facts: [string, string][] = [
     ['target', fix.target],
     ['fault', fix.fault],
+    ['since', `${fix.sinceAt} (${formatAge(fix.sinceAt, now)} ago)`],
     ['why', fix.why],
     ['proposed', `${fix.proposedBy}${confidence === null ? '' : `, ${Math.round(confidence * 100)} % sure`}`],
     ['reach', reach],
     ...(fix.evidenceDigest ? [['evidence', `${fix.evidenceDigest} (--evidence shows it)`] satisfies [string, string]] : []),
     ...(fix.contact ? [['contact', fix.contact] satisfies [string, string]] : []),
+    ...(fix.became ? [['became', fix.became] satisfies [string, string]] : []),
   ];
   return [
     ...facts.map(([name, text]) => `  ${name.padEnd(9)} ${plainText(text)}`),
@@ -72,7 +74,7 @@ const fixLines = (fix: ShownFix): string[] => {
  * nothing in it can pass for a line of ours.
  */
 export const approvalText = (approval: ApprovalDetail, now: Date): string => {
-  const { id, kind, subject, state, server, tool, toolset, reason, rules, requestedAt, expiresAt, operationId, digest, decisions } =
+  const { id, kind, subject, state, server, tool, toolset, reason, rules, requestedAt, expiresAt, operationId, digest, decisions, you } =
     approval;
   const left = leftText(approval, now);
   const facts: [string, string][] = [
@@ -80,8 +82,12 @@ export const approvalText = (approval: ApprovalDetail, now: Date): string => {
     [kind === 'call' ? 'who calls' : 'who asks', callerText(approval)],
     ['why asked', reason === '' ? rules.map(({ policy }) => policy).join(', ') : reason],
     ['approves', rules.map(ruleText).join(', and ')],
+    ...(you ? [['you', you.mayApprove ? 'may approve it, or deny it' : `may not approve it. ${you.why}`] satisfies [string, string]] : []),
     ['asked', requestedAt],
-    ['expires', left === '' ? expiresAt : `${expiresAt} (${left})`],
+    [
+      'expires',
+      left === '' ? expiresAt : `${expiresAt} (${left}${state === 'pending' ? '; no answer counts as no, and changes nothing' : ''})`,
+    ],
     ...(operationId === '' ? [] : [['operation', operationId] satisfies [string, string]]),
     ['digest', digest],
     ...decisions.map((decision): [string, string] => ['answer', answerText(decision)]),
@@ -89,8 +95,21 @@ export const approvalText = (approval: ApprovalDetail, now: Date): string => {
   return [
     `Approval ${id}: ${state}`,
     ...facts.map(([name, text]) => `  ${name.padEnd(9)} ${plainText(text)}`),
-    ...(approval.fix ? fixLines(approval.fix) : []),
+    ...(approval.fix ? fixLines(approval.fix, now) : []),
     kind === 'fix' ? 'The plan that the digest is of, as JSON:' : `What would be ${kind === 'call' ? 'run' : 'in force'}, as JSON:`,
     ...approval.arguments.split('\n').map((line) => `  | ${plainText(line)}`),
   ].join('\n');
 };
+
+/**
+ * The last lines before a person is asked: what was shown is longer than a screen, and the plan's bytes come last.
+ */
+export const approvalInShort = ({ id, subject, fix }: ApprovalDetail): string =>
+  fix
+    ? [
+        `In short, ${id}:`,
+        `  ${plainText(fix.fault)}`,
+        ...fix.steps.map(({ operation, undo }, index) => `  ${index + 1}. ${plainText(operation)} (undo: ${plainText(undo)})`),
+        `  reach: ${fix.blast ? reachText(fix.blast) : 'not known'}`,
+      ].join('\n')
+    : `In short, ${id}${subject === '' ? '' : `: ${plainText(subject)}`}`;

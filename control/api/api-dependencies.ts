@@ -49,6 +49,8 @@ export type ApiDecision = Omit<RecordableDecision, 'effect'> & {
   stamp?: 'break-glass';
   /** What the person would need beside what was asked for, where that is why it was denied. */
   lacking?: string;
+  /** What those who wrote the policies that denied it say to whoever is refused. */
+  advice?: string;
 };
 
 /**

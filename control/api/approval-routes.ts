@@ -1,10 +1,12 @@
 import { type Context, Hono } from 'hono';
 import {
   type Approval,
+  type ApprovalDetail,
   ApprovalIdSchema,
   ApprovalQuerySchema,
   DecideApprovalSchema,
   EditFixSchema,
+  type MayAnswer,
   type Verdict,
 } from '../../schema/approval.ts';
 import { isPlatformError, PlatformError } from '../../schema/errors.ts';
@@ -64,7 +66,12 @@ export const approvalRoutes = (config: ApiConfig, dependencies: ApiDependencies 
 
   routes.get('/:org/:project/approvals/:id', async (context) => {
     const { person, approval, sight } = await find(context);
-    return context.json(await showApproval(dependencies, person, sight, approval));
+    const detail = await showApproval(dependencies, person, sight, approval);
+    if (approval.state !== 'pending') return context.json(detail);
+    const answer = await authorize(person, 'approve', approval, approvalTarget(approval, 'approve'));
+    const why = answer.effect === 'allow' ? '' : (answer.advice ?? 'No policy allows it.');
+    const you: MayAnswer = { mayApprove: answer.effect === 'allow', why };
+    return context.json({ ...detail, you } satisfies ApprovalDetail);
   });
 
   routes.get('/:org/:project/approvals/:id/evidence', async (context) => {

@@ -86,7 +86,7 @@ export const createAuthorizer = ({
 }): Authorize => {
   const askAsPerson = createPersonAsk({ policy, declared });
   const rights = createPersonRights({ policy, declared });
-  const decided = (action: string, { effect, policies, error, bundle, asked, policyVersion }: PersonAnswer): ApiDecision => {
+  const decided = (action: string, { effect, policies, advice, error, bundle, asked, policyVersion }: PersonAnswer): ApiDecision => {
     if (error) logger.error({ action, error }, 'a decision could not be made and is a deny');
     return {
       // whether a person is needed is asked of calls alone
@@ -96,6 +96,7 @@ export const createAuthorizer = ({
       policyVersion,
       asked,
       ...(bundle ? { bundle } : {}),
+      ...(advice.length > 0 ? { advice: advice.join(' ') } : {}),
     };
   };
   const ask = (person: Person, action: string, tenancy: Tenancy, resource: ReturnType<typeof resourceOf>, target?: Target): ApiDecision => {

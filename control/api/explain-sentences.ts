@@ -50,7 +50,8 @@ const sourceText = ({ plan }: Fix): string => {
 
 export const fixText = (fix: Fix): string => {
   const steps = fix.plan ? `: ${fix.plan.steps.map(({ operation }) => describeStep(operation)).join('; ')}` : '';
-  const cost = fix.modelCalls > 0 ? ` ${fix.modelCalls} model calls, ${moneyOf(fix.costMicroUsd)}.` : '';
+  const cost =
+    fix.modelCalls > 0 ? ` ${fix.modelCalls} model ${fix.modelCalls === 1 ? 'call' : 'calls'}, ${moneyOf(fix.costMicroUsd)}.` : '';
   return `${fix.id} (${fix.beganAt}) ${sourceText(fix)} is ${fix.state}${steps}.${fix.message ? ` ${fix.message}` : ''}${cost}`;
 };
 

@@ -65,9 +65,11 @@ export const explainTarget = async (
   const ofDrift = drifts.flatMap((drift) => {
     const verdict = judged.find((one) => 'drift' in one && one.drift?.fingerprint === drift.fingerprint);
     const chosen = chooseRule({ target, drift, observation, desired, rules, fixes, now: now.getTime() });
+    // what is under way is told below: that a rule is looked for too would be said of what nobody looks at now
+    const taken = open.find(({ fingerprint }) => fingerprint === drift.fingerprint);
     return [
       driftText(mask.drift(drift)),
-      `  ${ruleText(chosen, ruleCatalogue.length + rules.length)}${verdict ? ` ${verdict.because}` : ''}`,
+      `  ${ruleText(chosen, ruleCatalogue.length + rules.length)} ${taken ? `${taken.id} is about it.` : (verdict?.because ?? '')}`.trimEnd(),
     ];
   });
   const waiting = detail.approvalId
@@ -85,7 +87,9 @@ export const explainTarget = async (
       ? [`What is declared cannot be read: ${desired.message}. Nothing is done.`]
       : []),
     ...(observation.status === 'read' && desired.status === 'read' && drifts.length === 0
-      ? [`All ${desired.objects.length} declared things are as declared.`]
+      ? [
+          `All ${desired.objects.length} declared things are as they are kept${accepted.length > 0 ? ', which is not as declared in all' : ', as declared'}.`,
+        ]
       : []),
     ...ofDrift,
     ...accepted.map(acceptedText),
@@ -98,7 +102,11 @@ export const explainTarget = async (
     ...(past.length > shownFixes ? [`${past.length - shownFixes} fixes more: \`quarterdeck reconcile history ${key.target}\`.`] : []),
     budgetText(charged, spec.escalation.costMicroUsdPerDay, spec.escalation.role),
     ...(spec.contact ? [`Contact: ${spec.contact}.`] : []),
-    open.length > 0 ? 'Next: what is under way is finished first.' : nextText(whatNow(input)),
+    detail.approvalId
+      ? `Next: a person says yes or no to ${detail.approvalId}; until then nothing of it is changed.`
+      : open.length > 0
+        ? 'Next: what is under way is finished first.'
+        : nextText(whatNow(input)),
   ];
   return { ...detail, drifts: drifts.map(mask.drift), conflicts, lookedAt: now.toISOString(), sentences };
 };

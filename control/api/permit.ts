@@ -61,7 +61,10 @@ export const createPermit =
     const what = target ? `${target.kind} ${target.name} of ${tenancy.org}/${tenancy.project}` : `${tenancy.org}/${tenancy.project}`;
     const refused = policies.length > 0 ? `forbidden by ${policies.join(', ')}` : 'no policy allows it';
     const why = decision.lacking === undefined ? refused : `that needs ${decision.lacking}, and ${refused}`;
-    throw new PlatformError('not_permitted', `${person.id} may not ${action} on ${what}: ${why} (decision ${decisionId}).`, {
-      facts: { decisionId },
-    });
+    const { advice } = decision;
+    throw new PlatformError(
+      'not_permitted',
+      `${person.id} may not ${action} on ${what}: ${why} (decision ${decisionId}).${advice === undefined ? '' : ` ${advice}`}`,
+      { facts: { decisionId, ...(advice === undefined ? {} : { advice }) } },
+    );
   };

@@ -1,11 +1,13 @@
 import type { Context } from 'hono';
 import { z } from 'zod';
 import { PlatformError } from '../../schema/errors.ts';
+import { withHiddenShown } from '../../schema/hidden-characters.ts';
 import { type Tenancy, TenancySchema } from '../../schema/ids.ts';
 import { type Kind, KindSchema } from '../../schema/resource.ts';
 import type { ApiEnvironment } from './api-dependencies.ts';
 
 const maxDepth = 100;
+const longestShown = 64;
 
 /** Deep nesting would exhaust the stack of whoever walks the value; it is measured level by level. */
 const isTooDeep = (value: unknown): boolean => {
@@ -24,7 +26,9 @@ const sayIssues = (error: z.ZodError): string =>
 export const parseAs = <Schema extends z.ZodType>(schema: Schema, value: unknown, what: string): z.infer<Schema> => {
   const result = schema.safeParse(value);
   if (result.success) return result.data;
-  throw new PlatformError('request_invalid', `The ${what} is not as expected: ${sayIssues(result.error)}.`);
+  // what a person typed themselves is shown again: one letter of an id is easily wrong
+  const given = typeof value === 'string' ? ` (\`${withHiddenShown(value.slice(0, longestShown))}\`)` : '';
+  throw new PlatformError('request_invalid', `The ${what} is not as expected${given}: ${sayIssues(result.error)}.`);
 };
 
 /** Reads a JSON body. Another content type is refused: a form of another site could send it without asking. */

@@ -32,6 +32,8 @@ export const showFix = async (
   return {
     ...{ fixId, target, evidenceDigest },
     fault: shown(review ? driftText(review.drift) : faultKind),
+    sinceAt: fix.beganAt,
+    became: fix.endedAt === null ? null : shown(`${fix.state} at ${fix.endedAt}${fix.message ? `: ${fix.message}` : ''}`),
     why: shown(whyTexts[review?.why ?? ''] ?? (source.kind === 'rule' ? `the rule ${source.rule} fits it` : (review?.why ?? ''))),
     proposedBy: proposerText(plan),
     diagnosis: source.kind === 'model' ? shown(source.diagnosis) : '',

@@ -1,5 +1,5 @@
 import { describeStep } from '../../reconcile/describe-step.ts';
-import { driftText, proposerText, reachText } from '../../reconcile/fix-text.ts';
+import { driftText, proposerText, reachText, undoTexts } from '../../reconcile/fix-text.ts';
 import type { Approval, ApprovalState } from '../../schema/approval.ts';
 import { withHiddenShown } from '../../schema/hidden-characters.ts';
 import type { Fix } from '../../schema/reconcile/fix.ts';
@@ -57,22 +57,31 @@ const endings: Readonly<Record<ApprovalState, string>> = {
   consumed: 'Approved and used',
 };
 
+/** What a command has to say beside, where the thing is not in the default place. */
+const placeOptions = ({ org, project }: { org: string; project: string }): string =>
+  `${org === 'default' ? '' : ` --org ${org}`}${project === 'default' ? '' : ` --project ${project}`}`;
+
 export const approvalLink = (publicUrl: string, { org, project, id }: Pick<Approval, 'org' | 'project' | 'id'>): string =>
   `${publicUrl}/approvals/${org}/${project}/${id}`;
 
 /** What a fix would do, a line a step. */
 const stepsText = ({ steps }: NonNullable<Fix['plan']>): string =>
   steps.map(({ operation }, index) => clean(inLine(`${index + 1}. ${describeStep(operation)}`))).join('\n');
+/** What would take each step back. */
+const undoText = ({ steps }: NonNullable<Fix['plan']>): string =>
+  steps.map(({ undo }, index) => `${index + 1}. ${undoTexts[undo.kind]}`).join('\n');
 const isWhole = (fix: Fix | undefined): boolean => !fix?.plan || stepsText(fix.plan).length <= longest;
 
 /** Of a fix also what it is for and what it would do: who is named by a target may know what becomes of it. Of a model only how sure it is. */
-const fixFacts = ({ plan, review }: Fix): ChannelMessage['facts'] => {
+const fixFacts = ({ plan, review, beganAt }: Fix): ChannelMessage['facts'] => {
   if (plan === null) return [];
   const { source } = plan;
   const sure = source.kind === 'model' ? `, ${Math.round(source.confidence * 100)} % sure` : '';
   return [
     ...(review ? [{ label: 'Fault', text: shownInLine(driftText(review.drift)) }] : []),
+    { label: 'Since', text: beganAt },
     { label: 'Would do', text: cut(stepsText(plan)) },
+    { label: 'Undone by', text: cut(undoText(plan)) },
     ...(review ? [{ label: 'Reach', text: reachText(review.blast) }] : []),
     { label: 'Proposed by', text: `${proposerText(plan)}${sure}` },
   ];
@@ -94,9 +103,15 @@ export const approvalMessage = (
 ): ChannelMessage => {
   const { org, project, id, digest, state, reason, person, run, expiresAt, decisions } = approval;
   const isOpen = state === 'pending';
+  const at = placeOptions({ org, project });
+  // nobody was too late: what it was asked for is over
+  const isWithdrawn = state === 'expired' && fix !== undefined && fix.endedAt !== null && fix.state !== 'expired';
   return {
     event,
-    title: shownInLine(`${isOpen ? 'Approval asked' : endings[state]}: ${what(approval)}`).slice(0, 250),
+    title: shownInLine(`${isOpen ? 'Approval asked' : isWithdrawn ? 'Not asked any more' : endings[state]}: ${what(approval)}`).slice(
+      0,
+      250,
+    ),
     facts: [
       { label: 'Where', text: `${org}/${project}${run ? `, run ${run}` : ''}` },
       ...(fix ? fixFacts(fix) : []),
@@ -104,16 +119,17 @@ export const approvalMessage = (
         ? [{ label: 'Not all is shown', text: 'It is approved where all of it is, and may be denied here.' }]
         : []),
       { label: 'Why', text: shownInLine(reason) },
+      ...(isWithdrawn && fix.message ? [{ label: 'Why no more', text: shownInLine(fix.message) }] : []),
       { label: 'Asked by', text: person },
       ...(isOpen ? [{ label: 'Who may answer', text: who(approval) }] : []),
       ...(decisions.length > 0 ? [{ label: 'Answered', text: answered(approval) }] : []),
-      ...(isOpen ? [{ label: 'Expires', text: `${expiresAt}; no answer counts as no` }] : []),
+      ...(isOpen ? [{ label: 'Expires', text: `${expiresAt}; no answer counts as no, and changes nothing` }] : []),
       ...(isOpen && contact ? [{ label: 'When nobody answers', text: shownInLine(contact) }] : []),
       { label: 'Digest', text: digest },
     ],
     next: isOpen
-      ? `quarterdeck approvals show ${id} --project ${project}, then approvals approve or deny`
-      : `quarterdeck approvals show ${id} --project ${project}`,
+      ? `quarterdeck approvals show ${id}${at} shows all of it, and how to say yes or no`
+      : `quarterdeck approvals show ${id}${at}`,
     link: approvalLink(publicUrl, approval),
     approval: { org, project, id, digest, state, isWhole: isWhole(fix) },
   };
@@ -132,6 +148,7 @@ export const pageMessage = ({
   text: string;
 }): ChannelMessage => {
   const [title = '', ...rest] = shown(text).split('\n');
+  const target = /^([a-z0-9][a-z0-9-]*): /.exec(text)?.[1];
   return {
     event: 'page',
     title: title.slice(0, 250),
@@ -139,7 +156,7 @@ export const pageMessage = ({
       { label: 'Where', text: `${org}/${project}, ${subject}` },
       ...(rest.length > 0 ? [{ label: 'What', text: rest.join('\n') }] : []),
     ],
-    next: `quarterdeck reconcile status --project ${project}`,
+    next: `quarterdeck reconcile ${target === undefined ? 'status' : `explain ${target}`}${placeOptions({ org, project })}`,
     link: null,
     approval: null,
   };

@@ -4,43 +4,30 @@ import type { GatewayContext } from '../gateway-context.ts';
 import { haltableOf } from '../limits/follow-halts.ts';
 import type { ClientRequest } from '../mcp/client-request.ts';
 import type { JsonObject, Reply } from '../mcp/message.ts';
-import { recordRefused } from '../record-refused.ts';
 import { faultIn } from '../tool-call/fault-in.ts';
 import type { UpstreamPool } from '../upstream/upstream-pool.ts';
 import { foundTools } from './found-tools.ts';
 import { itemForEra } from './item-for-era.ts';
 import { refuseIncomplete, sourcesDown, warningsOf } from './outages.ts';
-import { recordListing } from './record-listing.ts';
+import { type Listing, recordFailedListing, recordListing } from './record-listing.ts';
 import { isBehind, type SearchTool, usuallyFound } from './search-tools.ts';
 import type { View } from './view.ts';
 
-/** @throws {PlatformError} `request_invalid`, and leaves a row */
-const queryOf = (context: GatewayContext, request: ClientRequest, { name, shown }: SearchTool): { query: string; limit: number } => {
+/** @throws {PlatformError} `request_invalid` */
+const queryOf = (request: ClientRequest, { name, shown }: SearchTool): { query: string; limit: number } => {
   const given = inPlainNumbers(request.params.arguments ?? {});
   // the schema is the same whatever the tool is called here
   const fault = faultIn(given, shown.inputSchema, 'find_tool', 'arguments');
-  if (fault !== undefined) {
-    recordRefused(context, request, 'request_invalid');
-    throw new PlatformError('request_invalid', `Invalid arguments for tool ${name}: ${fault}.`);
-  }
+  if (fault !== undefined) throw new PlatformError('request_invalid', `Invalid arguments for tool ${name}: ${fault}.`);
   const { query, limit = usuallyFound } = given as { query: string; limit?: number };
   return { query, limit };
 };
 
-/**
- * Answers a call of `find_tool`: the definitions that `tools/list` would have, of the tools that the caller may use and that fit the
- * query, best first. It goes to no server; it is on record as a list is. What belongs to a server that does not answer is left out.
- * @throws {PlatformError} `request_invalid`, `halted`, `server_unavailable` where the toolset shows all of itself or nothing
- */
-export const findTool = async (
-  { context, pool }: { context: GatewayContext; pool: Pick<UpstreamPool, 'healthOf'> },
-  request: ClientRequest,
-  view: View,
-  tool: SearchTool,
-): Promise<Reply> => {
-  context.audit.assertWritable();
+type Parts = { context: GatewayContext; pool: Pick<UpstreamPool, 'healthOf'> };
+
+const search = async ({ context, pool }: Parts, request: ClientRequest, view: View, tool: SearchTool, listing: Listing): Promise<Reply> => {
   await context.halts.check(haltableOf(request.principal, tool.tenancy));
-  const { query, limit } = queryOf(context, request, tool);
+  const { query, limit } = queryOf(request, tool);
   const down = sourcesDown(pool, view.sources.filter(isBehind(tool)));
   refuseIncomplete(down);
   // as with lists: what an agent does not see it takes for what it may not use
@@ -51,7 +38,23 @@ export const findTool = async (
     .filter(({ server }) => !gone.has(server.uid))
     .slice(0, limit)
     .map(({ shown }) => itemForEra(shown, request.client.era));
-  recordListing(context, request, 'findTool', { offered, listed: tools.length });
+  recordListing(context, request, listing, { offered, listed: tools.length });
   const text = tools.length > 0 ? JSON.stringify({ tools }) : 'No tool that you may use fits this query; try other words for it.';
   return { kind: 'result', result: { content: [{ type: 'text', text }], structuredContent: { tools }, ...warningsOf(view, missing) } };
+};
+
+/**
+ * Answers a call of `find_tool`: the definitions that `tools/list` would have, of the tools that the caller may use and that fit the
+ * query, best first. It goes to no server; it is on record as a list is. What belongs to a server that does not answer is left out.
+ * @throws {PlatformError} `request_invalid`, `halted`, `server_unavailable` where the toolset shows all of itself or nothing
+ */
+export const findTool = async (parts: Parts, request: ClientRequest, view: View, tool: SearchTool): Promise<Reply> => {
+  const { context } = parts;
+  context.audit.assertWritable();
+  const listing = { action: 'findTool', startedAt: context.now() };
+  try {
+    return await search(parts, request, view, tool, listing);
+  } catch (thrown) {
+    throw recordFailedListing(context, request, listing, thrown);
+  }
 };

@@ -17,6 +17,10 @@ export const ShownFixSchema = z.object({
   fixId: z.string(),
   target: z.string(),
   fault: z.string(),
+  /** When it was taken up, ISO 8601. */
+  sinceAt: z.string(),
+  /** What became of it, once it has ended: its state, and why. */
+  became: z.string().nullable(),
   why: z.string(),
   proposedBy: z.string(),
   /** The model's own words; empty where a rule or a person proposed it. */

@@ -58,7 +58,7 @@ test('approves by the digest that was looked at, and says what happens next', as
   expect(await approvals('approve', id, '--digest', 'abc')).toMatchObject({ code: 2 });
   expect(await approvals('approve', id, '--digest', 'f'.repeat(64))).toMatchObject({
     code: 1,
-    stderr: `Error: The approval ${id} is about another call than the one you looked at. Next: quarterdeck approvals show ${id}\n`,
+    stderr: `Error: ffffffffffff is not the digest of ${id}, which is about something else than you looked at. Next: quarterdeck approvals show ${id}\n`,
   });
   expect(await approvals('approve', id, '--digest', call.digest.slice(0, 16), '--comment', 'Looks right.')).toEqual({
     code: 0,
@@ -81,7 +81,7 @@ test('denies without a question, and ends with the exit code of what stands in t
   const late = await pending();
   await runOut(api.database, late.id);
   expect((await approvals('approve', late.id, '--yes')).code).toBe(4);
-  expect((await approvals('approve', 'apr_1', '--yes')).stderr).toContain('an approval id such as');
+  expect((await approvals('approve', 'apr_1', '--yes')).stderr).toContain('(`apr_1`): `apr_` and 16 letters or digits');
 });
 
 test('a run shows which of its agents wait for a person, and ends with exit code 5', async () => {

@@ -116,7 +116,7 @@ test('who may not answer is told so alone, whatever they press, and the approval
   const told = await pollUntil(() => (slack.toldAlone.length >= before + 5 ? slack.toldAlone.slice(before) : undefined), 'five answers');
   expect(told[0]).toContain("Slack's user U0STRANGER is nobody here");
   expect(told[1]).toContain('guest');
-  expect(told[3]).toContain('another call');
+  expect(told[3]).toContain('another digest');
   expect(told[4]).toContain('its own project only');
   expect(await stateOf(id)).toBe('pending');
   expect((await press(message, 'deny')).status).toBe(200);

@@ -117,6 +117,22 @@ test('after failures the pause doubles, spread by the fault, up to the block', (
   expect(pauseAfter(0, 1, 2)).toBe(3_600_000);
 });
 
+test('who declares anew has it tried anew: what failed for an earlier declaration blocks nothing, and a block names what failed last', () => {
+  const input = inputOf(declare(['a', 0]), seen());
+  const fingerprint = input.drifts[0]?.fingerprint ?? '';
+  const failed = (generation: number) =>
+    [7, 8, 9].map((at) => {
+      const fix = fixOf(fingerprint, 'stale', at);
+      return { ...fix, plan: fix.plan && { ...fix.plan, generation } };
+    });
+  const blocked = whatNow({ ...input, fixes: failed(input.target.generation) });
+  expect(blocked).toMatchObject({ next: 'wait', why: 'blocked' });
+  expect(blocked.because).toBe(
+    '3 fixes in a row of ConfigMap/shop/a came to nothing, fix_7 last: nothing is tried there for a time, unless it is declared anew.',
+  );
+  expect(whatNow({ ...input, fixes: failed(input.target.generation - 1) })).toMatchObject({ next: 'rule' });
+});
+
 test('what people said no to is not offered again before the block is over', () => {
   const input = inputOf(declare(['a', 0]), seen());
   const fingerprint = input.drifts[0]?.fingerprint ?? '';

@@ -107,6 +107,6 @@ export const askForFix = async (
   return {
     ...{ key, fixId: id, approvalId: asked.id, planDigest, plan, reconciler },
     /** What becomes of the fix meanwhile. */
-    end: (state: 'stale' | 'left-alone') => closeFix(database, { ...key, id }, state, { message: '' }, fence),
+    end: (state: 'stale' | 'left-alone' | 'expired' | 'denied') => closeFix(database, { ...key, id }, state, { message: '' }, fence),
   };
 };
