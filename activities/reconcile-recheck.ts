@@ -112,8 +112,10 @@ export const createRecheckFix =
       if (!isOurs && !(await approvals.consume(approvalId, fixId, event))) return lookAgain;
       const seenDigest = await keepSeen(contents, call, { ...fault, ...seen });
       const key = { org, project, target: name, id: fixId };
-      const patch = { decisionId, policyVersion, seenDigest };
+      // that people are asked is over: who looks now reads who said yes
+      const message = `Approved by ${people.join(', ')}: ${faultAt(fix.fingerprint)}.`;
+      const patch = { decisionId, policyVersion, seenDigest, message };
       if ((await moveFix(database, key, ['awaiting-approval'], 'applying', patch, fence)) !== 'moved') return ended;
-      await reportPhase(collaborators, call, 'fixing', fix.message);
+      await reportPhase(collaborators, call, 'fixing', message);
       return { next: 'apply', fixId, afterMs: 0 };
     });

@@ -1,7 +1,8 @@
 import type { Command } from 'commander';
 import { type Halt, haltName, haltScopes } from '../../schema/halt.ts';
+import type { Kind } from '../../schema/resource.ts';
 import { type ConnectionOptions, connectedCommand, openSession } from '../client/session.ts';
-import { usageError } from '../output/cli-error.ts';
+import { CliError, usageError } from '../output/cli-error.ts';
 import { withExamples } from '../output/command-help.ts';
 import { type Format, formatOption } from '../output/format-option.ts';
 import { renderTable } from '../output/table.ts';
@@ -28,6 +29,15 @@ const list = async ({ format, ...connection }: ConnectionOptions & { format: For
   print(renderTable(['HALTED', 'BY', 'SINCE', 'REASON'], rows));
 };
 
+/** Scopes that are declared: a name that nobody declared is likely mistyped, and what was meant goes on. */
+const kindOf: Partial<Record<string, Kind>> = { server: 'McpServer', fleet: 'Fleet', role: 'AgentRole', model: 'Model' };
+
+const isUndeclared = async ({ api, path }: ReturnType<typeof openSession>, kind: Kind, name: string): Promise<boolean> =>
+  api.get(`${path}/resources/${kind}/${encodeURIComponent(name)}`).then(
+    () => false,
+    (error) => error instanceof CliError && error.code === 'not_found', // who may not look is told nothing
+  );
+
 type HaltOptions = ConnectionOptions & { lift?: boolean; reason?: string };
 
 const halt = async (
@@ -35,7 +45,8 @@ const halt = async (
   name: string | undefined,
   { lift, reason = '', ...connection }: HaltOptions,
 ): Promise<void> => {
-  const { api, path, tenancy } = openSession(connection);
+  const session = openSession(connection);
+  const { api, path, tenancy } = session;
   const asked = readScope(scope, name);
   const what = `${haltName({ scope: asked.scope as Halt['scope'], name: asked.name ?? '' })} of ${tenancy.org}/${tenancy.project}`;
   await api.post(`${path}/halts${lift ? '/lift' : ''}`, { ...asked, reason });
@@ -43,6 +54,11 @@ const halt = async (
     lift
       ? `${what}: lifted; agents that waited go on within seconds`
       : `${what}: halted; nothing new starts, and what runs is cut within two seconds`,
+  );
+  const kind = kindOf[asked.scope];
+  if (lift || kind === undefined || asked.name === undefined || !(await isUndeclared(session, kind, asked.name))) return;
+  say(
+    `No ${kind} ${asked.name} is declared in ${tenancy.org}/${tenancy.project}. If another was meant it goes on: \`quarterdeck get ${kind.toLowerCase()}\` lists them, \`quarterdeck halt --lift ${asked.scope} ${asked.name}\` takes this back.`,
   );
 };
 

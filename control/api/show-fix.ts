@@ -1,4 +1,5 @@
 import { describeStep } from '../../reconcile/describe-step.ts';
+import { faultSince } from '../../reconcile/fault-since.ts';
 import { driftText, dryRunLines, proposerText, undoTexts } from '../../reconcile/fix-text.ts';
 import type { WhyEscalate } from '../../reconcile/what-now-types.ts';
 import type { Approval } from '../../schema/approval.ts';
@@ -6,7 +7,7 @@ import { withHiddenShown } from '../../schema/hidden-characters.ts';
 import type { ShownFix } from '../../schema/reconcile/shown-fix.ts';
 import type { Database } from '../../store/database.ts';
 import { findReconcileContact } from '../../store/reconcile-contact.ts';
-import { findFixOfApproval } from '../../store/reconcile-fixes.ts';
+import { findFixOfApproval, listFixes } from '../../store/reconcile-fixes.ts';
 import { redactor } from '../../telemetry/redactor.ts';
 
 const shown = (text: string): string => withHiddenShown(redactor.text(text));
@@ -32,7 +33,7 @@ export const showFix = async (
   return {
     ...{ fixId, target, evidenceDigest },
     fault: shown(review ? driftText(review.drift) : faultKind),
-    sinceAt: fix.beganAt,
+    sinceAt: faultSince(fix, await listFixes(database, approval, target)),
     became: fix.endedAt === null ? null : shown(`${fix.state} at ${fix.endedAt}${fix.message ? `: ${fix.message}` : ''}`),
     why: shown(whyTexts[review?.why ?? ''] ?? (source.kind === 'rule' ? `the rule ${source.rule} fits it` : (review?.why ?? ''))),
     proposedBy: proposerText(plan),

@@ -73,13 +73,13 @@ const undoText = ({ steps }: NonNullable<Fix['plan']>): string =>
 const isWhole = (fix: Fix | undefined): boolean => !fix?.plan || stepsText(fix.plan).length <= longest;
 
 /** Of a fix also what it is for and what it would do: who is named by a target may know what becomes of it. Of a model only how sure it is. */
-const fixFacts = ({ plan, review, beganAt }: Fix): ChannelMessage['facts'] => {
+const fixFacts = ({ plan, review, beganAt }: Fix, sinceAt = beganAt): ChannelMessage['facts'] => {
   if (plan === null) return [];
   const { source } = plan;
   const sure = source.kind === 'model' ? `, ${Math.round(source.confidence * 100)} % sure` : '';
   return [
     ...(review ? [{ label: 'Fault', text: shownInLine(driftText(review.drift)) }] : []),
-    { label: 'Since', text: beganAt },
+    { label: 'Since', text: sinceAt },
     { label: 'Would do', text: cut(stepsText(plan)) },
     { label: 'Undone by', text: cut(undoText(plan)) },
     ...(review ? [{ label: 'Reach', text: reachText(review.blast) }] : []),
@@ -89,6 +89,7 @@ const fixFacts = ({ plan, review, beganAt }: Fix): ChannelMessage['facts'] => {
 
 /**
  * @param options.fix - what the approval is of, where it is of a fix
+ * @param options.sinceAt - since when its fault is there, ISO 8601
  * @param options.publicUrl - origin of the api and console
  * @param options.contact - whom to call when nobody answers
  */
@@ -99,7 +100,8 @@ export const approvalMessage = (
     publicUrl,
     contact,
     fix,
-  }: { event: 'approval' | 'decided'; publicUrl: string; contact: string | undefined; fix?: Fix | undefined },
+    sinceAt,
+  }: { event: 'approval' | 'decided'; publicUrl: string; contact: string | undefined; fix?: Fix | undefined; sinceAt?: string | undefined },
 ): ChannelMessage => {
   const { org, project, id, digest, state, reason, person, run, expiresAt, decisions } = approval;
   const isOpen = state === 'pending';
@@ -114,7 +116,7 @@ export const approvalMessage = (
     ),
     facts: [
       { label: 'Where', text: `${org}/${project}${run ? `, run ${run}` : ''}` },
-      ...(fix ? fixFacts(fix) : []),
+      ...(fix ? fixFacts(fix, sinceAt) : []),
       ...(isOpen && !isWhole(fix)
         ? [{ label: 'Not all is shown', text: 'It is approved where all of it is, and may be denied here.' }]
         : []),

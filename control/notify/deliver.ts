@@ -1,3 +1,4 @@
+import { faultSince } from '../../reconcile/fault-since.ts';
 import { isPlatformError } from '../../schema/errors.ts';
 import type { ChannelSpec } from '../../schema/resources/channel.ts';
 import type { SecretReference } from '../../schema/resources/metadata.ts';
@@ -5,7 +6,7 @@ import { getApproval } from '../../store/approvals.ts';
 import { type Delivery, findFirstMessage, markDelivered, markUndelivered } from '../../store/channel-deliveries.ts';
 import type { Database } from '../../store/database.ts';
 import { findReconcileContact } from '../../store/reconcile-contact.ts';
-import { findFixOfApproval } from '../../store/reconcile-fixes.ts';
+import { findFixOfApproval, listFixes } from '../../store/reconcile-fixes.ts';
 import { findResource } from '../../store/resources.ts';
 import { resolveSecret, type SecretSources } from '../../store/secrets/references.ts';
 import type { Logger } from '../../telemetry/logger.ts';
@@ -39,7 +40,8 @@ const compose = async ({ database, publicUrl }: DeliveryDependencies, delivery: 
   // decided before anybody was asked: what is told is what was decided, and by `decided` alone
   if (event === 'approval' && approval.state !== 'pending') return undefined;
   const fix = approval.kind === 'fix' ? await findFixOfApproval(database, approval, subject) : undefined;
-  return approvalMessage(approval, { event, publicUrl, fix, contact: await findReconcileContact(database, subject) });
+  const sinceAt = fix ? faultSince(fix, await listFixes(database, fix, fix.target)) : undefined;
+  return approvalMessage(approval, { event, publicUrl, fix, sinceAt, contact: await findReconcileContact(database, subject) });
 };
 
 const send = async (

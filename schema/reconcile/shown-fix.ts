@@ -17,7 +17,7 @@ export const ShownFixSchema = z.object({
   fixId: z.string(),
   target: z.string(),
   fault: z.string(),
-  /** When it was taken up, ISO 8601. */
+  /** Since when the fault is there as far as is known: it may have been taken up before. ISO 8601. */
   sinceAt: z.string(),
   /** What became of it, once it has ended: its state, and why. */
   became: z.string().nullable(),

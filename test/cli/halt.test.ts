@@ -14,6 +14,9 @@ test('halts, lists and lifts in the words of the scopes, with the reason', async
   expect(await qd(['halt', 'server', 'files', '--reason', 'leaks'], reviewerToken)).toMatchObject({
     code: 0,
     stdout: 'server/files of default/default: halted; nothing new starts, and what runs is cut within two seconds\n',
+    stderr: expect.stringMatching(
+      /^No McpServer files is declared in default\/default\..*`quarterdeck halt --lift server files` takes this back\.\n$/,
+    ),
   });
   expect((await qd(['halt', 'run/run_0123456789abcdef'])).code).toBe(0);
   expect((await qd(['halt'])).stdout).toContain('org of default/default: halted');
