@@ -300,6 +300,7 @@ export const guardCases: readonly GoldenCase[] = [
   refused('submitter-does-not-approve', "definitions of one's own server", ask(person(), 'approveServer', things.ownServer)),
   refused('fix-approver', "a fix of one's own agent", ask(person(), 'approveFix', things.fix)),
   refused('fix-approver', 'a fix, by one who is not asked', ask(bea, 'approveFix', things.fix, { named: false })),
+  refused('fix-approver', 'a fix, by a machine', ask(bea, 'approveFix', things.fix, { who: { ...loggedIn, hasHuman: false } })),
   refused('fix-approver', 'a plan that was changed', ask(bea, 'approveFix', things.fix, { planHash: 'other' })),
 ];
 

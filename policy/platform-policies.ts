@@ -132,9 +132,9 @@ forbid (principal, action == Quarterdeck::Action::"approveFix", resource) when {
   'platform/submitter-does-not-approve': `@advice("Nobody accepts the definitions of a server that they declared; somebody else has to.")
 forbid (principal, action == Quarterdeck::Action::"approveServer", resource is Quarterdeck::Declared)
 when { resource.submitters.contains(principal) && !context.mayApproveOwn };`,
-  'platform/fix-approver': `@advice("A fix is approved as it was planned, not by the owner of the agent that proposed it, and not at all where it is never made.")
+  'platform/fix-approver': `@advice("A fix is approved by a person, as it was planned, not by the owner of the agent that proposed it, and not at all where it is never made.")
 forbid (principal, action == Quarterdeck::Action::"approveFix", resource)
-when { context.planHash != resource.planHash || !(context.named || context.mayApproveOwn) || (principal == resource.proposer.owner && !context.mayApproveOwn)
+when { !context.who.hasHuman || context.planHash != resource.planHash || !(context.named || context.mayApproveOwn) || (principal == resource.proposer.owner && !context.mayApproveOwn)
   || resource.traits.containsAny([${neverTraits.map((trait) => JSON.stringify(trait)).join(', ')}]) };`,
   'platform/submitter-approves-no-fix': `@advice("Nobody approves a fix that they wrote a part of: of its target, its rule, the role and model that proposed it, or an earlier plan; somebody else has to.")
 forbid (principal, action == Quarterdeck::Action::"approveFix", resource) when { resource.submitters.contains(principal) && !context.mayApproveOwn };`,

@@ -2360,6 +2360,12 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/workflows/reconcile-people.test.ts › an approval of a fix › is refused to who is unknown, has no role, declared the target, is an agent, or claims another by a header: the workflow does not move, and each try is on record',
   },
   {
+    id: 'R15',
+    clause: 'h',
+    text: 'A machine with the role of who is asked approves no fix, whatever login its token claims.',
+    test: 'test/control/fix-submitters.test.ts › a machine with a reviewer’s role approves none, not even by a token that claims a login of just now',
+  },
+  {
     id: 'R16',
     clause: 'c',
     text: 'The same person twice counts once, and nothing is told before the second person.',
@@ -2560,6 +2566,30 @@ export const acceptance: readonly AcceptanceEntry[] = [
     clause: 'n',
     text: 'Lists are the same for a weaker and a stronger login of one person, whoever asks first.',
     test: 'test/gateway/login-surfaces.test.ts › a policy that asks for a login by two things (RFC 9470), of › what is on a list, says the same to a weaker and to a stronger login, whoever of them asks first',
+  },
+  {
+    id: 'SEC-32',
+    clause: 'o',
+    text: 'Who wrote a target does not approve its fixes, though somebody else touched one number of it later.',
+    test: 'test/control/fix-submitters.test.ts › a fix is not approved by one who wrote a part of what it would do › its target, though somebody else touched one number of it later',
+  },
+  {
+    id: 'SEC-32',
+    clause: 'p',
+    text: 'Nor does who wrote the agent role that proposed the fix, its model, or the provider behind it.',
+    test: 'test/control/fix-submitters.test.ts › a fix is not approved by one who wrote a part of what it would do › the agent role that proposed it, its model, or where that leads, though somebody else changed each last',
+  },
+  {
+    id: 'SEC-32',
+    clause: 'q',
+    text: 'Nor does who wrote the rule that proposed it.',
+    test: 'test/control/fix-submitters.test.ts › a fix is not approved by one who wrote a part of what it would do › the rule that proposed it',
+  },
+  {
+    id: 'SEC-32',
+    clause: 'r',
+    text: 'An administrator who wrote a part of it is none the better for the role.',
+    test: 'test/control/fix-submitters.test.ts › an administrator who wrote a part of it is none the better for the role',
   },
   {
     id: 'SEC-38',
@@ -2842,6 +2872,42 @@ export const acceptance: readonly AcceptanceEntry[] = [
     clause: 'e',
     text: 'What is revoked between approval and apply counts: the group, role or account of who approved, the binding of who declared the target, and a policy that was published.',
     test: 'test/full/reconcile/revoked-between.test.ts › what is revoked between approval and apply, of who approved, of who declared it or by policy, makes the approval worth nothing',
+  },
+  {
+    id: 'R16',
+    clause: 'f',
+    text: 'Right before the apply too nobody counts who wrote a part of what it is a fix of.',
+    test: 'test/policy/decide-fix.test.ts › the approval of a fix, looked at again before it is applied › counts nobody who wrote a part of what it is a fix of, however many others have approved',
+  },
+  {
+    id: 'R16',
+    clause: 'g',
+    text: 'A plan that a person edited waits for another person, however small it is, and for none of those who had a hand in it.',
+    test: 'test/workflows/reconcile-people.test.ts › what is to be done › once edited waits for another person however small it is, and for none of those who had a hand in it',
+  },
+  {
+    id: 'R16',
+    clause: 'h',
+    text: 'Who may declare projects alone makes none of it that keeps the audit for less long, or that asks fewer people, others or nobody.',
+    test: 'test/control/loosen-guards.test.ts › one who may declare projects and targets alone › makes no project of it that asks one person, and the refusal is on record',
+  },
+  {
+    id: 'R16',
+    clause: 'i',
+    text: 'Nor a target whose fixes fewer or other people approve, nor by deleting it first.',
+    test: 'test/control/loosen-guards.test.ts › one who may declare projects and targets alone › makes no target of it that asks a friend, nor by deleting it first',
+  },
+  {
+    id: 'R16',
+    clause: 'j',
+    text: 'Nor a project of a deleted one’s name whose audit would go.',
+    test: 'test/control/loosen-guards.test.ts › one who may declare projects and targets alone › makes no project whose predecessor’s audit would go',
+  },
+  {
+    id: 'R16',
+    clause: 'k',
+    text: 'In production an administrator loosens no guard by a login of long ago or of no known time.',
+    test: 'test/control/loosen-guards.test.ts › in production an administrator › loosens nothing by a login of long ago, nor by a token that says nothing of one',
   },
   {
     id: 'R17',

@@ -105,6 +105,16 @@ describe('a fix is not approved by one who wrote a part of what it would do', ()
   });
 });
 
+test('a machine with a reviewer’s role approves none, not even by a token that claims a login of just now', async () => {
+  await seedPeople(api.database, 'default', [{ id: 'client-default-ci', groups: [], roles: ['reviewer'] }]);
+  const asked = await askForFix(api.database);
+  const answerBy = async (token: string) =>
+    (await api.request('POST', path(asked.approvalId, 'approve'), { token, body: { digest: asked.planDigest } })).body;
+  expect((await answerBy(await api.login('client-default-ci'))).detail).toContain('platform/fix-approver');
+  expect((await answerBy(await api.login('client-default-ci', null))).code).toBe('login_stale');
+  await agreed(asked, 'vera');
+});
+
 test('an administrator who wrote a part of it is none the better for the role', async () => {
   const asked = await askForFix(api.database, { writers: ['admin'] });
   const own = await api.request('POST', path(asked.approvalId, 'approve'), { token: adminToken, body: { digest: asked.planDigest } });
