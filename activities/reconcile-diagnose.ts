@@ -23,6 +23,7 @@ import type { ParkReason } from '../schema/run.ts';
 import { getAgent } from '../store/agents.ts';
 import type { ContentStore } from '../store/contents.ts';
 import type { Database } from '../store/database.ts';
+import type { OverWhat } from '../store/escalation-budget.ts';
 import { findResource } from '../store/resources.ts';
 import { cancelOpenAgents, moveRun } from '../store/runs.ts';
 import { type AgentEnded, park } from './agent-context.ts';
@@ -55,7 +56,7 @@ export type DiagnosisResult = {
   costMicroUsd: number;
   modelCalls: number;
 } & ({ kind: 'proposal'; proposal: Proposal; role: string; model: string } | { kind: 'asks'; reason: AskReason; detail: string });
-export type AskReason = ParkReason | 'no-role' | 'budget-escalation' | 'budget-day' | 'halted' | 'cancelled';
+export type AskReason = ParkReason | 'no-role' | `budget-${OverWhat}` | 'halted' | 'cancelled';
 
 type Shown = { evidence: EvidenceBundle; evidenceDigest: string };
 
@@ -135,10 +136,11 @@ export const createDiagnosis =
     const { evidenceDigest, evidence: bundle } = begun;
 
     const mask = evidenceMask(evidenceInput);
+    const home = await findResource(database, { ...place, kind: 'Project', name: project });
     const budget = withEscalationBudget(gateway, {
       database,
       key: { ...place, target: name, fixId },
-      limits: escalation,
+      limits: { ...escalation, projectCostMicroUsdPerDay: home?.spec.escalation?.costMicroUsdPerDay },
       model: model.spec,
     });
     const deadline = AbortSignal.timeout(escalation.seconds * 1000);

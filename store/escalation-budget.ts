@@ -4,12 +4,22 @@ import { reconcileBudgets } from '../schema/tables/tables.ts';
 import { type Database, type Executor, guarded } from './database.ts';
 
 export type EscalationKey = Tenancy & { target: string; fixId: string };
-/** Micro-dollars, of one escalation and of all of a target that began on one day. */
-export type EscalationLimits = { costMicroUsd: number; costMicroUsdPerDay: number };
-export type Charge = { ok: true } | { ok: false; over: 'escalation' | 'day' };
+/** Micro-dollars, of one escalation and of all that began on one day: of a target and, where it says so, of its project. */
+export type EscalationLimits = { costMicroUsd: number; costMicroUsdPerDay: number; projectCostMicroUsdPerDay?: number | undefined };
+export type OverWhat = 'escalation' | 'day' | 'project-day';
+export type Charge = { ok: true } | { ok: false; over: OverWhat };
 
 /** Undoes the transaction. */
-class OverDay extends Error {}
+class OverDay extends Error {
+  readonly over: OverWhat;
+  constructor(over: OverWhat) {
+    super(over);
+    this.over = over;
+  }
+}
+
+/** All targets of a project together; no target is named so. */
+const wholeProject = '';
 
 const at = ({ org, project, target }: EscalationKey, scope: string) =>
   and(
@@ -25,8 +35,8 @@ const addScope = async (executor: Executor, { org, project, target }: Escalation
 };
 
 /**
- * Sets what an escalation is charged in all, and moves its day by the difference: before a call what was spent and the worst that the call
- * may cost, after it what was spent. Said again it changes nothing, so a retry costs nothing more.
+ * Sets what an escalation is charged in all, and moves its target's day and its project's by the difference: before a call what was spent and
+ * the worst that the call may cost, after it what was spent. Said again it changes nothing, so a retry costs nothing more.
  * @param totalMicroUsd - of this escalation since it began
  * @param limits - without them it is put down whatever it is, because it was spent
  */
@@ -45,26 +55,32 @@ export const chargeEscalation = (
         const [mine] = await transaction.select().from(reconcileBudgets).where(at(key, scope)).for('update');
         const difference = totalMicroUsd - (mine?.chargedMicroUsd ?? 0);
         const day = `day/${mine?.day}`;
-        await addScope(transaction, key, day, mine?.day);
-        // one conditional update: escalations at the same time cannot pass the day's limit together
-        const within = limits
-          ? sql`${reconcileBudgets.chargedMicroUsd} + ${difference}::bigint <= ${limits.costMicroUsdPerDay}`
-          : sql`true`;
-        const moved = await transaction
-          .update(reconcileBudgets)
-          .set({ chargedMicroUsd: sql`greatest(0, ${reconcileBudgets.chargedMicroUsd} + ${difference}::bigint)` })
-          .where(and(at(key, day), difference > 0 ? within : undefined));
-        if ((moved.rowCount ?? 0) === 0) throw new OverDay();
+        const days = [
+          { of: key, most: limits?.costMicroUsdPerDay, over: 'day' },
+          { of: { ...key, target: wholeProject }, most: limits?.projectCostMicroUsdPerDay, over: 'project-day' },
+        ] as const;
+        // in this order always, so that nobody waits for one who waits for them
+        for (const { of, most, over } of days) {
+          await addScope(transaction, of, day, mine?.day);
+          // one conditional update: escalations at the same time cannot pass the day's limit together
+          const isWithin = difference > 0 && most !== undefined;
+          const within = isWithin ? sql`${reconcileBudgets.chargedMicroUsd} + ${difference}::bigint <= ${most}` : undefined;
+          const moved = await transaction
+            .update(reconcileBudgets)
+            .set({ chargedMicroUsd: sql`greatest(0, ${reconcileBudgets.chargedMicroUsd} + ${difference}::bigint)` })
+            .where(and(at(of, day), within));
+          if ((moved.rowCount ?? 0) === 0) throw new OverDay(over);
+        }
         await transaction.update(reconcileBudgets).set({ chargedMicroUsd: totalMicroUsd }).where(at(key, scope));
       });
       return { ok: true };
     } catch (error) {
-      if (error instanceof OverDay) return { ok: false, over: 'day' };
+      if (error instanceof OverDay) return { ok: false, over: error.over };
       throw error;
     }
   });
 
-/** @returns micro-dollars charged to a scope, 0 where there is none */
+/** @returns micro-dollars charged to a scope, 0 where there is none; with an empty target those of the whole project */
 export const chargedTo = (database: Database, key: EscalationKey, scope: `fix/${string}` | `day/${string}`): Promise<number> =>
   guarded(async () => {
     const [row] = await database.select({ charged: reconcileBudgets.chargedMicroUsd }).from(reconcileBudgets).where(at(key, scope));

@@ -2916,6 +2916,19 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/workflows/reconcile-model.test.ts › a fix that is asked about › is not made when a person edited its object meanwhile: the edit is kept',
   },
   {
+    id: 'R17',
+    clause: 'c',
+    text: 'An edit right before the request of a write goes out is kept, whichever the operation: the request itself names the version that it is of.',
+    threshold: '13 operations',
+    test: 'test/full/targets/edit-in-the-gap.test.ts › an edit right before the request of any write goes out is kept',
+  },
+  {
+    id: 'R17',
+    clause: 'd',
+    text: 'What somebody makes right before it would be made keeps all that they wrote.',
+    test: 'test/full/targets/edit-in-the-gap.test.ts › what somebody makes right before it would be made keeps all that they wrote',
+  },
+  {
     id: 'R18',
     clause: 'a',
     text: 'A worker killed before or after the effect of any step of four, done or undone, leaves every effect there once and none unreported.',
@@ -3079,6 +3092,13 @@ export const acceptance: readonly AcceptanceEntry[] = [
     text: 'In the loop a budget that ends in the middle of a diagnosis makes no call more, and people get what there is.',
     threshold: '≤ 1 call over',
     test: 'test/full/reconcile/parallel-escalations.test.ts › a budget that ends in the middle of a diagnosis makes no call more in the loop either, and a person gets what there is',
+  },
+  {
+    id: 'R23',
+    clause: 'f',
+    text: 'The cap of a day that a project sets holds over 20 targets of it that escalate at once, and people get the evidence of what it no longer covers.',
+    threshold: '20 at once',
+    test: 'test/activities/reconcile-diagnose.test.ts › a budget › of the day holds over twenty targets of one project at once, and people get the evidence of what it no longer covers',
   },
   {
     id: 'R24',

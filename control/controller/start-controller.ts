@@ -2,10 +2,10 @@ import type { AuditLog } from '../../store/audit-log.ts';
 import type { ContentStore } from '../../store/contents.ts';
 import type { Database } from '../../store/database.ts';
 import type { Declared } from '../../store/declared.ts';
-import { repeat } from '../../store/repeat.ts';
 import type { Logger } from '../../telemetry/logger.ts';
-import { createLeadership } from './leadership.ts';
+import { leaderLocks } from './leadership.ts';
 import { createLook, type StartReconcile } from './look-at-target.ts';
+import { startLeading } from './start-leading.ts';
 import { createSweep, type SweepTemporal } from './sweep.ts';
 import { createApprovalSweep, type TellAgent } from './sweep-approvals.ts';
 import { createHaltSweep } from './sweep-halts.ts';
@@ -44,7 +44,6 @@ export const startController = ({
   intervalMs: number;
   logger: Logger;
 }): { take(declared: Declared): void; close(): Promise<void> } => {
-  const leadership = createLeadership(database);
   const sweep = createSweep({ database, temporal, clock, logger });
   const sweepApprovals = createApprovalSweep({ database, audit, tellAgent: temporal.tellAgent, clock, logger });
   const sweepHalts = createHaltSweep({ database, tellAgent: temporal.tellAgent, logger });
@@ -55,32 +54,19 @@ export const startController = ({
   const look = createLook({ database, views: createTargetView({ database, clock }), startReconcile, clock, digest });
   const targets = createTargetWatch({ ports, look, logger });
   const sweepTargets = createTargetSweep({ database, startReconcile, isReconciling, isDeclared: targets.isDeclared, clock, logger });
-  const loop = repeat({
-    work: async () => {
-      if (!(await leadership.hold())) return targets.rest();
-      targets.lead();
-      await sweep();
-      await sweepApprovals();
-      await sweepHalts();
-      await sweepLimits();
-      await sweepKeys();
-      await sweepRetention();
-      await sweepTargets();
-    },
-    intervalMs,
-    onFailure: (error) => {
-      targets.rest(); // by now another may lead
-      logger.warn({ code: (error as { code?: string }).code }, 'the controller cannot reach its database; it keeps trying');
-    },
-    onRecovery: () => logger.info('the controller has its database back'),
-  });
-
-  return {
-    take: targets.take,
-    close: async () => {
-      await loop.close();
-      await targets.close();
-      leadership.giveUp();
-    },
+  const work = async (): Promise<void> => {
+    targets.lead();
+    await sweep();
+    await sweepApprovals();
+    await sweepHalts();
+    await sweepLimits();
+    await sweepKeys();
+    await sweepRetention();
+    await sweepTargets();
   };
+  const close = startLeading({
+    ...{ database, lock: leaderLocks.controller, intervalMs, logger, who: 'the controller' },
+    ...{ work, rest: targets.rest, settle: targets.close },
+  });
+  return { take: targets.take, close };
 };

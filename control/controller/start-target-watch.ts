@@ -1,9 +1,9 @@
 import type { Database } from '../../store/database.ts';
 import type { Declared } from '../../store/declared.ts';
-import { repeat } from '../../store/repeat.ts';
 import type { Logger } from '../../telemetry/logger.ts';
-import { createLeadership, leaderLocks } from './leadership.ts';
+import { leaderLocks } from './leadership.ts';
 import { createLook, type StartReconcile } from './look-at-target.ts';
+import { startLeading } from './start-leading.ts';
 import { createTargetView } from './target-view.ts';
 import { createTargetWatch, type PortsOfTargets } from './watch-targets.ts';
 
@@ -33,32 +33,18 @@ export const startTargetWatch = ({
   intervalMs?: number;
   logger: Logger;
 }): { take(declared: Declared): void; close(): Promise<void> } => {
-  const leadership = createLeadership(database, leaderLocks.agentTargets);
   const look = createLook({ database, views: createTargetView({ database, clock }), startReconcile, clock, digest });
   const targets = createTargetWatch({ ports, look, logger });
   let isNeeded = false;
-  const loop = repeat({
-    work: async () => {
-      if (isNeeded && (await leadership.hold())) return targets.lead();
-      targets.rest();
-      leadership.giveUp();
-    },
-    intervalMs,
-    onFailure: (error) => {
-      targets.rest(); // by now another may lead
-      logger.warn({ code: (error as { code?: string }).code }, 'who looks at targets cannot reach its database; it keeps trying');
-    },
-    onRecovery: () => logger.info('who looks at targets has its database back'),
+  const close = startLeading({
+    ...{ database, lock: leaderLocks.agentTargets, isNeeded: () => isNeeded, intervalMs, logger, who: 'who looks at targets' },
+    ...{ work: targets.lead, rest: targets.rest, settle: targets.close },
   });
   return {
     take: (declared) => {
       isNeeded = declared.list('ReconcileTarget').some(({ spec }) => ports.of(spec.type) !== undefined);
       targets.take(declared);
     },
-    close: async () => {
-      await loop.close();
-      await targets.close();
-      leadership.giveUp();
-    },
+    close,
   };
 };

@@ -24,6 +24,8 @@ export const ProjectSpecSchema = z.strictObject({
   frozen: z.boolean().default(false),
   rates: z.array(ProjectRateSchema).max(mostRates).optional(),
   retention: RetentionSpecSchema.optional(),
+  /** What the diagnoses of all of its targets together may cost on one day (UTC), beside what each target allows; as much as those allow without it. */
+  escalation: z.strictObject({ costMicroUsdPerDay: z.number().int().min(0).max(1_000_000_000) }).optional(),
   /** Changes that take more than one person: publishing policies, accepting what a server offers, and releasing what was read. */
   approvals: z
     .strictObject({

@@ -134,7 +134,8 @@ export const reconcileSteps = pgTable(
 
 /**
  * What diagnoses were charged, in micro-dollars, worst case of the call under way included. `scope` is `fix/ID` for one escalation, whose
- * charges all count for the `day` (UTC) that it began on, and `day/YYYY-MM-DD` for all escalations of a target that began on that day.
+ * charges all count for the `day` (UTC) that it began on, and `day/YYYY-MM-DD` for all escalations of a target that began on that day; with an empty
+ * target, of all targets of the project.
  */
 export const reconcileBudgets = pgTable(
   'reconcile_budgets',

@@ -163,6 +163,35 @@ describe('a budget', () => {
     expect(await dayOf('busy')).toBe(spent);
   });
 
+  test('of the day holds over twenty targets of one project at once, and people get the evidence of what it no longer covers', async () => {
+    const limitTo = (costMicroUsdPerDay?: number) =>
+      place.gateway.apply({
+        kind: 'Project',
+        metadata: { name: 'default' },
+        spec: costMicroUsdPerDay === undefined ? {} : { escalation: { costMicroUsdPerDay } },
+      });
+    const before = await dayOf('');
+    const most = 60_000;
+    await limitTo(before + most);
+    try {
+      const results = await Promise.all(Array.from({ length: 20 }, (_, index) => place.run(place.inputOf({ target: `one-of-${index}` }))));
+      const kinds = Map.groupBy(results, (result: DiagnosisResult) => (result.kind === 'asks' ? result.reason : result.kind));
+      expect([...kinds.keys()].sort()).toEqual(['budget-project-day', 'proposal']);
+      const spent = results.reduce((sum, { costMicroUsd }) => sum + costMicroUsd, 0);
+      expect(spent).toBeLessThanOrEqual(most);
+      expect((await dayOf('')) - before, 'and nothing set aside any more').toBe(spent);
+      for (const { evidenceDigest, modelCalls, detail } of (kinds.get('budget-project-day') ?? []) as Extract<
+        DiagnosisResult,
+        { kind: 'asks' }
+      >[]) {
+        expect([modelCalls, detail]).toEqual([0, expect.stringContaining('of the project default')]);
+        expect(JSON.parse(await place.contents.get(tenancy, evidenceDigest))).toMatchObject({ object: 'Deployment/shop/web' });
+      }
+    } finally {
+      await limitTo();
+    }
+  });
+
   test('of calls and of steps is the smaller one of the role and the target', async () => {
     place.script.answer = (_request, number) => call('look', { path: `/log/${number}` });
     const result = await place.run(place.inputOf({ escalation: { toolCalls: 2 } }));

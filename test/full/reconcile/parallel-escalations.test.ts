@@ -1,22 +1,18 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { defaultTenancy } from '../../../schema/ids.ts';
 import { chargedTo } from '../../../store/escalation-budget.ts';
-import { type DiagnosisPlace, propose, startDiagnosisPlace } from '../../support/diagnosis-place.ts';
+import { startDiagnosedPlace } from '../../support/diagnosed-place.ts';
+import { type DiagnosisPlace, propose } from '../../support/diagnosis-place.ts';
 import { pollUntil } from '../../support/poll-until.ts';
-import { deploymentManifest, deploymentRef, type ReconcilePlace, startReconcilePlace } from '../../support/reconcile-place.ts';
+import { deploymentManifest, deploymentRef, type ReconcilePlace } from '../../support/reconcile-place.ts';
 
 let diagnosis: DiagnosisPlace;
 let place: ReconcilePlace;
+let close: (() => Promise<void>) | undefined;
 beforeAll(async () => {
-  diagnosis = await startDiagnosisPlace();
-  const { gateway, contents, client } = diagnosis;
-  place = await startReconcilePlace({ database: gateway.database, contents, gateway: client, owner: 'admin', worldPerTarget: true });
+  ({ diagnosis, place, close } = await startDiagnosedPlace());
 });
-afterAll(async () => {
-  await place?.stop();
-  await place?.close();
-  await diagnosis?.close();
-});
+afterAll(() => close?.());
 
 /** What one answer of the model costs: 8,000 tokens at 1 and 1,000 at 10 micro-dollars. */
 const answerCostMicroUsd = 18_000;

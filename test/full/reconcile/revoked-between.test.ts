@@ -4,22 +4,18 @@ import { defaultTenancy } from '../../../schema/ids.ts';
 import { getApproval } from '../../../store/approvals.ts';
 import { queryAudit } from '../../../store/audit.ts';
 import { seedPeople } from '../../../store/people.ts';
-import { type DiagnosisPlace, propose, startDiagnosisPlace } from '../../support/diagnosis-place.ts';
+import { startDiagnosedPlace } from '../../support/diagnosed-place.ts';
+import { type DiagnosisPlace, propose } from '../../support/diagnosis-place.ts';
 import { pollUntil } from '../../support/poll-until.ts';
-import { deploymentManifest, deploymentRef, type ReconcilePlace, startReconcilePlace } from '../../support/reconcile-place.ts';
+import { deploymentManifest, deploymentRef, type ReconcilePlace } from '../../support/reconcile-place.ts';
 
 let diagnosis: DiagnosisPlace;
 let place: ReconcilePlace;
+let close: (() => Promise<void>) | undefined;
 beforeAll(async () => {
-  diagnosis = await startDiagnosisPlace();
-  const { gateway, contents, client } = diagnosis;
-  place = await startReconcilePlace({ database: gateway.database, contents, gateway: client, owner: 'admin', worldPerTarget: true });
+  ({ diagnosis, place, close } = await startDiagnosedPlace());
 });
-afterAll(async () => {
-  await place?.stop();
-  await place?.close();
-  await diagnosis?.close();
-});
+afterAll(() => close?.());
 
 /** The binding by which the target's owner may use the role that diagnoses; nothing else lets them. */
 const binding = {

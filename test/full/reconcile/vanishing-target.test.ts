@@ -5,22 +5,18 @@ import { getApproval } from '../../../store/approvals.ts';
 import { queryAudit } from '../../../store/audit.ts';
 import { listSteps } from '../../../store/reconcile-steps.ts';
 import { deleteResource } from '../../../store/resources.ts';
-import { type DiagnosisPlace, propose, startDiagnosisPlace } from '../../support/diagnosis-place.ts';
+import { startDiagnosedPlace } from '../../support/diagnosed-place.ts';
+import { type DiagnosisPlace, propose } from '../../support/diagnosis-place.ts';
 import { pollUntil } from '../../support/poll-until.ts';
-import { deploymentManifest, deploymentRef, type ReconcilePlace, startReconcilePlace } from '../../support/reconcile-place.ts';
+import { deploymentManifest, deploymentRef, type ReconcilePlace } from '../../support/reconcile-place.ts';
 
 let diagnosis: DiagnosisPlace;
 let place: ReconcilePlace;
+let close: (() => Promise<void>) | undefined;
 beforeAll(async () => {
-  diagnosis = await startDiagnosisPlace();
-  const { gateway, contents, client } = diagnosis;
-  place = await startReconcilePlace({ database: gateway.database, contents, gateway: client, owner: 'admin', worldPerTarget: true });
+  ({ diagnosis, place, close } = await startDiagnosedPlace());
 });
-afterAll(async () => {
-  await place?.stop();
-  await place?.close();
-  await diagnosis?.close();
-});
+afterAll(() => close?.());
 
 const phases = ['diagnosing', 'awaiting-approval', 'applying', 'verifying', 'undoing', 'asked'] as const;
 type Phase = (typeof phases)[number];
