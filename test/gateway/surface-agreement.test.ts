@@ -84,7 +84,9 @@ const fixtureWith = (policies: Written[]) =>
   );
 
 describe('one engine decides lists and uses', () => {
-  test('so that whatever policies say, what some call may use is listed, and what is listed no policy denies without a look at the call', async () => {
+  test('so that whatever policies say, what some call may use is listed, and what is listed no policy denies without a look at the call', {
+    timeout: 240_000,
+  }, async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(policy, { minLength: 1, maxLength: 4 }), async (policies) => {
         const fixture = fixtureWithOrSkip(policies);
@@ -124,7 +126,7 @@ describe('one engine decides lists and uses', () => {
     );
   });
 
-  test('for resources exactly: listed is what may be read, and nothing else', async () => {
+  test('for resources exactly: listed is what may be read, and nothing else', { timeout: 240_000 }, async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(policy, { minLength: 1, maxLength: 4 }), async (policies) => {
         const fixture = fixtureWithOrSkip(policies);

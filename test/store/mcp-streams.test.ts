@@ -205,7 +205,9 @@ test('the bus reaches the other replicas, and listens again when its connection 
   buses[0]?.bus.tell({ kind: 'answer', id: 'x' });
   await pollUntil(() => heard.length === 1, 'the message');
   expect(heard).toEqual(['two {"kind":"answer","id":"x"}']);
-  await database().execute(sql`select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'quarterdeck-bus-two'`);
+  await database().execute(
+    sql`select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and application_name = 'quarterdeck-bus-two'`,
+  );
   await pollUntil(() => listening === 3, 'the second to listen again');
   buses[0]?.bus.tell({ kind: 'follow', stream: 's' });
   await pollUntil(() => heard.length === 2, 'the message');

@@ -169,9 +169,10 @@ export const startLegacyReplica = async ({
       await admin.connect();
       database.$client.end().catch(() => undefined);
       // the locks are free when this returns
-      await admin.query('select pg_terminate_backend(pid, 5000) from pg_stat_activity where application_name = $1', [
-        `quarterdeck-${name}`,
-      ]);
+      await admin.query(
+        'select pg_terminate_backend(pid, 5000) from pg_stat_activity where datname = current_database() and application_name = $1',
+        [`quarterdeck-${name}`],
+      );
       await admin.end();
       await stopServing();
     },
