@@ -101,7 +101,7 @@ const begin = (more: object = {}) => {
   return { key, place, starts, watch };
 };
 const row = (key: TargetKey) => findTarget(database(), key);
-const until = (work: () => void | Promise<void>) => vi.waitFor(work, { timeout: 8000, interval: 20 });
+const until = (work: () => void | Promise<void>) => vi.waitFor(work, { timeout: 25_000, interval: 20 });
 
 test('a target that is as declared gets one row and no workflow, however often it is looked at', async () => {
   const { key, place, starts, watch } = begin();
