@@ -2735,6 +2735,12 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/full/reconcile/cluster-loop.test.ts › what rules mend on a real cluster › K08, a selector that finds nobody: seen by the first look after it, as declared and well before the second, without a model, and the audit names the rule',
   },
   {
+    id: 'R01',
+    clause: 'i',
+    text: 'What models cost is put down where one was asked and nothing where rules were enough; a plan that mended was valid.',
+    test: 'test/full/reconcile/drift-bench.test.ts › faults on a real cluster under the real platform › what models cost is put down where one was asked, and nothing where rules were enough',
+  },
+  {
     id: 'R02',
     clause: 'd',
     text: 'A hundred cycles of drift keep each history short, and a hundred looks at a clean target write no row.',
@@ -2995,6 +3001,40 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/full/targets/hostile-neighbours.test.ts › one object that is too large to be read, be it declared or forged as ours, is told by itself; the rest is compared, and nothing is made or deleted because of it',
   },
   {
+    id: 'R20',
+    clause: 'i',
+    text: 'Ten minutes down, on a real cluster: unknown, nothing made, pruned or asked though what is kept is gone, and the first look afterwards mends it.',
+    threshold: '10 min',
+    test: 'test/full/reconcile/cluster-away.test.ts › an API server that is down for ten minutes: unknown, nothing made, pruned or asked, though what it keeps is gone; the first look after that mends it',
+  },
+  {
+    id: 'R20',
+    clause: 'j',
+    text: 'So with one that answers every second request with 503.',
+    threshold: '50 % 5xx',
+    test: 'test/full/reconcile/cluster-away.test.ts › an API server that answers every second request with 503 for ten minutes: unknown, nothing made, pruned or asked, though what it keeps is gone; the first look after that mends it',
+  },
+  {
+    id: 'R20',
+    clause: 'k',
+    text: 'So with one that throttles.',
+    threshold: '429',
+    test: 'test/full/reconcile/cluster-away.test.ts › an API server that throttles for ten minutes: unknown, nothing made, pruned or asked, though what it keeps is gone; the first look after that mends it',
+  },
+  {
+    id: 'R20',
+    clause: 'l',
+    text: 'However long it is away, its lists are asked for rarely, and again no later than an interval after it is back.',
+    threshold: '1 interval, 10 min',
+    test: 'test/full/reconcile/cluster-away.test.ts › the lists of a cluster that is cut for ten minutes are asked for rarely, and no later than an interval after it is back',
+  },
+  {
+    id: 'R20',
+    clause: 'm',
+    text: 'An API server that is slow is read; one that never answers is unknown, and so is what was written to it.',
+    test: 'test/full/reconcile/cluster-away.test.ts › an API server that is slow is read all the same; one that never answers is unknown, and a write to it too',
+  },
+  {
     id: 'R21',
     clause: 'b',
     text: 'A step that fails leads to undoing those before it in reverse, exactly.',
@@ -3041,6 +3081,12 @@ export const acceptance: readonly AcceptanceEntry[] = [
     clause: 'i',
     text: 'On a real cluster: an undo that is refused freezes the target, pages, and is the last write.',
     test: 'test/full/reconcile/cluster-loop.test.ts › a plan of four steps on a real cluster › whose undoing is refused too freezes the target, calls people, and is written no more',
+  },
+  {
+    id: 'R21',
+    clause: 'j',
+    text: 'Whatever is undone in the bench, with any model, is undone exactly.',
+    test: 'test/full/reconcile/drift-bench.test.ts › faults on a real cluster under the real platform › whatever was undone, with any model, was undone exactly',
   },
   {
     id: 'R22',

@@ -1,6 +1,6 @@
 import type { CaseOutcome } from './cases/run-case.ts';
 import { type BlockedBy, blockedBy } from './judge/blocked-by.ts';
-import { isDetected } from './judge/is-detected.ts';
+import { isDetected, isDetectedInLooks } from './judge/is-detected.ts';
 import { isRightLayer, layerOf } from './judge/layer-of.ts';
 import type { ModelName } from './model-names.ts';
 import { type Layer, letterOf, type RuleLetter } from './taxonomy.ts';
@@ -13,6 +13,8 @@ export type PlayedCase = CaseOutcome & {
   rule: RuleLetter;
   /** Whether a row of the status named this very fault within two intervals. */
   detected: 'yes' | 'late' | 'no';
+  /** The same in looks of the judge in place of seconds. */
+  isDetectedInLooks: boolean;
   /** Who mended it or was asked, and whether the taxonomy gives it to them. */
   layer: Layer;
   isRightLayer: boolean;
@@ -37,6 +39,7 @@ export const playedCase = (
 ): PlayedCase => ({
   ...{ ...outcome, model, fault, rule: letterOf(id) },
   detected: isDetected(outcome.detection, watch ? 'platform' : 'kubernetes'),
+  isDetectedInLooks: isDetectedInLooks(outcome.detection, watch ? 'platform' : 'kubernetes'),
   ...{ layer: layerOf(outcome.seen), isRightLayer: isRightLayer(id, outcome.seen) },
   blockedBy: blockedBy(outcome, wrong !== undefined && 'operations' in wrong),
 });
@@ -48,7 +51,8 @@ const reasonOf = (error: unknown): string => {
 
 export const failedCase = ({ id, fault }: Played, model: ModelName, error: unknown): PlayedCase => ({
   ...{ id, model, fault, rule: letterOf(id), end: 'no-end', isRight: false, isWell: false, changed: [], modelCalls: 0, costMicroUsd: 0 },
-  ...{ detected: 'no', layer: 'none', isRightLayer: false, seconds: 0, detection: { rows: [], afterMs: undefined } },
+  ...{ detected: 'no', isDetectedInLooks: false, layer: 'none', isRightLayer: false, seconds: 0 },
+  detection: { rows: [], afterMs: undefined, afterLooks: undefined },
   seen: { phase: 'unknown', message: reasonOf(error), fixes: [] },
   failure: reasonOf(error),
 });

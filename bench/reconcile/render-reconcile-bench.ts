@@ -20,6 +20,7 @@ const figuresOf = (model: ModelName, played: readonly PlayedCase[]) => {
     leftAlone: count(played, ({ end }) => end === 'left-alone'),
     detected: count(played, ({ detected }) => detected !== 'no'),
     detectedInTwoIntervals: count(played, ({ detected }) => detected === 'yes'),
+    detectedInLooksOfTwoIntervals: count(played, (one) => one.isDetectedInLooks),
     rightLayer: count(played, (one) => one.isRightLayer),
     planValid: count(played, (one) => (planOf(one)?.faults.length ?? 1) === 0),
     rulesFixed: count(played, (one) => one.end === 'fixed' && one.layer === 'rule'),

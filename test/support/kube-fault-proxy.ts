@@ -5,13 +5,17 @@ import { createServer, request as requestTls } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 
-/** What becomes of one request. `lose`: it is done, and its answer is lost; `hang`: nothing comes; `instead`: its answer is another text. */
+/**
+ * What becomes of one request. `lose`: it is done, and its answer is lost; `hang`: nothing comes; `slowMs`: it is passed on so much later;
+ * `instead`: its answer is another text.
+ */
 export type Fault =
   | 'pass'
   | 'lose'
   | 'hang'
   | 'cut'
   | { status: number; retryAfterSeconds?: number }
+  | { slowMs: number }
   | { instead: (answer: string) => string };
 
 /** Stands in front of an API server, with its certificate, and spoils what it is told to. */
@@ -52,6 +56,7 @@ export const startKubeFaultProxy = async ({ apiUrl, folder }: { apiUrl: string; 
     if (fault === 'hang') return;
     if (fault === 'cut') return void incoming.destroy();
     if (fault === 'pass' || fault === 'lose') return forward(incoming, outgoing, fault === 'lose');
+    if ('slowMs' in fault) return void setTimeout(() => forward(incoming, outgoing, false), fault.slowMs);
     if ('instead' in fault) return lie(incoming, outgoing, fault.instead);
     const { status, retryAfterSeconds } = fault;
     outgoing.writeHead(status, retryAfterSeconds ? { 'retry-after': String(retryAfterSeconds) } : {}).end('no');

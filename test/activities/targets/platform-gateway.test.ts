@@ -32,7 +32,7 @@ beforeAll(async () => {
     {
       database: gateway.database,
       now: () => new Date(Date.now() + state.now),
-      patience: { staleListMs: 60_000, policiesMs: 1000, orderMs: 8000 },
+      patience: { staleListMs: 60_000, policiesMs: 1000, orderMs: 60_000 },
     },
     ['servers', 'toolsets', 'pins', 'policies'],
   );
@@ -237,7 +237,7 @@ test('a route to a server that was given up is rebuilt (G01) as soon as the serv
 });
 
 test('keys of the issuer that a gateway lacks are fetched again (G08), and those it knows stay while the issuer is away', async () => {
-  const keysPort = platformTargetPlace({ database: gateway.database, patience: { orderMs: 8000 } }, ['keys']);
+  const keysPort = platformTargetPlace({ database: gateway.database, patience: { orderMs: 60_000 } }, ['keys']);
   const object = { ...bundle, kind: 'SigningKeys', name: 'issuer' };
   const refetch: Operation = { op: 'refetchKeys', object };
   expect(await keysPort.apply(refetch)).toMatchObject({ kind: 'applied' });

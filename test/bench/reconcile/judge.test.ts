@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { isDetected } from '../../../bench/reconcile/judge/is-detected.ts';
+import { isDetected, isDetectedInLooks } from '../../../bench/reconcile/judge/is-detected.ts';
 import { isRightLayer, layerOf } from '../../../bench/reconcile/judge/layer-of.ts';
 import { type ShownTarget, watchDetection } from '../../../bench/reconcile/judge/watch-detection.ts';
 import type { SeenFix, SeenTarget } from '../../../bench/reconcile/keeper.ts';
@@ -42,11 +42,32 @@ test('where nothing is wrong, what others own is no false alarm', async () => {
   const held = { object: { kind: 'Deployment', name: 'web' }, path: '/spec', why: 'autoscaled' };
   const watch = watchDetection(async () => ({ drifts: [], conflicts: [held] }), 'nothing');
   await new Promise((resolve) => setImmediate(resolve));
-  expect(await watch.end()).toEqual({ rows: ['autoscaled Deployment/web /spec'], afterMs: 0 });
+  expect(await watch.end()).toEqual({ rows: ['autoscaled Deployment/web /spec'], afterMs: 0, afterLooks: 0 });
 });
 
 test('in time is within two intervals', () => {
-  expect([3999, 4001].map((afterMs) => isDetected({ rows: [], afterMs }, 'platform'))).toEqual(['yes', 'late']);
+  expect([3999, 4001].map((afterMs) => isDetected({ afterMs }, 'platform'))).toEqual(['yes', 'late']);
+});
+
+test('or within as many looks as two intervals have room for, however long each takes', async () => {
+  let isShown = false;
+  let looks = 0;
+  const look = async (): Promise<ShownTarget> => {
+    looks += 1;
+    return { drifts: isShown ? [drift('missing', 'web')] : [], conflicts: [] };
+  };
+  const watch = watchDetection(look, /^missing Deployment\/web/);
+  await pollUntil(() => looks >= 2 || undefined, 'looks before it began');
+  watch.begin();
+  const from = looks;
+  await pollUntil(() => looks >= from + 3 || undefined, 'looks that find nothing');
+  isShown = true;
+  await pollUntil(() => looks >= from + 5 || undefined, 'looks that find it');
+  const found = await watch.end();
+  // a look that was on its way when it began is not counted, nor those after the first that found it
+  expect(found.afterLooks).toBeGreaterThanOrEqual(3);
+  expect(found.afterLooks).toBeLessThanOrEqual(looks - from);
+  expect([40, 41, undefined].map((afterLooks) => isDetectedInLooks({ afterLooks }, 'platform'))).toEqual([true, false, false]);
 });
 
 const fix = (state: SeenFix['state'], kind: 'rule' | 'model', op = 'reapply') =>

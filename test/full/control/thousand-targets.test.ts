@@ -1,5 +1,6 @@
 import pino from 'pino';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { realTiming } from '../../../activities/targets/kubernetes-watch.ts';
 import { createTargetPorts, type TargetPorts } from '../../../activities/targets/target-ports.ts';
 import { createLook, type LookMemory } from '../../../control/controller/look-at-target.ts';
 import { createTargetView } from '../../../control/controller/target-view.ts';
@@ -25,6 +26,8 @@ let cluster: KubeCluster;
 let proxy: Awaited<ReturnType<typeof startKubeFaultProxy>>;
 let ports: TargetPorts;
 let resources: StoredResource<'ReconcileTarget'>[];
+/** From one try of a list that failed to the next, in milliseconds. */
+const pauses: number[] = [];
 
 const manifestOf = (name: string) => ({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name }, data: { level: 'info', owner: name } });
 const targetOf = ({ metadata: { org, project, name }, generation, spec }: StoredResource<'ReconcileTarget'>) => ({
@@ -49,7 +52,11 @@ beforeAll(async () => {
   proxy = await startKubeFaultProxy(cluster);
   await cluster.openNamespace(namespace);
   const kubeconfig = cluster.reconcilerKubeconfig('many.kubeconfig', proxy.url);
-  ports = createTargetPorts({ secrets: { environment: {} }, sharesLists: true });
+  const pause = async (ms: number, until: AbortSignal) => {
+    pauses.push(ms);
+    await realTiming.pause(ms, until);
+  };
+  ports = createTargetPorts({ secrets: { environment: {} }, sharesLists: true, watchTiming: { ...realTiming, pause } });
   resources = Array.from({ length: many }, (_, index) => {
     const name = `small-${index}`;
     const spec = ReconcileTargetSpecSchema.parse({
@@ -120,7 +127,7 @@ test('a thousand targets in steady state: no write, no workflow, a few lists for
   const watch = createTargetWatch({ ports: { of: () => noting }, look, logger });
   watch.take(declaredFrom(resources, []));
   watch.lead();
-  await pollUntil(async () => ((await listTargetRows(database())).length === many ? true : undefined), 'all to be looked at', 120_000);
+  await pollUntil(async () => ((await listTargetRows(database())).length === many ? true : undefined), 'all to be looked at', 240_000);
   const rows = await listTargetRows(database());
   expect(rows.every(({ phase }) => phase === 'clean')).toBe(true);
 
@@ -170,10 +177,10 @@ test('a thousand targets in steady state: no write, no workflow, a few lists for
     [{ op: 'replace', path: '/data/level', value: 'debug' }],
     'application/json-patch+json',
   );
-  await pollUntil(async () => (starts.length > 0 ? true : undefined), 'the change to be seen', 5_000);
+  await pollUntil(async () => (starts.length > 0 ? true : undefined), 'the change to be seen', 60_000);
   expect(starts).toEqual([{ ...defaultTenancy, target: 'small-7' }]);
   await watch.close();
-}, 300_000);
+}, 600_000);
 
 test('a cluster that goes away is unknown to all, asked about rarely, and seen again within an interval', async () => {
   const starts: TargetKey[] = [];
@@ -189,26 +196,31 @@ test('a cluster that goes away is unknown to all, asked about rarely, and seen a
   const watch = createTargetWatch({ ports, look, logger });
   watch.take(declaredFrom(some, []));
   watch.lead();
-  await pollUntil(async () => ((await rowsOf()).every(({ phase }) => phase === 'clean') ? true : undefined), 'all to be clean', 30_000);
+  await pollUntil(async () => ((await rowsOf()).every(({ phase }) => phase === 'clean') ? true : undefined), 'all to be clean', 90_000);
   proxy.set(() => ({ status: 503 }));
+  pauses.length = 0;
   proxy.cutAll();
-  await pollUntil(async () => ((await rowsOf()).every(({ phase }) => phase === 'unknown') ? true : undefined), 'all to be unknown', 30_000);
+  await pollUntil(async () => ((await rowsOf()).every(({ phase }) => phase === 'unknown') ? true : undefined), 'all to be unknown', 90_000);
   const asked = proxy.requests();
   await new Promise((resolve) => setTimeout(resolve, 8_000));
   // two hundred targets, two intervals: without the shared lists it would be thousands
   expect(proxy.requests() - asked).toBeLessThan(60);
+  // however long it was away, and however busy this machine is: the next try is no later than an interval, and it is the one that counts
+  expect(pauses.length).toBeGreaterThan(0);
+  expect(Math.max(...pauses)).toBeLessThanOrEqual(4_000);
   proxy.set(() => 'pass');
-  const askedBefore = proxy.requests();
+  const [askedBefore, pausesBefore] = [proxy.requests(), pauses.length];
   const began = performance.now();
   await pollUntil(
     async () => ((await rowsOf()).every(({ phase }) => phase === 'clean') ? true : undefined),
     'all to be clean again',
-    30_000,
+    90_000,
   );
-  console.log(JSON.stringify({ recoveredAfterMs: Math.round(performance.now() - began) }));
-  expect(performance.now() - began).toBeLessThan(9_000);
+  console.log(JSON.stringify({ recoveredAfterMs: Math.round(performance.now() - began), triedAgain: pauses.length - pausesBefore }));
+  // a try that was on its way may still have failed
+  expect(pauses.length - pausesBefore, 'lists that failed again').toBeLessThanOrEqual(4);
   // and they do not come all at once: two hundred are seen again by the lists that they share
   expect(proxy.requests() - askedBefore).toBeLessThan(60);
   expect(starts).toEqual([]);
   await watch.close();
-}, 120_000);
+}, 300_000);

@@ -61,7 +61,7 @@ describe('what rules mend on a real cluster', () => {
   ])(
     '%s, %s: seen by the first look after it, as declared and well before the second, without a model, and the audit names the rule',
     async (id, _what, breakIt) => {
-      const name = `rules-${id.toLowerCase()}`;
+      const name = loop.place.newName();
       await loop.declare(name, [deployment(), service]);
       await loop.untilClean(name);
       expect(await loop.look(name)).toEqual([]);
@@ -89,7 +89,7 @@ describe('what rules mend on a real cluster', () => {
 });
 
 test('waves on a real cluster: the second begins when the first is available; what is declared no more goes in reverse; of an empty or unreadable declaration nothing goes', async () => {
-  const name = 'waves';
+  const name = loop.place.newName();
   const secondsUntilReady = 4;
   const kept = ['keep-1', 'keep-2', 'keep-3'].map((one) => map(one));
   const first = deployment({}, 'first');
@@ -129,7 +129,7 @@ test('waves on a real cluster: the second begins when the first is available; wh
 });
 
 test('somebody who takes a field of a real cluster back three times is left alone: contested, and the journal has no write of ours any more', async () => {
-  const name = 'contested';
+  const name = loop.place.newName();
   await loop.declare(name, [deployment()]);
   await loop.untilClean(name);
   const takeBack = () => byHand(pathOf(name, 'web'), [{ op: 'replace', path: '/spec/replicas', value: 4 }]);
@@ -179,7 +179,7 @@ describe('a plan of four steps on a real cluster', () => {
     pollUntil(async () => (await loop.place.fixesOf(name)).find((fix) => fix.state === state), `${name}: ${state}`, 120_000);
 
   test('whose third is refused by the API server is undone in reverse, and each object is as it was, by its hash and its spec', async () => {
-    const name = 'third-fails';
+    const name = loop.place.newName();
     const before = await begin(name, (asked) => isPatchOf('c', asked));
     const fix = await ended(name, 'failed');
     expect(fix.message).toContain('Step 3 failed');
@@ -189,7 +189,7 @@ describe('a plan of four steps on a real cluster', () => {
   });
 
   test('whose undoing is refused too freezes the target, calls people, and is written no more', async () => {
-    const name = 'undo-fails';
+    const name = loop.place.newName();
     await loop.place.declareChannel('pager');
     let patchesOfA = 0;
     const spoil = (asked: { method?: string; url?: string }): boolean => {

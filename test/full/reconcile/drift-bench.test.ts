@@ -59,8 +59,32 @@ describe('faults on a real cluster under the real platform', () => {
     // what is mended between two looks is named by none
     const unnamed = played.filter(({ detected }) => detected === 'no').map(({ id }) => id);
     if (unnamed.length > Math.floor(allCases.length / 15)) expect(unnamed, 'not named').toEqual([]);
-    // how soon is a matter of the machine too: one that is busy with other things sees some later
+    // how soon is a matter of the machine too: counted in looks of the judge, which such a machine delays as much, five of six are in time
+    expect(result.expert.detectedInLooksOfTwoIntervals).toBeGreaterThanOrEqual(Math.ceil((played.length * 5) / 6));
+    // in seconds, one that is busy with other things sees some later
     expect(played.filter(({ detected }) => detected === 'yes').length).toBeGreaterThanOrEqual(Math.ceil(played.length / 2));
+  });
+
+  test('what models cost is put down where one was asked, and nothing where rules were enough', () => {
+    for (const { id, modelCalls, costMicroUsd, seconds } of casesOf('expert'))
+      expect({ id, isFree: costMicroUsd === 0, hasTaken: seconds > 0 }).toEqual({ id, isFree: modelCalls === 0, hasTaken: true });
+    const fixed = casesOf('expert').flatMap(({ id, fixes }) => fixes.map((fix) => ({ ...fix, id })));
+    for (const { id, state, source, faults } of fixed)
+      if (state === 'fixed' && source === 'model') expect(faults, `${id}: the plan that mended it is valid`).toEqual([]);
+    expect(result.expert.rulesFixedWithoutModel).toBe(result.expert.faultsOfRules);
+  });
+
+  test('whatever was undone, with any model, was undone exactly', () => {
+    const models = [...new Set(result.cases.map(({ model }) => model))];
+    for (const model of models) {
+      const { undone, undoneExactly, nothingElseChanged, failures, of } = result[model];
+      expect({ model, undoneExactly, nothingElseChanged, failures }).toEqual({
+        model,
+        undoneExactly: undone,
+        nothingElseChanged: of,
+        failures: 0,
+      });
+    }
   });
 
   test('each fault is mended by the layer that the taxonomy gives it to: a rule, a model, or people', () => {

@@ -176,7 +176,7 @@ test.each(phases.filter((phase) => phase !== 'asked'))(
     world.faults.observe = undefined;
     world.faults.apply = undefined;
     await place.start(target);
-    const first = await pollUntil(async () => (await place.fixesOf(target))[0], 'the fix', 5000);
+    const first = await pollUntil(async () => (await place.fixesOf(target))[0], 'the fix', 60_000);
     if (first.state === 'awaiting-approval' || phase === 'diagnosing') await place.answer(target, await place.waiting(target, 60_000));
     if (phase === 'verifying') return void proven.add(`cluster ${phase}`); // its hold of a minute begins anew
     const { state } = await ended(brought);
