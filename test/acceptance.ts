@@ -2762,8 +2762,8 @@ export const acceptance: readonly AcceptanceEntry[] = [
   {
     id: 'R05',
     clause: 'b',
-    text: 'Two targets that keep one object end contested and write no more; where it can be told, the second is refused when it is declared.',
-    test: 'test/workflows/reconcile-rules.test.ts › two targets that keep one object without knowing of each other are both contested after a few turns',
+    text: 'Of two targets that keep one object one ends contested and neither writes any more; where it can be told, the second is refused when it is declared.',
+    test: 'test/workflows/reconcile-rules.test.ts › of two targets that keep one object without knowing of each other one is contested after a few turns, and neither writes any more',
   },
   {
     id: 'R05',

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { freePort } from '../../bench/gateway/free-port.ts';
 import { createTemporalPort } from '../../control/api/temporal-port.ts';
 import { fleetWorkflowId } from '../../schema/ids.ts';
+import { startTcpSwitch } from '../support/tcp-switch.ts';
 import { testService } from '../support/test-service.ts';
 
 let address: string;
@@ -46,5 +47,20 @@ test('says that Temporal does not answer, as something that may pass', async () 
     });
   } finally {
     await away.close();
+  }
+});
+
+test('says so within seconds of one that hangs with its connections open', async () => {
+  const wire = await startTcpSwitch(Number(address.split(':')[1]));
+  const hanging = createTemporalPort({ address: `127.0.0.1:${wire.port}` });
+  try {
+    expect(await hanging.tellAgent({ agent: 'nobody', approvalId: 'none' })).toBe('gone');
+    wire.hang();
+    const begun = performance.now();
+    await expect(hanging.tellAgent({ agent: 'nobody', approvalId: 'none' })).rejects.toMatchObject({ code: 'store_unavailable' });
+    expect(performance.now() - begun).toBeLessThan(20_000); // a minute, where each try has a deadline of its own
+  } finally {
+    await hanging.close();
+    await wire.close();
   }
 });

@@ -37,6 +37,10 @@ export const startTcpSwitch = async (firstPort: number) => {
     mend: (): void => {
       isCut = false;
     },
+    /** From now on nothing that is sent arrives, as where a process is stopped: connections stand, and say nothing. */
+    hang: (): void => {
+      for (const each of open) each.unpipe().pause();
+    },
     close: async (): Promise<void> => {
       for (const each of open) each.destroy();
       const closed = once(server, 'close');

@@ -51,7 +51,7 @@ test('somebody who takes a field back three times is left alone: the target is c
   expect((await place.fixesOf(name)).at(-1)?.message).toContain('no-role');
 });
 
-test('two targets that keep one object without knowing of each other are both contested after a few turns', async () => {
+test('of two targets that keep one object without knowing of each other one is contested after a few turns, and neither writes any more', async () => {
   const [one, other] = [place.newName(), place.newName()];
   await place.declare(one);
   await place.declare(other, { manifests: [deploymentManifest('web', { spec: { replicas: 5 } })] });
