@@ -171,7 +171,7 @@ describe('a toolset that exposes search', () => {
         code: -32602,
         message: `Invalid arguments for tool find_tool: ${fault}.`,
       });
-    await gateway.auditRow(({ tool, errorCode }) => tool === 'find_tool' && errorCode === 'request_invalid');
+    await gateway.auditRow(({ action, errorCode }) => action === 'findTool' && errorCode === 'request_invalid');
   });
 
   test('has its own two in place of what a server calls the same', async () => {

@@ -111,6 +111,7 @@ export const startRunningEdge = async ({
     halts: nothingHalted,
     rates: nothingLimited,
     sourceOf: createSourceOf(),
+    audit: { write: () => undefined },
     unknownCallers: { count: () => undefined },
     serving: () => undefined,
     authenticate: async (authorization: string | undefined) => {
