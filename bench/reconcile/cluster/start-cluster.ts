@@ -97,14 +97,27 @@ export const startCluster = async (programs: KubernetesPrograms, images: Images,
     ...server,
     /** A file with a kubeconfig of the reconciler, by the API server itself or by what stands in front of it. */
     reconcilerKubeconfig: (name: string, at = apiUrl): string => file(name, kubeconfigOf(at, server.ca(), reconcilerToken)),
-    /** A namespace in which the reconciler may work. */
+    /** A namespace in which the reconciler may work, once it may: the server comes to know of a right some time after it was given. */
     openNamespace: async (name: string) => {
-      await send('POST', '/api/v1/namespaces', { metadata: { name } });
-      await send('POST', `/apis/rbac.authorization.k8s.io/v1/namespaces/${name}/rolebindings`, {
+      // a test that is tried again finds what its first try left
+      const make = (path: string, body: object) =>
+        send('POST', path, body).catch((error: unknown) => {
+          if (!String(error).includes('AlreadyExists')) throw error;
+        });
+      await make('/api/v1/namespaces', { metadata: { name } });
+      await make(`/apis/rbac.authorization.k8s.io/v1/namespaces/${name}/rolebindings`, {
         metadata: { name: 'reconciler' },
         roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'reconciler' },
         subjects: [{ kind: 'User', name: reconcilerUser }],
       });
+      const asked = {
+        user: reconcilerUser,
+        resourceAttributes: { namespace: name, verb: 'patch', group: 'apps', resource: 'deployments' },
+      };
+      await pollUntil(async () => {
+        const { status } = await send('POST', '/apis/authorization.k8s.io/v1/subjectaccessreviews', { spec: asked });
+        return status.allowed || undefined;
+      }, `the reconciler to be let into ${name}`);
     },
     /** What the API server wrote of the reconciler's requests. */
     audit: (): AuditEntry[] =>
