@@ -9,6 +9,7 @@ import { getApproval } from '../../store/approvals.ts';
 import { decideApproval } from '../../store/decide-approval.ts';
 import { approvalEvent, runOut } from '../support/ask-approval.ts';
 import { openAuditLog } from '../support/audit-log.ts';
+import { callHeaders } from '../support/call-headers.ts';
 import { startCountingServer } from '../support/counting-server.ts';
 import { startGatewayProcess } from '../support/gateway-process.ts';
 import { pollUntil } from '../support/poll-until.ts';
@@ -60,12 +61,7 @@ type Call = { token?: string; name?: string; operationId?: string; arguments?: o
 const call = async ({ token = guestToken, name = 'act', operationId, arguments: given = post, url = gateway.publicUrl }: Call = {}) => {
   const response = await fetch(`${url}/mcp/default/default/counting`, {
     method: 'POST',
-    headers: {
-      authorization: `Bearer ${token}`,
-      'content-type': 'application/json',
-      accept: 'application/json, text/event-stream',
-      ...(operationId ? { 'idempotency-key': operationId } : {}),
-    },
+    headers: callHeaders(token, operationId),
     body: JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name, arguments: given } }),
   });
   const text = await response.text();

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createAuditSigner, makeAuditKey } from '../../store/audit-key.ts';
 import { verifyAudit } from '../../store/audit-verify.ts';
 import { closeDatabase, type Database, openDatabase } from '../../store/database.ts';
+import { callHeaders } from '../support/call-headers.ts';
 import { startCountingServer } from '../support/counting-server.ts';
 import { startLossyPostgres } from '../support/lossy-postgres.ts';
 import { pollUntil } from '../support/poll-until.ts';
@@ -52,10 +53,7 @@ const call = async (name: string, { token = guestToken, operationId, trace }: Se
   const response = await fetch(audience(), {
     method: 'POST',
     headers: {
-      authorization: `Bearer ${token}`,
-      'content-type': 'application/json',
-      accept: 'application/json, text/event-stream',
-      ...(operationId ? { 'idempotency-key': operationId } : {}),
+      ...callHeaders(token, operationId),
       ...(trace ? { traceparent: `00-${trace}-00000000000000ab-01` } : {}),
     },
     body: JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name, arguments: { path: '/x' } } }),

@@ -2,6 +2,7 @@ import { Client as ModernClient, StreamableHTTPClientTransport as ModernTranspor
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { callHeaders } from '../support/call-headers.ts';
 import { startCountingServer } from '../support/counting-server.ts';
 import { pollUntil } from '../support/poll-until.ts';
 import { adminToken, guestToken, type RunningGateway, startRunningGateway } from '../support/running-gateway.ts';
@@ -55,12 +56,7 @@ const modernClient = async (token: string, path = '/mcp/counting', headers: Reco
 const callAs = async (token: string, name: string, operationId: string | undefined, argumentsOfCall: object = {}, signal?: AbortSignal) => {
   const response = await fetch(audience(), {
     method: 'POST',
-    headers: {
-      authorization: `Bearer ${token}`,
-      'content-type': 'application/json',
-      accept: 'application/json, text/event-stream',
-      ...(operationId ? { 'idempotency-key': operationId } : {}),
-    },
+    headers: callHeaders(token, operationId),
     body: JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name, arguments: argumentsOfCall } }),
     ...(signal ? { signal } : {}),
   });

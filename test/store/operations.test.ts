@@ -170,41 +170,42 @@ test('an unknown operation is not released, and a released one leaves its row in
   expect(await auditOf('op_7')).toEqual(['intent pending', 'outcome unknown', 'outcome error']);
 });
 
-test('an intent whose commit was not confirmed is begun again by the same gateway, for the call was not made', async () => {
-  let isLost = true;
+/** Writes as ever, and loses the answers for as long as it is told to. */
+const losingWriter = (isLost: boolean) => {
   const losing = {
-    query: async (query: never) => {
-      const answer = await database().$client.query(query);
-      if (isLost) throw Object.assign(new Error('Connection terminated unexpectedly'), { code: 'ECONNRESET' });
-      return answer;
-    },
-  } as Writer;
-  const store = createOperationStore(database(), openAuditLog(database()), keys, 'losing', { writer: losing });
+    isLost,
+    writer: {
+      query: async (query: never) => {
+        const answer = await database().$client.query(query);
+        if (losing.isLost) throw Object.assign(new Error('Connection terminated unexpectedly'), { code: 'ECONNRESET' });
+        return answer;
+      },
+    } as Writer,
+  };
+  return losing;
+};
+
+test('an intent whose commit was not confirmed is begun again by the same gateway, for the call was not made', async () => {
+  const losing = losingWriter(true);
+  const store = createOperationStore(database(), openAuditLog(database()), keys, 'losing', { writer: losing.writer });
   const again = () => store.begin(identity('op_8'), event('op_8', 'intent'));
   await expect(again()).rejects.toMatchObject({ code: 'store_unavailable' });
-  isLost = false;
+  losing.isLost = false;
   expect(await again()).toEqual({ kind: 'started' });
   expect(await again()).toEqual({ kind: 'in-progress' });
   expect(await auditOf('op_8')).toEqual(['intent pending']);
 });
 
 test.each(['settle', 'markUnknown', 'release'] as const)('an ending (%s) whose commit was not confirmed is written once', async (how) => {
-  let isLost = false;
-  const losing = {
-    query: async (query: never) => {
-      const answer = await database().$client.query(query);
-      if (isLost) throw Object.assign(new Error('Connection terminated unexpectedly'), { code: 'ECONNRESET' });
-      return answer;
-    },
-  } as Writer;
+  const losing = losingWriter(false);
   const id = `op_lost_${how}`;
-  const store = createOperationStore(database(), openAuditLog(database()), keys, 'losing-ends', { writer: losing });
+  const store = createOperationStore(database(), openAuditLog(database()), keys, 'losing-ends', { writer: losing.writer });
   await store.begin(identity(id), event(id, 'intent'));
   const ending = event(id, 'outcome');
   const end = () => (how === 'settle' ? store.settle(identity(id), 'done', ending) : store[how](identity(id), ending));
-  isLost = true;
+  losing.isLost = true;
   await expect(end()).rejects.toMatchObject({ code: 'store_unavailable' });
-  isLost = false;
+  losing.isLost = false;
   await end();
   expect(await auditOf(id)).toEqual(['intent pending', 'outcome ok']);
   await store.close();

@@ -1,3 +1,4 @@
+import { afterAll, afterEach, beforeAll } from 'vitest';
 import { createKubernetesTarget } from '../../activities/targets/kubernetes-target.ts';
 import { createLook, type LookMemory } from '../../control/controller/look-at-target.ts';
 import { createTargetView } from '../../control/controller/target-view.ts';
@@ -8,6 +9,7 @@ import type { TargetKey } from '../../store/reconcile-targets.ts';
 import { findResource } from '../../store/resources.ts';
 import { startKubeCluster, writesIn } from './kube-cluster.ts';
 import { startKubeFaultProxy } from './kube-fault-proxy.ts';
+import { images } from './kube-target.ts';
 import { pollUntil } from './poll-until.ts';
 import { startReconcilePlace } from './reconcile-place.ts';
 
@@ -35,8 +37,7 @@ export const startClusterReconcilePlace = async ({
     ...{ cluster, proxy, adapter, place, kubeconfig, images },
     /** A namespace, and a target of its name that keeps manifests in it. A program may take its time to come up on a busy machine. */
     declare: async (name: string, manifests: object[], spec: object = {}): Promise<void> => {
-      const isThere = await cluster.send('GET', `/api/v1/namespaces/${name}`).catch(() => undefined);
-      if (!isThere) await cluster.openNamespace(name);
+      await cluster.openNamespace(name);
       await place.declare(name, {
         ...{ namespace: name, cluster: { kubeconfig: { file: kubeconfig } }, manifests },
         ...{ verification: { timeoutSeconds: 120, holdSeconds: 0 }, limits: { cooldownSeconds: 0, fixesPerHour: 1000 }, ...spec },
@@ -101,3 +102,18 @@ export const startClusterReconcilePlace = async ({
   };
 };
 export type ClusterReconcilePlace = Awaited<ReturnType<typeof startClusterReconcilePlace>>;
+
+/** Gives a test file one such place for as long as its tests run, of which nothing is spoiled when a test begins. */
+export const useClusterReconcilePlace = (database: () => Database): (() => ClusterReconcilePlace) => {
+  let place: ClusterReconcilePlace | undefined;
+  const started = (): ClusterReconcilePlace => {
+    if (!place) throw new Error('the place is there when the tests run');
+    return place;
+  };
+  beforeAll(async () => {
+    place = await startClusterReconcilePlace({ database: database(), images: { ...images } });
+  });
+  afterEach(() => started().proxy.set(() => 'pass'));
+  afterAll(() => place?.close());
+  return started;
+};

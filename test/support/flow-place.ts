@@ -1,3 +1,4 @@
+import { callHeaders } from './call-headers.ts';
 import { startFlowServer } from './flow-server.ts';
 import { pollUntil } from './poll-until.ts';
 import { type RunningGateway, startRunningGateway } from './running-gateway.ts';
@@ -51,12 +52,7 @@ export const startFlowPlace = async ({
   const ask = async (token: string, method: string, params: object, { url = gateway.publicUrl, operationId = '' } = {}) => {
     const response = await fetch(`${url}/mcp/default/default/all`, {
       method: 'POST',
-      headers: {
-        authorization: `Bearer ${token}`,
-        'content-type': 'application/json',
-        accept: 'application/json, text/event-stream',
-        ...(operationId ? { 'idempotency-key': operationId } : {}),
-      },
+      headers: callHeaders(token, operationId),
       body: JSON.stringify({ jsonrpc: '2.0', id: 1, method, params }),
     });
     const body = await response.text();
