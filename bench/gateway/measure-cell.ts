@@ -15,6 +15,8 @@ export type Stage = {
   manyPort: number;
   bareProxy: Child;
   bareProxyPort: number;
+  recordingProxy: Child;
+  recordingProxyPort: number;
   gateway: PreparedGateway;
   postgresPid?: number;
 };
@@ -23,16 +25,22 @@ export type Stage = {
 export type CellFigures = Cell & {
   direct: number;
   bareProxy: number;
+  recordingProxy: number;
   gateway: number;
   ratioToDirect: number;
   ratioToBareProxy: number;
+  ratioToRecordingProxy: number;
   bareProxyRatio: number;
+  recordingProxyRatio: number;
+  /** What the recording proxy reaches of the bare one. */
+  recordingOfBareProxy: number;
   addedP50Ms: number;
   addedP99Ms: number;
   gatewayP50Ms: number;
   gatewayP99Ms: number;
   echoMicros: number;
   bareProxyMicros: number;
+  recordingProxyMicros: number;
   gatewayMicros: number | null;
   postgresMicros: number | null;
   /** Processor time of the gateway over that of the server, for one call through the gateway. */
@@ -43,17 +51,23 @@ export type CellFigures = Cell & {
   firstError?: string;
 };
 
-const targets = ['direct', 'bareProxy', 'gateway'] as const;
+const targets = ['direct', 'bareProxy', 'recordingProxy', 'gateway'] as const;
 type Target = (typeof targets)[number];
-type Slice = LoadResult & { echoMicros: number; bareProxyMicros: number; gatewayMicros?: number; postgresMicros?: number };
+type Slice = LoadResult & {
+  echoMicros: number;
+  bareProxyMicros: number;
+  recordingProxyMicros: number;
+  gatewayMicros?: number;
+  postgresMicros?: number;
+};
 
 const routesTo = (target: Target, { effect, size, encoding, backends, isMasked }: Cell, stage: Stage): Route[] => {
   const tool = toolName(effect, size, encoding);
   const servers = stage.echoPorts.slice(0, backends);
   if (target === 'direct') return servers.map((port) => ({ port, requests: callRequests(port, '/mcp', [tool]) }));
-  if (target === 'bareProxy') {
-    const port = stage.bareProxyPort;
-    return servers.map((_, index) => ({ port, requests: callRequests(port, `/${index}`, [tool]) }));
+  if (target !== 'gateway') {
+    const [port, path] = target === 'bareProxy' ? [stage.bareProxyPort, ''] : [stage.recordingProxyPort, '/mcp'];
+    return servers.map((_, index) => ({ port, requests: callRequests(port, `${path}/${index}`, [tool]) }));
   }
   const { port, token } = stage.gateway;
   if (backends === 1) return [{ port, requests: callRequests(port, `/mcp/default/default/${isMasked ? 'masked' : 'one'}`, [tool], token) }];
@@ -69,6 +83,7 @@ const measureSlice = async (stage: Stage, plan: LoadPlan): Promise<Slice> => {
   const read = async () => ({
     echo: await stage.echo.ask<number>('processorMicros'),
     bareProxy: await stage.bareProxy.ask<number>('processorMicros'),
+    recordingProxy: await stage.recordingProxy.ask<number>('processorMicros'),
     gateway: processorMicrosOf(stage.gateway.pid),
     postgres: stage.postgresPid === undefined ? undefined : processorMicrosOfTree(stage.postgresPid),
   });
@@ -81,6 +96,7 @@ const measureSlice = async (stage: Stage, plan: LoadPlan): Promise<Slice> => {
     ...result,
     echoMicros: perCall(before.echo, after.echo, result.calls) ?? 0,
     bareProxyMicros: perCall(before.bareProxy, after.bareProxy, result.calls) ?? 0,
+    recordingProxyMicros: perCall(before.recordingProxy, after.recordingProxy, result.calls) ?? 0,
     ...(gatewayMicros === undefined ? {} : { gatewayMicros }),
     ...(postgresMicros === undefined ? {} : { postgresMicros }),
   };
@@ -105,7 +121,7 @@ export const warmUp = async (stage: Stage, cells: readonly Cell[], seconds: numb
 };
 
 /**
- * Measures a cell: direct, through the bare proxy and through the gateway in turn, round after round, because a machine is not the same
+ * Measures a cell: direct, through both proxies and through the gateway in turn, round after round, because a machine is not the same
  * from one minute to the next. Figures are medians over the rounds; ratios are made within a round.
  */
 export const measureCell = async (
@@ -113,11 +129,11 @@ export const measureCell = async (
   stage: Stage,
   { rounds, seconds }: { rounds: number; seconds: number },
 ): Promise<CellFigures> => {
-  const slices: Record<Target, Slice[]> = { direct: [], bareProxy: [], gateway: [] };
+  const slices: Record<Target, Slice[]> = { direct: [], bareProxy: [], recordingProxy: [], gateway: [] };
   for (const target of targets) await stage.load.ask('run', planFor(target, cell, stage, Math.min(0.5, seconds)));
   for (let round = 0; round < rounds; round += 1)
     for (const target of targets) slices[target].push(await measureSlice(stage, planFor(target, cell, stage, seconds)));
-  const { direct, bareProxy, gateway } = slices;
+  const { direct, bareProxy, recordingProxy, gateway } = slices;
   const ratio = (over: Slice[], under: Slice[]): number =>
     rounded(median(over.map(({ callsPerSecond }, index) => callsPerSecond / (under[index]?.callsPerSecond || Number.POSITIVE_INFINITY))));
   const echoMicros = medianOf(gateway, 'echoMicros');
@@ -128,16 +144,21 @@ export const measureCell = async (
     ...cell,
     direct: Math.round(medianOf(direct, 'callsPerSecond')),
     bareProxy: Math.round(medianOf(bareProxy, 'callsPerSecond')),
+    recordingProxy: Math.round(medianOf(recordingProxy, 'callsPerSecond')),
     gateway: Math.round(medianOf(gateway, 'callsPerSecond')),
     ratioToDirect: ratio(gateway, direct),
     ratioToBareProxy: ratio(gateway, bareProxy),
+    ratioToRecordingProxy: ratio(gateway, recordingProxy),
     bareProxyRatio: ratio(bareProxy, direct),
+    recordingProxyRatio: ratio(recordingProxy, direct),
+    recordingOfBareProxy: ratio(recordingProxy, bareProxy),
     addedP50Ms: rounded(medianOf(gateway, 'p50Ms') - medianOf(direct, 'p50Ms')),
     addedP99Ms: rounded(medianOf(gateway, 'p99Ms') - medianOf(direct, 'p99Ms')),
     gatewayP50Ms: rounded(medianOf(gateway, 'p50Ms')),
     gatewayP99Ms: rounded(medianOf(gateway, 'p99Ms')),
     echoMicros: rounded(echoMicros),
     bareProxyMicros: rounded(medianOf(bareProxy, 'bareProxyMicros')),
+    recordingProxyMicros: rounded(medianOf(recordingProxy, 'recordingProxyMicros')),
     gatewayMicros,
     postgresMicros: known(gateway, 'postgresMicros'),
     timesEcho: gatewayMicros === null || echoMicros === 0 ? null : rounded(gatewayMicros / echoMicros),

@@ -66,7 +66,7 @@ const synchronousCommitOf = async (databaseUrl: string): Promise<string> => {
 
 /**
  * Measures the gateway in its default configuration (token, policies, pins, schema checks, durable audit) against the same server called
- * directly and through a bare proxy, each in a process of its own.
+ * directly, through a bare proxy and through one that only puts calls on record, each in a process of its own.
  * @param onLine - told what goes on
  */
 export const runGatewayBench = async (places: BenchPlaces, plan: BenchPlan, onLine: (text: string) => void): Promise<BenchResult> => {
@@ -82,6 +82,8 @@ export const runGatewayBench = async (places: BenchPlaces, plan: BenchPlan, onLi
     const ports = await echo.ask<{ echoPorts: number[]; manyPort: number }>('start', { echoes: manyBackends, many: plan.listTools });
     const bareProxy = child('./bare-proxy-process.ts');
     const bareProxyPort = await bareProxy.ask<number>('start', { ports: ports.echoPorts });
+    const recordingProxy = child('./recording-proxy-process.ts');
+    const recordingProxyPort = await recordingProxy.ask<number>('start', { ports: ports.echoPorts, databaseUrl: places.databaseUrl });
     const fdatasyncMs = measureFdatasync(places.folder);
     gateway = await prepareGateway({ databaseUrl: places.databaseUrl, start: places.startGateway }, ports);
     const stage: Stage = {
@@ -90,6 +92,8 @@ export const runGatewayBench = async (places: BenchPlaces, plan: BenchPlan, onLi
       ...ports,
       bareProxy,
       bareProxyPort,
+      recordingProxy,
+      recordingProxyPort,
       gateway,
       ...(places.postgresPid === undefined ? {} : { postgresPid: places.postgresPid }),
     };

@@ -70,9 +70,11 @@ const benchGateway = async (options: Options): Promise<void> => {
 
 export const benchGatewayCommand = (): Command => {
   const command = new Command('gateway')
-    .description('Measure tool calls directly, through a bare Node proxy and through the gateway with everything on; about four minutes')
+    .description(
+      'Measure tool calls directly, through a bare Node proxy, one that records calls, and the gateway with everything on; five minutes',
+    )
     .option('--json', 'the last line is one JSON object')
-    .option('--quick', 'four cells in three rounds, no lists, no idle sessions; less than a minute')
+    .option('--quick', 'four cells in three rounds, no lists, no idle sessions; about a minute')
     .option('--full', 'every combination of effect, connections, size, encoding and servers')
     .option(
       '--cell <name>',
@@ -81,7 +83,7 @@ export const benchGatewayCommand = (): Command => {
       [],
     )
     .option('--seconds <seconds>', 'length of one slice of measuring; 1 by default', readNumber('seconds', 0.05, 600))
-    .option('--rounds <count>', 'rounds in which direct, proxy and gateway take turns; 5 by default', readNumber('rounds', 1, 100))
+    .option('--rounds <count>', 'rounds in which direct, proxies and gateway take turns; 5 by default', readNumber('rounds', 1, 100))
     .option(
       '--idle <count>',
       'so many idle sessions, and as many listen streams; 10000 by default, 0 for none',

@@ -13,6 +13,7 @@ import { type BenchResult, isSuspect, runGatewayBench } from '../../bench/gatewa
 import { startChild } from '../../bench/gateway/start-child.ts';
 import { median, quantile, rounded, spread } from '../../bench/gateway/statistics.ts';
 import { makeBenchFolder } from '../../cli/bench/bench-folder.ts';
+import { closeDatabase, openDatabase } from '../../store/database.ts';
 import { startGatewayProcess } from '../support/gateway-process.ts';
 import { startTestDatabase } from '../support/postgres.ts';
 import { runCli } from '../support/run-cli.ts';
@@ -29,9 +30,22 @@ const isRunning = (pid: number): boolean => {
   }
 };
 
+/** What the recording proxy wrote, by kind. */
+const countRecorded = async (databaseUrl: string): Promise<Record<string, number>> => {
+  const database = openDatabase({ url: databaseUrl, name: 'bench-test', max: 1 });
+  try {
+    const text = `select kind, count(*)::int rows from audit_events where writer like 'recording-proxy-%' group by kind`;
+    const { rows } = await database.$client.query<{ kind: string; rows: number }>(text);
+    return Object.fromEntries(rows.map((row) => [row.kind, row.rows]));
+  } finally {
+    await closeDatabase(database);
+  }
+};
+
 describe('a run with everything, for a moment each', () => {
   let result: BenchResult;
   let gatewayPid = 0;
+  let recorded: Record<string, number>;
   const cells = [
     'read-c32-16B-json',
     'act-c1-16B-json',
@@ -61,6 +75,7 @@ describe('a run with everything, for a moment each', () => {
         { ...plan, memory: { sessions: 20, streams: 20 } },
         () => undefined,
       );
+      recorded = await countRecorded(databaseUrl);
     } finally {
       await close();
     }
@@ -70,9 +85,15 @@ describe('a run with everything, for a moment each', () => {
     expect(result.cells.map(({ name }) => name).sort()).toEqual(cells.toSorted());
     for (const cell of result.cells) {
       expect(cell, cell.name).toMatchObject({ errors: 0 });
-      expect(cell.direct * cell.bareProxy * cell.gateway * cell.ratioToDirect, cell.name).toBeGreaterThan(0);
+      expect(cell.direct * cell.bareProxy * cell.recordingProxy * cell.gateway * cell.ratioToDirect, cell.name).toBeGreaterThan(0);
       expect(cell.echoMicros, cell.name).toBeGreaterThan(0);
     }
+  });
+
+  test('its recording proxy has put each call on record, and each intent before its outcome', () => {
+    expect(recorded.call).toBeGreaterThan(0);
+    expect(recorded.intent).toBeGreaterThan(0);
+    expect(recorded.outcome).toBeGreaterThan(0);
   });
 
   test('compares decisions with those of Cedar alone', () => {
