@@ -1494,9 +1494,9 @@ export const acceptance: readonly AcceptanceEntry[] = [
   {
     id: 'SEC-14',
     clause: 'c',
-    text: 'The last good policies stand in for a time; then everything is denied, never open.',
+    text: 'The last good policies stand in for a time; then the gateway denies everything to everybody, empties lists and tells sessions so, and is never open, until good ones are published.',
     threshold: '≤ 1 h',
-    test: 'test/gateway/keep-policies.test.ts › a publication that is gone or damaged leaves the last good one in force for its time, then everything is denied, until there is a good one',
+    test: 'test/control/policies-lost.test.ts › published policies that are lost are stood in for by the last good ones for a time; then everything is denied to everybody, after a new start too, until good ones are published',
   },
   {
     id: 'SEC-14',
@@ -1509,6 +1509,12 @@ export const acceptance: readonly AcceptanceEntry[] = [
     clause: 'e',
     text: 'A publication whose compiled Rego is damaged is not taken over; the last good one stays in force.',
     test: 'test/control/policy-rego.test.ts › published Rego › a publication whose WebAssembly is damaged is not signed so, and is not taken over',
+  },
+  {
+    id: 'SEC-14',
+    clause: 'f',
+    text: 'A gateway that starts without the last publication that is on record, or with a forged one in its place, denies everything: what the tables say beside it is not taken.',
+    test: 'test/control/policies-lost.test.ts › published policies that are lost are stood in for by the last good ones for a time; then everything is denied to everybody, after a new start too, until good ones are published',
   },
   {
     id: 'SEC-15',
