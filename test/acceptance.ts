@@ -1145,6 +1145,19 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/gateway/surface-methods.test.ts › completion › of what is not on the caller’s lists is unknown',
   },
   {
+    id: 'GW-23',
+    clause: 'h',
+    text: 'A name that nobody offers costs as many decisions as one that the caller may never use, so that time does not tell them apart either: the first time, and ever after.',
+    test: 'test/gateway/unknown-names.test.ts › a name that nobody offers asks policies as often as one that the caller may never use: the first time, and ever after',
+  },
+  {
+    id: 'GW-23',
+    clause: 'i',
+    text: 'Both are answered in the same time, measured in pairs, also where the server behind hangs: it is asked nothing.',
+    threshold: 'medians within 2 × and 1 ms',
+    test: 'test/gateway/unknown-names.test.ts › the two are answered in the same time, whatever state the server behind is in, which is asked nothing',
+  },
+  {
     id: 'GW-24',
     clause: 'a',
     text: 'A token for another audience is answered 401 with the address of the resource metadata.',
