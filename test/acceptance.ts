@@ -2259,6 +2259,18 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/gateway/backend-credentials.test.ts › token exchange › an issuer that gives a token for another audience is not taken at its word: it is sent nowhere',
   },
   {
+    id: 'P14',
+    clause: 'd',
+    text: 'Nor is one that the platform gets for itself by client credentials, unless the declaration names that audience.',
+    test: 'test/gateway/backend-credentials.test.ts › other kinds › client credentials: a token for another audience is sent nowhere, unless the declaration names that audience, which is then asked for',
+  },
+  {
+    id: 'P14',
+    clause: 'e',
+    text: 'Nor is one that is given for the JWT of a workload.',
+    test: 'test/control/workload-identity.test.ts › a token that its issuer gives for another audience than the server’s is not passed on',
+  },
+  {
     id: 'UX-19',
     clause: 'a',
     text: 'A press on a button in Slack is acknowledged in three seconds and answers the approval, and the buttons give way to who answered and when.',
