@@ -1357,6 +1357,24 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/control/bound-tokens.test.ts › a server that takes only tokens that are bound to a key › sees the scheme DPoP and, with each request, a new proof for that request by the key of the token',
   },
   {
+    id: 'P11',
+    clause: 'i',
+    text: 'A client that registered itself has its tokens renewed without a word to the person; when the login is revoked it is answered 401, and the person is asked anew.',
+    test: 'test/control/people-clients.test.ts › a login of a client that nobody here wrote › that registered itself is renewed without a word to the person, and over when it is revoked: 401, and the person is asked anew',
+  },
+  {
+    id: 'P11',
+    clause: 'j',
+    text: 'So has one that is known by its document.',
+    test: 'test/control/people-clients.test.ts › a login of a client that nobody here wrote › that is known by its document is renewed without a word to the person, and over when it is revoked: 401, and the person is asked anew',
+  },
+  {
+    id: 'P11',
+    clause: 'k',
+    text: 'At an issuer that somebody else wrote, a grant is renewed before it ends, by one use of its refresh token however many calls wait.',
+    test: 'test/control/user-grants.test.ts › a grant › is renewed before it ends; its refresh token is used once, however many wait, and nothing of it is readable in the database',
+  },
+  {
     id: 'SEC-7',
     clause: 'a',
     text: 'A session of one caller is unknown to another, exactly as one that does not exist; the first goes on.',
