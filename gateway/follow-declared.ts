@@ -20,6 +20,7 @@ export const followDeclared = ({
   onPolicies,
   logger,
   pollMs,
+  policyGraceMs,
 }: {
   database: Database;
   policy: PolicyEngine;
@@ -27,8 +28,17 @@ export const followDeclared = ({
   onPolicies: (tenancy: Tenancy, policies: ProjectPolicies) => void;
   logger: Logger;
   pollMs?: number | undefined;
+  policyGraceMs?: number | undefined;
 }) => {
-  const policies = createPolicyKeeper({ policy, verify: verifyPolicies, onPolicies, logger });
+  const policies = createPolicyKeeper({
+    policy,
+    verify: verifyPolicies,
+    onPolicies,
+    // a view of its own, so that nothing that was worked out of the old one is used: lists are empty from now on, and who listens hears it
+    onDenied: () => onChange({ ...declared }),
+    logger,
+    ...(policyGraceMs === undefined ? {} : { graceMs: policyGraceMs }),
+  });
   let declared = declaredFrom([], []);
   let watch: Awaited<ReturnType<typeof watchDeclared>> | undefined;
   const listeners = new Set<(declared: Declared) => void>();

@@ -37,6 +37,8 @@ export type GatewayConfig = {
   runCheckMs?: number;
   /** How often what is declared is read anew, beside what the database tells (5,000 ms). */
   declaredPollMs?: number;
+  /** How long the last good policies stand in for a publication that is gone or damaged, before everything is denied (3,600,000 ms). */
+  policyGraceMs?: number;
   /** How often servers are looked at again (30,000 ms). */
   serverLookMs?: number;
   /** How keys rotate: how often they are read (1,000 ms), how long after it was made one seals (10,000 ms), how often rows are sealed anew (5,000 ms). */

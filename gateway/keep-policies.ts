@@ -18,18 +18,21 @@ const readContent = (content: string, { org, project }: Tenancy, version: number
 
 /**
  * Takes over the policies of projects, each whole or not at all. A project whose policies are published has what was signed, whatever else
- * the tables say; a publication that is gone, damaged, of another project or older than one that was seen changes nothing.
+ * the tables say; a publication that is gone, damaged, of another project or older than one that was seen or is on record changes nothing.
  */
 export const createPolicyKeeper = ({
   policy,
   verify,
   onPolicies,
+  onDenied,
   logger,
   graceMs: grace = graceMs,
 }: {
   policy: Pick<PolicyEngine, 'load' | 'unload'>;
   /** Told of the policies of a project that were put into force. */
   onPolicies?: (tenancy: Tenancy, policies: ProjectPolicies) => void;
+  /** Told of each project in which everything is denied from now on, since the last good policies are too old. */
+  onDenied?: (tenancy: Tenancy) => void;
   verify: VerifyPolicies;
   logger: Logger;
   graceMs?: number;
@@ -51,21 +54,30 @@ export const createPolicyKeeper = ({
   };
 
   const keepLastGood = (key: string, tenancy: Tenancy, reason: string): void => {
+    if (!seen.has(key)) {
+      logger.error(
+        { ...tenancy, reason },
+        'the published policies of a project cannot be used; everything is denied until there are good ones',
+      );
+      return;
+    }
     logger.error(
       { ...tenancy, reason },
-      'the published policies of a project cannot be used; the last good ones stay in force for an hour',
+      'the published policies of a project cannot be used; the last good ones stay in force for an hour at most',
     );
     if (ends.has(key)) return;
     const end = setTimeout(() => {
       logger.error(tenancy, 'the last good policies of a project are too old; everything is denied until there are good ones');
       policy.unload(tenancy);
+      onDenied?.(tenancy);
     }, grace);
     ends.set(key, end.unref());
   };
 
   const takeOver = (declared: Declared, tenancy: Tenancy): void => {
     const key = `${tenancy.org}/${tenancy.project}`;
-    const found = find(declared, tenancy, seen.get(key) ?? 0);
+    // also those of another process's time: a start is no way around the end of what was published
+    const found = find(declared, tenancy, Math.max(seen.get(key) ?? 0, declared.publishedVersion(tenancy)));
     if (!found.ok) {
       keepLastGood(key, tenancy, found.reason);
       return;

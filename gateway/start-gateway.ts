@@ -88,6 +88,7 @@ export const startGateway = async (
     },
     logger,
     pollMs: config.declaredPollMs,
+    policyGraceMs: config.policyGraceMs,
   });
   const decisionFacts = createDecisionFactsWriter({ database, logger });
   const brake = followHalts({ database, logger });

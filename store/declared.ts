@@ -4,7 +4,7 @@ import type { PolicySetSpec } from '../schema/resources/access.ts';
 import type { Database } from './database.ts';
 import type { Definition } from './definition.ts';
 import { type DefinitionKind, type DefinitionSight, listDefinitions, listSights } from './definitions.ts';
-import { listPublishedPolicies, type PublishedPolicies } from './published-policies.ts';
+import { listPublishedPolicies, listPublishedVersions, type PublishedPolicies } from './published-policies.ts';
 import { listResources } from './resources.ts';
 
 /** All that is declared, and what is pinned of the servers, as of one moment; read-only. */
@@ -18,6 +18,8 @@ export type Declared = {
   projects: () => Tenancy[];
   /** The last publication of a project's policies, as it is stored: whoever uses it checks its signature. */
   publishedPolicies: (tenancy: Tenancy) => PublishedPolicies | undefined;
+  /** The highest version that was on record as published when this view was read, whatever became of its row; 0 where none was. */
+  publishedVersion: (tenancy: Tenancy) => number;
 };
 
 export const declaredFrom = (
@@ -25,6 +27,7 @@ export const declaredFrom = (
   definitions: Definition[],
   sights: DefinitionSight[] = [],
   published: PublishedPolicies[] = [],
+  publishedVersions: ReadonlyMap<string, number> = new Map(),
 ): Declared => {
   const byKey = new Map(
     resources.map((resource) => [`${resource.kind}/${qualifiedName(resource.metadata, resource.metadata.name)}`, resource]),
@@ -51,6 +54,7 @@ export const declaredFrom = (
     seenAt: (tenancy, server, kind) => seenAt.get(`${kind}/${qualifiedName(tenancy, server)}`) ?? 0,
     projects: () => [...new Map(resources.map(({ metadata: { org, project } }) => [`${org}/${project}`, { org, project }])).values()],
     publishedPolicies: ({ org, project }) => publishedIn.get(`${org}/${project}`),
+    publishedVersion: ({ org, project }) => publishedVersions.get(`${org}/${project}`) ?? 0,
   };
 };
 
@@ -79,10 +83,12 @@ export const loadDeclared = async (database: Database, known?: Declared): Promis
   const resources = await listResources(database);
   const definitions = await listDefinitions(database);
   const sights = await listSights(database);
+  // before the publications themselves: one that is made meanwhile is never older than what is on record
+  const publishedVersions = await listPublishedVersions(database);
   const published = await listPublishedPolicies(database);
   const fingerprint = fingerprintOf(resources, definitions, sights, published);
   if (known && fingerprints.get(known) === fingerprint) return known;
-  const declared = declaredFrom(resources, definitions, sights, published);
+  const declared = declaredFrom(resources, definitions, sights, published, publishedVersions);
   fingerprints.set(declared, fingerprint);
   return declared;
 };

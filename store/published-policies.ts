@@ -51,6 +51,16 @@ export const lastPublishedVersion = (database: Executor, { org, project }: Tenan
     return Number(row?.version ?? 0);
   });
 
+/** The same of each project that ever had one, by `org/project`; found by an index of its own. */
+export const listPublishedVersions = (database: Database): Promise<ReadonlyMap<string, number>> =>
+  guarded(async () => {
+    const { rows } = await database.$client.query<{ place: string; version: number }>(
+      `select org || '/' || project as place, max((facts->>'version')::int) as version from audit_events
+       where action = 'applyResource' and facts->>'change' = 'published' group by org, project`,
+    );
+    return new Map(rows.map(({ place, version }) => [place, version ?? 0]));
+  });
+
 /** Puts a publication after the last one. Two at the same moment would be one version, of which the second fails. */
 export const insertPublishedPolicies = (executor: Executor, published: Omit<PublishedPolicies, 'publishedAt'>): Promise<void> =>
   guarded(async () => {

@@ -1145,6 +1145,19 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/gateway/surface-methods.test.ts › completion › of what is not on the caller’s lists is unknown',
   },
   {
+    id: 'GW-23',
+    clause: 'h',
+    text: 'A name that nobody offers costs as many decisions as one that the caller may never use, so that time does not tell them apart either: the first time, and ever after.',
+    test: 'test/gateway/unknown-names.test.ts › a name that nobody offers asks policies as often as one that the caller may never use: the first time, and ever after',
+  },
+  {
+    id: 'GW-23',
+    clause: 'i',
+    text: 'Both are answered in the same time, measured in pairs, also where the server behind hangs: it is asked nothing.',
+    threshold: 'medians within 2 × and 1 ms',
+    test: 'test/gateway/unknown-names.test.ts › the two are answered in the same time, whatever state the server behind is in, which is asked nothing',
+  },
+  {
     id: 'GW-24',
     clause: 'a',
     text: 'A token for another audience is answered 401 with the address of the resource metadata.',
@@ -1344,6 +1357,24 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/control/bound-tokens.test.ts › a server that takes only tokens that are bound to a key › sees the scheme DPoP and, with each request, a new proof for that request by the key of the token',
   },
   {
+    id: 'P11',
+    clause: 'i',
+    text: 'A client that registered itself has its tokens renewed without a word to the person; when the login is revoked it is answered 401, and the person is asked anew.',
+    test: 'test/control/people-clients.test.ts › a login of a client that nobody here wrote › that registered itself is renewed without a word to the person, and over when it is revoked: 401, and the person is asked anew',
+  },
+  {
+    id: 'P11',
+    clause: 'j',
+    text: 'So has one that is known by its document.',
+    test: 'test/control/people-clients.test.ts › a login of a client that nobody here wrote › that is known by its document is renewed without a word to the person, and over when it is revoked: 401, and the person is asked anew',
+  },
+  {
+    id: 'P11',
+    clause: 'k',
+    text: 'At an issuer that somebody else wrote, a grant is renewed before it ends, by one use of its refresh token however many calls wait.',
+    test: 'test/control/user-grants.test.ts › a grant › is renewed before it ends; its refresh token is used once, however many wait, and nothing of it is readable in the database',
+  },
+  {
     id: 'SEC-7',
     clause: 'a',
     text: 'A session of one caller is unknown to another, exactly as one that does not exist; the first goes on.',
@@ -1494,9 +1525,9 @@ export const acceptance: readonly AcceptanceEntry[] = [
   {
     id: 'SEC-14',
     clause: 'c',
-    text: 'The last good policies stand in for a time; then everything is denied, never open.',
+    text: 'The last good policies stand in for a time; then the gateway denies everything to everybody, empties lists and tells sessions so, and is never open, until good ones are published.',
     threshold: '≤ 1 h',
-    test: 'test/gateway/keep-policies.test.ts › a publication that is gone or damaged leaves the last good one in force for its time, then everything is denied, until there is a good one',
+    test: 'test/control/policies-lost.test.ts › published policies that are lost are stood in for by the last good ones for a time; then everything is denied to everybody, after a new start too, until good ones are published',
   },
   {
     id: 'SEC-14',
@@ -1509,6 +1540,12 @@ export const acceptance: readonly AcceptanceEntry[] = [
     clause: 'e',
     text: 'A publication whose compiled Rego is damaged is not taken over; the last good one stays in force.',
     test: 'test/control/policy-rego.test.ts › published Rego › a publication whose WebAssembly is damaged is not signed so, and is not taken over',
+  },
+  {
+    id: 'SEC-14',
+    clause: 'f',
+    text: 'A gateway that starts without the last publication that is on record, or with a forged one in its place, denies everything: what the tables say beside it is not taken.',
+    test: 'test/control/policies-lost.test.ts › published policies that are lost are stood in for by the last good ones for a time; then everything is denied to everybody, after a new start too, until good ones are published',
   },
   {
     id: 'SEC-15',
@@ -2238,6 +2275,18 @@ export const acceptance: readonly AcceptanceEntry[] = [
     clause: 'c',
     text: 'A token for another audience than the server’s is sent nowhere.',
     test: 'test/gateway/backend-credentials.test.ts › token exchange › an issuer that gives a token for another audience is not taken at its word: it is sent nowhere',
+  },
+  {
+    id: 'P14',
+    clause: 'd',
+    text: 'Nor is one that the platform gets for itself by client credentials, unless the declaration names that audience.',
+    test: 'test/gateway/backend-credentials.test.ts › other kinds › client credentials: a token for another audience is sent nowhere, unless the declaration names that audience, which is then asked for',
+  },
+  {
+    id: 'P14',
+    clause: 'e',
+    text: 'Nor is one that is given for the JWT of a workload.',
+    test: 'test/control/workload-identity.test.ts › a token that its issuer gives for another audience than the server’s is not passed on',
   },
   {
     id: 'UX-19',

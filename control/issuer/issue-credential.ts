@@ -86,16 +86,20 @@ export const createCredentialIssuer = (parts: IssueParts) => {
     resource,
     ...(wanted.length > 0 ? { scope: wanted.join(' ') } : {}),
   });
+  const namedAudience = ({ auth: { audience } }: OfKind<'clientCredentials'> | OfKind<'tokenExchange'>): { audience?: string } =>
+    audience === undefined ? {} : { audience };
   const failing =
     (server: ProtectedServer, configuration: Configuration) =>
     (error: unknown): never => {
       throw tokenFailure(server, configuration, error);
     };
 
-  const forPlatform = async (server: Bound, asked: Asked): Promise<BackendCredential> => {
+  const forPlatform = async (server: OfKind<'clientCredentials'> | OfKind<'tokenExchange'>, asked: Asked): Promise<BackendCredential> => {
     const { found, wanted, configuration, options, expected } = await reach(server, asked);
-    const tokens = await clientCredentialsGrant(configuration, parametersOf(found, wanted), options).catch(failing(server, configuration));
-    return credentialOf(server, tokens, expected);
+    const named = namedAudience(server);
+    const parameters = { ...parametersOf(found, wanted), ...named };
+    const tokens = await clientCredentialsGrant(configuration, parameters, options).catch(failing(server, configuration));
+    return credentialOf(server, tokens, { ...expected, audiences: [found.resource, ...Object.values(named)] });
   };
 
   const byExchange = async (
@@ -110,18 +114,18 @@ export const createCredentialIssuer = (parts: IssueParts) => {
       { issuerUrl, signingKey: parts.signingKey(), clock },
       { subject, agentId: caller.agentId, audience: issuer },
     );
-    const { audience } = server.auth;
+    const named = namedAudience(server);
     const parameters = {
       ...parametersOf(found, wanted),
       subject_token: statement,
       subject_token_type: jwtType,
       requested_token_type: accessTokenType,
-      ...(audience === undefined ? {} : { audience }),
+      ...named,
     };
     const tokens = await genericGrantRequest(configuration, tokenExchangeGrant, parameters, options).catch(failing(server, configuration));
     const isOurs = tokens.access_token === statement;
     if (isOurs) throw new PlatformError('credential_refused', `The issuer of tokens for the MCP server ${server.name} gave ours back.`);
-    return credentialOf(server, tokens, { ...expected, audiences: [found.resource, ...(audience === undefined ? [] : [audience])] });
+    return credentialOf(server, tokens, { ...expected, audiences: [found.resource, ...Object.values(named)] });
   };
 
   const byWorkload = async (server: OfKind<'workloadIdentity'>, asked: Asked): Promise<BackendCredential> => {
@@ -131,7 +135,7 @@ export const createCredentialIssuer = (parts: IssueParts) => {
     const tokens = await genericGrantRequest(configuration, jwtBearerGrant, parameters, options).catch(failing(server, configuration));
     const isOurs = tokens.access_token === assertion;
     if (isOurs) throw new PlatformError('credential_refused', `The issuer of tokens for the MCP server ${server.name} gave ours back.`);
-    return credentialOf(server, tokens, expected);
+    return credentialOf(server, tokens, { ...expected, audiences: [found.resource] });
   };
 
   const byAssertion = async (

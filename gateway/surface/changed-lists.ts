@@ -1,8 +1,11 @@
+import type { PolicyEngine } from '../../policy/engine.ts';
 import type { Declared } from '../../store/declared.ts';
 import type { EndpointTable } from './endpoint-table.ts';
 import type { Exposed, Source } from './exposed.ts';
 import type { ListKind } from './surface.ts';
 import type { View } from './view.ts';
+
+type PoliciesInForce = Pick<PolicyEngine, 'versionOf'>;
 
 /** What a table's lists are made of, as texts to compare: per list, and of the policies over all. */
 export type TableMark = Record<ListKind, string> & { policies: string };
@@ -21,15 +24,14 @@ const markOfItems = (items: Iterable<Exposed>): string => [...new Set([...items]
 const markOfSource = ({ key, server, part }: Source): string =>
   `${key} ${server.uid}@${server.generation} ${JSON.stringify(part.resources)}`;
 
-const policiesOf = (declared: Declared, { tenancy }: Source): string =>
-  [...declared.list('PolicySet', tenancy), ...declared.list('AccessBinding', tenancy), ...declared.list('Project', tenancy)]
-    .map(({ uid, generation }) => `${uid}@${generation}`)
-    .join(' ');
+/** Those in force, whatever is declared: that a project has none any more is a change too. */
+const policiesOf = (policy: PoliciesInForce, declared: Declared, { tenancy }: Source): string =>
+  [policy.versionOf(tenancy), ...declared.list('Project', tenancy).map(({ uid, generation }) => `${uid}@${generation}`)].join(' ');
 
 const marks = new WeakMap<EndpointTable, TableMark>();
 
 /** Made once for each table: all who share it change together. */
-export const markOf = (declared: Declared, table: EndpointTable): TableMark => {
+export const markOf = (policy: PoliciesInForce, declared: Declared, table: EndpointTable): TableMark => {
   let mark = marks.get(table);
   if (!mark) {
     const projects = new Map(table.sources.map((source) => [`${source.tenancy.org}/${source.tenancy.project}`, source]));
@@ -37,7 +39,7 @@ export const markOf = (declared: Declared, table: EndpointTable): TableMark => {
       tools: markOfItems(table.tools.values()),
       prompts: markOfItems(table.prompts.values()),
       resources: `${markOfItems(table.templates)}\n${table.sources.map(markOfSource).join('\n')}`,
-      policies: [...projects.values()].map((source) => policiesOf(declared, source)).join('\n'),
+      policies: [...projects.values()].map((source) => policiesOf(policy, declared, source)).join('\n'),
     };
     marks.set(table, mark);
   }

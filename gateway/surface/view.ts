@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import type { Endpoint } from '../../schema/mcp-endpoint.ts';
 import type { DefinitionKind } from '../../store/definitions.ts';
 import { type Decision, newDecisionId } from '../decide.ts';
@@ -58,6 +59,7 @@ const inOrder = (items: readonly Exposed[]): Exposed[] => items.toSorted((a, b) 
 const createView = (gateway: GatewayContext, principal: Principal, table: EndpointTable): View => {
   const decisions = new Map<string, Decision>();
   const lists = new Map<DefinitionKind, readonly Exposed[]>();
+  const placed: { tool?: readonly Exposed[]; prompt?: readonly Exposed[] } = {};
   let searchTools: SearchTools | undefined;
 
   const decisionOf = (item: Exposed): Decision => {
@@ -68,6 +70,16 @@ const createView = (gateway: GatewayContext, principal: Principal, table: Endpoi
       decisions.set(key, decision);
     }
     return decision;
+  };
+  /**
+   * Decides about another item, the same for each name: a name that nobody offers takes the time that one takes which the caller may not
+   * use, the first time as ever after.
+   */
+  const decideInItsPlace = (kind: 'tool' | 'prompt', name: string): void => {
+    const items = kind === 'tool' ? table.tools : table.prompts;
+    placed[kind] ??= [...items.values()];
+    const item = placed[kind][items.size === 0 ? 0 : hash('sha1', name, 'buffer').readUInt32BE() % items.size];
+    if (item) decisionOf(item);
   };
   const isSeen = (item: Exposed): boolean => decideListing(gateway, principal, item).effect === 'allow';
 
@@ -93,8 +105,12 @@ const createView = (gateway: GatewayContext, principal: Principal, table: Endpoi
     templates: table.templates,
     sees: (item) => decisionOf(item).effect === 'allow',
     find: (kind, name) => {
-      const item = (kind === 'tool' ? table.tools : table.prompts).get(name);
-      if (!item) return { decision: unknown() };
+      const items = kind === 'tool' ? table.tools : table.prompts;
+      const item = items.get(name);
+      if (!item) {
+        decideInItsPlace(kind, name);
+        return { decision: unknown() };
+      }
       const decision = decisionOf(item);
       // an id of its own each time: one that comes back would tell that the name exists
       const named = { ...decision, decisionId: newDecisionId() };

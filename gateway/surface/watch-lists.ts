@@ -67,7 +67,7 @@ export const createListWatch = ({ context, pool, live }: { context: GatewayConte
     const { principal, endpoint } = group;
     const result = tableOf(context.declared(), endpoint, principal);
     group.table = result.ok ? result.table : undefined;
-    group.mark = group.table && markOf(context.declared(), group.table);
+    group.mark = group.table && markOf(context.policy, context.declared(), group.table);
     group.view = group.table && viewOf(context, principal, endpoint);
     const before = group.ears;
     group.ears = (group.table?.sources ?? []).flatMap(({ server, part }) => {

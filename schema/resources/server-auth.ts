@@ -26,6 +26,9 @@ const token = {
 /** A declared issuer is the only one that ever sees the client's secret: a server that names another one gets nothing. */
 const bound = { issuer: httpUrl, client: BackendClientSchema, ...token };
 
+/** What tokens may be for beside `resource`, where the issuer has a name of its own for it; it is asked for it by that name too. */
+const audience = z.string().max(2048).optional();
+
 /** A fixed secret. The weakest kind: it says nothing of who calls, so it is shown as such, and open-world tools do not get it by default. */
 export const StaticAuthSchema = z.strictObject({
   kind: z.literal('static'),
@@ -46,13 +49,13 @@ export const StaticAuthSchema = z.strictObject({
 });
 
 /** One token for all callers, of the platform itself (RFC 6749 §4.4). */
-export const ClientCredentialsAuthSchema = z.strictObject({ kind: z.literal('clientCredentials'), ...bound });
+export const ClientCredentialsAuthSchema = z.strictObject({ kind: z.literal('clientCredentials'), ...bound, audience });
 
 /** A token for each caller, in exchange for a statement of our issuer about who calls (RFC 8693). */
 export const TokenExchangeAuthSchema = z.strictObject({
   kind: z.literal('tokenExchange'),
   ...bound,
-  audience: z.string().max(2048).optional(),
+  audience,
 });
 
 /** A token for each person, of a grant that the person gave. Without a client one is registered, or ours is named by its document. */

@@ -1,3 +1,4 @@
+import { sql } from 'drizzle-orm';
 import {
   bigint,
   bigserial,
@@ -65,6 +66,8 @@ export const auditEvents = pgTable(
     index('audit_events_decision').on(table.org, table.project, table.decisionId),
     index('audit_events_run').on(table.org, table.project, table.run),
     index('audit_events_at').on(table.org, table.project, table.at),
+    // which policies were ever published: read with every view of what is declared
+    index('audit_events_published').on(table.org, table.project).where(sql`action = 'applyResource' and facts->>'change' = 'published'`),
   ],
 );
 

@@ -81,7 +81,11 @@ test('token prints one token for one resource, and renews what has run out', { t
   const together = await Promise.all(Array.from({ length: 4 }, () => runCli(['token'], { env })));
   expect(together.map(({ code }) => code)).toEqual([0, 0, 0, 0]);
   expect(new Set(together.map(({ stdout }) => stdout)).size).toBe(1);
-  expect(together[0]?.stdout.trim()).not.toBe(api);
+  const renewed = together[0]?.stdout.trim() ?? '';
+  expect(renewed).not.toBe(api);
+  expect(await people.askApi('/whoami', renewed)).toMatchObject({ status: 200, body: { stamp: 'login' } });
+  // nobody was told to open anything
+  expect(together.map(({ stderr }) => stderr).join('')).not.toContain('http');
 });
 
 test('a toolset needs a login for it, and the command says so; then its tools can be called', { timeout: 90_000 }, async () => {

@@ -1,4 +1,5 @@
 import { Client, type OAuthClientProvider, StreamableHTTPClientTransport, UnauthorizedError } from '@modelcontextprotocol/client';
+import { decodeJwt, importJWK, SignJWT } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { tokenExchangeGrant } from '../../control/issuer/exchange-run-token.ts';
 import { createGuardedFetch } from '../../control/issuer/guarded-fetch.ts';
@@ -6,6 +7,7 @@ import { isPublicAddress } from '../../schema/network-address.ts';
 import { createBrowser } from '../support/browser.ts';
 import { startCountingServer } from '../support/counting-server.ts';
 import { startDocumentServer, testCertificate } from '../support/document-server.ts';
+import { pollUntil } from '../support/poll-until.ts';
 import { type RunningPeople, startRunningPeople } from '../support/running-people.ts';
 
 const redirectUrl = 'http://127.0.0.1:5/callback';
@@ -142,6 +144,50 @@ describe('a client that nobody here wrote finds the way from a 401 to a tool', (
     const { client, kept } = await connectWithSdk({});
     expect(kept.client).toMatchObject({ client_id: expect.any(String), redirect_uris: [redirectUrl] });
     expect((await client.listTools()).tools.length).toBe(3);
+    await client.close();
+  });
+});
+
+describe('a login of a client that nobody here wrote', () => {
+  type Tokens = { access_token: string; refresh_token: string };
+
+  /** The same token ten minutes later. */
+  const ended = async ({ access_token: token }: Tokens): Promise<string> => {
+    const [jwk] = people.signingKeys;
+    const nowSeconds = Math.floor(Date.now() / 1000);
+    return new SignJWT({ ...decodeJwt(token), iat: nowSeconds - 600, exp: nowSeconds - 90 })
+      .setProtectedHeader({ alg: 'ES256', typ: 'at+jwt', kid: jwk?.kid ?? '' })
+      .sign(await importJWK(jwk ?? {}, 'ES256'));
+  };
+
+  test.each([
+    ['that registered itself', () => ({})],
+    ['that is known by its document', () => ({ clientMetadataUrl: `${documents.url}/client.json` })],
+  ])('%s is renewed without a word to the person, and over when it is revoked: 401, and the person is asked anew', async (_what, known) => {
+    const { client, kept } = await connectWithSdk(known());
+    const first = kept.tokens as Tokens;
+    delete kept.url;
+    kept.tokens = { ...first, access_token: await ended(first) };
+    expect((await people.call('/mcp/counting', (kept.tokens as Tokens).access_token)).status).toBe(401);
+    expect(await client.callTool({ name: 'look', arguments: { path: '/ok/a' } })).toMatchObject({ content: expect.any(Array) });
+    const second = kept.tokens as Tokens;
+    expect(kept.url).toBeUndefined();
+    const { aud, sub } = decodeJwt(first.access_token);
+    expect(decodeJwt(second.access_token)).toMatchObject({ aud, sub });
+    expect(second.refresh_token).not.toBe(first.refresh_token);
+
+    const { client_id } = kept.client as { client_id: string };
+    const revoked = await fetch(`${people.issuerUrl}/token/revocation`, {
+      method: 'POST',
+      body: new URLSearchParams({ token: second.refresh_token, client_id }),
+    });
+    expect(revoked.status).toBe(200);
+    await pollUntil(
+      async () => (await people.call('/mcp/counting', second.access_token)).status === 401 || undefined,
+      'the revoked login is refused',
+    );
+    await expect(client.callTool({ name: 'look', arguments: {} })).rejects.toThrow(UnauthorizedError);
+    expect(kept.url).toBeInstanceOf(URL);
     await client.close();
   });
 });

@@ -72,7 +72,14 @@ const send = async (headers: Record<string, string>, url = toolsetUrl) => {
   const text = await response.text();
   return { status: response.status, challenge: response.headers.get('www-authenticate'), text, reached: server.calls.length - before };
 };
-const unproven = { status: 401, challenge: expect.stringMatching(/^DPoP algs="ES256 .*error="invalid_dpop_proof"/), reached: 0 };
+/** The answer to a token without a proof of its key, with where to read what this resource wants. */
+const unproven = {
+  status: 401,
+  challenge: expect.stringMatching(
+    /^DPoP algs="ES256 (?=.*error="invalid_dpop_proof").*resource_metadata="http[^"]+\/\.well-known\/oauth-protected-resource\/mcp\/counting"/,
+  ),
+  reached: 0,
+};
 
 describe('an authorization request that names a key (RFC 9449 §10)', () => {
   const stolen = async (proof: (() => Promise<string>) | undefined) => {
@@ -172,8 +179,15 @@ describe('the gateway, shown a token that is bound to a key', () => {
 
   test('takes a proof once, of twenty at the same moment', async () => {
     const proof = await prove();
+    const before = server.calls.length;
     const answers = await Promise.all(Array.from({ length: 20 }, () => sendProven(proof)));
-    expect(answers.filter(({ status }) => status === 200)).toHaveLength(1);
+    const taken = answers.filter(({ status }) => status === 200);
+    expect(taken.map(({ text }) => text)).toEqual([expect.stringContaining('of look')]);
+    const { status, challenge } = unproven;
+    for (const answer of answers) if (!taken.includes(answer)) expect(answer).toMatchObject({ status, challenge });
+    expect(server.calls.length - before).toBe(1);
+    // nor a second time, later
+    expect(await sendProven(proof)).toMatchObject(unproven);
   });
 
   test('says which proofs it takes where it says which tokens', async () => {

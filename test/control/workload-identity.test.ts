@@ -124,6 +124,20 @@ describe('a JWT that will not do is not sent to the issuer', () => {
   });
 });
 
+test('a token that its issuer gives for another audience than the server’s is not passed on', async () => {
+  await project(await sign());
+  const foreign = await sign({ iss: issuer.issuer, aud: 'https://elsewhere.example.test' });
+  issuer.state.answers = { access_token: foreign };
+  try {
+    const answer = await ask('federated', true);
+    expect(answer).toMatchObject({ code: 'credential_refused', detail: expect.stringContaining('for another audience') });
+    expect(answer).not.toHaveProperty('value');
+  } finally {
+    issuer.state.answers = {};
+  }
+  expect((await ask('federated', true)).value).toMatch(/^Bearer ./);
+});
+
 test('what an issuer refuses is refused: the request is not repeated, and no other grant is tried', async () => {
   const assertion = await sign({ sub: 'system:serviceaccount:other:one', jti: 'stranger' });
   await project(assertion);

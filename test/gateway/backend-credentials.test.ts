@@ -50,6 +50,15 @@ const callTool = (toolset: string, token: string, name: string, params: object =
   people.call(`/mcp/${toolset}`, token, 'tools/call', { name, arguments: {}, ...params });
 const callsAt = ({ seen }: ProtectedServer) => seen.filter(({ body }) => body.includes('"tools/call"'));
 const lastCallAt = (at: ProtectedServer) => callsAt(at).at(-1);
+/** What an issuer could give: a token for somebody. */
+const tokenFrom = async (from: string, audience: string): Promise<string> =>
+  new SignJWT({ sub: 'default/admin', scope: 'tools.read' })
+    .setProtectedHeader({ alg: 'ES256', typ: 'at+jwt' })
+    .setIssuer(from)
+    .setAudience(audience)
+    .setIssuedAt()
+    .setExpirationTime('2m')
+    .sign((await generateKeyPair('ES256')).privateKey);
 const conditionOf = async (name: string, type: string) => {
   const found = await findResource(people.database, { org: 'default', project: 'default', kind: 'McpServer', name });
   return found?.status.conditions.find((condition) => condition.type === type);
@@ -190,13 +199,7 @@ describe('token exchange', () => {
     await declare('elsewhere', { kind: 'tokenExchange', issuer: issuer.issuer, client, scopes: ['tools.read'] }, elsewhere.url);
     await people.gateway.ready('elsewhere');
     const ada = await tokenFor('ada', 'elsewhere');
-    const foreign = await new SignJWT({ sub: 'default/admin', scope: 'tools.read' })
-      .setProtectedHeader({ alg: 'ES256', typ: 'at+jwt' })
-      .setIssuer(issuer.issuer)
-      .setAudience(server.url)
-      .setIssuedAt()
-      .setExpirationTime('2m')
-      .sign((await generateKeyPair('ES256')).privateKey);
+    const foreign = await tokenFrom(issuer.issuer, server.url);
     issuer.state.answers = { access_token: foreign };
     try {
       const { text } = await callTool('elsewhere', ada, 'look');
@@ -251,6 +254,32 @@ describe('other kinds', () => {
     const { text } = await callTool('platform', await tokenFor('ada', 'platform'), 'look');
     expect(text).toContain('of look');
     expect(lastCallAt(server)?.claims).toMatchObject({ aud: server.url, client_id: backendClient.id, scope: 'tools.read' });
+  });
+
+  test('client credentials: a token for another audience is sent nowhere, unless the declaration names that audience, which is then asked for', async () => {
+    const apart = await startOther();
+    const foreign = await tokenFrom(issuer.issuer, 'api://tickets');
+    issuer.state.answers = { access_token: foreign };
+    try {
+      await declare('apart', { kind: 'clientCredentials', issuer: issuer.issuer, client, scopes: ['tools.read'] }, apart.url);
+      const said = await pollUntil(async () => {
+        const ready = await conditionOf('apart', 'Ready');
+        return ready?.status === 'False' ? ready : undefined;
+      }, 'a first look at the server');
+      expect(said).toMatchObject({ reason: 'credential_refused', message: expect.stringContaining('for another audience') });
+      expect(apart.seen.some(({ headers }) => headers.authorization !== undefined)).toBe(false);
+
+      const audience = 'api://tickets';
+      await declare('apart', { kind: 'clientCredentials', issuer: issuer.issuer, client, scopes: ['tools.read'], audience }, apart.url);
+      await pollUntil(
+        async () => apart.seen.some(({ headers }) => headers.authorization === `Bearer ${foreign}`) || undefined,
+        'the token that is meant is sent',
+      );
+      expect(issuer.seen.at(-1)?.form.get('audience')).toBe(audience);
+    } finally {
+      issuer.state.answers = {};
+    }
+    await apart.close();
   });
 
   test('a static secret is shown as one, in the declaration’s condition and in each row, and does not go to open-world tools', async () => {

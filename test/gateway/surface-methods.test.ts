@@ -358,12 +358,22 @@ describe('completion', () => {
 
   test('of what is not on the caller’s lists is unknown', async () => {
     const nobody: Principal = { ...guest, groups: [] };
+    const before = fixture.asked.length;
+    const errors: string[] = [];
     for (const ref of [
       { type: 'ref/prompt', name: 'one__review' },
       { type: 'ref/prompt', name: 'one__nothing' },
       { type: 'ref/resource', uri: 'note:///{id}' },
-    ])
-      expect(await errorOf('completion/complete', { ref, argument }, { principal: nobody })).toMatchObject({ code: -32602 });
+      { type: 'ref/resource', uri: 'none:///{id}' },
+    ]) {
+      const error = await errorOf('completion/complete', { ref, argument }, { principal: nobody });
+      expect(error).toMatchObject({ code: -32602, data: { decisionId: expect.stringMatching(/^dec_/) } });
+      errors.push(JSON.stringify({ ...error, data: { ...error.data, decisionId: '' } }));
+    }
+    // what is there and what is not answer alike, and no server was asked for a completion
+    expect(errors[0]?.replaceAll('review', 'nothing')).toBe(errors[1]);
+    expect(errors[2]?.replaceAll('note:', 'none:')).toBe(errors[3]);
+    expect(fixture.asked.slice(before).filter(({ request }) => request.method === 'completion/complete')).toEqual([]);
     expect(await errorOf('completion/complete', { ref: { type: 'ref/tool' }, argument })).toMatchObject({ code: -32602 });
   });
 });

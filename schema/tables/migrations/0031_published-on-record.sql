@@ -1,0 +1,1 @@
+CREATE INDEX "audit_events_published" ON "audit_events" USING btree ("org","project") WHERE action = 'applyResource' and facts->>'change' = 'published';
