@@ -8,7 +8,7 @@ const pollEveryMs = 2000;
 
 /** Until when tokens of each key are taken, in milliseconds since the epoch; keys that are not named have no end yet. */
 export type RefusedKeys = {
-  /** Whether tokens of a key are refused at a moment, whatever the issuer publishes or somebody remembers. */
+  /** Whether tokens of a key, or of one that is not named, are refused at a moment, whatever the issuer publishes or somebody remembers. */
   isRefused(kid: string | undefined, now: Date): boolean;
   /** Hears of keys that have just been found refused. */
   onRefused(listener: (kids: ReadonlySet<string>) => void): void;
@@ -48,7 +48,8 @@ export const watchRefusedKeys = async ({
   });
 
   return {
-    isRefused: (kid, now) => kid !== undefined && (refusedFrom.get(kid) ?? Number.POSITIVE_INFINITY) <= now.getTime(),
+    // who names no key does not get round the end of its time
+    isRefused: (kid, now) => kid === undefined || (refusedFrom.get(kid) ?? Number.POSITIVE_INFINITY) <= now.getTime(),
     onRefused: (listener) => void listeners.add(listener),
     close: reader.close,
   };

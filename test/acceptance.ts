@@ -1720,6 +1720,25 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/reconcile/compile-match.test.ts › a match that is an attack › a list of itself, twice, over and over is refused at once',
   },
   {
+    id: 'SEC-28',
+    clause: 'f',
+    text: 'A schema whose definitions multiply, so that one value would be looked at for ever, is hidden at vetting; accepted all the same its check is broken off, left to the server, and soon not tried any more.',
+    threshold: '< 100 ms',
+    test: 'test/gateway/fault-in.test.ts › a schema whose definitions each refers to the next one twice is broken off, left to the server, and soon not tried any more',
+  },
+  {
+    id: 'SEC-28',
+    clause: 'g',
+    text: 'What makes a pattern take for ever in another way is found too: alternatives of which one begins the other, parts that may be left out, what only looks, and many parts without end in a row.',
+    test: 'test/gateway/slow-patterns.test.ts › a pattern › ^(a|aa)+$ can take for ever',
+  },
+  {
+    id: 'SEC-28',
+    clause: 'h',
+    text: 'A worker, which holds answers and arguments against patterns, breaks off what takes for ever: the answer is not taken, and its other agents go on.',
+    test: 'test/activities/validators.test.ts › a pattern that an answer was made for holds a worker up for a moment alone, and the answer is not taken',
+  },
+  {
     id: 'SEC-29',
     clause: 'a',
     text: 'An approved call that is made 50 times at once, at two replicas, runs once.',

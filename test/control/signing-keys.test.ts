@@ -138,16 +138,32 @@ describe('while calls run', () => {
 
     // somebody has the old key and signs on: nothing but the end of its window stops them
     first = await refreshed(first.refresh_token).then((next) => ({ ...first, ...next }));
-    const claims = JSON.parse(Buffer.from(first.access_token.split('.')[1] ?? '', 'base64url').toString());
-    const forge = async (jti: string) =>
-      new SignJWT({ ...claims, jti })
-        .setProtectedHeader({ alg: 'ES256', typ: 'at+jwt', kid: String(old.kid) })
+    const claimsOf = (token: string) => JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString());
+    const claims = claimsOf(first.access_token);
+    const forge = async (jti: string, header: object = {}, of = claims) =>
+      new SignJWT({ ...of, jti })
+        .setProtectedHeader({ alg: 'ES256', typ: 'at+jwt', kid: String(old.kid), ...header })
         .sign(await importJWK(old, 'ES256'));
+    const ofApi = claimsOf(admin);
+    const askApi = async (token: string): Promise<number> => (await people.askApi('/whoami', token)).status;
     expect(await callWith(await forge('within'))).toBe(200);
+    expect(await askApi(await forge('within', {}, ofApi))).toBe(200);
+    const { d: _private, ...ownKey } = old;
+    // without its name, under the name of the next one, and with the key in the token itself
+    const disguises = [{ kid: undefined }, { kid: rotated.body.kid }, { jwk: ownKey }, { jku: people.jwksUri, x5u: people.jwksUri }];
+    const known = await forge('known');
+    expect(await callWith(known)).toBe(200);
     await people.database.$client.query(`update signing_keys set signs_from = now() - interval '661 seconds' where kid = $1`, [
       rotated.body.kid,
     ]);
     await expect.poll(async () => callWith(await forge(`after-${Math.random()}`)), { timeout: 5000 }).toBe(401);
+    await expect.poll(async () => askApi(await forge(`after-${Math.random()}`, {}, ofApi)), { timeout: 5000 }).toBe(401);
+    // one that was let in before, and others of it
+    expect(await callWith(known)).toBe(401);
+    for (const header of disguises) {
+      expect([header, await callWith(await forge('disguised', header))]).toEqual([header, 401]);
+      expect([header, await askApi(await forge('disguised', header, ofApi))]).toEqual([header, 401]);
+    }
     expect(await callWith(first.access_token)).toBe(200);
     const published = (await (await fetch(people.jwksUri)).json()) as { keys: JWK[] };
     await expect

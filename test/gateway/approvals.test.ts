@@ -221,6 +221,32 @@ describe('races', () => {
     for (const { error } of answers) if (error) expect(error.data.code).toBe('operation_in_progress');
   });
 
+  test('an approval is of no use to 50 others who make the same call at once: under other ids, without one, and as somebody else', async () => {
+    const operationId = newOperation();
+    const given = { ...post, value: 'borrowed approval' };
+    const before = server.countOf('act');
+    const id = approvalIn(await call({ operationId, arguments: given }));
+    await answer(id);
+    const others = await Promise.all(
+      Array.from({ length: 50 }, (_, n) => {
+        // few ids, for a caller of whom many calls wait is asked about no more
+        const ways: Call[] = [
+          { operationId: `${operationId}-${n % 8}` },
+          { operationId: operationId.toUpperCase() },
+          {},
+          { token: adminToken, operationId },
+        ];
+        return call({ ...ways[n % ways.length], arguments: given, url: n % 3 === 0 ? gateway.publicUrl : replicaUrl });
+      }),
+    );
+    expect(server.countOf('act')).toBe(before);
+    for (const { error } of others) expect(['needs_person', 'request_invalid']).toContain(error.data.code);
+    expect(others.filter(({ error }) => error.data.approvalId === id)).toEqual([]);
+    await gateway.database.$client.query(`delete from approvals where state = 'pending'`);
+    expect((await call({ operationId, arguments: given })).result).toBeDefined();
+    expect(server.countOf('act')).toBe(before + 1);
+  });
+
   test('of 50 calls without an id at two replicas one runs, and the others wait for a person anew', async () => {
     const given = { ...post, value: 'unnamed race' };
     const before = server.countOf('act');

@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { freePort } from '../../bench/gateway/free-port.ts';
+import { originalKey } from '../../schema/seal-key.ts';
 import { operationIdMeta } from '../../schema/workflow-contract.ts';
-import { askForSealKey, listSealKeys } from '../../store/seal-keys.ts';
+import { askForSealKey, listSealKeys, retireSealKey } from '../../store/seal-keys.ts';
 import { startLegacyFixture } from '../support/conformance/legacy-server.ts';
 import { startGatewayProcess } from '../support/gateway-process.ts';
 import { pollUntil } from '../support/poll-until.ts';
@@ -45,6 +46,7 @@ afterAll(async () => {
 
 test('keys of the gateway and of approvals rotate under load over two processes: no call fails, and each outcome is found afterwards', async () => {
   let done = 0;
+  let isRotating = true;
   const failures: string[] = [];
   const ids: string[] = [];
   const sessions: { id: string; url: string }[] = [];
@@ -70,18 +72,18 @@ test('keys of the gateway and of approvals rotate under load over two processes:
     sessions.push({ id: answer.headers.get('mcp-session-id') ?? '', url });
     await answer.body?.cancel();
   };
-  const useSession = async ({ id, url }: { id: string; url: string }) => {
+  const askSession = async ({ id, url }: { id: string; url: string }): Promise<string> => {
     const other = urls.find((each) => each !== url) as string;
     const body = { id: 1, method: 'tools/call', params: { name: 'greet', arguments: { name: 'session' } } };
-    const text = await (await legacy(other, body, { 'mcp-session-id': id, 'mcp-protocol-version': '2025-11-25' })).text();
+    const answer = await legacy(other, body, { 'mcp-session-id': id, 'mcp-protocol-version': '2025-11-25' });
+    return `${answer.status} ${await answer.text()}`;
+  };
+  const useSession = async (session: { id: string; url: string }) => {
+    const text = await askSession(session);
     if (!text.includes('Hello, session!')) failures.push(text);
   };
   const load = async (caller: number): Promise<void> => {
-    for (
-      let count = 0;
-      count < callsOfEach || (await listSealKeys(gateway.database, 'gateway')).some(({ state }) => state === 'next');
-      count += 1
-    ) {
+    for (let count = 0; count < callsOfEach || isRotating; count += 1) {
       const id = `op-${randomUUID()}`;
       ids.push(id);
       const text = await call(urls[(caller + count) % 2] as string, id);
@@ -91,12 +93,21 @@ test('keys of the gateway and of approvals rotate under load over two processes:
       done += 1;
     }
   };
+  for (let count = 0; count < 60; count += 1) await openSession(urls[0] as string);
+  const unused = sessions.splice(0);
   const running = Array.from({ length: callers }, (_, caller) => load(caller));
   const made: string[] = [];
+  const seals = async (name: 'gateway' | 'approvals', id: string | undefined) =>
+    (await listSealKeys(gateway.database, name)).some((key) => key.id === id && key.state === 'active') || undefined;
   for (const after of [20, 120]) {
     await pollUntil(async () => done >= after || undefined, `${after} calls`);
     made.push(await askForSealKey(gateway.database, 'gateway'), await askForSealKey(gateway.database, 'approvals'));
+    // the next one is asked for once this one seals, or it would be this one
+    await pollUntil(() => seals('gateway', made.at(-2)), 'the key to seal');
+    await pollUntil(() => seals('approvals', made.at(-1)), 'that of approvals to seal');
   }
+  expect(new Set(made).size).toBe(4);
+  isRotating = false;
   await Promise.all(running);
   expect(failures).toEqual([]);
   expect(done).toBeGreaterThanOrEqual(callers * callsOfEach);
@@ -110,9 +121,21 @@ test('keys of the gateway and of approvals rotate under load over two processes:
   // whoever comes back for an outcome gets it, at either process, and nothing is done again
   const settled = async () => (await gateway.database.$client.query('select count(*), max(settled_at) from operations')).rows[0];
   const before = await settled();
-  for (const id of [ids[0], ids[Math.floor(ids.length / 2)], ids.at(-1)] as string[])
-    for (const url of urls) expect(await call(url, id)).toContain(`Hello, ${id}!`);
+  for (const [index, id] of ids.entries()) expect(await call(urls[index % 2] as string, id)).toContain(`Hello, ${id}!`);
   expect(await settled()).toEqual(before);
   for (const session of sessions) await useSession(session);
+  expect(failures).toEqual([]);
+
+  // a key that is retired opens nothing that a client kept: its session is one that nobody knows, and no fault of the gateway's
+  await retireSealKey(gateway.database, { name: 'gateway', id: originalKey }, new Date(Date.now() + 1000), 0);
+  const answers: string[] = [];
+  await pollUntil(async () => {
+    // each is shown once, for a process goes on with a session that it has met
+    answers.push(await askSession(unused.pop() as (typeof unused)[number]));
+    return answers.at(-1)?.startsWith('404 ') || undefined;
+  }, 'sessions of the retired key to be unknown');
+  expect(answers.slice(0, -1).every((text) => text.includes('Hello, session!'))).toBe(true);
+  await useSession(sessions.at(-1) as (typeof sessions)[number]);
+  expect(await call(urls[0] as string, ids[0] as string)).toContain(`Hello, ${ids[0]}!`);
   expect(failures).toEqual([]);
 });

@@ -1,10 +1,23 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { findSlowPatterns, isSlowPattern } from '../../gateway/pins/find-slow-patterns.ts';
+import { findSlowPatterns } from '../../gateway/pins/find-slow-patterns.ts';
+import { isSlowPattern } from '../../gateway/pins/is-slow-pattern.ts';
 import { acceptDefinitions } from '../../store/accept-definitions.ts';
 import { listDefinitions } from '../../store/definitions.ts';
 import { pollUntil } from '../support/poll-until.ts';
 import { type RawMcpServer, startRawMcpServer } from '../support/raw-mcp-server.ts';
 import { adminToken, type RunningGateway, startRunningGateway } from '../support/running-gateway.ts';
+
+/** As many definitions, each of which refers to the next one twice. */
+const doublingSchema = (count: number) => ({
+  type: 'object',
+  properties: { text: { $ref: '#/$defs/d0' } },
+  $defs: Object.fromEntries(
+    Array.from({ length: count + 1 }, (_, index) => {
+      const next = { $ref: `#/$defs/d${index + 1}` };
+      return [`d${index}`, index === count ? { type: 'number' } : { anyOf: [next, next] }];
+    }),
+  ),
+});
 
 describe('a pattern', () => {
   test.each([
@@ -21,6 +34,17 @@ describe('a pattern', () => {
     '^(a+){2,}$',
     '^(a{1,40}){1,40}$',
     '^(?<name>[^x]+)+$',
+    '^(a|aa)+$',
+    '^(a|b|ab)*c',
+    '(?:aa|a){1,100}$',
+    '^(ab?|bb?)*$',
+    '^(?:(?!x)a+)+$',
+    '^(a?b?c?)*$',
+    '(a?a)*$',
+    '(\\d{1,3}\\.?)*$',
+    '(?:a?){30}a{30}',
+    'a*a*a*a*a*a*b',
+    '.*.*.*.*.*=.*',
   ])('%s can take for ever', (pattern) => {
     expect(isSlowPattern(pattern)).toBe(true);
   });
@@ -38,6 +62,13 @@ describe('a pattern', () => {
     '^[A-Za-z0-9_.-]{1,64}$',
     '^(https?)://[^\\s]+$',
     '^#(?:[0-9a-f]{3}){1,2}$',
+    '^(far|foo)+$',
+    '^"(?:\\\\.|[^"\\\\])*"$',
+    '^(?:(?!\\*/)[\\s\\S])*$',
+    '^(?=.*[A-Z])(?=.*[a-z])(?=.*\\d).{8,}$',
+    '^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*)$',
+    '^P(?:\\d+Y)?(?:\\d+M)?(?:\\d+D)?(?:T(?:\\d+H)?(?:\\d+M)?(?:\\d+S)?)?$',
+    '^.*foo.*bar.*$',
     '',
   ])('%s is let be', (pattern) => {
     expect(isSlowPattern(pattern)).toBe(false);
@@ -58,6 +89,21 @@ describe('a pattern', () => {
     expect(findSlowPatterns({ inputSchema: { pattern: 'a'.repeat(3_000) } })).toEqual([expect.stringContaining('too long to be judged')]);
     expect(findSlowPatterns({ name: 'x', description: 'the pattern ^(a+)+$' })).toEqual([]);
   });
+
+  test('need not be there where definitions multiply, or where judging them all is the attack', () => {
+    const doubling = (count: number) => ({ inputSchema: doublingSchema(count) });
+    expect(findSlowPatterns(doubling(30))).toEqual([expect.stringContaining('refers to its own definitions so often')]);
+    expect(findSlowPatterns(doubling(4))).toEqual([]);
+    const tree = { type: 'object', properties: { below: { type: 'array', items: { $ref: '#' } } } };
+    expect(findSlowPatterns({ inputSchema: tree })).toEqual([]);
+    const wide = Array.from({ length: 900 }, (_, index) => ({ pattern: `(${'ab|'.repeat(600)}${index})*` }));
+    const narrow = wide.map((_, index) => ({
+      pattern: `^(?:${Array.from({ length: 300 }, (__, part) => `${part}_`).join('|')}${index})+$`,
+    }));
+    const began = process.threadCpuUsage();
+    for (const anyOf of [wide, narrow]) expect(findSlowPatterns({ inputSchema: { anyOf } })).not.toEqual([]);
+    expect(process.threadCpuUsage(began).user).toBeLessThan(3_000_000);
+  });
 });
 
 describe('a tool with such a pattern', () => {
@@ -73,6 +119,7 @@ describe('a tool with such a pattern', () => {
         result: {
           tools: [
             { name: 'slow', inputSchema: evil, annotations: { readOnlyHint: true } },
+            { name: 'doubling', inputSchema: doublingSchema(60), annotations: { readOnlyHint: true } },
             { name: 'quick', inputSchema: { type: 'object' }, annotations: { readOnlyHint: true } },
           ],
         },
@@ -116,15 +163,19 @@ describe('a tool with such a pattern', () => {
   });
 
   test('that a person accepted all the same holds nobody up: its calls and those of others are answered at once', async () => {
-    const slowest = (await listDefinitions(gateway.database, key)).filter((row) => row.name === 'slow');
+    const slowest = (await listDefinitions(gateway.database, key)).filter((row) => row.issues.length > 0);
+    expect(slowest.map(({ name }) => name).sort()).toEqual(['doubling', 'slow']);
     const definitions = slowest.map(({ kind, name, currentHash }) => ({ kind, name, currentHash }));
     await acceptDefinitions(gateway.database, key, { definitions, acceptIssues: true }, 'admin');
     await pollUntil(async () => (await call('slow', { text: 'x' })).body.includes('done') || undefined, 'the tool to be in force');
-    const [slow, other] = await Promise.all([call('slow', { text }), call('quick', {})]);
-    expect([slow.body, other.body]).toEqual([expect.stringContaining('done'), expect.stringContaining('done')]);
-    // JavaScript would take hours for this text
-    expect(Math.max(slow.tookMs, other.tookMs)).toBeLessThan(10_000);
+    for (const name of ['slow', 'doubling']) {
+      const [slow, other] = await Promise.all([call(name, { text }), call('quick', {})]);
+      expect([slow.body, other.body]).toEqual([expect.stringContaining('done'), expect.stringContaining('done')]);
+      // JavaScript would take hours for this text
+      expect(Math.max(slow.tookMs, other.tookMs)).toBeLessThan(10_000);
+    }
     // on a machine that does other things one of many is not held up
-    await pollUntil(async () => (await call('slow', { text })).tookMs < 100 || undefined, 'an answer within 100 ms');
+    for (const name of ['slow', 'doubling'])
+      await pollUntil(async () => (await call(name, { text })).tookMs < 100 || undefined, 'an answer within 100 ms');
   });
 });

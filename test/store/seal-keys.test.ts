@@ -202,15 +202,34 @@ test('killed at any moment, every row opens, and whoever comes next ends it', as
     const ring = await openSealRing({ database, name: 'gateway', master: ${JSON.stringify(master)}, logger });
     const rewrap = createRewrapper({ database, ring, logger });
     console.log('ready');
-    while (!(await rewrap()).isDone);
-    process.exit(0);`;
-  for (let kill = 0; kill < 3; kill += 1) {
-    const child = spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: ['ignore', 'pipe', 'inherit'] });
+    process.stdin.once('data', async (batches) => {
+      for (let left = Number(batches); left > 0; left -= 1) console.log((await rewrap()).rewrapped);
+    });`;
+  const waiting = `from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock' and query ilike 'update%operations%'`;
+  const ask = async (text: string): Promise<unknown[]> => (await database().$client.query(text)).rows;
+  // between two batches, and twice in the middle of one: somebody lets nobody write, so it stands where it has locked its rows
+  for (const kill of ['between', 'within', 'within']) {
+    const child = spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: ['pipe', 'pipe', 'inherit'] });
     await once(child.stdout, 'data');
-    setTimeout(() => child.kill('SIGKILL'), 5 + kill * 15);
+    const client = await database().$client.connect();
+    if (kill === 'between') {
+      child.stdin.write('1');
+      await once(child.stdout, 'data');
+    } else {
+      await client.query('begin; lock table operations in share mode');
+      child.stdin.write('9');
+      await pollUntil(async () => (await ask(`select 1 ${waiting}`)).length > 0 || undefined, 'a row to be written');
+    }
+    child.kill('SIGKILL');
     await once(child, 'exit');
+    // with the machine of a killed process its connection goes too
+    await ask(`select pg_terminate_backend(pid) ${waiting}`);
+    await client.query('rollback');
+    client.release();
     expect(await readAll(ring, 400)).toEqual(expected(400));
   }
+  // some are done, and not all
+  expect(await standing('gateway')).toMatchObject({ [originalKey]: 'old 300', [id]: 'active 100' });
   await pollUntil(
     async () => ((await rewrapAll(ring)) >= 0 && (await standing('gateway'))[id] === 'active 400') || undefined,
     'all stands on it',
