@@ -103,7 +103,10 @@ describe('a fault that no rule knows', () => {
     );
     expect(outcome).toMatchObject({
       decisionId: (await lastOf(name))?.decisionId,
+      policyVersion: place.engine.versionOf(defaultTenancy),
       facts: {
+        fault: 'unhealthy Deployment Stuck',
+        source: 'model',
         evidence: asked?.evidenceDigest,
         plan: asked?.planDigest,
         before: expect.stringMatching(/^[0-9a-f]{64}$/),
