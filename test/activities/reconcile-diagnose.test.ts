@@ -172,6 +172,17 @@ describe('a budget', () => {
     expect(result.costMicroUsd).toBeLessThanOrEqual(limit);
   });
 
+  test('is over by one call at most, whatever that call turns out to cost', async () => {
+    const usage = { promptTokens: 100_000, completionTokens: 1_000 };
+    place.script.answer = (_request, number) => ({ ...call('look', { path: `/log/${number}` }), usage });
+    const limit = 40_000;
+    const result = await place.run(place.inputOf({ target: 'dear', escalation: { costMicroUsd: limit } }));
+    expect(result).toMatchObject({ kind: 'asks', reason: 'budget-escalation', modelCalls: 1 });
+    expect(place.model.requests.length).toBe(1);
+    expect(result.costMicroUsd).toBeGreaterThan(limit);
+    expect(await dayOf('dear'), 'all of it counts').toBe(result.costMicroUsd);
+  });
+
   test('of the day holds over twenty escalations at once', async () => {
     const day = 60_000;
     const inputs = Array.from({ length: 20 }, () => place.inputOf({ target: 'busy', escalation: { costMicroUsdPerDay: day } }));
