@@ -34,18 +34,25 @@ const tellPeople = async (
   );
 };
 
+/** Has learned from a fix that has ended, out of its row. */
+const learnFrom = async ({ database, learn }: Pick<ReconcileCollaborators, 'database' | 'learn'>, fixId: string): Promise<void> => {
+  const fix = await findFix(database, fixId);
+  if (fix) await learn(fix);
+};
+
 /**
  * Ends a fix, with its approval if that is still open, and looks at the target again.
  * @param page - told to the target's people in the same transaction, where it cannot wait
  */
 export const endFix = async (
-  { database, audit, learn }: Pick<ReconcileCollaborators, 'database' | 'audit' | 'learn'>,
+  collaborators: Pick<ReconcileCollaborators, 'database' | 'audit' | 'learn'>,
   { fence, ...key }: TargetCall,
   { id }: Pick<Fix, 'id'>,
   state: FixState,
   patch: FixPatch & { message: string },
   page?: { target: TargetOf; text: string },
 ): Promise<NextStep> => {
+  const { database, audit } = collaborators;
   const message = patch.message.slice(0, mostMessage);
   const asks = { org: key.org, project: key.project, principal: `agent:${reconcilerId(key, key.target)}`, operationId: id };
   const closed = await closeFix(database, { ...key, id }, state, { ...patch, message }, fence, async (executor) => {
@@ -54,8 +61,7 @@ export const endFix = async (
     if (page) await tellPeople(executor, page.target, `${id}/${state}`, page.text);
   });
   if (closed === 'lost') return stopped;
-  const ended = await findFix(database, id);
-  if (ended) await learn(ended);
+  await learnFrom(collaborators, id);
   return lookAgain;
 };
 
@@ -89,19 +95,25 @@ export const askPeople = async (
   return lookAgain;
 };
 
-/** An undo failed: nobody knows what is there, so nothing is changed any more until a person lifts it, and people are called. */
+/**
+ * An undo failed: nobody knows what is there, so nothing is changed any more until a person lifts it, and people are called. A rule that led
+ * there acts on no other target either.
+ */
 export const freeze = async (
-  { database }: Pick<ReconcileCollaborators, 'database'>,
+  collaborators: Pick<ReconcileCollaborators, 'database' | 'learn'>,
   { fence, ...key }: TargetCall,
   target: TargetOf,
   fix: Pick<Fix, 'id' | 'plan'>,
   why: string,
 ): Promise<NextStep> => {
+  const { database } = collaborators;
   const objects = [...new Set((fix.plan?.steps ?? []).map(({ operation }) => writeObjectRef(operation.object)))].join(', ');
   const message = `An undo failed and the target is frozen: ${why} Touched: ${objects}.`.slice(0, mostMessage);
   if (!(await freezeTarget(database, key, fence, message))) return stopped;
-  await closeFix(database, { ...key, id: fix.id }, 'frozen', { message }, fence, (executor) =>
+  const closed = await closeFix(database, { ...key, id: fix.id }, 'frozen', { message }, fence, (executor) =>
     tellPeople(executor, target, `${fix.id}/frozen`, message),
   );
+  if (closed === 'lost') return stopped;
+  await learnFrom(collaborators, fix.id);
   return lookAgain;
 };

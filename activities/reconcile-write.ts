@@ -12,6 +12,9 @@ import type { FixCall, ReconcileCollaborators } from './reconcile-context.ts';
 /** One write of a fix or of its undoing. */
 export type FixWrite = StepKey & { operation: Operation; precondition: Precondition; rewritten?: Rewritten };
 
+/** A fault of many fields has a long name; its beginning says what it is. */
+const mostFault = 300;
+
 const afterHashOf = (outcome: StepOutcome): string => (outcome.kind === 'applied' ? outcome.hash : '');
 const beforeHashOf = (precondition: Precondition): string => (precondition.kind === 'version' ? precondition.hash : '');
 
@@ -23,17 +26,18 @@ export const writeEvent = (
   kind: 'intent' | 'outcome',
   outcome: StepOutcome | undefined,
 ): NewAuditEvent => {
-  const { org, project, target, decisionId, policyVersion, plan, planDigest, evidenceDigest, id } = fix;
+  const { org, project, target, decisionId, policyVersion, plan, planDigest, evidenceDigest, id, faultKind } = fix;
   const isOk = outcome?.kind === 'applied' || outcome?.kind === 'unchanged';
   const source = plan?.source;
+  const fault = faultKind.slice(0, mostFault).toWellFormed();
   return {
     ...{ org, project, kind, operationId, policyVersion },
     ...{ action: 'applyFix', decision: 'allow', decisionId: decisionId ?? '', resource: `ReconcileTarget/${target}` },
     agent: reconcilerId({ org, project }, target),
     outcome: outcome === undefined ? 'pending' : isOk ? 'ok' : outcome.kind === 'unknown' ? 'unknown' : 'error',
     facts: {
-      ...{ fix: id, plan: planDigest, evidence: evidenceDigest, direction, step, operation: operation.op },
-      ...{ object: writeObjectRef(operation.object), before: beforeHash },
+      ...{ fix: id, fault, plan: planDigest, evidence: evidenceDigest },
+      ...{ direction, step, operation: operation.op, object: writeObjectRef(operation.object), before: beforeHash },
       ...(source?.kind === 'rule' ? { rule: source.rule } : source ? { source: source.kind } : {}),
       ...(outcome === undefined ? {} : { became: outcome.kind, after: afterHashOf(outcome) }),
     },

@@ -2211,6 +2211,20 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/workflows/reconcile-learning.test.ts › five approvals by two people on three targets make a draft with tests; it does nothing until another person has reviewed it, then mends without a model, and its first fix that does not hold takes it back',
   },
   {
+    id: 'R25',
+    clause: 'f',
+    text: 'A learned rule is demoted by its first fix that does not hold though its worker ends between the end of that fix and the lesson.',
+    threshold: 'the first',
+    test: 'test/workflows/reconcile-rules.test.ts › a learned rule whose fix does not hold › and is undone is demoted at once, though its worker ends between the end of the fix and the lesson',
+  },
+  {
+    id: 'R25',
+    clause: 'g',
+    text: 'So it is where the fix can not even be undone.',
+    threshold: 'the first',
+    test: 'test/workflows/reconcile-rules.test.ts › a learned rule whose fix does not hold › and cannot be undone is demoted at once, though its worker ends between the end of the fix and the lesson',
+  },
+  {
     id: 'SEC-33',
     clause: 'a',
     text: 'The sixth fix within an hour is held for a person.',
@@ -3213,6 +3227,13 @@ export const acceptance: readonly AcceptanceEntry[] = [
     text: 'The cap of a day that a project sets holds over 20 targets of it that escalate at once, and people get the evidence of what it no longer covers.',
     threshold: '20 at once',
     test: 'test/activities/reconcile-diagnose.test.ts › a budget › of the day holds over twenty targets of one project at once, and people get the evidence of what it no longer covers',
+  },
+  {
+    id: 'R23',
+    clause: 'g',
+    text: 'What a diagnosis was made of and read until its budget ended is shown by the command line to the people of the target, and to nobody else.',
+    threshold: '≤ 1 call over',
+    test: 'test/workflows/reconcile-people.test.ts › a budget that ends in the middle of a diagnosis leaves the evidence, and what was read so far, to people of the target alone',
   },
   {
     id: 'R24',

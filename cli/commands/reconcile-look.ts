@@ -1,10 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Argument, type Command, Option } from 'commander';
-import type { PastFixDetail, TargetDetail, TargetExplanation } from '../../schema/reconcile/requests.ts';
+import type { FixEvidence, PastFixDetail, TargetDetail, TargetExplanation } from '../../schema/reconcile/requests.ts';
 import type { TargetStatus } from '../../schema/reconcile/target-state.ts';
 import { patiently } from '../client/patience.ts';
 import { type ConnectionOptions, connectedCommand, openSession } from '../client/session.ts';
 import { CliError, usageError } from '../output/cli-error.ts';
+import { evidenceText } from '../output/evidence-text.ts';
 import { exitCodes } from '../output/exit-codes.ts';
 import { type Format, formatOption } from '../output/format-option.ts';
 import { toYaml } from '../output/manifest.ts';
@@ -69,7 +70,22 @@ const now = async (
   print(statusTable([seen], new Date()));
 };
 
-const history = async (target: string, { format, limit, ...connection }: Options & { limit: string }): Promise<void> => {
+/** What the diagnosis of one fix was made of. */
+const evidence = async (target: string, fixId: string, { format, ...connection }: Options): Promise<void> => {
+  const { api, path } = openSession(connection);
+  const found = await api.get<FixEvidence>(`${placeOf(path, target)}/fixes/${encodeURIComponent(fixId)}/evidence`);
+  if (printed(format, found)) return;
+  print(format === 'name' ? found.digest : evidenceText(found.evidence));
+  const { agent } = found;
+  if (agent) say(`What its agent read and said: quarterdeck run show ${agent.run} --agent ${agent.id} --transcript`);
+};
+
+const history = async (
+  target: string,
+  { limit, evidence: fixId, ...options }: Options & { limit: string; evidence?: string },
+): Promise<void> => {
+  if (fixId !== undefined) return evidence(target, fixId, options);
+  const { format, ...connection } = options;
   const { api, path } = openSession(connection);
   const { fixes } = await api.get<{ fixes: PastFixDetail[] }>(`${placeOf(path, target)}/history?limit=${encodeURIComponent(limit)}`);
   if (printed(format, { fixes })) return;
@@ -104,6 +120,7 @@ export const lookCommands = (): Command[] => [
     .description('What was tried, by whom and on what evidence, with what each step changed')
     .addArgument(targetArgument())
     .addOption(new Option('--limit <count>', 'the newest so many').default('20'))
+    .option('--evidence <fix>', 'what the diagnosis of one was made of, instead')
     .addOption(formatOption(['table', 'json', 'yaml', 'name']))
     .action(history),
   connectedCommand('explain')

@@ -97,6 +97,9 @@ export const explainTarget = async (
     ...holdTexts(detail),
     ...pausedKinds(target, fixes, now.getTime()).map(pausedKindText),
     ...open.map((fix) => `Under way: ${fixText(fix)}`),
+    ...open
+      .filter(({ state, evidenceDigest }) => state === 'asked' && evidenceDigest !== '')
+      .map(({ id }) => `What its diagnosis was made of: \`quarterdeck reconcile history ${key.target} --evidence ${id}\`.`),
     ...waiting,
     ...past.slice(0, shownFixes).map((fix) => `Before: ${fixText(fix)}`),
     ...(past.length > shownFixes ? [`${past.length - shownFixes} fixes more: \`quarterdeck reconcile history ${key.target}\`.`] : []),

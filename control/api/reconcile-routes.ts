@@ -21,6 +21,7 @@ import { explainTarget } from './explain-target.ts';
 import { heldObjectKey } from './hold-object.ts';
 import { inTransaction } from './in-transaction.ts';
 import type { Permit } from './permit.ts';
+import { readFixEvidence } from './read-fix-evidence.ts';
 import { parseAs, readBody, readQuery, tenancyOf } from './read-request.ts';
 import { getTarget, listTargetStatus, readTargetDetail } from './reconcile-targets.ts';
 import { recordChange } from './record-change.ts';
@@ -68,6 +69,10 @@ export const reconcileRoutes = (dependencies: ApiDependencies & { permit: Permit
     if (fixes.length === 0) await getTarget(database, key);
     return context.json({ fixes: await Promise.all(fixes.map(async (fix) => ({ ...fix, steps: await listSteps(database, fix.id) }))) });
   });
+
+  routes.get('/:org/:project/reconcile/targets/:target/fixes/:fix/evidence', async (context) =>
+    context.json(await readFixEvidence(dependencies, context.get('person'), keyOf(context), context.req.param('fix'))),
+  );
 
   routes.get('/:org/:project/reconcile/targets/:target/explain', async (context) => {
     const key = keyOf(context);

@@ -18,6 +18,7 @@ import { describeCause } from './describe-cause.ts';
 import type { Permit } from './permit.ts';
 import { parseAs } from './read-request.ts';
 import { refuseHalted } from './refuse-halted.ts';
+import { refuseStranger } from './refuse-stranger.ts';
 import { type SlackAnswer, SlackAnswerSchema } from './slack-answer.ts';
 import { isFromSlack } from './verify-slack-signature.ts';
 
@@ -58,15 +59,12 @@ export const slackRoutes = (
     return found?.spec.type === 'slack' ? (found as SlackChannel) : undefined;
   };
 
-  /** @throws {PlatformError} `not_permitted` for whom this channel does not know, or who may do nothing here */
-  const personOf = async ({ org }: Tenancy, { metadata, spec }: SlackChannel, user: string): Promise<Person> => {
+  /** @throws {PlatformError} `not_permitted` for whom this channel does not know, or who may do nothing here; on record */
+  const personOf = async (tenancy: Tenancy, { metadata, spec }: SlackChannel, user: string, approvalId: string): Promise<Person> => {
+    const { org } = tenancy;
     const id = Object.hasOwn(spec.people, user) ? spec.people[user] : undefined;
     const found = id === undefined ? undefined : await findPerson(database, org, id);
-    if (!found || found.disabled)
-      throw new PlatformError(
-        'not_permitted',
-        `Slack's user ${user} is nobody here: an administrator adds them to \`people\` of Channel ${metadata.name}.`,
-      );
+    if (!found || found.disabled) return refuseStranger(dependencies, tenancy, { user, channel: metadata.name, approvalId });
     if (await isPersonHalted(database, org, found.id)) await refuseHalted(database, { org, project: '', person: found.id });
     const person: Person = { ...found, stamp: 'slack' };
     if (audit.people.known(person) === undefined) await audit.people.pseudonymOf(person);
@@ -84,7 +82,7 @@ export const slackRoutes = (
     const { digest, id, ...place } = parseAs(SlackButtonSchema, JSON.parse(pressed.value ?? '{}'), 'button');
     if (place.org !== tenancy.org || place.project !== tenancy.project)
       throw new PlatformError('not_permitted', 'This channel answers for its own project only.');
-    const person = await personOf(tenancy, channel, user.id);
+    const person = await personOf(tenancy, channel, user.id, id);
     await answerApproval(dependencies, config, person, await getApproval(database, { ...tenancy, id }), verdict, { digest });
   };
 

@@ -46,6 +46,14 @@ export type TargetDetail = z.infer<typeof TargetDetailSchema>;
 export const PastFixDetailSchema = FixSchema.extend({ steps: z.array(TriedStepSchema) });
 export type PastFixDetail = z.infer<typeof PastFixDetailSchema>;
 
+/** What a diagnosis was made of, and the agent that read on: its run, and its id within that; null where none came so far. */
+export const FixEvidenceSchema = z.object({
+  digest: z.string(),
+  evidence: z.string(),
+  agent: z.object({ run: z.string(), id: z.string() }).nullable(),
+});
+export type FixEvidence = z.infer<typeof FixEvidenceSchema>;
+
 /** Why a target is where it is, in sentences that code wrote, with what they are of. */
 export const TargetExplanationSchema = TargetDetailSchema.extend({
   lookedAt: z.string(),

@@ -6,6 +6,7 @@ import { chargedTo } from '../../store/escalation-budget.ts';
 import { getRun } from '../../store/runs.ts';
 import { crashing, type DiagnosisPlace, propose, restart, startDiagnosisPlace } from '../support/diagnosis-place.ts';
 import { deployment, objectOf } from '../support/fix-to-decide.ts';
+import { pollUntil } from '../support/poll-until.ts';
 
 let place: DiagnosisPlace;
 beforeAll(async () => {
@@ -141,21 +142,54 @@ describe('a secret', () => {
 });
 
 describe('a budget', () => {
+  /**
+   * Diagnoses at once: the model answers none before each of them has asked it or was refused, so that what is set aside for one stands while
+   * all others come. @returns what came of each, and the most that the day of a target was charged with meanwhile
+   */
+  const atOnce = async (inputs: ReturnType<typeof place.inputOf>[], target: string) => {
+    let [asked, over, most] = [0, 0, 0];
+    place.script.answer = async () => {
+      asked += 1;
+      await pollUntil(() => asked + over >= inputs.length, 'all to have asked or to be refused', 60_000);
+      most = Math.max(most, await dayOf(target));
+      return propose(restart);
+    };
+    const run = (input: (typeof inputs)[number]) =>
+      place.run(input).finally(() => {
+        over += 1;
+      });
+    return { results: await Promise.all(inputs.map(run)), most };
+  };
+
   test('of the escalation that ends in the middle makes no further call, and hands what there is to a person', async () => {
     place.script.answer = (_request, number) => call('look', { path: `/log/${number}` });
     const limit = 40_000;
     const result = await place.run(place.inputOf({ target: 'tight', escalation: { costMicroUsd: limit } }));
     expect(result).toMatchObject({ kind: 'asks', reason: 'budget-escalation' });
     expect(result.evidenceDigest).toMatch(/^\S{20,}$/);
+    expect(result.modelCalls, 'it had begun').toBeGreaterThan(0);
     expect(place.model.requests.length).toBe(result.modelCalls);
     expect(result.costMicroUsd).toBeLessThanOrEqual(limit);
   });
 
+  test('is over by one call at most, whatever that call turns out to cost', async () => {
+    const usage = { promptTokens: 100_000, completionTokens: 1_000 };
+    place.script.answer = (_request, number) => ({ ...call('look', { path: `/log/${number}` }), usage });
+    const limit = 40_000;
+    const result = await place.run(place.inputOf({ target: 'dear', escalation: { costMicroUsd: limit } }));
+    expect(result).toMatchObject({ kind: 'asks', reason: 'budget-escalation', modelCalls: 1 });
+    expect(place.model.requests.length).toBe(1);
+    expect(result.costMicroUsd).toBeGreaterThan(limit);
+    expect(await dayOf('dear'), 'all of it counts').toBe(result.costMicroUsd);
+  });
+
   test('of the day holds over twenty escalations at once', async () => {
     const day = 60_000;
-    const results = await Promise.all(
-      Array.from({ length: 20 }, () => place.run(place.inputOf({ target: 'busy', escalation: { costMicroUsdPerDay: day } }))),
-    );
+    const inputs = Array.from({ length: 20 }, () => place.inputOf({ target: 'busy', escalation: { costMicroUsdPerDay: day } }));
+    const { results, most } = await atOnce(inputs, 'busy');
+    expect(most, 'set aside at once').toBeGreaterThan(day / 2);
+    expect(most).toBeLessThanOrEqual(day);
+    expect(place.model.requests.length).toBe(results.filter(({ kind }) => kind === 'proposal').length);
     const spent = results.reduce((sum, { costMicroUsd }) => sum + costMicroUsd, 0);
     const kinds = Map.groupBy(results, (result: DiagnosisResult) => (result.kind === 'asks' ? result.reason : result.kind));
     expect([...kinds.keys()].sort()).toEqual(['budget-day', 'proposal']);
@@ -174,7 +208,10 @@ describe('a budget', () => {
     const most = 60_000;
     await limitTo(before + most);
     try {
-      const results = await Promise.all(Array.from({ length: 20 }, (_, index) => place.run(place.inputOf({ target: `one-of-${index}` }))));
+      const inputs = Array.from({ length: 20 }, (_, index) => place.inputOf({ target: `one-of-${index}` }));
+      const { results, most: charged } = await atOnce(inputs, '');
+      expect(charged - before, 'set aside at once').toBeGreaterThan(most / 2);
+      expect(charged - before).toBeLessThanOrEqual(most);
       const kinds = Map.groupBy(results, (result: DiagnosisResult) => (result.kind === 'asks' ? result.reason : result.kind));
       expect([...kinds.keys()].sort()).toEqual(['budget-project-day', 'proposal']);
       const spent = results.reduce((sum, { costMicroUsd }) => sum + costMicroUsd, 0);

@@ -5,7 +5,7 @@ import { getApproval, listApprovals, openApprovedText } from '../../store/approv
 import { queryAudit } from '../../store/audit.ts';
 import { digestOfText } from '../../store/exact-call.ts';
 import { deleteResource } from '../../store/resources.ts';
-import { approvalKeys, runOut } from '../support/ask-approval.ts';
+import { approvalKeys } from '../support/ask-approval.ts';
 import { type DiagnosisPlace, propose, startDiagnosisPlace } from '../support/diagnosis-place.ts';
 import { objectOf } from '../support/fix-to-decide.ts';
 import { pollUntil } from '../support/poll-until.ts';
@@ -103,7 +103,10 @@ describe('a fault that no rule knows', () => {
     );
     expect(outcome).toMatchObject({
       decisionId: (await lastOf(name))?.decisionId,
+      policyVersion: place.engine.versionOf(defaultTenancy),
       facts: {
+        fault: 'unhealthy Deployment Stuck',
+        source: 'model',
         evidence: asked?.evidenceDigest,
         plan: asked?.planDigest,
         before: expect.stringMatching(/^[0-9a-f]{64}$/),
@@ -199,13 +202,36 @@ describe('a fix that is asked about', () => {
     const name = await declare();
     await place.start(name);
     const approval = await place.waiting(name);
-    await runOut(diagnosis.gateway.database, approval.id);
-    await expect(place.answer(name, approval)).rejects.toMatchObject({ code: 'approval_expired' });
-    const before = place.world.reads.observe;
+    const old = await lastOf(name);
+    // its time ends soon; the workflow is told nothing more, and wakes by itself
+    await diagnosis.gateway.database.$client.query(`update approvals set expires_at = now() + interval '3 seconds' where id = $1`, [
+      approval.id,
+    ]);
     await place.start(name);
     await until(name, 'expired');
-    await pollUntil(() => place.world.reads.observe > before, 'another look');
+    await expect(place.answer(name, approval)).rejects.toMatchObject({ code: 'approval_expired' });
+    // somebody changes it; what people are asked about next is what is there now
+    place.world.edit(deploymentRef(), (state) => {
+      state.metadata.labels = { by: 'hand' };
+    });
+    place.time.offsetMs += 150_000;
+    await place.start(name);
+    const asked = await pollUntil(
+      async () => (await place.fixesOf(name)).find(({ state }) => state === 'awaiting-approval'),
+      'people to be asked anew',
+      60_000,
+    );
+    const next = await getApproval(place.database, { ...defaultTenancy, id: asked.approvalId ?? '' });
+    expect(next.id).not.toBe(approval.id);
+    expect(next.digest).not.toBe(approval.digest);
+    await expect(place.answer(name, approval)).rejects.toMatchObject({ code: 'approval_expired' });
     expect(place.world.effects).toEqual([]);
+    await place.answer(name, next);
+    const fix = await until(name, 'fixed');
+    place.time.offsetMs = 0;
+    expect(place.world.effects, 'the old plan never runs').toEqual([`${fix.id}/do/0`]);
+    expect([fix.id === old?.id, fix.planDigest]).toEqual([false, next.digest]);
+    expect(place.worldState('web').metadata.labels).toEqual({ by: 'hand' });
   });
 
   test('is made once, however often it is approved and by however many channels', async () => {

@@ -219,7 +219,9 @@ describe('an approval of a fix', () => {
     expect(await histories(name), 'no event of the workflow').toBe(before);
     expect(loop.world.effects).toEqual([]);
     const refused = (await people.audited({ kind: 'refusal', action: 'approve' })).filter(({ resource }) => resource === `Approval/${id}`);
-    expect(refused.map(({ person }) => person).sort()).toEqual(['admin', 'admin', 'guest', 'guest', 'guest']);
+    expect(refused.map(({ person }) => person).sort()).toEqual(['admin', 'admin', 'guest', 'guest', 'guest', 'slack:U0STRANGER']);
+    const rows = await people.database.$client.query('select person from audit_events where resource = $1', [`Approval/${id}`]);
+    for (const { person } of rows.rows) expect(person, 'nobody by name').toMatch(/^psn_|^$/);
     // who cannot be named is counted, by door and by what was wrong
     await api.unknownCallers.close();
     const counted: Record<string, number> = {};
@@ -284,6 +286,46 @@ describe('an approval of a fix', () => {
     expect(loop.worldState('web').metadata.labels, 'what the person did stays').toEqual({ by: 'hand' });
     expect(loop.world.effects).toHaveLength(1);
   });
+});
+
+test('a budget that ends in the middle of a diagnosis leaves the evidence, and what was read so far, to people of the target alone', async () => {
+  const { loop, qd, diagnosis } = people;
+  diagnosis.model.requests.length = 0;
+  diagnosis.script.answer = (_request, number) => ({
+    toolCalls: [{ name: 'look', arguments: JSON.stringify({ path: `/log/${number}` }) }],
+    usage: { promptTokens: 8_000, completionTokens: 1_000 },
+  });
+  const name = await declare({ escalation: { role: 'diagnoser', costMicroUsd: 40_000 } }); // two answers, and not the worst of a third
+  await loop.start(name);
+  const fix = await until(name, 'asked');
+  expect(fix).toMatchObject({
+    approvalId: null,
+    modelCalls: 2,
+    costMicroUsd: 36_000,
+    message: expect.stringContaining('budget-escalation'),
+  });
+  expect(diagnosis.model.requests).toHaveLength(2);
+  // from the page by what explains the target to what there is
+  await pollUntil(
+    () => [...people.slack.messages.values()].find(({ text }) => text.includes(name) && text.includes('a person has to look')),
+    'the page',
+    20_000,
+  );
+  expect((await qd(['reconcile', 'explain', name])).stdout).toContain(`quarterdeck reconcile history ${name} --evidence ${fix.id}`);
+  const shown = await qd(['reconcile', 'history', name, '--evidence', fix.id]);
+  expect(shown.code, shown.stderr).toBe(0);
+  expect(shown.stdout).toContain('unhealthy Deployment Stuck at Deployment/shop/web');
+  expect(shown.stdout).toContain('it hangs');
+  const [, agent = ''] = /--agent (\S+) --transcript/.exec(shown.stderr) ?? [];
+  const read = await qd(['run', 'show', `run_${fix.id.slice(4)}`, '--agent', agent, '--transcript'], 'admin');
+  expect(read.code, read.stderr).toBe(0);
+  expect(read.stdout).toContain('/log/1');
+  // and by nobody else, nor as another target's
+  expect((await qd(['reconcile', 'history', name, '--evidence', fix.id], 'guest')).code).toBe(4);
+  const other = await declare();
+  expect((await qd(['reconcile', 'history', other, '--evidence', fix.id])).stderr).toContain('no evidence to a fix');
+  const seen = (await people.audited({ action: 'seeApproval' })).filter(({ operationId }) => operationId === fix.id);
+  expect(seen).toMatchObject([{ person: 'reviewer', facts: { evidence: fix.evidenceDigest } }]);
 });
 
 describe('what is to be done', () => {

@@ -1,8 +1,11 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { AuditQuerySchema } from '../../schema/audit-event.ts';
 import { defaultTenancy } from '../../schema/ids.ts';
+import { queryAudit } from '../../store/audit.ts';
 import { liftHold, placeHold } from '../../store/reconcile-holds.ts';
 import { liftPause, placePause } from '../../store/reconcile-pauses.ts';
 import { listSteps } from '../../store/reconcile-steps.ts';
+import { findResource } from '../../store/resources.ts';
 import type { State } from '../support/memory-world.ts';
 import { pollUntil } from '../support/poll-until.ts';
 import { deploymentManifest, deploymentRef, type ReconcilePlace, startReconcilePlace } from '../support/reconcile-place.ts';
@@ -473,4 +476,53 @@ describe('a plan of four steps', () => {
       drifts: expect.arrayContaining([expect.objectContaining({ kind: 'missing' })]),
     });
   });
+});
+
+describe('a learned rule whose fix does not hold', () => {
+  /** Targets whose worker ended once, right after their fix had. */
+  const interrupted = new Set<string>();
+  beforeAll(async () => {
+    const { learn } = place.collaborators;
+    await place.restart({
+      learn: async (fix) => {
+        if (interrupted.has(fix.target)) return learn(fix);
+        interrupted.add(fix.target);
+        throw new Error('the worker has ended');
+      },
+    });
+  });
+
+  test.each([
+    ['is undone', 'ineffective', undefined],
+    ['cannot be undone', 'frozen', /\/undo\/0$/],
+  ] as const)(
+    'and %s is demoted at once, though its worker ends between the end of the fix and the lesson',
+    async (_what, end, refused) => {
+      const name = place.newName();
+      await place.declare(name, {
+        manifests: ['web', 'a', 'b', 'c'].map((one) => deploymentManifest(one)),
+        verification: { timeoutSeconds: 1, holdSeconds: 0 },
+      });
+      const origin = { faultKind: 'unhealthy Deployment Stuck', normalDigest: 'd', fixes: ['fix_a'] };
+      const operations = [{ op: 'scale', object: deploymentRef(), replicas: 1 }];
+      await place.declareRule(name, { match: 'drift.kind == "unhealthy"', operations, state: 'live', origin });
+      place.world.judgeBy(({ name: one }) =>
+        one === 'web' ? { health: 'degraded', symptoms: [{ code: 'Stuck', message: '', count: 1 }] } : { health: 'healthy', symptoms: [] },
+      );
+      place.world.faults.refuse = (id) => (refused?.test(id) ? { kind: 'failed', reason: 'refused', message: 'not today' } : undefined);
+      await place.start(name);
+      await pollUntil(async () => (await states(name)).includes(end), `${name}: ${end}`, 45_000);
+      const rule = () => findResource(database(), { ...defaultTenancy, kind: 'ReconcileRule', name: `rule-${name}` });
+      const demoted = await pollUntil(
+        async () => ((await rule())?.spec.state === 'demoted' ? rule() : undefined),
+        'the rule demoted',
+        45_000,
+      );
+      const [fix] = await place.fixesOf(name);
+      expect(interrupted.has(name)).toBe(true);
+      expect(demoted?.spec.demotedBy).toBe(`${fix?.id} ended ${end} on ${name}`);
+      const told = await queryAudit(database(), defaultTenancy, AuditQuerySchema.parse({ action: 'learnRule', limit: 100 }));
+      expect(told.filter(({ operationId }) => operationId === fix?.id)).toMatchObject([{ facts: { change: 'demoted', state: end } }]);
+    },
+  );
 });

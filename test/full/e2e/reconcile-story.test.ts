@@ -250,6 +250,8 @@ test('three servers are kept; what no rule knows is diagnosed, read, approved, a
       agent: 'reconcile/default/default/mcp-servers',
     });
     expect(facts.plan).toMatch(/^[0-9a-f]{64}$/);
+    expect(facts.fault, 'what it was done for').toMatch(/^(missing|changed|unhealthy) /);
+    if (facts.direction === 'undo') expect(facts.before, 'also of what is taken back').toMatch(/^[0-9a-f]{64}$/);
     if (facts.became === 'applied') expect(facts.after).toMatch(/^[0-9a-f]{64}$/);
     if (facts.operation === 'setImage') {
       expect(facts).toMatchObject({
@@ -259,6 +261,10 @@ test('three servers are kept; what no rule knows is diagnosed, read, approved, a
       });
       const used = events.find(({ action, operationId }) => action === 'useApproval' && operationId === facts.fix);
       expect(used?.facts).toMatchObject({ digest: facts.plan, people: ['reviewer'] });
+      const said = events.filter(
+        ({ action, person, facts: of }) => action === 'approve' && person === 'reviewer' && of.digest === facts.plan,
+      );
+      expect(said, 'who said yes, to these bytes').toMatchObject([{ resource: expect.stringMatching(/^Approval\/apr_/) }]);
     } else if (facts.direction === 'do') expect(facts.rule).toMatch(/./);
   }
   const actions = new Set(events.map(({ action }) => action));
