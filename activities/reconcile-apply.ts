@@ -146,7 +146,7 @@ export const createApplyStep =
       if (!(await isUntouched(collaborators, fix))) {
         // what would take back the steps that were done stands in the same row
         if (tried.some((one) => one.outcome === null || mayHaveWritten(one)))
-          return freeze(collaborators, call, loaded.target, fix, touchedPlan, 'A plan was changed after it was decided about');
+          return freeze(collaborators, call, loaded.target, fix, touchedPlan);
         return endFix(collaborators, call, fix, 'refused', { message: touchedPlan });
       }
       const index = plan.steps.findIndex((_, step) => !tried.some((one) => one.step === step && isDone(one)));

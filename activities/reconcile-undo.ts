@@ -66,8 +66,7 @@ export const createUndoStep =
       const { fix, loaded } = found;
       const { plan } = fix;
       const { target } = loaded;
-      if (!(await isUntouched(collaborators, fix)))
-        return freeze(collaborators, call, target, fix, touchedPlan, 'A plan was changed before it was undone');
+      if (!(await isUntouched(collaborators, fix))) return freeze(collaborators, call, target, fix, touchedPlan);
       const rows = await listSteps(database, fixId);
       const outcomeOf = (direction: 'do' | 'undo', step: number) =>
         rows.find((row) => row.direction === direction && row.step === step)?.outcome ?? null;

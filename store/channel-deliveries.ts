@@ -2,7 +2,6 @@ import { randomBytes } from 'node:crypto';
 import { and, eq, inArray, lt, ne, or, sql } from 'drizzle-orm';
 import type { Approval } from '../schema/approval.ts';
 import type { Tenancy } from '../schema/ids.ts';
-import type { FixState } from '../schema/reconcile/target-state.ts';
 import type { ChannelEvent } from '../schema/resources/channel.ts';
 import { approvals, channelDeliveries, reconcileFixes } from '../schema/tables/tables.ts';
 import { stateNow } from './approvals.ts';
@@ -94,30 +93,6 @@ export const announceDecided = (executor: Executor): Promise<number> =>
       );
     return added;
   });
-
-/**
- * Adds what is to be told because a fix that people said yes to ended otherwise than they were told: they believe that it is mended. In the
- * transaction that ends it, and before its approval is called over.
- */
-export const announceEnded = (executor: Executor, fixId: string, state: FixState): Promise<number> =>
-  guarded(async () => {
-    const { org, project, channel, subject } = channelDeliveries;
-    const told = await executor
-      .select({ org, project, channel, subject })
-      .from(channelDeliveries)
-      .innerJoin(approvals, and(eq(approvals.org, org), eq(approvals.project, project), eq(approvals.id, subject)))
-      .innerJoin(reconcileFixes, eq(reconcileFixes.approvalId, approvals.id))
-      .where(
-        and(eq(reconcileFixes.id, fixId), eq(channelDeliveries.event, 'approval'), inArray(approvals.state, ['approved', 'consumed'])),
-      );
-    return addDeliveries(
-      executor,
-      told.map((one) => ({ ...one, event: 'decided' as const, subject: `${one.subject}/${state}` })),
-    );
-  });
-
-/** The approval that a delivery is about: what is told of it later names also of what. */
-export const approvalOfSubject = (subject: string): string => subject.split('/', 1)[0] ?? '';
 
 /** Takes what is due, so that nobody else sends it meanwhile; each take counts as an attempt. */
 export const takeDeliveries = (database: Database, limit: number): Promise<Delivery[]> =>

@@ -57,17 +57,6 @@ const endings: Readonly<Record<ApprovalState, string>> = {
   consumed: 'Approved and used',
 };
 
-/** Of a fix that people said yes to: what came of it, where that is not what they said yes to. */
-const outcomes: Partial<Readonly<Record<Fix['state'], string>>> = {
-  'rolled-back': 'Approved, made things worse, and was rolled back',
-  ineffective: 'Approved, did not help, and was undone',
-  frozen: 'Approved, failed, and could not be undone',
-  failed: 'Approved, and failed',
-  refused: 'Approved, and refused',
-  stopped: 'Approved, and stopped before its end',
-  stale: 'Approved, and not done: what it is for has moved on',
-};
-
 /** What a command has to say beside, where the thing is not in the default place. */
 const placeOptions = ({ org, project }: { org: string; project: string }): string =>
   `${org === 'default' ? '' : ` --org ${org}`}${project === 'default' ? '' : ` --project ${project}`}`;
@@ -119,12 +108,12 @@ export const approvalMessage = (
   const at = placeOptions({ org, project });
   // nobody was too late: what it was asked for is over
   const isWithdrawn = state === 'expired' && fix !== undefined && fix.endedAt !== null && fix.state !== 'expired';
-  const outcome = state === 'consumed' && fix && fix.endedAt !== null ? outcomes[fix.state] : undefined;
   return {
     event,
-    title: shownInLine(
-      `${isOpen ? 'Approval asked' : isWithdrawn ? 'Not asked any more' : (outcome ?? endings[state])}: ${what(approval)}`,
-    ).slice(0, 250),
+    title: shownInLine(`${isOpen ? 'Approval asked' : isWithdrawn ? 'Not asked any more' : endings[state]}: ${what(approval)}`).slice(
+      0,
+      250,
+    ),
     facts: [
       { label: 'Where', text: `${org}/${project}${run ? `, run ${run}` : ''}` },
       ...(fix ? fixFacts(fix, sinceAt) : []),
@@ -133,7 +122,6 @@ export const approvalMessage = (
         : []),
       { label: 'Why', text: shownInLine(reason) },
       ...(isWithdrawn && fix.message ? [{ label: 'Why no more', text: shownInLine(fix.message) }] : []),
-      ...(outcome && fix?.message ? [{ label: 'What came of it', text: shownInLine(`${fix.message} (${fix.endedAt})`) }] : []),
       { label: 'Asked by', text: person },
       ...(isOpen ? [{ label: 'Who may answer', text: who(approval) }] : []),
       ...(decisions.length > 0 ? [{ label: 'Answered', text: answered(approval) }] : []),

@@ -3,7 +3,7 @@ import { isPlatformError } from '../../schema/errors.ts';
 import type { ChannelSpec } from '../../schema/resources/channel.ts';
 import type { SecretReference } from '../../schema/resources/metadata.ts';
 import { getApproval } from '../../store/approvals.ts';
-import { approvalOfSubject, type Delivery, findFirstMessage, markDelivered, markUndelivered } from '../../store/channel-deliveries.ts';
+import { type Delivery, findFirstMessage, markDelivered, markUndelivered } from '../../store/channel-deliveries.ts';
 import type { Database } from '../../store/database.ts';
 import { findReconcileContact } from '../../store/reconcile-contact.ts';
 import { findFixOfApproval, listFixes } from '../../store/reconcile-fixes.ts';
@@ -36,13 +36,12 @@ export type DeliveryDependencies = {
 const compose = async ({ database, publicUrl }: DeliveryDependencies, delivery: Delivery): Promise<ChannelMessage | undefined> => {
   const { event, subject, org, project, text } = delivery;
   if (event === 'page') return pageMessage({ org, project, subject, text });
-  const id = approvalOfSubject(subject);
-  const approval = await getApproval(database, { org, project, id });
+  const approval = await getApproval(database, { org, project, id: subject });
   // decided before anybody was asked: what is told is what was decided, and by `decided` alone
   if (event === 'approval' && approval.state !== 'pending') return undefined;
-  const fix = approval.kind === 'fix' ? await findFixOfApproval(database, approval, id) : undefined;
+  const fix = approval.kind === 'fix' ? await findFixOfApproval(database, approval, subject) : undefined;
   const sinceAt = fix ? faultSince(fix, await listFixes(database, fix, fix.target)) : undefined;
-  return approvalMessage(approval, { event, publicUrl, fix, sinceAt, contact: await findReconcileContact(database, id) });
+  return approvalMessage(approval, { event, publicUrl, fix, sinceAt, contact: await findReconcileContact(database, subject) });
 };
 
 const send = async (
@@ -59,10 +58,7 @@ const send = async (
     case 'webhook':
       return sendWebhook(spec, message, { id, secret: await secret(spec.secret, 'secret'), network, now: clock() });
     case 'slack': {
-      const first =
-        delivery.event === 'decided'
-          ? await findFirstMessage(database, { ...delivery, subject: approvalOfSubject(delivery.subject) })
-          : undefined;
+      const first = delivery.event === 'decided' ? await findFirstMessage(database, delivery) : undefined;
       return sendSlack(spec, message, { token: await secret(spec.token, 'token'), network, first: first?.message ?? undefined });
     }
     case 'email': {

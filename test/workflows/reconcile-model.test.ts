@@ -336,7 +336,7 @@ describe('a fix that is asked about', () => {
       expect(await place.rowOf(name)).toMatchObject({ phase: 'frozen', frozen: true });
       const { rows } = await diagnosis.gateway.database.$client.query(
         `select text from channel_deliveries where event = 'page' and text like $1`,
-        ['%changed%frozen%'],
+        ['%frozen%not the one that was decided about%'],
       );
       expect(rows).toHaveLength(1);
       await diagnosis.gateway.database.$client.query('delete from channel_deliveries');
