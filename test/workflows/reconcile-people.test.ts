@@ -301,8 +301,11 @@ describe('an approval of a fix', () => {
   });
 
   test('of what has moved on since is refused as stale, and a new one is offered of what is there now', async () => {
-    const { loop } = people;
+    const { loop, qd } = people;
     const { name, approval, id } = await asked();
+    const diffOf = async (of: string) =>
+      (await qd(['approvals', 'show', of])).stdout.split('\n').filter((line) => line.includes('dry-run: '));
+    const diff = await diffOf(id);
     loop.world.edit(deploymentRef(), (state) => {
       state.metadata.labels = { by: 'hand' };
     });
@@ -312,6 +315,10 @@ describe('an approval of a fix', () => {
     expect(await until(name, 'stale')).toMatchObject({ approvalId: id, message: expect.stringContaining('Somebody changed what step 1') });
     const next = await nextAfter(name, id);
     expect(next.digest).not.toBe(approval.digest);
+    expect([diff, await diffOf(next.id)], 'another diff, from what is there now').toEqual([
+      [expect.not.stringContaining('"by":"hand"')],
+      [expect.stringMatching(/"by":"hand".* -> .*"by":"hand"/)],
+    ]);
     expect((await people.post(id, 'approve', { digest: approval.digest })).status).toBe(409);
     expect(loop.world.effects).toEqual([]);
     expect((await people.post(next.id, 'approve', { digest: next.digest })).body.state).toBe('approved');
