@@ -10,7 +10,7 @@ import type { FixState } from '../schema/reconcile/target-state.ts';
 import { listStandingFixes, moveFix } from '../store/reconcile-fixes.ts';
 import { beginStep, endStep, listSteps } from '../store/reconcile-steps.ts';
 import { withHeartbeat } from './failures.ts';
-import { askPeople, endFix } from './reconcile-close.ts';
+import { askPeople, endFix, freeze } from './reconcile-close.ts';
 import {
   diffNow,
   ended,
@@ -22,7 +22,7 @@ import {
   reportPhase,
 } from './reconcile-context.ts';
 import { loadPlannedFix, type PlannedFix } from './reconcile-load-fix.ts';
-import { planDigestOf } from './reconcile-plan.ts';
+import { isUntouched, touchedPlan } from './reconcile-untouched.ts';
 import { writeStep } from './reconcile-write.ts';
 import { seeTarget, whyUnknown } from './targets/see-target.ts';
 
@@ -142,9 +142,13 @@ export const createApplyStep =
       if (!found.ok) return found.step;
       const { fix, loaded } = found;
       const { plan } = fix;
-      if (planDigestOf(plan) !== fix.planDigest)
-        return endFix(collaborators, call, fix, 'refused', { message: 'The plan in the row is not the one that was decided about.' });
       const tried = (await listSteps(database, fixId)).filter(({ direction }) => direction === 'do');
+      if (!(await isUntouched(collaborators, fix))) {
+        // what would take back the steps that were done stands in the same row
+        if (tried.some((one) => one.outcome === null || mayHaveWritten(one)))
+          return freeze(collaborators, call, loaded.target, fix, touchedPlan);
+        return endFix(collaborators, call, fix, 'refused', { message: touchedPlan });
+      }
       const index = plan.steps.findIndex((_, step) => !tried.some((one) => one.step === step && isDone(one)));
       const step = plan.steps[index];
       if (step === undefined) return finish(collaborators, call, loaded, fix);

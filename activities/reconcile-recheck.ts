@@ -69,7 +69,7 @@ export const createRecheckFix =
       }
       if (approval.state === 'expired') {
         const message = 'Nobody answered in time, which counts as denied.';
-        const text = `nobody answered ${approvalId} in time, so nothing was changed: ${faultAt(fix.fingerprint)}.`;
+        const text = `nobody answered ${approvalId} in time, so nothing was changed: ${faultAt(fix.fingerprint)}. It was asked for ${approval.person}.`;
         return endFix(collaborators, call, fix, 'expired', { message }, { target: loaded.target, text });
       }
       if (approval.kind !== 'fix' || approval.digest !== planDigest)

@@ -11,6 +11,7 @@ import { mostTries, triesAfterMs } from './reconcile-apply.ts';
 import { endFix, freeze } from './reconcile-close.ts';
 import { ended, type FixCall, type NextStep, type ReconcileCollaborators } from './reconcile-context.ts';
 import { loadPlannedFix } from './reconcile-load-fix.ts';
+import { isUntouched, touchedPlan } from './reconcile-untouched.ts';
 import { writeStep } from './reconcile-write.ts';
 import { seeTarget, whyUnknown } from './targets/see-target.ts';
 
@@ -65,6 +66,7 @@ export const createUndoStep =
       const { fix, loaded } = found;
       const { plan } = fix;
       const { target } = loaded;
+      if (!(await isUntouched(collaborators, fix))) return freeze(collaborators, call, target, fix, touchedPlan);
       const rows = await listSteps(database, fixId);
       const outcomeOf = (direction: 'do' | 'undo', step: number) =>
         rows.find((row) => row.direction === direction && row.step === step)?.outcome ?? null;

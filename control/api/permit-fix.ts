@@ -4,6 +4,7 @@ import { fixProposerOf } from '../../policy/fix-proposer.ts';
 import type { Approval } from '../../schema/approval.ts';
 import { PlatformError } from '../../schema/errors.ts';
 import type { Fix } from '../../schema/reconcile/fix.ts';
+import { getApproval } from '../../store/approvals.ts';
 import { submittersOfFix } from '../../store/fix-submitters.ts';
 import type { Person } from '../../store/people.ts';
 import { findFixOfApproval } from '../../store/reconcile-fixes.ts';
@@ -39,7 +40,8 @@ export const findWaitingFix = async (
   const fix = await findFixOfApproval(database, approval, approval.id);
   const { plan } = fix ?? {};
   if (fix && plan && fix.planDigest === approval.digest && fix.endedAt === null) return { ...fix, plan };
-  throw waitsNoMore(approval, fix);
+  // who answered first may have done so since it was read
+  throw waitsNoMore(await getApproval(database, approval), fix);
 };
 
 /**

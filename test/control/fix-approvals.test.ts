@@ -52,6 +52,7 @@ test('approvals show prints what, where, why, each operation with its dry-run an
     '     dry-run: /spec/replicas: 1 -> 3',
     '     undo:    the object is put back as it was before',
     `  digest    ${asked.planDigest}`,
+    `  expires   ${asked.expiresAt.toISOString()} (in `,
     '  approves  role:reviewer or role:administrator',
     '  you       may approve it, or deny it',
     '  since     20',
@@ -86,6 +87,36 @@ test('one who is asked approves by the digest, and the workflow of the target he
   expect(again.status).toBe(200);
   expect(elsewhere.body).toMatchObject({ code: 'conflict', detail: expect.stringMatching(/approved by reviewer at 20\d\d-/) });
   expect(await stateOf(asked)).toBe('approved');
+});
+
+test('of two people who answer at the very same moment one is the first; the other is told who that was and when, whatever they wanted to say', async () => {
+  const people = { reviewer: reviewerToken, admin: adminToken };
+  const both = (asked: Asked, ...verbs: string[]) =>
+    Promise.all(Object.values(people).map((token, index) => answer(asked, verbs[index], token)));
+  const statesOf = (answers: Awaited<ReturnType<typeof both>>) => answers.map(({ status }) => status).sort();
+  for (let round = 0; round < 5; round += 1) {
+    const asked = await askForFix(api.database);
+    told().length = 0;
+    const answers = await both(asked, 'approve', 'approve');
+    expect(statesOf(answers)).toEqual([200, 409]);
+    const first = Object.keys(people)[answers.findIndex(({ status }) => status === 200)];
+    const second = answers.find(({ status }) => status === 409);
+    expect(second?.body).toMatchObject({
+      code: 'conflict',
+      detail: expect.stringMatching(new RegExp(`approved by ${first} at 20\\d\\d-\\S+Z`)),
+    });
+    expect(told(), 'its workflow hears of it once').toHaveLength(1);
+
+    // no is the answer of both orders: until the fix is applied anybody who is asked may still stop it
+    const split = await askForFix(api.database);
+    const [yes, no] = await both(split, 'approve', 'deny');
+    expect(no?.body).toMatchObject({ state: 'denied' });
+    expect(await stateOf(split)).toBe('denied');
+    if (yes?.status !== 200)
+      expect(yes?.body).toMatchObject({ code: 'conflict', detail: expect.stringMatching(/denied by admin at 20\d\d-/) });
+    const { stdout } = await qd(['approvals', 'show', split.approvalId]);
+    expect(stdout).toMatch(/^ {2}answer {4}admin denied it at 20\S+Z/m);
+  }
 });
 
 test('a signal that is lost is sent again by the sweep', async () => {

@@ -105,7 +105,7 @@ export const askForFix = async (
   const patch = { plan, planDigest, review, evidenceDigest, writers, approvalId: asked.id };
   await moveFix(database, { ...key, id }, ['checking'], 'awaiting-approval', patch, fence);
   return {
-    ...{ key, fixId: id, approvalId: asked.id, planDigest, plan, reconciler },
+    ...{ key, fixId: id, approvalId: asked.id, expiresAt: asked.expiresAt, planDigest, plan, reconciler },
     /** What becomes of the fix meanwhile. */
     end: (state: 'stale' | 'left-alone' | 'expired' | 'denied') => closeFix(database, { ...key, id }, state, { message: '' }, fence),
   };

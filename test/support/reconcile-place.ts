@@ -207,6 +207,7 @@ export const startReconcilePlace = async ({
     },
     /** Says that something changed, as the controller does. */
     start: async (name: string): Promise<void> => {
+      names.add(name); // also one that was stopped before
       await workers.workflows.signalWithStart(workflowTypes.reconcile, {
         workflowId: idOf(name),
         taskQueue: workers.taskQueue,

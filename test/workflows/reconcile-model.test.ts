@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { planDigestOf } from '../../activities/reconcile-plan.ts';
 import { AuditQuerySchema } from '../../schema/audit-event.ts';
 import { defaultTenancy } from '../../schema/ids.ts';
+import type { Plan } from '../../schema/reconcile/plan.ts';
 import { getApproval, listApprovals, openApprovedText } from '../../store/approvals.ts';
 import { queryAudit } from '../../store/audit.ts';
 import { digestOfText } from '../../store/exact-call.ts';
@@ -46,6 +48,7 @@ beforeEach(async () => {
   await place.stop();
   for (const { ref } of place.world.list()) place.world.remove(ref);
   place.world.effects.length = 0;
+  place.time.offsetMs = 0;
   Object.assign(place.world.faults, { observe: undefined, apply: undefined, refuse: undefined });
   hang();
   diagnosis.script.answer = () => propose(proposal());
@@ -254,20 +257,117 @@ describe('a fix that is asked about', () => {
     expect([place.world.effects, diagnosis.model.requests.length]).toEqual([[], 1]);
   });
 
-  test('is not made of other bytes than were approved, whoever changed the row', async () => {
-    const name = await declare();
-    await place.start(name);
-    const approval = await place.waiting(name);
-    const fix = await lastOf(name);
-    await diagnosis.gateway.database.$client.query(
-      `update reconcile_fixes set plan = jsonb_set(plan, '{steps,0,operation,replicas}', '0') where id = $1`,
-      [fix?.id],
+  /** As somebody does who has the database; `isHidden`: they put down the digest of what they wrote as well. */
+  const tamper = async (fixId: string | undefined, change: (plan: Plan) => void, { isHidden = false } = {}): Promise<void> => {
+    const { $client } = diagnosis.gateway.database;
+    const { rows } = await $client.query<{ plan: Plan; digest: string }>(
+      'select plan, plan_digest as digest from reconcile_fixes where id = $1',
+      [fixId],
     );
-    await place.answer(name, approval);
-    await until(name, 'refused');
-    expect((await place.fixesOf(name))[0]?.faults).toMatchObject([{ code: 'other_plan' }]);
-    expect(place.world.effects).toEqual([]);
-  });
+    const [row] = rows;
+    if (!row) throw new Error(`there is no fix ${fixId}`);
+    change(row.plan);
+    const digest = isHidden ? planDigestOf(row.plan) : row.digest;
+    await $client.query('update reconcile_fixes set plan = $2, plan_digest = $3 where id = $1', [fixId, row.plan, digest]);
+  };
+  const toNothing = ({ steps }: Plan): void => {
+    for (const { operation } of steps) if (operation.op === 'scale') operation.replicas = 0;
+  };
+
+  test.each([
+    ['before it was approved', false],
+    ['after it was approved', false],
+    ['after it was approved, digest and all', true],
+  ])(
+    'is not made of other bytes than were approved, whoever changed the row %s: it is refused, and people are asked anew',
+    async (when, isHidden) => {
+      const name = await declare();
+      await place.start(name);
+      const approval = await place.waiting(name);
+      const fix = await lastOf(name);
+      if (when === 'before it was approved') await tamper(fix?.id, toNothing);
+      // approved, and not yet applied
+      else await place.declarePause(name, true);
+      await place.answer(name, approval);
+      if (when !== 'before it was approved') {
+        await place.phase(name, 'waiting');
+        await tamper(fix?.id, toNothing, { isHidden });
+        await place.declarePause(name, false);
+        await place.start(name);
+      }
+      const refused = await until(name, 'refused');
+      if (isHidden) expect(refused.message).toContain('is for other bytes than this plan');
+      else expect(refused.faults).toMatchObject([{ code: 'other_plan' }]);
+      expect((await getApproval(diagnosis.gateway.database, { ...defaultTenancy, id: approval.id })).state).toBe('expired');
+      expect(place.world.effects).toEqual([]);
+      await place.stop();
+      place.time.offsetMs += 150_000;
+      await place.start(name);
+      const next = await pollUntil(
+        async () => {
+          const open = (await place.fixesOf(name)).find(({ state }) => state === 'awaiting-approval');
+          return open?.approvalId ? getApproval(diagnosis.gateway.database, { ...defaultTenancy, id: open.approvalId }) : undefined;
+        },
+        'another approval',
+        45_000,
+      );
+      place.time.offsetMs = 0;
+      expect(next.id).not.toBe(approval.id);
+      const text = await openApprovedText(diagnosis.gateway.database, approvalKeys, { ...defaultTenancy, id: next.id });
+      expect(JSON.parse(text).steps).toMatchObject([{ operation: scale }]);
+      expect(place.world.effects).toEqual([]);
+    },
+  );
+
+  test.each([
+    ['its steps, while it is applied', 'before', '/do/0'],
+    ['what would take it back, while it is verified', 'after', '/do/1'],
+  ] as const)(
+    'of which somebody changes %s, is not gone on with, not back either: the target is frozen, and people are called',
+    async (_what, moment, at) => {
+      await place.declareChannel('desk');
+      diagnosis.script.answer = () => propose(proposal([scale, { ...scale, object: deploymentRef('a') }]));
+      place.world.judgeBy(({ name: one }) =>
+        one === 'web' ? { health: 'degraded', symptoms: [{ code: 'Stuck', message: '', count: 1 }] } : { health: 'healthy', symptoms: [] },
+      );
+      const name = await declare({
+        channels: ['desk'],
+        critical: true,
+        limits: { cooldownSeconds: 0, objectsPerPlan: 4 },
+        verification: { timeoutSeconds: 1, holdSeconds: 0 },
+      });
+      await place.start(name);
+      const approval = await place.waiting(name);
+      const fix = await lastOf(name);
+      let isChanged = false;
+      place.world.faults.apply = async (here, operationId) => {
+        if (isChanged || here !== moment || operationId !== `${fix?.id}${at}`) return;
+        isChanged = true;
+        await tamper(
+          fix?.id,
+          (plan) => {
+            toNothing(plan);
+            for (const step of plan.steps) step.undo = { kind: 'remove' } as never;
+          },
+          { isHidden: true },
+        );
+      };
+      await place.answer(name, approval);
+      const frozen = await until(name, 'frozen');
+      expect(isChanged).toBe(true);
+      expect(frozen.message).toContain('not the one that was decided about');
+      const done = moment === 'before' ? ['/do/0'] : ['/do/0', '/do/1'];
+      expect(place.world.effects, 'nothing more').toEqual(done.map((one) => `${frozen.id}${one}`));
+      expect(['web', 'a'].map((one) => place.worldState(one)?.spec.replicas)).toEqual(moment === 'before' ? [1, 2] : [1, 1]);
+      expect(await place.rowOf(name)).toMatchObject({ phase: 'frozen', frozen: true });
+      const { rows } = await diagnosis.gateway.database.$client.query(
+        `select text from channel_deliveries where event = 'page' and text like $1`,
+        ['%frozen%not the one that was decided about%'],
+      );
+      expect(rows).toHaveLength(1);
+      await diagnosis.gateway.database.$client.query('delete from channel_deliveries');
+    },
+  );
 
   test('is not made when a person edited its object meanwhile: the edit is kept', async () => {
     const name = await declare();

@@ -1,7 +1,9 @@
 import { Webhook } from 'standardwebhooks';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { canonicalText } from '../../reconcile/canonical-text.ts';
 import { approvalDecidedSignal } from '../../schema/workflow-contract.ts';
 import { getApproval } from '../../store/approvals.ts';
+import { digestOfText } from '../../store/exact-call.ts';
 import { listSteps } from '../../store/reconcile-steps.ts';
 import { runOut } from '../support/ask-approval.ts';
 import { propose } from '../support/diagnosis-place.ts';
@@ -114,17 +116,20 @@ describe('an approval of a fix', () => {
     expect(await (await fetch(link)).text()).toContain(`quarterdeck approvals show ${id}`);
 
     const { digest } = approval;
-    const answers = await Promise.all([
-      ...[people.press(message, 'approve'), people.press(message, 'approve')],
-      ...[people.post(id, 'approve', { digest }), people.post(id, 'approve', { digest }), people.post(id, 'approve', { digest })],
-      people.post(id, 'approve', { digest }, tokens.rita),
-      qd(['approvals', 'approve', id, '--digest', digest], 'rob').then(({ code }) => ({ status: code === 0 ? 200 : 409 })),
+    const [presses, answers] = await Promise.all([
+      Promise.all([people.press(message, 'approve'), people.press(message, 'approve')]),
+      Promise.all([
+        ...[people.post(id, 'approve', { digest }), people.post(id, 'approve', { digest }), people.post(id, 'approve', { digest })],
+        people.post(id, 'approve', { digest }, tokens.rita),
+        qd(['approvals', 'approve', id, '--digest', digest], 'rob').then(({ code, stderr }) => ({
+          ...{ status: code === 0 ? 200 : 409, body: { detail: stderr } },
+        })),
+      ]),
     ]);
     expect(
-      answers.slice(0, 2).map(({ status }) => status),
+      presses.map(({ status }) => status),
       'Slack hears at once',
     ).toEqual([200, 200]);
-    expect(answers.some(({ status }) => status === 200)).toBe(true);
     // the signal once more, and again
     for (let again = 0; again < 5; again += 1)
       await loop
@@ -143,6 +148,10 @@ describe('an approval of a fix', () => {
       [id],
     );
     const first = rows[0]?.person ?? '';
+    expect(rows, 'one of them is the one who decided').toHaveLength(1);
+    // Slack takes every press; what came of it stands in the message
+    for (const { status, body } of answers.filter((one) => one.status !== 200))
+      expect([status, body.detail]).toEqual([409, expect.stringMatching(new RegExp(`approved by ${first} at 20\\S+Z`))]);
     const changed = await pollUntil(
       () => {
         const now = slack.messages.get(message.ts);
@@ -250,7 +259,7 @@ describe('an approval of a fix', () => {
       'the page',
       20_000,
     );
-    expect(JSON.stringify(page)).toContain('Contact: the desk, 555');
+    expect(JSON.stringify(page)).toContain('It was asked for admin. Contact: the desk, 555');
     const changed = await pollUntil(
       () => {
         const now = slack.messages.get(message.ts);
@@ -267,9 +276,38 @@ describe('an approval of a fix', () => {
     expect(shown.stdout).toContain(`Approval ${id}: expired`);
   });
 
-  test('of what has moved on since is refused as stale, and a new one is offered of what is there now', async () => {
-    const { loop } = people;
+  test('that takes two people is not applied by one of them, nor by who asked: it is 1 of 2, and when nobody else answers it is no', async () => {
+    const { loop, diagnosis, qd } = people;
+    diagnosis.script.answer = () => propose({ ...proposal(), confidence: 0.3 }); // unsure: two people
     const { name, approval, id } = await asked();
+    expect(approval.rules).toMatchObject([{ count: 2 }]);
+    const { digest } = approval;
+    // as often as they like: the same person twice, and who declared the target though they are an administrator
+    for (let round = 0; round < 2; round += 1) {
+      const first = await qd(['approvals', 'approve', id, '--digest', digest], 'rita');
+      expect(first).toMatchObject({ code: 0, stdout: `${id} pending\n`, stderr: expect.stringContaining('1 of 2') });
+      const own = await qd(['approvals', 'approve', id, '--digest', digest], 'admin');
+      expect([own.code, own.stderr]).toEqual([4, expect.stringContaining('platform/')]);
+    }
+    expect((await qd(['approvals', 'show', id], 'rita')).stdout).toMatch(/^ {2}answer {4}rita approved it at /m);
+    // whoever tells the workflow that it was decided: it reads that it was not
+    for (let again = 0; again < 3; again += 1)
+      await loop.workers().workflows.getHandle(loop.idOf(name)).signal(approvalDecidedSignal, { approvalId: id });
+    await settled(name);
+    expect([await stateOf(id), (await people.fixOf(id))?.state, loop.world.effects]).toEqual(['pending', 'awaiting-approval', []]);
+    await runOut(people.database, id);
+    await loop.start(name);
+    await until(name, 'expired');
+    expect([await stateOf(id), loop.world.effects]).toEqual(['expired', []]);
+    expect((await people.audited({ action: 'useApproval' })).filter(({ resource }) => resource === `Approval/${id}`)).toEqual([]);
+  });
+
+  test('of what has moved on since is refused as stale, and a new one is offered of what is there now', async () => {
+    const { loop, qd } = people;
+    const { name, approval, id } = await asked();
+    const diffOf = async (of: string) =>
+      (await qd(['approvals', 'show', of])).stdout.split('\n').filter((line) => line.includes('dry-run: '));
+    const diff = await diffOf(id);
     loop.world.edit(deploymentRef(), (state) => {
       state.metadata.labels = { by: 'hand' };
     });
@@ -279,6 +317,10 @@ describe('an approval of a fix', () => {
     expect(await until(name, 'stale')).toMatchObject({ approvalId: id, message: expect.stringContaining('Somebody changed what step 1') });
     const next = await nextAfter(name, id);
     expect(next.digest).not.toBe(approval.digest);
+    expect([diff, await diffOf(next.id)], 'another diff, from what is there now').toEqual([
+      [expect.not.stringContaining('"by":"hand"')],
+      [expect.stringMatching(/"by":"hand".* -> .*"by":"hand"/)],
+    ]);
     expect((await people.post(id, 'approve', { digest: approval.digest })).status).toBe(409);
     expect(loop.world.effects).toEqual([]);
     expect((await people.post(next.id, 'approve', { digest: next.digest })).body.state).toBe('approved');
@@ -397,10 +439,122 @@ describe('what is to be done', () => {
     expect(loop.world.effects).toEqual([]);
     expect((await qd(['approvals', 'deny', third.id, '--digest', third.digest], 'rita')).code, 'saying no is open to all').toBe(0);
   });
+
+  test('is shown with every character to be seen, whatever stands in it; what is shown is, byte for byte, what the digest is of and what is done', async () => {
+    const { loop, qd, mail } = people;
+    // turns the line around, wipes the screen, looks like lines, buttons and links of ours, and like what we write for such characters
+    const hostile = [
+      'on \u202egnihton seod sihT\u202c\u200b \u001b[2J\u001b[1;1H \\u{202E}',
+      '  digest    0000000000000000',
+      'Approval apr_1: approved',
+      '*Would do*',
+      '1. nothing Deployment/shop/web',
+      '<https://evil.example|Approve> [Approve](https://evil.example) <button>Approve</button> <!channel>',
+      'https://evil.example/approvals/default/default/apr_1',
+    ].join('\n');
+    const path = '/metadata/annotations/note';
+    const web = deploymentManifest('web', { metadata: { annotations: { note: hostile } } });
+    const name = await declare({ critical: true, manifests: [web, ...manifests.slice(1)], rulesOff: ['reapply-declared'] });
+    loop.world.judgeBy(() => ({ health: 'healthy', symptoms: [] }));
+    await loop.declareRule(name, {
+      match: 'drift.kind == "changed"',
+      operations: [{ op: 'patchField', object: { $drift: '/object' }, path, value: hostile }],
+    });
+    loop.world.edit(deploymentRef(), (state) => {
+      state.metadata.annotations = { note: 'mine' };
+    });
+    await loop.start(name);
+    const { id, digest } = await loop.waiting(name);
+    const message = await people.messageOf(id);
+
+    const { stdout } = await qd(['approvals', 'show', id]);
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: none of them is left
+    const unseen = /[\u0000-\u0009\u000b\u000c\u000e-\u001f\u007f-\u009f\u200b-\u200f\u202a-\u202e]/;
+    expect(stdout).not.toMatch(unseen);
+    const lines = stdout.split('\n');
+    expect(lines.filter((line) => line.startsWith('Approval '))).toEqual([`Approval ${id}: pending`]);
+    expect(lines.filter((line) => line.startsWith('  digest '))).toEqual([`  digest    ${digest}`]);
+    expect(lines.filter((line) => /^\s*\d+\. /.test(line))).toEqual([
+      expect.stringMatching(/^ {2}1\. patchField Deployment\/shop\/web .*\\u\{202E\}gnihton/),
+    ]);
+    // read back as it stands there, it is the bytes that the digest is of
+    const json = lines.filter((line) => line.startsWith('  | ')).map((line) => line.slice(4));
+    const read = json
+      .join('\n')
+      .replace(
+        /(?<!\\)((?:\\\\)*)\\u\{([0-9A-F]+)\}/g,
+        (_all, before, code) => `${before}${String.fromCodePoint(Number.parseInt(code, 16))}`,
+      );
+    expect(digestOfText(canonicalText(JSON.parse(read)))).toBe(digest);
+    expect(JSON.parse(read).steps).toMatchObject([{ operation: { op: 'patchField', path, value: hostile } }]);
+
+    const texts: string[] = [];
+    JSON.stringify(message.blocks, (_key, value) => {
+      if (typeof value === 'string') texts.push(value);
+      return value;
+    });
+    const blocks = texts.join('\n');
+    expect(blocks).toContain('\\u{202E}gnihton');
+    expect(blocks).not.toMatch(unseen);
+    expect(blocks).not.toMatch(/<https:\/\/evil|<!channel>/);
+    expect(
+      texts.filter((text) => text.startsWith('quarterdeck_')),
+      'our two buttons, in our one place',
+    ).toEqual(['quarterdeck_approval', 'quarterdeck_approve', 'quarterdeck_deny']);
+    const letter = await pollUntil(() => mail.mails.find((text) => text.includes(`Message-ID: <${id}@`)), 'the mail', 20_000);
+    const plain = letter.replaceAll('=\r\n', '').replaceAll('=3D', '=');
+    expect(plain).toContain('\\u{202E}gnihton');
+    expect(plain.split('\r\n').filter((line) => /^(\*|\d\. |https:\/\/evil|Approval apr_1)/.test(line))).toEqual([]);
+    expect(plain).not.toMatch(unseen);
+
+    expect((await qd(['approvals', 'approve', id, '--digest', digest])).code).toBe(0);
+    const fix = await until(name, 'fixed');
+    expect(fix.planDigest).toBe(digest);
+    expect(loop.worldState('web').metadata.annotations).toEqual({ note: hostile });
+    expect(loop.world.effects).toEqual([`${fix.id}/do/0`]);
+  });
 });
 
 describe('a fix that makes a neighbour worse', () => {
   const rule = { match: 'drift.kind == "unhealthy"', operations: [{ op: 'scale', object: { $drift: '/object' }, replicas: 1 }] };
+
+  test('though people approved it is taken back, and the item says so; the audit tells it from the proposal to the undoing', async () => {
+    const { loop, qd } = people;
+    loop.world.judgeBy(({ name: one }, state) =>
+      (one === 'web' && state.spec.replicas !== 1) || (one === 'b' && loop.worldState('web')?.spec.replicas === 1)
+        ? { health: 'degraded', symptoms: [{ code: 'Stuck', message: '', count: 1 }] }
+        : { health: 'healthy', symptoms: [] },
+    );
+    const { name, approval, id } = await asked({ limits: { cooldownSeconds: 300 } });
+    const before = loop.world.text();
+    expect((await qd(['approvals', 'approve', id, '--digest', approval.digest], 'rita')).code).toBe(0);
+    const fix = await until(name, 'rolled-back');
+    expect(loop.world.text(), 'exactly as it was').toBe(before);
+    const shown = await qd(['approvals', 'show', id]);
+    expect(shown.stdout).toMatch(/^ {2}became {4}rolled-back at 20\S+Z: .*It was undone\./m);
+
+    const rows = (await people.audited({})).filter(
+      ({ resource, operationId }) => resource === `Approval/${id}` || operationId?.startsWith(fix.id),
+    );
+    const [done] = await listSteps(people.database, fix.id);
+    const [was, became] = [done?.beforeHash, done?.afterHash];
+    const write = { outcome: 'ok', policyVersion: expect.stringMatching(/./), decisionId: expect.stringMatching(/^dec_/) };
+    const ofPlan = { plan: approval.digest, source: 'model' };
+    const story = ['askApproval', 'approve', 'useApproval', '/do/0', '/undo/0'].map((what) =>
+      rows.find(({ action, kind, operationId }) => action === what || (kind === 'outcome' && operationId === `${fix.id}${what}`)),
+    );
+    expect(story).toMatchObject([
+      { facts: { digest: approval.digest } },
+      { person: 'rita', facts: { digest: approval.digest } },
+      { operationId: fix.id, facts: { digest: approval.digest, people: ['rita'] } },
+      { ...write, facts: { ...ofPlan, direction: 'do', before: was, after: became } },
+      { ...write, facts: { ...ofPlan, direction: 'undo', before: became, after: was } },
+    ]);
+    const instants = story.map((row) => Date.parse(row?.at ?? ''));
+    expect(instants, 'in this order').toEqual(instants.toSorted((one, other) => one - other));
+    expect(was).toMatch(/^[0-9a-f]{64}$/);
+    expect((await qd(['audit', 'verify'], 'admin')).code).toBe(0);
+  });
 
   test('is taken back by itself, and its kind is paused for that target: the next of it waits for a person there, and nowhere else', async () => {
     const { loop, qd } = people;

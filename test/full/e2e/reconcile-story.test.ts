@@ -232,6 +232,8 @@ test('three servers are kept; what no rule knows is diagnosed, read, approved, a
   ]);
   expect(undone.steps[1].afterHash, 'exactly as it was').toBe(undone.steps[0].beforeHash);
   expect(await imageOf('slack-mcp')).toBe('registry.test/slack-mcp:2.0');
+  const item = await qd('approvals', 'show', second.approvalId ?? '', '--as', 'reviewer');
+  expect(item.stdout, 'the item says what came of it').toMatch(/^ {2}became {4}(ineffective|rolled-back) at 20\S+Z: .*It was undone\./m);
 
   // each write of the cluster's own journal is a step of a fix on record, and no step on record is unknown to the cluster
   const writes = writesIn(cluster.audit()).filter(({ responseStatus }) => responseStatus.code < 300);

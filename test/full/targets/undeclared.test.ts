@@ -251,6 +251,26 @@ test('what we declared once and declare no more is taken away by applying again,
   expect((await look([], now)).drifts).toEqual([]);
 });
 
+test('a restart by hand is respected: it is no drift, and what is put back beside it restarts nothing once more', async () => {
+  const { target, port, object, edit, look, live } = await settle();
+  const restartedAt = '2026-11-30T03:00:00Z';
+  // as `kubectl rollout restart` does
+  const annotations = { 'kubectl.kubernetes.io/restartedAt': restartedAt };
+  await edit({ spec: { template: { metadata: { annotations } } } }, 'kubectl-rollout');
+  const differs = ({ drifts }: Look) =>
+    drifts.filter(({ kind }) => kind !== 'unhealthy').map(({ kind, fields }) => [kind, fields.map(({ path }) => path)]);
+  expect(differs(await look())).toEqual([]);
+  await edit({ spec: { replicas: 5 } });
+  const before = await live();
+  expect(differs(await look())).toEqual([['changed', ['/spec/replicas']]]);
+  expect(await port.apply(target, { op: 'reapply', object }, applying('beside'))).toMatchObject({ kind: 'applied' });
+  const after = await live();
+  expect(after.spec.replicas).toBe(2);
+  expect(after.spec.template, 'the same template: no pod is made anew').toEqual(before.spec.template);
+  expect(after.spec.template.metadata.annotations).toEqual(annotations);
+  expect(differs(await look())).toEqual([]);
+});
+
 test('what an injector adds at each admission is no drift where it is asked what it adds, and where it came later it is not fought over', async () => {
   const injector = await startInjector(cluster, { name: 'mesh', image: 'mesh:1' });
   try {
