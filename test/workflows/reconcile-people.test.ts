@@ -258,6 +258,25 @@ describe('an approval of a fix', () => {
       20_000,
     );
     expect(JSON.stringify(changed.blocks)).toContain('Expired, which counts as denied');
+    // one message of it by each of the other channels, with whom to call
+    const expired = `${fix.id}/expired`;
+    await pollUntil(
+      async () =>
+        (await people.deliveriesOf(id)).every(({ state }) => state === 'sent') &&
+        (await people.deliveriesOf(expired)).filter(({ state }) => state === 'sent').length === people.channels.length
+          ? true
+          : undefined,
+      'all that is to be told',
+      20_000,
+    );
+    const [hook, ...others] = people.receiver.requests.filter(({ body }) => body.includes(id)).slice(1);
+    expect(others).toEqual([]);
+    expect(JSON.parse(hook?.body ?? '')).toMatchObject({ type: 'quarterdeck.decided', data: { approval: { id, state: 'expired' } } });
+    expect(hook?.body).toContain('the desk, 555');
+    const letters = people.mail.mails.filter((text) => text.includes(`In-Reply-To: <${id}@`));
+    expect(letters).toHaveLength(1);
+    expect(letters[0]).toContain('the desk, 555');
+    expect(people.mail.mails.filter((text) => text.includes('nobody answered'))).toEqual([]);
     const explained = await people.qd(['reconcile', 'explain', name]);
     expect(explained.stdout).toContain('is expired');
     expect(explained.stdout).toContain('Contact: the desk, 555.');
