@@ -2417,6 +2417,12 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/workflows/reconcile-people.test.ts › an approval of a fix › is one item and one message for one drift, however often the target is looked at',
   },
   {
+    id: 'UX-18',
+    clause: 'c',
+    text: 'Of an object to which something was added and that is not well there is one item, which shows both.',
+    test: 'test/workflows/reconcile-people.test.ts › an approval of a fix › of one object › is one item: what somebody added and that it is not well are asked as one thing, which shows both',
+  },
+  {
     id: 'UX-20',
     clause: 'a',
     text: 'Of two people who answer at once one wins, and the other is told who decided and when.',

@@ -4,6 +4,7 @@ import { frozenPause } from '../../reconcile/closed-gate.ts';
 import { diffKept } from '../../reconcile/diff-kept.ts';
 import { driftText } from '../../reconcile/fix-text.ts';
 import { createDriftMask } from '../../reconcile/mask-drift.ts';
+import { questionAhead } from '../../reconcile/one-question.ts';
 import { historyMs } from '../../reconcile/past-fix.ts';
 import { pausedKinds } from '../../reconcile/paused-kinds.ts';
 import { ruleCatalogue } from '../../reconcile/rules/catalogue.ts';
@@ -67,9 +68,13 @@ export const explainTarget = async (
     const chosen = chooseRule({ target, drift, observation, desired, rules, fixes, now: now.getTime() });
     // what is under way is told below: that a rule is looked for too would be said of what nobody looks at now
     const taken = open.find(({ fingerprint }) => fingerprint === drift.fingerprint);
+    const ahead = questionAhead(
+      drift,
+      open.filter(({ state }) => state === 'awaiting-approval'),
+    );
     return [
       driftText(mask.drift(drift)),
-      `  ${ruleText(chosen, ruleCatalogue.length + rules.length)} ${taken ? `${taken.id} is about it.` : (verdict?.because ?? '')}`.trimEnd(),
+      `  ${ruleText(chosen, ruleCatalogue.length + rules.length)} ${taken ? `${taken.id} is about it.` : ahead ? `People are asked about ${ahead.id} of the same object first.` : (verdict?.because ?? '')}`.trimEnd(),
     ];
   });
   const waiting = detail.approvalId
