@@ -4,7 +4,7 @@ import type { TargetOf } from '../reconcile/target-port.ts';
 import type { Fix } from '../schema/reconcile/fix.ts';
 import { writeObjectRef } from '../schema/reconcile/object-ref.ts';
 import type { FixState } from '../schema/reconcile/target-state.ts';
-import { addDeliveries } from '../store/channel-deliveries.ts';
+import { addDeliveries, announceEnded } from '../store/channel-deliveries.ts';
 import type { Executor } from '../store/database.ts';
 import { voidApprovalsOf } from '../store/expire-approvals.ts';
 import { closeFix, type FixPatch, findFix, moveFix } from '../store/reconcile-fixes.ts';
@@ -56,6 +56,7 @@ export const endFix = async (
   const message = patch.message.slice(0, mostMessage);
   const asks = { org: key.org, project: key.project, principal: `agent:${reconcilerId(key, key.target)}`, operationId: id };
   const closed = await closeFix(database, { ...key, id }, state, { ...patch, message }, fence, async (executor) => {
+    await announceEnded(executor, id);
     // nobody is asked any more about what will not be done
     await voidApprovalsOf(executor, audit, asks);
     if (page) await tellPeople(executor, page.target, `${id}/${state}`, page.text);
@@ -110,9 +111,10 @@ export const freeze = async (
   const objects = [...new Set((fix.plan?.steps ?? []).map(({ operation }) => writeObjectRef(operation.object)))].join(', ');
   const message = `An undo failed and the target is frozen: ${why} Touched: ${objects}.`.slice(0, mostMessage);
   if (!(await freezeTarget(database, key, fence, message))) return stopped;
-  const closed = await closeFix(database, { ...key, id: fix.id }, 'frozen', { message }, fence, (executor) =>
-    tellPeople(executor, target, `${fix.id}/frozen`, message),
-  );
+  const closed = await closeFix(database, { ...key, id: fix.id }, 'frozen', { message }, fence, async (executor) => {
+    await announceEnded(executor, fix.id);
+    await tellPeople(executor, target, `${fix.id}/frozen`, message);
+  });
   if (closed === 'lost') return stopped;
   await learnFrom(collaborators, fix.id);
   return lookAgain;

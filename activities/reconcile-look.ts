@@ -3,6 +3,7 @@ import { changedSince, changedStep } from '../reconcile/changed-step.ts';
 import { closedGate } from '../reconcile/closed-gate.ts';
 import { faultAt } from '../reconcile/fault-at.ts';
 import { createDriftMask } from '../reconcile/mask-drift.ts';
+import { questionAhead, unwellSince } from '../reconcile/one-question.ts';
 import { historyMs } from '../reconcile/past-fix.ts';
 import { whatNow } from '../reconcile/what-now.ts';
 import type { Approval } from '../schema/approval.ts';
@@ -129,6 +130,10 @@ export const createLookAtTarget =
       } else if (fix.state === 'awaiting-approval' && movedStep(fix, seen) >= 0) {
         // what people were shown is not so any more: they are asked anew, with what is so
         await endFix(collaborators, call, fix, 'stale', { message: changedSince(movedStep(fix, seen)) });
+      } else if (fix.state === 'awaiting-approval' && unwellSince(fix, drifts)) {
+        const codes = unwellSince(fix, drifts)?.symptoms.map(({ code }) => code);
+        const message = `Since people were asked it is not well any more (${codes?.join(', ')}): they are asked anew, with that.`;
+        await endFix(collaborators, call, fix, 'stale', { message });
       } else if (fix.state === 'asked') asked.push(fix);
       else if (fix.state === 'awaiting-approval') {
         awaiting.push(fix);
@@ -161,7 +166,7 @@ export const createLookAtTarget =
     // what people were asked is answered by them, or by the fault's end: for as long as it is open nothing is tried
     const fixes = history.map((fix) => (fix.state === 'asked' && fix.endedAt === null ? { ...fix, endedAt: now.toISOString() } : fix));
     // what waits for an approval holds nothing else up
-    const free = drifts.filter(({ fingerprint }) => !left.has(fingerprint));
+    const free = drifts.filter((drift) => !left.has(drift.fingerprint) && !questionAhead(drift, awaiting));
     if (awaiting.length > 0 && free.length === 0) return awaitPeople();
     const decided = whatNow({
       ...{ target, drifts: free, conflicts, fixes, holds: loaded.heldLately, now: now.getTime(), ...seen },

@@ -76,13 +76,12 @@ export const diffTarget = ({
       result.conflicts.push(...undeclared.held.map(({ path, manager }) => ({ object: ref, path, manager, why: 'held' as const })));
       fields.push(...undeclared.dropped);
       if (fields.length > 0) result.drifts.push(drift('changed', ref, fields, object.symptoms));
+      const derived = fields.length === 0 ? deriveSymptoms(object) : [];
+      const symptoms = [...object.symptoms, ...derived];
       // a drift of its own: it is another's doing, waits for people, and holds up nothing of what is put back at once
-      if (undeclared.added.length > 0) result.drifts.push(drift('added', ref, undeclared.added, object.symptoms));
-      if (fields.length === 0) {
-        const derived = deriveSymptoms(object);
-        if (object.health === 'degraded' || derived.length > 0)
-          result.drifts.push(drift('unhealthy', ref, [], [...object.symptoms, ...derived]));
-      }
+      if (undeclared.added.length > 0) result.drifts.push(drift('added', ref, undeclared.added, symptoms));
+      if (fields.length === 0 && (object.health === 'degraded' || derived.length > 0))
+        result.drifts.push(drift('unhealthy', ref, [], symptoms));
     }
   }
   const extra = findExtra(target, desired.objects, observation.objects, holds, now);

@@ -2,13 +2,13 @@ import { randomBytes } from 'node:crypto';
 import { and, eq, inArray, lt, ne, or, sql } from 'drizzle-orm';
 import type { Approval } from '../schema/approval.ts';
 import type { Tenancy } from '../schema/ids.ts';
-import type { ChannelEvent } from '../schema/resources/channel.ts';
+import type { DeliveryEvent } from '../schema/resources/channel.ts';
 import { approvals, channelDeliveries, reconcileFixes } from '../schema/tables/tables.ts';
 import { stateNow } from './approvals.ts';
 import { type Database, type Executor, guarded } from './database.ts';
 
 export type Delivery = typeof channelDeliveries.$inferSelect;
-export type NewDelivery = Tenancy & { channel: string; event: ChannelEvent; subject: string; text?: string };
+export type NewDelivery = Tenancy & { channel: string; event: DeliveryEvent; subject: string; text?: string };
 
 /** Whoever sends has so long before another may take the same. */
 const takenForSeconds = 60;
@@ -92,6 +92,47 @@ export const announceDecided = (executor: Executor): Promise<number> =>
         ),
       );
     return added;
+  });
+
+/**
+ * Adds what is to be told because a fix has ended that people approved, at the channels that told of its approval. In the transaction that ends
+ * it, and before its approval is closed as one that is used no more.
+ * @returns how many
+ */
+export const announceEnded = (executor: Executor, fixId: string): Promise<number> =>
+  guarded(async () => {
+    const { org, project, channel, subject } = channelDeliveries;
+    const told = await executor
+      .select({ org, project, channel, subject })
+      .from(reconcileFixes)
+      .innerJoin(approvals, and(eq(approvals.id, reconcileFixes.approvalId), inArray(approvals.state, ['approved', 'consumed'])))
+      .innerJoin(
+        channelDeliveries,
+        and(eq(org, approvals.org), eq(project, approvals.project), eq(subject, approvals.id), eq(channelDeliveries.event, 'approval')),
+      )
+      .where(eq(reconcileFixes.id, fixId));
+    return addDeliveries(
+      executor,
+      told.map((one) => ({ ...one, event: 'ended' as const })),
+    );
+  });
+
+/** Whether a channel has told of something, or is about to. */
+export const isAnnounced = (executor: Executor, { org, project, channel, event, subject }: NewDelivery): Promise<boolean> =>
+  guarded(async () => {
+    const found = await executor
+      .select({ id: channelDeliveries.id })
+      .from(channelDeliveries)
+      .where(
+        and(
+          eq(channelDeliveries.org, org),
+          eq(channelDeliveries.project, project),
+          eq(channelDeliveries.channel, channel),
+          eq(channelDeliveries.event, event),
+          eq(channelDeliveries.subject, subject),
+        ),
+      );
+    return found.length > 0;
   });
 
 /** Takes what is due, so that nobody else sends it meanwhile; each take counts as an attempt. */

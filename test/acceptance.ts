@@ -2499,6 +2499,12 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/workflows/reconcile-people.test.ts › an approval of a fix › is one item and one message for one drift, however often the target is looked at',
   },
   {
+    id: 'UX-18',
+    clause: 'c',
+    text: 'Of an object to which something was added and that is not well there is one item, which shows both.',
+    test: 'test/workflows/reconcile-people.test.ts › an approval of a fix › of one object › is one item: what somebody added and that it is not well are asked as one thing, which shows both',
+  },
+  {
     id: 'UX-20',
     clause: 'a',
     text: 'Of two people who answer at once one wins, and the other is told who decided and when.',
@@ -2519,7 +2525,7 @@ export const acceptance: readonly AcceptanceEntry[] = [
   {
     id: 'UX-21',
     clause: 'b',
-    text: 'No answer in time: nothing is changed, the item says so in its message, in explain and in show, and the channels are paged with whom to call.',
+    text: 'No answer in time: nothing is changed, the item says so in its message, in explain and in show, and each channel says it once with whom to call.',
     test: 'test/workflows/reconcile-people.test.ts › an approval of a fix › that nobody gives in time counts as no: nothing is changed, the item says so everywhere, and who is to be called is named',
   },
   {
@@ -2546,6 +2552,12 @@ export const acceptance: readonly AcceptanceEntry[] = [
     clause: 'a',
     text: 'A fix that does not help is undone exactly, the history says so, and the audit holds who proposed, approved and applied it.',
     test: 'test/full/e2e/reconcile-story.test.ts › three servers are kept; what no rule knows is diagnosed, read, approved, applied, verified and recorded; what does not help is undone',
+  },
+  {
+    id: 'UX-24',
+    clause: 'b',
+    text: 'Of a fix that was approved, made things worse and was undone the item says so by each channel that asked about it, once, with what comes next.',
+    test: 'test/workflows/reconcile-endings.test.ts › that what they approved made it worse and was undone they are told with what comes next',
   },
   {
     id: 'SEC-30',

@@ -38,7 +38,7 @@ export const realPatience: PlatformPatience = {
 export type PlatformContext = {
   database: Database;
   /** Of the Temporal server that agents run on; absent where this process has none, and then runs and workers are unknown. */
-  temporal?: Pick<Client, 'workflow' | 'workflowService' | 'options'>;
+  temporal?: Pick<Client, 'workflow' | 'workflowService' | 'options' | 'withDeadline'>;
   /** The same check that gateways make of what is published; absent where nothing is. */
   verifyPolicies?: VerifyPolicies;
   /** Task queues by their kind of work. */
@@ -68,6 +68,9 @@ export class PlatformRefusal extends Error {
     this.reason = reason;
   }
 }
+
+/** A part of the platform that does not say anything for so long says nothing. */
+export const answerWithinMs = 15_000;
 
 /** Nothing can be said of a part of the platform: of what is not seen nothing is missing. */
 export class NothingSaid extends Error {}

@@ -1,9 +1,10 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { isPlatformError } from '../../schema/errors.ts';
 import { type ObjectRef, objectKey } from '../../schema/reconcile/object-ref.ts';
 import type { Desired, Observation, ObservedObject } from '../../schema/reconcile/observation.ts';
+import { beforeAbort } from './before-abort.ts';
 import { digestOf } from './kubernetes-state.ts';
 import {
+  answerWithinMs,
   NothingSaid,
   type PlatformContext,
   type PlatformPart,
@@ -33,21 +34,28 @@ export type PlatformParts = ReturnType<typeof createPlatformParts>;
 /** What was declared is what was seen this long ago at most, so that the two are of one moment. */
 const sameMomentMs = 10_000;
 /** A part of the platform that does not say anything for so long says nothing. */
-const answerWithinMs = 15_000;
-const inTime = async <T>(work: Promise<T>, what: string): Promise<T> => {
-  const late = new AbortController();
-  const deadline = delay(answerWithinMs, undefined, { signal: late.signal }).then(() => {
-    throw new NothingSaid(`${what} could not be seen within ${answerWithinMs / 1000} s`);
-  });
-  deadline.catch(() => undefined);
-  return Promise.race([work, deadline]).finally(() => late.abort());
+const inTime = async <T>(see: (signal: AbortSignal) => Promise<T>, what: string): Promise<T> => {
+  const late = AbortSignal.timeout(answerWithinMs);
+  try {
+    return await beforeAbort(see(late), late);
+  } catch (error) {
+    if (late.aborted) throw new NothingSaid(`${what} could not be seen within ${answerWithinMs / 1000} s`);
+    throw error;
+  }
 };
 
 /** What was there and is no more is said to be gone for this long, so that it is not taken for missing by whoever asked before. */
 const goneForMs = 120_000;
 
 type Look = { atMs: number; objects: ObservedObject[] };
-type Held = { last: Promise<Look> | undefined; gone: Map<string, { ref: ObjectRef; uid: string; untilMs: number }> };
+type Held = {
+  last: Promise<Look> | undefined;
+  /** Looks come one after another, since each learns from those before it what is gone. */
+  running: Promise<Look> | undefined;
+  /** The one after it: of all that ask meanwhile, for they all want to know what is there from now on. */
+  next: { generation: number; look: Promise<Look> } | undefined;
+  gone: Map<string, { ref: ObjectRef; uid: string; untilMs: number }>;
+};
 
 /** How something is seen that was there before. */
 export const goneObject = (ref: ObjectRef, uid: string): ObservedObject => platformObject(ref, uid, { gone: true }, []);
@@ -59,30 +67,51 @@ export const goneObject = (ref: ObjectRef, uid: string): ObservedObject => platf
 export const createPlatformObserve = ({ parts, now }: { parts: PlatformParts; now: () => Date }) => {
   const looks = new Map<string, Held>();
 
-  const look = (target: PlatformTarget, signal: AbortSignal): Promise<Look> => {
-    const { org, project, name, spec } = target;
+  const seeAll = async ({ org, project, spec }: PlatformTarget, { gone }: Held): Promise<Look> => {
+    const seen = (await Promise.all(spec.watch.map((item) => inTime((signal) => parts[item].see({ org, project }, signal), item)))).flat();
+    const atMs = now().getTime();
+    const present = new Set(seen.map(({ ref }) => objectKey(ref)));
+    for (const [object, { ref, uid, untilMs }] of gone)
+      if (untilMs < atMs || present.has(object)) gone.delete(object);
+      else seen.push(goneObject(ref, uid));
+    for (const { ref, uid } of seen) if (present.has(objectKey(ref))) gone.set(objectKey(ref), { ref, uid, untilMs: atMs + goneForMs });
+    return { atMs, objects: seen };
+  };
+
+  const begin = (target: PlatformTarget, held: Held): Promise<Look> => {
+    const look = seeAll(target, held);
+    held.running = look;
+    held.last = look;
+    look
+      .catch(() => {
+        if (held.last === look) held.last = undefined;
+      })
+      .finally(() => {
+        if (held.running === look) held.running = undefined;
+      });
+    return look;
+  };
+
+  /** A look that begins now or later, and that nobody who leaves can end: others may wait for the same. */
+  const look = (target: PlatformTarget): Promise<Look> => {
+    const { org, project, name, generation } = target;
     const key = `${org}/${project}/${name}`;
-    const held: Held = looks.get(key) ?? { last: undefined, gone: new Map() };
+    const held: Held = looks.get(key) ?? { last: undefined, running: undefined, next: undefined, gone: new Map() };
     looks.set(key, held);
-    const before = held.last;
-    const next = async (): Promise<Look> => {
-      await before?.catch(() => undefined);
-      const seen = (await Promise.all(spec.watch.map((item) => inTime(parts[item].see({ org, project }, signal), item)))).flat();
-      const atMs = now().getTime();
-      const present = new Set(seen.map(({ ref }) => objectKey(ref)));
-      for (const [object, { ref, uid, untilMs }] of held.gone)
-        if (untilMs < atMs || present.has(object)) held.gone.delete(object);
-        else seen.push(goneObject(ref, uid));
-      for (const { ref, uid } of seen)
-        if (present.has(objectKey(ref))) held.gone.set(objectKey(ref), { ref, uid, untilMs: atMs + goneForMs });
-      return { atMs, objects: seen };
+    if (held.next?.generation === generation) return held.next.look;
+    const before = held.next?.look ?? held.running;
+    if (!before) return begin(target, held);
+    const next = {
+      generation,
+      look: before
+        .catch(() => undefined)
+        .then(() => {
+          if (held.next === next) held.next = undefined;
+          return begin(target, held);
+        }),
     };
-    const looking = next();
-    held.last = looking;
-    looking.catch(() => {
-      if (held.last === looking) held.last = undefined;
-    });
-    return looking;
+    held.next = next;
+    return next.look;
   };
 
   const reasonOf = (error: unknown): { reason: 'incomplete' | 'unreachable'; message: string } => {
@@ -93,8 +122,8 @@ export const createPlatformObserve = ({ parts, now }: { parts: PlatformParts; no
   return {
     desired: async (target: PlatformTarget, signal: AbortSignal): Promise<Desired> => {
       try {
-        const last = await looks.get(`${target.org}/${target.project}/${target.name}`)?.last;
-        const seen = last && now().getTime() - last.atMs <= sameMomentMs ? last : await look(target, signal);
+        const last = await beforeAbort(Promise.resolve(looks.get(`${target.org}/${target.project}/${target.name}`)?.last), signal);
+        const seen = last && now().getTime() - last.atMs <= sameMomentMs ? last : await beforeAbort(look(target), signal);
         const objects = seen.objects.map(({ ref }) => ({ ref, state: {}, wave: 0 }));
         return { status: 'read', objects, digest: digestOf(objects.map(({ ref }) => objectKey(ref)).sort()) };
       } catch (error) {
@@ -105,7 +134,7 @@ export const createPlatformObserve = ({ parts, now }: { parts: PlatformParts; no
 
     observe: async (target: PlatformTarget, signal: AbortSignal): Promise<Observation> => {
       try {
-        const { atMs, objects } = await look(target, signal);
+        const { atMs, objects } = await beforeAbort(look(target), signal);
         return { status: 'read', at: new Date(atMs).toISOString(), objects, neighbours: [] };
       } catch (error) {
         signal.throwIfAborted();

@@ -8,7 +8,15 @@ import { listReports } from '../../store/process-reports.ts';
 import { listRateHolds } from '../../store/rate-holds.ts';
 import { listOpenRuns, type Run } from '../../store/runs.ts';
 import { digestOf } from './kubernetes-state.ts';
-import { NothingSaid, type PlatformContext, type PlatformPart, platformObject, platformRef, symptom } from './platform-context.ts';
+import {
+  answerWithinMs,
+  NothingSaid,
+  type PlatformContext,
+  type PlatformPart,
+  platformObject,
+  platformRef,
+  symptom,
+} from './platform-context.ts';
 import { stormSymptom, stormsIn } from './platform-storms.ts';
 
 type Temporal = NonNullable<PlatformContext['temporal']>;
@@ -122,8 +130,11 @@ export const createPlatformRuns = (context: PlatformContext): PlatformPart => {
         ({ org, project, fleet, state }) =>
           org === place.org && project === place.project && state === 'running' && fleet !== reconcileFleet && fleet !== actingFleet,
       );
-      const missing = (await Promise.all(ours.map((run) => missingIn(temporal, run)))).flat();
-      const orphans = await orphansIn(temporal, place, signal);
+      // requests without a deadline would pile up at a server that hangs, look by look
+      const { missing, orphans } = await temporal.withDeadline(Date.now() + answerWithinMs, async () => ({
+        missing: (await Promise.all(ours.map((run) => missingIn(temporal, run)))).flat(),
+        orphans: await orphansIn(temporal, place, signal),
+      }));
       const lost = new Set(missing.map(({ agent }) => agent.id));
       const held = await heldIn(place);
       const atWork = new Map<string, { agent: Agent; symptoms: Symptom[] }>();

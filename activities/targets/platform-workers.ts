@@ -1,7 +1,15 @@
 import type { ObservedObject, Symptom } from '../../schema/reconcile/observation.ts';
 import { listReports } from '../../store/process-reports.ts';
 import { digestOf } from './kubernetes-state.ts';
-import { NothingSaid, type PlatformContext, type PlatformPart, platformObject, platformRef, symptom } from './platform-context.ts';
+import {
+  answerWithinMs,
+  NothingSaid,
+  type PlatformContext,
+  type PlatformPart,
+  platformObject,
+  platformRef,
+  symptom,
+} from './platform-context.ts';
 
 type Temporal = NonNullable<PlatformContext['temporal']>;
 
@@ -33,7 +41,7 @@ export const createPlatformWorkers = (context: PlatformContext): PlatformPart =>
       );
       return Promise.all(
         Object.values(context.queues).map(async (queue) => {
-          const polledAtMs = await lastPollMs(temporal, queue);
+          const polledAtMs = await temporal.withDeadline(Date.now() + answerWithinMs, () => lastPollMs(temporal, queue));
           const ofQueue = workers.filter(({ queues }) => queues.includes(queue));
           const isSilent = ofQueue.length > 0 && !ofQueue.some(({ isLive }) => isLive);
           const symptoms: Symptom[] = [];

@@ -1,6 +1,7 @@
 import type { TargetOf, TargetPort } from '../../reconcile/target-port.ts';
 import type { Desired, Observation } from '../../schema/reconcile/observation.ts';
 import type { TargetType } from '../../schema/resources/reconcile-target.ts';
+import { beforeAbort } from './before-abort.ts';
 
 /** Adapters to look with, by kind of target. */
 type LookingPorts = { of: (type: TargetType) => Pick<TargetPort, 'desired' | 'observe'> | undefined };
@@ -30,10 +31,8 @@ export const seeTarget = async (
     );
   const late = AbortSignal.timeout(withinMs);
   const within = signal ? AbortSignal.any([signal, late]) : late;
-  const aborted = new Promise<never>((_, reject) => within.addEventListener('abort', () => reject(within.reason), { once: true }));
   try {
-    const both = Promise.all([port.desired(target, within), port.observe(target, within)]);
-    const [desired, observation] = await Promise.race([both, aborted]);
+    const [desired, observation] = await beforeAbort(Promise.all([port.desired(target, within), port.observe(target, within)]), within);
     return { desired, observation };
   } catch (error) {
     signal?.throwIfAborted();

@@ -8,6 +8,8 @@ import { withExamples } from '../output/command-help.ts';
 import { evidenceText } from '../output/evidence-text.ts';
 import { type Format, formatOption } from '../output/format-option.ts';
 import { toYaml } from '../output/manifest.ts';
+import { sayIfSlow } from '../output/say-if-slow.ts';
+import { screenColumns, wideOption } from '../output/screen-columns.ts';
 import { print, say } from '../output/talk.ts';
 import { approvalsEditCommand } from './approvals-edit.ts';
 
@@ -16,14 +18,20 @@ type AnswerOptions = Options & { digest?: string; comment?: string; yes?: boolea
 
 const shortestDigest = 12;
 
-const list = async ({ format, state, run, ...connection }: Options & { state: string; run?: string }): Promise<void> => {
+const list = async ({
+  format,
+  state,
+  run,
+  wide,
+  ...connection
+}: Options & { state: string; run?: string; wide?: boolean }): Promise<void> => {
   const { api, path } = openSession(connection);
   const query = new URLSearchParams({ state, ...(run === undefined ? {} : { run }) });
   const { approvals } = await api.get<{ approvals: Approval[] }>(`${path}/approvals?${query}`);
   if (format === 'json') return print(JSON.stringify({ approvals }, undefined, 2));
   if (format === 'yaml') return print(toYaml({ approvals }));
   if (approvals.length === 0) return say(state === 'pending' ? 'Nothing waits for a person.' : 'There is no such approval.');
-  print(format === 'name' ? approvals.map(({ id }) => id).join('\n') : approvalTable(approvals, new Date()));
+  print(format === 'name' ? approvals.map(({ id }) => id).join('\n') : approvalTable(approvals, new Date(), screenColumns({ wide })));
 };
 
 const fetchOne = (connection: ConnectionOptions, id: string) => {
@@ -77,7 +85,10 @@ const answer =
     const { api, place, approval } = fetchOne(options, id);
     const digest = await chooseDigest(await approval, verdict, options);
     const body: DecideApproval = { digest, ...(comment === undefined ? {} : { comment }) };
-    const decided = await api.post<Approval>(`${place}/${verdict}`, body);
+    const decided = await sayIfSlow(
+      api.post<Approval>(`${place}/${verdict}`, body),
+      'What it is about is looked at before, and who waits is told by Temporal after: one of them does not answer yet. It takes a few seconds more at most.',
+    );
     if (format === 'json') return print(JSON.stringify(decided, undefined, 2));
     if (format === 'yaml') return print(toYaml(decided));
     print(format === 'name' ? decided.id : `${decided.id} ${decided.state}`);
@@ -112,6 +123,7 @@ export const approvalsCommand = (): Command =>
           .description('List what waits and is yours to answer or to know')
           .addOption(new Option('--state <state>', 'in this state').choices([...ApprovalStateSchema.options, 'all']).default('pending'))
           .option('--run <id>', 'of one run')
+          .addOption(wideOption())
           .addOption(formatOption(['table', 'json', 'yaml', 'name']))
           .action(list),
       )

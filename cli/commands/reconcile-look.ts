@@ -10,6 +10,8 @@ import { exitCodes } from '../output/exit-codes.ts';
 import { type Format, formatOption } from '../output/format-option.ts';
 import { toYaml } from '../output/manifest.ts';
 import { explanationText, fixText, statusTable } from '../output/reconcile-text.ts';
+import { sayIfSlow } from '../output/say-if-slow.ts';
+import { screenColumns, wideOption } from '../output/screen-columns.ts';
 import { print, say } from '../output/talk.ts';
 import { parseDuration } from '../output/units.ts';
 
@@ -28,7 +30,7 @@ const placeOf = (path: string, target: string): string => `${path}/reconcile/tar
 /** What is there is not what was declared, or nobody can say: scripts hear it from the exit code. */
 const isOff = ({ phase, drifts }: Pick<TargetStatus, 'phase' | 'drifts'>): boolean => drifts.length > 0 || phase !== 'clean';
 
-const status = async (target: string | undefined, { format, ...connection }: Options): Promise<void> => {
+const status = async (target: string | undefined, { format, wide, ...connection }: Options & { wide?: boolean }): Promise<void> => {
   const { api, path, tenancy } = openSession(connection);
   const targets = target
     ? [await api.get<TargetDetail>(placeOf(path, target))]
@@ -37,7 +39,7 @@ const status = async (target: string | undefined, { format, ...connection }: Opt
   if (printed(format, { targets })) return;
   if (format === 'name') return targets.length > 0 ? print(targets.map((one) => one.target).join('\n')) : undefined;
   if (targets.length === 0) return say(`No ReconcileTarget is declared in ${tenancy.org}/${tenancy.project}.`);
-  print(statusTable(targets, new Date()));
+  print(statusTable(targets, new Date(), screenColumns({ wide })));
 };
 
 /** So long a workflow may take to begin: until then its absence says nothing. */
@@ -67,7 +69,7 @@ const now = async (
   if (printed(format, seen)) return;
   if (format === 'name') return print(target);
   if (!wait) return say(`${target} is looked at now; \`quarterdeck reconcile status ${target}\` says what came of it.`);
-  print(statusTable([seen], new Date()));
+  print(statusTable([seen], new Date(), screenColumns({})));
 };
 
 /** What the diagnosis of one fix was made of. */
@@ -96,7 +98,10 @@ const history = async (
 
 const explain = async (target: string, { format, ...connection }: Options): Promise<void> => {
   const { api, path } = openSession(connection);
-  const explanation = await api.get<TargetExplanation>(`${placeOf(path, target)}/explain`);
+  const explanation = await sayIfSlow(
+    api.get<TargetExplanation>(`${placeOf(path, target)}/explain`),
+    `What ${target} keeps, or Temporal, does not answer yet; it is waited for a few seconds more, and then told without it.`,
+  );
   if (printed(format, explanation)) return;
   print(explanationText(explanation));
 };
@@ -107,6 +112,7 @@ export const lookCommands = (): Command[] => [
   connectedCommand('status')
     .description('Where each target is and what it waits for; exit code 3 where something is not as declared')
     .argument('[target]', 'one alone')
+    .addOption(wideOption())
     .addOption(formatOption(['table', 'json', 'yaml', 'name']))
     .action(status),
   connectedCommand('now')

@@ -2,7 +2,7 @@ import { reachText } from '../../reconcile/fix-text.ts';
 import type { Approval, ApprovalDetail } from '../../schema/approval.ts';
 import type { ShownFix } from '../../schema/reconcile/shown-fix.ts';
 import { plainText } from './plain-text.ts';
-import { renderTable } from './table.ts';
+import { renderTableWithin } from './table.ts';
 import { formatAge, formatDuration } from './units.ts';
 
 /** `read/reader/0 of run_1, for ada`, or the person. */
@@ -24,8 +24,9 @@ const leftText = ({ state, expiresAt }: Approval, now: Date): string => {
 const answerText = ({ person, verdict, at, stamp, comment }: Approval['decisions'][number]): string =>
   `${person} ${verdict === 'approve' ? 'approved' : 'denied'} it at ${at} (${stamp})${comment === null ? '' : `: ${comment}`}`;
 
-export const approvalTable = (approvals: Approval[], now: Date): string =>
-  renderTable(
+/** @param columns - width of the screen; undefined for none */
+export const approvalTable = (approvals: Approval[], now: Date, columns?: number): string =>
+  renderTableWithin(
     ['APPROVAL', 'STATE', 'WHAT', 'WHO ASKS', 'WHO APPROVES', 'AGE', 'EXPIRES', 'REASON'],
     approvals.map((approval) => [
       approval.id,
@@ -37,6 +38,7 @@ export const approvalTable = (approvals: Approval[], now: Date): string =>
       leftText(approval, now),
       approval.reason,
     ]),
+    { columns, below: ['REASON', 'WHO APPROVES', 'WHO ASKS', 'WHAT'] },
   );
 
 /** What a fix is for and what it would do. What a model said is marked as its words: it decides nothing. */

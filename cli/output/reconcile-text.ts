@@ -4,7 +4,7 @@ import { writeObjectRef } from '../../schema/reconcile/object-ref.ts';
 import type { PastFixDetail, TargetExplanation } from '../../schema/reconcile/requests.ts';
 import type { TargetStatus } from '../../schema/reconcile/target-state.ts';
 import { plainText } from './plain-text.ts';
-import { renderTable } from './table.ts';
+import { renderTableWithin } from './table.ts';
 import { formatAge, formatCost, formatDuration } from './units.ts';
 
 const untilText = (at: string, now: Date): string => {
@@ -28,8 +28,11 @@ const waitsFor = ({ phase, approvalId, approvalExpiresAt, pause, isPausedBySpec,
 const whatText = ({ message, approvalId }: TargetStatus): string =>
   approvalId && message.startsWith(`${approvalId}: `) ? message.slice(approvalId.length + 2) : message;
 
-/** What an ops person reads first; targets that need somebody come first. */
-export const statusTable = (targets: readonly TargetStatus[], now: Date): string => {
+/**
+ * What an ops person reads first; targets that need somebody come first.
+ * @param columns - width of the screen; undefined for none
+ */
+export const statusTable = (targets: readonly TargetStatus[], now: Date, columns?: number): string => {
   const rank = ({ phase }: TargetStatus): number =>
     ['frozen', 'asking', 'awaiting-approval', 'contested', 'unknown'].indexOf(phase) + 1 || (phase === 'clean' ? 9 : 8);
   const rows = targets
@@ -43,7 +46,8 @@ export const statusTable = (targets: readonly TargetStatus[], now: Date): string
       target.approvalId ?? '',
       whatText(target) || target.drifts.map(({ kind, object }) => `${kind} ${writeObjectRef(object)}`).join(', '),
     ]);
-  return renderTable(['TARGET', 'PHASE', 'DRIFTS', 'WAITS FOR', 'SINCE', 'APPROVAL', 'WHAT'], rows);
+  const head = ['TARGET', 'PHASE', 'DRIFTS', 'WAITS FOR', 'SINCE', 'APPROVAL', 'WHAT'];
+  return renderTableWithin(head, rows, { columns, below: ['WHAT', 'WAITS FOR', 'APPROVAL'] });
 };
 
 export const explanationText = ({ sentences }: TargetExplanation): string => sentences.map((one) => plainText(one)).join('\n');

@@ -4,6 +4,7 @@ import { frozenPause } from '../../reconcile/closed-gate.ts';
 import { diffKept } from '../../reconcile/diff-kept.ts';
 import { driftText } from '../../reconcile/fix-text.ts';
 import { createDriftMask } from '../../reconcile/mask-drift.ts';
+import { questionAhead } from '../../reconcile/one-question.ts';
 import { historyMs } from '../../reconcile/past-fix.ts';
 import { pausedKinds } from '../../reconcile/paused-kinds.ts';
 import { ruleCatalogue } from '../../reconcile/rules/catalogue.ts';
@@ -21,7 +22,8 @@ import type { ApiDependencies } from './api-dependencies.ts';
 import { acceptedText, budgetText, conflictText, fixText, holdTexts, nextText, pausedKindText, ruleText } from './explain-sentences.ts';
 import { getTarget, readTargetDetail } from './reconcile-targets.ts';
 
-const lookWithinMs = 20_000;
+/** A person waits for it; `reconcile explain` says so, and how long it takes at most. */
+const lookWithinMs = 8_000;
 const shownFixes = 3;
 
 /**
@@ -35,18 +37,17 @@ export const explainTarget = async (
 ): Promise<TargetExplanation> => {
   const { database, clock, targetPorts, contentStore } = dependencies;
   const now = clock();
-  const [detail, declared, row, charged] = await Promise.all([
+  const [{ generation, spec }, holds] = await Promise.all([getTarget(database, key), listHolds(database, key, now)]);
+  const target: TargetOf = { org: key.org, project: key.project, name: key.target, generation, spec, holds };
+  // Temporal and what is kept may both hang: who asks waits for the slower of the two and not for one after the other
+  const [detail, { desired, observation }, row, charged] = await Promise.all([
     readTargetDetail(dependencies, key),
-    getTarget(database, key),
+    seeTarget({ ports: targetPorts, clock, withinMs: lookWithinMs }, target),
     findTarget(database, key),
     chargedTo(database, { ...key, fixId: '' }, `day/${now.toISOString().slice(0, 10)}`),
   ]);
-  const { generation, spec } = declared;
-  const target: TargetOf = { org: key.org, project: key.project, name: key.target, generation, spec, holds: detail.holds };
-  const { desired, observation } = await seeTarget({ ports: targetPorts, clock, withinMs: lookWithinMs }, target);
   const fixes = await listFixes(database, key, key.target, { sinceAt: new Date(now.getTime() - historyMs), limit: 500 });
   const standing = await listStandingFixes(database, key);
-  const { holds } = detail;
   const digest = contentStore.digestOf;
   const { drifts, conflicts, accepted } = diffKept({ target, desired, observation, fixes: standing, digest, holds, now: now.getTime() });
   const written = await listResources(database, { org: key.org, project: key.project, kind: 'ReconcileRule' });
@@ -67,9 +68,13 @@ export const explainTarget = async (
     const chosen = chooseRule({ target, drift, observation, desired, rules, fixes, now: now.getTime() });
     // what is under way is told below: that a rule is looked for too would be said of what nobody looks at now
     const taken = open.find(({ fingerprint }) => fingerprint === drift.fingerprint);
+    const ahead = questionAhead(
+      drift,
+      open.filter(({ state }) => state === 'awaiting-approval'),
+    );
     return [
       driftText(mask.drift(drift)),
-      `  ${ruleText(chosen, ruleCatalogue.length + rules.length)} ${taken ? `${taken.id} is about it.` : (verdict?.because ?? '')}`.trimEnd(),
+      `  ${ruleText(chosen, ruleCatalogue.length + rules.length)} ${taken ? `${taken.id} is about it.` : ahead ? `People are asked about ${ahead.id} of the same object first.` : (verdict?.because ?? '')}`.trimEnd(),
     ];
   });
   const waiting = detail.approvalId
@@ -80,11 +85,16 @@ export const explainTarget = async (
   const sentences = [
     `${key.target} is ${detail.phase}${detail.changedAt ? ` since ${detail.changedAt}` : ''}.${detail.message ? ` ${detail.message}` : ''}`,
     ...(detail.isReconciling === true ? ['Its workflow runs at this moment.'] : []),
+    ...(detail.isReconciling === null
+      ? ['Temporal does not answer, so it is not known whether anybody works at it; nothing is done meanwhile.']
+      : []),
     ...(observation.status === 'unknown'
-      ? [`It cannot be read now (${observation.reason}): ${observation.message}. Nothing is done about what cannot be read.`]
+      ? [
+          `It cannot be read now (${observation.reason}): ${observation.message.replace(/\.$/, '')}. Nothing is done about what cannot be read.`,
+        ]
       : []),
     ...(observation.status === 'read' && desired.status === 'unreadable'
-      ? [`What is declared cannot be read: ${desired.message}. Nothing is done.`]
+      ? [`What is declared cannot be read: ${desired.message.replace(/\.$/, '')}. Nothing is done.`]
       : []),
     ...(observation.status === 'read' && desired.status === 'read' && drifts.length === 0
       ? [

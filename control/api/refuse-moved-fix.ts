@@ -1,3 +1,4 @@
+import { beforeAbort } from '../../activities/targets/before-abort.ts';
 import { changedSince, changedStep } from '../../reconcile/changed-step.ts';
 import type { Approval } from '../../schema/approval.ts';
 import { PlatformError } from '../../schema/errors.ts';
@@ -25,7 +26,8 @@ export const refuseMovedFix = async (
   const { generation, spec } = await getTarget(database, key);
   const port = targetPorts.of(spec.type);
   if (!port) return;
-  const observation = await port.observe({ org, project, name, generation, spec }, AbortSignal.timeout(lookWithinMs)).catch((error) => {
+  const late = AbortSignal.timeout(lookWithinMs);
+  const observation = await beforeAbort(port.observe({ org, project, name, generation, spec }, late), late).catch((error) => {
     logger.warn({ cause: describeCause(error), target: name }, 'a target was not looked at before an approval');
     return undefined;
   });

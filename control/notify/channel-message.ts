@@ -3,14 +3,16 @@ import { driftText, proposerText, reachText, undoTexts } from '../../reconcile/f
 import type { Approval, ApprovalState } from '../../schema/approval.ts';
 import { withHiddenShown } from '../../schema/hidden-characters.ts';
 import type { Fix } from '../../schema/reconcile/fix.ts';
+import type { DeliveryEvent } from '../../schema/resources/channel.ts';
 import { redactor } from '../../telemetry/redactor.ts';
+import { fixEnding } from './fix-ending.ts';
 
 /**
  * What people are told, however it reaches them. `facts` are in the order in which they are read at three in the morning. It holds nothing
  * that a channel's other readers may not see: of a call its names and never its arguments.
  */
 export type ChannelMessage = {
-  event: 'approval' | 'decided' | 'page';
+  event: DeliveryEvent;
   title: string;
   facts: { label: string; text: string }[];
   /** What to do next, for people without buttons. */
@@ -101,24 +103,36 @@ export const approvalMessage = (
     contact,
     fix,
     sinceAt,
-  }: { event: 'approval' | 'decided'; publicUrl: string; contact: string | undefined; fix?: Fix | undefined; sinceAt?: string | undefined },
+  }: {
+    event: Exclude<DeliveryEvent, 'page'>;
+    publicUrl: string;
+    contact: string | undefined;
+    fix?: Fix | undefined;
+    sinceAt?: string | undefined;
+  },
 ): ChannelMessage => {
   const { org, project, id, digest, state, reason, person, run, expiresAt, decisions } = approval;
   const isOpen = state === 'pending';
   const at = placeOptions({ org, project });
+  const ending = fixEnding(approval, fix, at);
   // nobody was too late: what it was asked for is over
-  const isWithdrawn = state === 'expired' && fix !== undefined && fix.endedAt !== null && fix.state !== 'expired';
+  const isWithdrawn = !ending && state === 'expired' && fix !== undefined && fix.endedAt !== null && fix.state !== 'expired';
+  const isUnanswered = state === 'expired' && !isWithdrawn && !ending;
+  // whoever is to be called is called now
+  const isForContact = isUnanswered || (ending !== undefined && fix?.state === 'frozen');
   return {
     event,
-    title: shownInLine(`${isOpen ? 'Approval asked' : isWithdrawn ? 'Not asked any more' : endings[state]}: ${what(approval)}`).slice(
-      0,
-      250,
-    ),
+    title: shownInLine(
+      `${isOpen ? 'Approval asked' : isWithdrawn ? 'Not asked any more' : (ending?.title ?? endings[state])}: ${what(approval)}`,
+    ).slice(0, 250),
     facts: [
       { label: 'Where', text: `${org}/${project}${run ? `, run ${run}` : ''}` },
       ...(fix ? fixFacts(fix, sinceAt) : []),
       ...(isOpen && !isWhole(fix)
         ? [{ label: 'Not all is shown', text: 'It is approved where all of it is, and may be denied here.' }]
+        : []),
+      ...(ending
+        ? [...(fix?.message ? [{ label: 'How it ended', text: shownInLine(fix.message) }] : []), { label: 'What now', text: ending.now }]
         : []),
       { label: 'Why', text: shownInLine(reason) },
       ...(isWithdrawn && fix.message ? [{ label: 'Why no more', text: shownInLine(fix.message) }] : []),
@@ -127,11 +141,13 @@ export const approvalMessage = (
       ...(decisions.length > 0 ? [{ label: 'Answered', text: answered(approval) }] : []),
       ...(isOpen ? [{ label: 'Expires', text: `${expiresAt}; no answer counts as no, and changes nothing` }] : []),
       ...(isOpen && contact ? [{ label: 'When nobody answers', text: shownInLine(contact) }] : []),
+      ...(isUnanswered ? [{ label: 'What now', text: 'Nobody answered in time, so nothing was changed.' }] : []),
+      ...(isForContact && contact ? [{ label: 'Contact', text: shownInLine(contact) }] : []),
       { label: 'Digest', text: digest },
     ],
     next: isOpen
       ? `quarterdeck approvals show ${id}${at} shows all of it, and how to say yes or no`
-      : `quarterdeck approvals show ${id}${at}`,
+      : (ending?.next ?? `quarterdeck approvals show ${id}${at}`),
     link: approvalLink(publicUrl, approval),
     approval: { org, project, id, digest, state, isWhole: isWhole(fix) },
   };

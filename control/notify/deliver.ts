@@ -3,10 +3,10 @@ import { isPlatformError } from '../../schema/errors.ts';
 import type { ChannelSpec } from '../../schema/resources/channel.ts';
 import type { SecretReference } from '../../schema/resources/metadata.ts';
 import { getApproval } from '../../store/approvals.ts';
-import { type Delivery, findFirstMessage, markDelivered, markUndelivered } from '../../store/channel-deliveries.ts';
+import { type Delivery, findFirstMessage, isAnnounced, markDelivered, markUndelivered } from '../../store/channel-deliveries.ts';
 import type { Database } from '../../store/database.ts';
 import { findReconcileContact } from '../../store/reconcile-contact.ts';
-import { findFixOfApproval, listFixes } from '../../store/reconcile-fixes.ts';
+import { findFix, findFixOfApproval, listFixes } from '../../store/reconcile-fixes.ts';
 import { findResource } from '../../store/resources.ts';
 import { resolveSecret, type SecretSources } from '../../store/secrets/references.ts';
 import type { Logger } from '../../telemetry/logger.ts';
@@ -30,6 +30,22 @@ export type DeliveryDependencies = {
   publicUrl: string;
   clock: () => Date;
   logger: Logger;
+};
+
+const isOfApproval = ({ event }: Pick<Delivery, 'event'>): boolean => event === 'decided' || event === 'ended';
+
+/**
+ * Whether a channel tells the same by another message: one thing that happened is one message. Who was asked is told that nobody answered, or
+ * that the undo failed, by what becomes of that question, with whom to call; who was not is paged. In Slack the question is changed, which
+ * wakes nobody, so the page stands beside it.
+ */
+const isToldOtherwise = async (database: Database, delivery: Delivery, { type, events }: ChannelSpec): Promise<boolean> => {
+  if (delivery.event !== 'page' || type === 'slack' || !events.includes('decided')) return false;
+  const [, fixId, became] = /^(fix_\w+)\/(expired|frozen)$/.exec(delivery.subject) ?? [];
+  const fix = fixId === undefined ? undefined : await findFix(database, fixId);
+  if (!fix?.approvalId) return false;
+  // that an approval ran out is told wherever it was told of; that it ended as frozen where people had approved it
+  return isAnnounced(database, { ...delivery, subject: fix.approvalId, event: became === 'expired' ? 'approval' : 'ended' });
 };
 
 /** What is told: read anew for each try, so that a late one tells what is true now. Undefined where there is nothing to tell any more. */
@@ -58,7 +74,8 @@ const send = async (
     case 'webhook':
       return sendWebhook(spec, message, { id, secret: await secret(spec.secret, 'secret'), network, now: clock() });
     case 'slack': {
-      const first = delivery.event === 'decided' ? await findFirstMessage(database, delivery) : undefined;
+      // one message of an approval, from its question to what came of it
+      const first = isOfApproval(delivery) ? await findFirstMessage(database, delivery) : undefined;
       return sendSlack(spec, message, { token: await secret(spec.token, 'token'), network, first: first?.message ?? undefined });
     }
     case 'email': {
@@ -74,7 +91,8 @@ export const deliver = async (dependencies: DeliveryDependencies, delivery: Deli
   const { id, org, project, channel, event, subject, attempts } = delivery;
   const declared = await findResource(database, { kind: 'Channel', org, project, name: channel });
   if (!declared) return markUndelivered(database, id, 'the channel is declared no more', null);
-  if (!declared.spec.events.includes(event)) return markDelivered(database, id, null);
+  if (!declared.spec.events.includes(event === 'ended' ? 'decided' : event)) return markDelivered(database, id, null);
+  if (await isToldOtherwise(database, delivery, declared.spec)) return markDelivered(database, id, null);
   try {
     const message = await compose(dependencies, delivery);
     return markDelivered(database, id, message === undefined ? null : await send(dependencies, delivery, declared.spec, message));

@@ -46,7 +46,7 @@ export const sendEmail = async (
       subject: oneLine(message.title),
       text: plainText(message),
       messageId: message.event === 'approval' && thread ? thread : `<${id}@${domain}>`,
-      ...(message.event === 'decided' && thread ? { inReplyTo: thread, references: thread } : {}),
+      ...(message.event !== 'approval' && thread ? { inReplyTo: thread, references: thread } : {}),
       headers: { 'auto-submitted': 'auto-generated' },
     });
   } finally {

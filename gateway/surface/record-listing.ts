@@ -45,10 +45,13 @@ export const recordListing = (
   facts: { offered: number; listed: number },
 ): void => write(gateway, request, listing, { kind: 'call', decision: 'allow', outcome: 'ok', facts });
 
+/** Why a list is refused; all else that it comes to nothing by is a failure. */
+const refusals: ReadonlySet<string> = new Set(['request_invalid', 'halted']);
+
 /** One audit row for a list that came to nothing. @returns what was thrown, to be thrown on */
 export const recordFailedListing = (gateway: GatewayContext, request: ClientRequest, listing: Listing, thrown: unknown): unknown => {
   const { code: errorCode } = toPlatformError(thrown);
-  const isRefusal = errorCode === 'request_invalid';
+  const isRefusal = refusals.has(errorCode);
   write(
     gateway,
     request,

@@ -2,9 +2,11 @@ import { z } from 'zod';
 import { ApprovalKindSchema } from '../approval.ts';
 import { SecretReferenceSchema } from './metadata.ts';
 
-/** What people are told by a channel. `page`: something that cannot wait, such as an undo that failed. */
+/** What people are told by a channel. `decided`: also what came of it. `page`: something that cannot wait, such as an undo that failed. */
 export const ChannelEventSchema = z.enum(['approval', 'decided', 'page']);
 export type ChannelEvent = z.infer<typeof ChannelEventSchema>;
+/** What a message is about. `ended`: how a fix that people approved ended; channels that are told of decisions are told of it. */
+export type DeliveryEvent = ChannelEvent | 'ended';
 
 const common = {
   description: z.string().max(500).optional(),

@@ -1,6 +1,6 @@
 import { sql } from 'drizzle-orm';
 import { boolean, index, integer, jsonb, pgTable, text, timestamp, uniqueIndex } from 'drizzle-orm/pg-core';
-import type { ChannelEvent } from '../resources/channel.ts';
+import type { DeliveryEvent } from '../resources/channel.ts';
 
 const instant = (name: string) => timestamp(name, { withTimezone: true });
 
@@ -15,7 +15,7 @@ export const channelDeliveries = pgTable(
     org: text().notNull(),
     project: text().notNull(),
     channel: text().notNull(),
-    event: text().$type<ChannelEvent>().notNull(),
+    event: text().$type<DeliveryEvent>().notNull(),
     /** An approval's id, or of a page what it is about. */
     subject: text().notNull(),
     /** Of a page, its text. */

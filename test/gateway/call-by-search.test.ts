@@ -313,6 +313,9 @@ describe('a call by call_tool is one of the inner tool', () => {
       async () => (await direct('find_tool', { query: 'look' }, agent)).error?.data.code === 'halted' || undefined,
       'the brake',
     );
+    expect(await gateway.auditRow(({ action, errorCode }) => action === 'findTool' && errorCode === 'halted')).toMatchObject({
+      ...{ kind: 'refusal', decision: 'deny', outcome: 'refused' },
+    });
   });
 
   test('what is no call of a tool is refused, says why, and leaves a row', async () => {

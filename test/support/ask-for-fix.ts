@@ -24,7 +24,7 @@ export const declareShop = (database: Database, name: string, owner = 'guest', m
     [
       resourceSchemas.ReconcileTarget.parse({
         ...{ apiVersion: 'quarterdeck.dev/v1alpha1', kind: 'ReconcileTarget', metadata: { name } },
-        spec: { ...shopTarget(), contact: '+49 30 1234', ...more },
+        spec: { ...('type' in more ? {} : shopTarget()), contact: '+49 30 1234', ...more },
       }),
     ],
     owner,

@@ -129,6 +129,14 @@ export const startFixPeoplePlace = async () => {
     press: (message: Parameters<typeof slack.press>[1], verb: 'approve' | 'deny', user = 'U0REVIEWER') =>
       slack.press(`${api.url}/api/slack/default/default/ops`, message, `quarterdeck_${verb}`, { user, at: api.clock.now }),
     audited: (query: object) => queryAudit(database, defaultTenancy, AuditQuerySchema.parse({ limit: 1000, ...query }), api.audit.people),
+    /** What is to be told of an approval, or of what people are called for, and whether it was. */
+    deliveriesOf: async (subject: string) =>
+      (
+        await database.$client.query<{ channel: string; event: string; state: string }>(
+          'select channel, event, state from channel_deliveries where subject = $1 order by event, channel',
+          [subject],
+        )
+      ).rows,
     fixOf: (approvalId: string) => findFixOfApproval(database, defaultTenancy, approvalId),
     close: async (): Promise<void> => {
       clearInterval(ticking);

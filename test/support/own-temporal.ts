@@ -26,6 +26,7 @@ export const startOwnTemporal = async () => {
     if (child?.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
     const gone = once(child, 'exit');
     child.kill(signal);
+    child.kill('SIGCONT'); // one that was stopped hears of no signal
     await gone;
     lastWill.exclude(child.pid);
   };
@@ -35,6 +36,9 @@ export const startOwnTemporal = async () => {
     address,
     start,
     kill: () => end('SIGKILL'),
+    /** It hangs from now on, with its connections open, until `goOn`. */
+    stop: () => void child?.kill('SIGSTOP'),
+    goOn: () => void child?.kill('SIGCONT'),
     close: async (): Promise<void> => {
       await end('SIGTERM');
       lastWill.revoke();

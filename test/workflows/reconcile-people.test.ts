@@ -185,6 +185,66 @@ describe('an approval of a fix', () => {
     expect(await loop.fixesOf(name)).toHaveLength(1);
   });
 
+  describe('of one object', () => {
+    const spy = { name: 'spy', image: 'evil:1' };
+    const addSpy = (): void =>
+      people.loop.world.edit(deploymentRef(), ({ spec }) => void spec.template.spec.containers.push(spy), 'mesh-injector');
+    const containers = (): unknown[] => people.loop.worldState('web').spec.template.spec.containers;
+    const hangWithSpy = (): void =>
+      people.loop.world.judgeBy(({ name }) =>
+        name === 'web' && containers().length > 1
+          ? { health: 'degraded', symptoms: [{ code: 'Stuck', message: 'it hangs', count: 1 }] }
+          : { health: 'healthy', symptoms: [] },
+      );
+    const openItemsOf = async (name: string): Promise<string[]> => {
+      const { approvals } = JSON.parse((await people.qd(['approvals', 'ls', '-o', 'json'])).stdout);
+      return approvals.filter(({ subject }: { subject: string }) => subject.startsWith(`${name}: `)).map(({ id }: { id: string }) => id);
+    };
+
+    test('is one item: what somebody added and that it is not well are asked as one thing, which shows both', async () => {
+      const { loop, slack, qd } = people;
+      const name = await declare();
+      addSpy();
+      hangWithSpy();
+      await loop.start(name);
+      const { id, digest } = await loop.waiting(name);
+      await Promise.all(Array.from({ length: 5 }, () => loop.start(name)));
+      await settled(name);
+      expect(await openItemsOf(name)).toEqual([id]);
+      expect((await loop.fixesOf(name)).map(({ fingerprint, modelCalls }) => [fingerprint.split(' ')[0], modelCalls])).toEqual([
+        ['added', 0],
+      ]);
+      const shown = await qd(['approvals', 'show', id]);
+      expect(shown.stdout).toMatch(/^ {2}fault .* has what nobody declared: .*spy.* Seen of it: Stuck \(it hangs\)/m);
+      const fix = await people.fixOf(id);
+      expect((await qd(['reconcile', 'explain', name])).stdout).toContain(`People are asked about ${fix?.id} of the same object first.`);
+      expect((await people.post(id, 'approve', { digest })).body.state).toBe('approved');
+      await until(name, 'fixed');
+      await loop.phase(name, 'clean');
+      expect([containers().length, (await loop.fixesOf(name)).length]).toEqual([1, 1]);
+      expect([...slack.messages.values()].filter(({ text }) => text.includes(`${name}: `))).toHaveLength(1);
+    });
+
+    test('that is not well any more since they were asked they are asked anew, with that, and the item of before is over', async () => {
+      const { loop, qd } = people;
+      const name = await declare();
+      addSpy();
+      loop.world.judgeBy(() => ({ health: 'healthy', symptoms: [] }));
+      await loop.start(name);
+      const { id } = await loop.waiting(name);
+      await settled(name);
+      hangWithSpy();
+      await loop.start(name);
+      const next = await nextAfter(name, id);
+      expect(await openItemsOf(name)).toEqual([next.id]);
+      expect((await qd(['approvals', 'show', id])).stdout).toMatch(/^ {2}became .*not well any more \(Stuck\)/m);
+      expect((await qd(['approvals', 'show', next.id])).stdout).toContain('Seen of it: Stuck (it hangs)');
+      await loop.start(name);
+      await settled(name);
+      expect(await openItemsOf(name), 'and not again').toEqual([next.id]);
+    });
+  });
+
   test('is refused to who is unknown, has no role, declared the target, is an agent, or claims another by a header: the workflow does not move, and each try is on record', async () => {
     const { api, loop } = people;
     const { name, approval, id } = await asked();
@@ -269,6 +329,25 @@ describe('an approval of a fix', () => {
       20_000,
     );
     expect(JSON.stringify(changed.blocks)).toContain('Expired, which counts as denied');
+    // one message of it by each of the other channels, with whom to call
+    const expired = `${fix.id}/expired`;
+    await pollUntil(
+      async () =>
+        (await people.deliveriesOf(id)).every(({ state }) => state === 'sent') &&
+        (await people.deliveriesOf(expired)).filter(({ state }) => state === 'sent').length === people.channels.length
+          ? true
+          : undefined,
+      'all that is to be told',
+      20_000,
+    );
+    const [hook, ...others] = people.receiver.requests.filter(({ body }) => body.includes(id)).slice(1);
+    expect(others).toEqual([]);
+    expect(JSON.parse(hook?.body ?? '')).toMatchObject({ type: 'quarterdeck.decided', data: { approval: { id, state: 'expired' } } });
+    expect(hook?.body).toContain('the desk, 555');
+    const letters = people.mail.mails.filter((text) => text.includes(`In-Reply-To: <${id}@`));
+    expect(letters).toHaveLength(1);
+    expect(letters[0]).toContain('the desk, 555');
+    expect(people.mail.mails.filter((text) => text.includes('nobody answered'))).toEqual([]);
     const explained = await people.qd(['reconcile', 'explain', name]);
     expect(explained.stdout).toContain('is expired');
     expect(explained.stdout).toContain('Contact: the desk, 555.');
