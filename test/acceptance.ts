@@ -1176,6 +1176,12 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/gateway/unknown-names.test.ts › the two are answered in the same time, whatever state the server behind is in, which is asked nothing',
   },
   {
+    id: 'GW-23',
+    clause: 'j',
+    text: 'So it is for resources: a URI that no server has asks policies and servers what one asks that the caller may not see.',
+    test: 'test/gateway/unknown-names.test.ts › a URI that no server has asks servers and policies what one asks that the caller may not see',
+  },
+  {
     id: 'GW-24',
     clause: 'a',
     text: 'A token for another audience is answered 401 with the address of the resource metadata.',
