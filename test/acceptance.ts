@@ -585,6 +585,12 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/store/audit.test.ts › finds what an agent did in one of its steps, the model call and the tools that it asked for, and no other step',
   },
   {
+    id: 'B9',
+    clause: 'e',
+    text: 'So it is for the steps of a fleet as its workers make them, by the api and the command line.',
+    test: 'test/full/e2e/survey-stories.test.ts › a team runs a fleet › gets a card for each file, and the audit shows each read with who, what, which rule and how long',
+  },
+  {
     id: 'B5',
     clause: 'a',
     text: 'A call that needs a person waits for days, also while every worker is dead, and then runs once.',
@@ -607,6 +613,12 @@ export const acceptance: readonly AcceptanceEntry[] = [
     clause: 'd',
     text: 'Nobody approves their own call.',
     test: 'test/control/api-approvals.test.ts › answering › never by the owner of the run or the call, nor by somebody whom the policy does not name',
+  },
+  {
+    id: 'B5',
+    clause: 'e',
+    text: 'So it is with the programs as they are installed: what is not read-only waits, its caller cannot approve it, other arguments wait for an approval of their own, and what the second person saw and approved runs once.',
+    test: 'test/full/e2e/approval-story.test.ts › a person calls a tool, a second person approves what they see, and the call runs once',
   },
   {
     id: 'B6',
@@ -656,6 +668,12 @@ export const acceptance: readonly AcceptanceEntry[] = [
     clause: 'b',
     text: 'So it is for random rules and requests, from nothing but what the record holds.',
     test: 'test/policy/decision-record.test.ts › a decision is made again from nothing but its record, to the same verdict by the same policies',
+  },
+  {
+    id: 'B10',
+    clause: 'c',
+    text: 'So it is for every decision that gateway and api have on record, allowed and refused calls, lists and reads, after policies, grants, project, people, tools and the process itself have changed.',
+    test: 'test/control/policy-explain.test.ts › every decision on record is made again to the same verdict by the same policies, when policies, bindings, project, people, tools and the gateway are others',
   },
   {
     id: 'GW-1',
@@ -1156,6 +1174,12 @@ export const acceptance: readonly AcceptanceEntry[] = [
     text: 'Both are answered in the same time, measured in pairs, also where the server behind hangs: it is asked nothing.',
     threshold: 'medians within 2 × and 1 ms',
     test: 'test/gateway/unknown-names.test.ts › the two are answered in the same time, whatever state the server behind is in, which is asked nothing',
+  },
+  {
+    id: 'GW-23',
+    clause: 'j',
+    text: 'So it is for resources: a URI that no server has asks policies and servers what one asks that the caller may not see.',
+    test: 'test/gateway/unknown-names.test.ts › a URI that no server has asks servers and policies what one asks that the caller may not see',
   },
   {
     id: 'GW-24',

@@ -121,14 +121,20 @@ export const createResourceDirectory = ({ context, pool, live }: { context: Gate
     return hidden && { source: hidden, uri: given };
   };
 
-  const unknown = (): Decision => ({ effect: 'deny', policies: [], advice: [], decisionId: newDecisionId() });
+  /** Asks in vain what is asked of a URI that is there and that the caller may not see: the time that it takes tells nothing. */
+  const unknown = (principal: Principal, { sources, templates }: View, uri: string): Decision => {
+    const source = templates.find(({ pinned }) => matchesTemplate(pinned.name, uri)) ?? sources.find((each) => mayHave(pool, each));
+    if (source) decide(context, { principal, action: 'listResource', ...resourceTarget(source, uri, []) });
+    return nothing();
+  };
+  const nothing = (): Decision => ({ effect: 'deny', policies: [], advice: [], decisionId: newDecisionId() });
 
   const findResource = async (request: AnyRequest, given: string): Promise<Located | NotLocated> => {
-    if (given.length > longestUri || !given.isWellFormed()) return { decision: unknown() };
+    if (given.length > longestUri || !given.isWellFormed()) return { decision: nothing() };
     const { principal, endpoint } = request;
     const view = viewOf(context, principal, endpoint);
     const found = await find(request, view, given);
-    if (!found || !matchesPatterns(found.source.part.resources, found.uri)) return { decision: unknown() };
+    if (!found || !matchesPatterns(found.source.part.resources, found.uri)) return { decision: unknown(principal, view, given) };
     const { source, uri } = found;
     const templates = templatesFor(view, source, uri);
     const target = resourceTarget(source, uri, templates);

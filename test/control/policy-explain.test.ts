@@ -168,3 +168,52 @@ describe('quarterdeck policy explain', () => {
     });
   });
 });
+
+test('every decision on record is made again to the same verdict by the same policies, when policies, bindings, project, people, tools and the gateway are others', {
+  timeout: 90_000,
+}, async () => {
+  const { gateway, server, database } = place;
+  const binding = (toolsets: string[]) => ({
+    kind: 'AccessBinding',
+    metadata: { name: 'readers' },
+    spec: { subjects: [{ agentRole: 'reader' }], toolsets },
+  });
+  const project = (frozen: boolean) => ({ kind: 'Project', metadata: { name: 'default' }, spec: { frozen } });
+  await gateway.apply(binding(['counting']), project(false), { kind: 'PolicySet', metadata: { name: 'paths' }, spec: { cedar } });
+  await database.$client.query(`update people set disabled = false, groups = '{guests}' where id = 'guest'`);
+  const reader = () => place.agentToken('reader');
+  await pollUntil(async () => (await place.call(await reader(), 'look', { path: '/ok/before' })).result, 'a call that is allowed');
+  await place.call(await reader(), 'look', { path: '/secret' });
+  await place.call(await reader(), 'look', { url: 'https://evil.test/x' });
+  await place.call(await reader(), 'act', { path: '/ok/done' });
+  await place.call(await place.agentToken('clerk'), 'look');
+  await place.call(adminToken, 'look', { path: '/secret' });
+  await place.request('GET', '/default/default/audit', { token: guestToken });
+  // the last thing before everything changes: when its row is there, those before it are
+  await place.call(await reader(), 'look', { path: '/ok/last' });
+  await gateway.auditRow(({ facts, decision }) => decision === 'allow' && JSON.stringify(facts).includes('/ok/last'));
+  const before = await gateway.audit({ limit: 500 });
+
+  await gateway.apply(binding([]), project(true), {
+    kind: 'PolicySet',
+    metadata: { name: 'paths' },
+    spec: { cedar: 'permit (principal is Quarterdeck::Agent, action, resource);' },
+  });
+  await database.$client.query(`update people set disabled = true, roles = '{}', groups = '{others}' where id = 'guest'`);
+  server.state.tools = server.state.tools.map((tool) => ({ ...tool, annotations: { readOnlyHint: false, destructiveHint: true } }));
+  await gateway.restart();
+
+  const seen = new Set<string>();
+  for (const { decisionId, sequence } of before) {
+    // what decisions were made on is written down in the background
+    const { effect, again, policyIds, action } = await pollUntil(async () => {
+      const { status, body } = await place.request('GET', `/default/default/policy/decisions/${decisionId}`);
+      return status === 200 && (body.effect === null || body.again) ? (body as DecisionExplanation) : undefined;
+    }, `decision ${decisionId} made again`);
+    // rows of what no policy was asked about, such as what a server offers
+    if (effect === null) continue;
+    expect(again, `row ${sequence}, ${action}`).toEqual({ effect, policies: policyIds });
+    seen.add(`${action} ${effect}`);
+  }
+  for (const kind of ['callTool allow', 'callTool deny', 'listTool deny', 'readAudit deny']) expect([...seen]).toContain(kind);
+});

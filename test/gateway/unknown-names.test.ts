@@ -1,10 +1,12 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { createLiveResources } from '../../gateway/surface/live-resources.ts';
+import { createResourceDirectory } from '../../gateway/surface/resource-directory.ts';
 import { viewOf } from '../../gateway/surface/view.ts';
 import { callHeaders } from '../support/call-headers.ts';
 import { startCountingServer } from '../support/counting-server.ts';
 import { startHoldableWire } from '../support/holdable-wire.ts';
 import { guestToken, type RunningGateway, startRunningGateway } from '../support/running-gateway.ts';
-import { createSurfaceFixture, endpointOf, guest } from '../support/surface-fixture.ts';
+import { createSurfaceFixture, endpointOf, guest, requestOf } from '../support/surface-fixture.ts';
 
 const pairCount = 150;
 const names = Array.from({ length: pairCount }, (_, index) => `tool-${index}`);
@@ -42,25 +44,54 @@ const call = async (name: string): Promise<{ ms: number; text: string }> => {
 };
 const median = (values: readonly number[]): number => values.toSorted((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
 
-test('a name that nobody offers asks policies as often as one that the caller may never use: the first time, and ever after', () => {
-  const fixture = createSurfaceFixture({ many: { tools: names.map((name) => ({ name, inputSchema: { type: 'object' } })) } });
+/** A surface whose policies count what they are asked. */
+const countingFixture = (...parameters: Parameters<typeof createSurfaceFixture>) => {
+  const fixture = createSurfaceFixture(...parameters);
   const { policy } = fixture.context;
-  let count = 0;
+  const asked = { count: 0 };
   fixture.context.policy = {
     ...policy,
-    decideKnown: (...asked) => {
-      count += 1;
-      return policy.decideKnown(...asked);
+    decideKnown: (...request) => {
+      asked.count += 1;
+      return policy.decideKnown(...request);
     },
   };
+  return { ...fixture, decisions: asked };
+};
+
+test('a URI that no server has asks servers and policies what one asks that the caller may not see', async () => {
+  const { context, pool, asked, decisions } = countingFixture(
+    {
+      one: { resources: [{ uri: 'one://a', name: 'a' }] },
+      two: { resources: [{ uri: 'two://b', name: 'b' }] },
+    },
+    { kind: 'Toolset', metadata: { name: 'all' }, spec: { servers: [{ name: 'one' }, { name: 'two' }] } },
+  );
+  const directory = createResourceDirectory({ context, pool, live: createLiveResources({ context, pool }) });
+  /** What looking for a URI asks: the decisions, and the requests to servers. */
+  const askedFor = async (uri: string): Promise<[number, number]> => {
+    [decisions.count, asked.length] = [0, 0];
+    const request = requestOf('resources/read', { uri }, { principal: guest });
+    expect((await directory.findResource(request, uri)).source).toBeUndefined();
+    return [decisions.count, asked.length];
+  };
+  await askedFor('one://a');
+  const hidden = await askedFor('two://b');
+  expect(hidden).toEqual([1, 0]);
+  expect(await askedFor('two://c')).toEqual(hidden);
+  expect(await askedFor('none://c')).toEqual(hidden);
+});
+
+test('a name that nobody offers asks policies as often as one that the caller may never use: the first time, and ever after', () => {
+  const fixture = countingFixture({ many: { tools: names.map((name) => ({ name, inputSchema: { type: 'object' } })) } });
   const toolset = { kind: 'Toolset', metadata: { name: 'all' }, spec: { servers: [{ name: 'many' }], naming: 'plain' } };
   /** What three calls of a name ask, of a view that nobody has used. */
   const askedFor = (name: string): number[] => {
     fixture.declare(toolset);
     return [1, 2, 3].map(() => {
-      count = 0;
+      fixture.decisions.count = 0;
       expect(viewOf(fixture.context, guest, endpointOf('/mcp/all')).find('tool', name).item).toBeUndefined();
-      return count;
+      return fixture.decisions.count;
     });
   };
   for (const name of names.slice(0, 20)) {

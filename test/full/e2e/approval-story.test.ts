@@ -46,7 +46,7 @@ test('a person calls a tool, a second person approves what they see, and the cal
   expect((await qd('apply', '-f', file)).code).toBe(0);
   expect((await qd('wait', 'toolset/counting', '--for=condition=Ready')).code).toBe(0);
 
-  const call = () => qd('mcp', 'call', 'act', '--toolset', 'counting', 'value=hello');
+  const call = (value = 'hello') => qd('mcp', 'call', 'act', '--toolset', 'counting', `value=${value}`);
   const first = await call();
   expect(first.code).toBe(5);
   const id = /approval (apr_\w{16})/.exec(first.stderr)?.[1] ?? '';
@@ -60,9 +60,13 @@ test('a person calls a tool, a second person approves what they see, and the cal
   const approved = await qd('approvals', 'approve', id, '--as', 'reviewer', '--digest', shown.digest);
   expect(approved).toMatchObject({ code: 0, stdout: `${id} approved\n` });
 
+  const changed = await call('hallo');
+  expect(changed.code, 'other arguments').toBe(5);
+  expect(/approval (apr_\w{16})/.exec(changed.stderr)?.[1]).not.toBe(id);
+  expect(server.countOf('act')).toBe(0);
   expect(await call()).toMatchObject({ code: 0, stdout: 'call 1 of act\n' });
   expect((await call()).code, 'another call').toBe(5);
-  expect(server.countOf('act')).toBe(1);
+  expect(server.calls.map(({ arguments: { value } }) => value)).toEqual(['hello']);
   const { events } = JSON.parse((await qd('audit', 'query', '-o', 'json')).stdout);
   const actions = events
     .filter((row: { resource: string }) => row.resource === `Approval/${id}`)

@@ -49,6 +49,15 @@ describe('a team runs a fleet', () => {
     expect(shown.stdout).toMatch(/reader +survey +default +admin +callTool/);
     const models = await place.audit(`run=${run}&action=invokeModel`);
     expect(models.every((row) => (row.inputTokens ?? 0) > 0 && (row.costMicroUsd ?? 0) > 0)).toBe(true);
+    // each step of an agent by itself: what it asked its model, and the calls that came of that
+    const steps = [...models, ...(await place.audit(`run=${run}&action=callTool`))];
+    const ofStep = (rows: typeof steps) => rows.map(({ operationId }) => operationId).sort();
+    const first = await place.audit(`run=${run}&step=1`);
+    expect(ofStep(first)).toEqual(ofStep(steps.filter(({ operationId }) => /\/step-1\//.test(operationId ?? ''))));
+    for (const { agent } of reads) expect(first.filter((row) => row.agent === agent).map(({ action }) => action)).toContain('invokeModel');
+    expect(first.length).toBeLessThan(steps.length);
+    const { events } = JSON.parse((await place.cli('audit', 'query', '--run', run, '--step', '1', '--limit', '5000', '-o', 'json')).stdout);
+    expect(ofStep(events)).toEqual(ofStep(first));
     const progress = await place.progress(run);
     expect(progress.totals.costMicroUsd).toBe(models.reduce((sum, row) => sum + (row.costMicroUsd ?? 0), 0));
   });
