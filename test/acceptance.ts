@@ -2635,6 +2635,18 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/control/retention.test.ts › a row that was taken out by hand is tampering, whatever is left in its place',
   },
   {
+    id: 'SEC-38',
+    clause: 'i',
+    text: 'Whatever column of a row, of a commit or of a checkpoint is edited, it is named.',
+    test: 'test/store/audit-verify.test.ts › whatever a column of a row, of a commit or of a checkpoint says, a change of it is named',
+  },
+  {
+    id: 'SEC-38',
+    clause: 'j',
+    text: 'Checkpoints that are moved so that no other one is taken are named, and other chains are signed on; what was left unsigned is signed by whoever starts next.',
+    test: 'test/store/audit-verify.test.ts › checkpoints that are moved (at = at + interval \'100 years\') so that no other one is taken are named, and the chain is not signed past them',
+  },
+  {
     id: 'G01',
     clause: 'a',
     text: 'A gateway that does not get through to a server lets go of all it had of it and opens it anew; where nothing is there the operation says so.',
