@@ -62,8 +62,12 @@ const diagnoser = agent({ id: 'golden-diagnoser', fleet: reconcileFleet });
 
 const place = { ...home, server: 's', toolset: 't', isolation: 1 };
 const hints = { readOnly: true, destructive: false, idempotent: true, openWorld: false };
-const definition = (kind: 'tool' | 'prompt' | 'template', currentHash = 'h', sink: { sink?: boolean; maxSecrecy?: number } = {}): Known => {
-  const { resource, entities } = definitionTarget({ ...place, ...sink }, { kind, name: 'x:n', approvedHash: 'h', currentHash, ...hints });
+const definition = (
+  kind: 'tool' | 'prompt' | 'template',
+  currentHash = 'h',
+  { approvedHash = 'h', ...sink }: { sink?: boolean; maxSecrecy?: number; approvedHash?: string } = {},
+): Known => {
+  const { resource, entities } = definitionTarget({ ...place, ...sink }, { kind, name: 'x:n', approvedHash, currentHash, ...hints });
   return { uid: resource, entities };
 };
 const named = (type: string, entities: Known['entities'], name = 'n'): Known => ({
@@ -165,6 +169,14 @@ const carrying = (secrecy: number, tainted: boolean) => ({ flow: { secrecy, tain
 const narrowSink = definition('tool', 'h', { sink: true, maxSecrecy: 1 });
 const wideSink = definition('tool', 'h', { sink: true, maxSecrecy: 3 });
 const promptSink = definition('prompt', 'h', { sink: true });
+const widePromptSink = definition('prompt', 'h', { sink: true, maxSecrecy: 3 });
+const templateSink = definition('template', 'h', { sink: true });
+const reviewer = person({ roles: ['reviewer'] });
+const unclear = { arguments: { ...noArguments, canonical: false } };
+/** Who may log in, and whose answers count. */
+const issuersOfTrust = ['Channel', 'OAuthClient', 'Person', 'SigningKey'].map((kind) =>
+  named('Declared', [declaredEntity(home, kind, 'n')], `${kind}/n`),
+);
 const foreigner = person({ org: 'elsewhere' });
 const engineer = person({ groups: ['engineers'] });
 const stale = { who: { ...loggedIn, authAge: 301 } };
@@ -180,23 +192,38 @@ const writingTool: Known = (() => {
 const neighbour = agent({ project: 'other', id: 'golden-neighbour' });
 const frozen = { frozen: true };
 
+const forGood = fix({ reversible: false, labels: ['irreversible-ok'] });
+
 /** What each guard has to refuse, though everything is permitted. */
 export const guardCases: readonly GoldenCase[] = [
   refused('same-org-tool', 'a tool of another organisation', ask(foreigner, 'callTool', things.tool)),
+  refused('same-org-tool', 'a tool of another organisation, on a list', ask(foreigner, 'listTool', things.tool)),
   refused('same-org-prompt', 'a prompt of another organisation', ask(foreigner, 'getPrompt', things.prompt)),
+  refused('same-org-prompt', 'a prompt of another organisation, on a list', ask(foreigner, 'listPrompt', things.prompt)),
   refused('same-org-resource', 'a resource of another organisation', ask(foreigner, 'readResource', things.resource)),
+  refused('same-org-resource', 'a resource of another organisation, on a list', ask(foreigner, 'listResource', things.resource)),
   refused('same-org-model', 'a model of another organisation', ask(foreigner, 'invokeModel', things.model)),
+  refused('same-org-model', 'a model of another organisation, on a list', ask(foreigner, 'listModel', things.model)),
   refused('same-org-fleet', 'a fleet of another organisation', ask(foreigner, 'launchFleet', things.fleet)),
   refused('same-org-role', 'an agent role of another organisation', ask(foreigner, 'useRole', things.role)),
   refused('same-org-declared', 'what another organisation declares', ask(foreigner, 'applyResource', things.declared)),
+  refused('same-org-declared', 'a look at what another organisation declares', ask(foreigner, 'getResource', things.declared)),
   refused('same-project-tool', "an agent and another project's tool", ask(neighbour, 'callTool', things.tool)),
+  refused('same-project-tool', "an agent and another project's tool, on a list", ask(neighbour, 'listTool', things.tool)),
   refused('same-project-prompt', "an agent and another project's prompt", ask(neighbour, 'getPrompt', things.prompt)),
+  refused('same-project-prompt', "an agent and another project's prompt, on a list", ask(neighbour, 'listPrompt', things.prompt)),
   refused('same-project-resource', "an agent and another project's resource", ask(neighbour, 'readResource', things.resource)),
+  refused('same-project-resource', "an agent and another project's resource, on a list", ask(neighbour, 'listResource', things.resource)),
   refused('same-project-model', "an agent and another project's model", ask(neighbour, 'invokeModel', things.model)),
+  refused('same-project-model', "an agent and another project's model, on a list", ask(neighbour, 'listModel', things.model)),
   refused(
     'administrators-name-issuers',
     'an issuer, of anybody else',
     ask(person({ roles: ['reviewer'] }), 'applyResource', things.issuer),
+  ),
+  refused('administrators-name-issuers', 'an issuer that goes, by anybody else', ask(reviewer, 'deleteResource', things.issuer)),
+  ...issuersOfTrust.map((declared) =>
+    refused('administrators-name-issuers', `a ${declared.uid.id}, of anybody else`, ask(reviewer, 'applyResource', declared)),
   ),
   refused('administrators-loosen-guards', 'a looser guard, of anybody else', ask(bea, 'loosenGuards', things.target)),
   refused(
@@ -213,8 +240,21 @@ export const guardCases: readonly GoldenCase[] = [
   refused('named-approvers', 'an approval that is asked of others', ask(person(), 'approve', things.askedOfEngineers)),
   refused('pinned-definition', 'a tool that is not as approved', ask(agent(), 'callTool', definition('tool', 'other'))),
   refused('pinned-definition', 'a tool that was never approved, on a list', ask(agent(), 'listTool', definition('tool', ''))),
+  refused('pinned-definition', 'a tool of which nothing is known', ask(agent(), 'callTool', definition('tool', '', { approvedHash: '' }))),
   refused('pinned-prompt', 'a prompt that is not as approved', ask(agent(), 'getPrompt', definition('prompt', 'other'))),
+  refused('pinned-prompt', 'a prompt that is not as approved, on a list', ask(agent(), 'listPrompt', definition('prompt', 'other'))),
+  refused('pinned-prompt', 'a prompt of which nothing is known', ask(agent(), 'getPrompt', definition('prompt', '', { approvedHash: '' }))),
   refused('pinned-template', 'a template that is not as approved', ask(agent(), 'readResource', definition('template', 'other'))),
+  refused(
+    'pinned-template',
+    'a template that is not as approved, on a list',
+    ask(agent(), 'listResource', definition('template', 'other')),
+  ),
+  refused(
+    'pinned-template',
+    'a template of which nothing is known',
+    ask(agent(), 'readResource', definition('template', '', { approvedHash: '' })),
+  ),
   refused('quarantined-agent', 'an agent in quarantine', ask(agent({ quarantined: true }), 'callTool', things.tool)),
   refused('quarantined-agent', 'an agent of a paused fleet', ask(agent({ paused: true }), 'listTool', things.tool)),
   refused('disabled-person', 'a person who is disabled', ask(person({ disabled: true }), 'getResource', things.declared)),
@@ -226,15 +266,16 @@ export const guardCases: readonly GoldenCase[] = [
   refused('sink-secrecy', 'a way out for what is too secret for it', ask(agent(), 'callTool', narrowSink, carrying(2, false))),
   refused('sink-tainted', 'a way out for a run that read secrets and strangers', ask(agent(), 'callTool', wideSink, carrying(1, true))),
   refused('sink-read', 'a prompt of a server that would hear secrets', ask(agent(), 'getPrompt', promptSink, carrying(1, false))),
+  refused('sink-read', 'a prompt of a way out, after secrets and strangers', ask(agent(), 'getPrompt', widePromptSink, carrying(1, true))),
+  refused('sink-read', 'a read at a server that would hear secrets', ask(agent(), 'readResource', templateSink, carrying(1, false))),
   refused('model-secrecy', 'a model that may not be told', ask(agent(), 'invokeModel', things.model, carrying(1, false))),
-  refused(
-    'canonical-arguments',
-    'an argument that can be read in two ways',
-    ask(agent(), 'callTool', things.tool, { arguments: { ...noArguments, canonical: false } }),
-  ),
+  refused('canonical-arguments', 'an argument that can be read in two ways', ask(agent(), 'callTool', things.tool, unclear)),
+  refused('canonical-arguments', "a prompt's argument that can be read in two ways", ask(agent(), 'getPrompt', things.prompt, unclear)),
+  refused('canonical-arguments', 'an address that can be read in two ways', ask(agent(), 'readResource', things.resource, unclear)),
   refused('same-org-backend', 'a backend of another organisation', ask(foreigner, 'exchange', things.backend)),
   refused('same-project-backend', "an agent and another project's backend", ask(neighbour, 'exchange', things.backend)),
   refused('same-project-fix', "an agent and another project's fix", ask(neighbour, 'proposeFix', things.fix)),
+  refused('same-project-fix', "an agent that applies another project's fix", ask(neighbour, 'applyFix', things.fix)),
   refused('frozen-project-backend', 'a token in a frozen project', ask(agent(), 'exchange', things.backend, frozen)),
   refused('frozen-project-fix', 'a fix in a frozen project', ask(reconciler(), 'applyFix', things.fix, frozen)),
   refused(
@@ -277,6 +318,7 @@ export const guardCases: readonly GoldenCase[] = [
   ),
   refused('fix-attended', 'a fix of a critical target that nobody looked at', ask(reconciler(), 'applyFix', fix({ critical: true }))),
   refused('fix-attended', 'a fix of two objects that nobody looked at', ask(reconciler(), 'applyFix', fix({ blast: 2 }))),
+  refused('fix-attended', 'a fix for good that nobody looked at', ask(reconciler(), 'applyFix', forGood)),
   refused('fix-attended', 'the sixth fix of an hour', ask(reconciler(), 'applyFix', things.fix, { recentFixes: 5 })),
   refused('fix-attended', 'a fix of a kind to be looked at', ask(reconciler(), 'applyFix', fix({ traits: ['attended'] }))),
   refused(
@@ -287,6 +329,10 @@ export const guardCases: readonly GoldenCase[] = [
   refused('fix-attended', 'a fix of a model that is not sure', ask(reconciler(), 'applyFix', fix({ confidence: 79 }))),
   refused('fix-paused-kind', 'a fix of a kind that made it worse', ask(reconciler(), 'applyFix', fix({ traits: ['paused-kind'] }))),
   refused('fix-four-eyes', 'a fix for two people that nobody looked at', ask(reconciler(), 'applyFix', fix({ traits: ['four-eyes'] }))),
+  // one person is asked about these too; that it takes two, this rule alone says
+  refused('fix-four-eyes', 'a fix for good', ask(reconciler(), 'applyFix', forGood)),
+  refused('fix-four-eyes', 'a fix that reaches far', ask(reconciler(), 'applyFix', fix({ blast: 4 }))),
+  refused('fix-four-eyes', 'a fix of a model that guesses', ask(reconciler(), 'applyFix', fix({ confidence: 39 }))),
   refused('diagnosis-reads', 'a tool that may write, for a diagnosis', ask(diagnoser, 'callTool', writingTool)),
   refused('diagnosis-reads', 'a tool that may write, on its list', ask(diagnoser, 'listTool', writingTool)),
   refused('fresh-login', 'an approval after a login of long ago', ask(engineer, 'approve', things.askedOfEngineers, stale)),

@@ -26,6 +26,11 @@ export type Checkpoint = z.infer<typeof CheckpointSchema>;
 /** A checkpoint as it is kept: the text that was signed, byte for byte. */
 export type SignedCheckpoint = { statement: string; signature: string };
 
+/** One in the database: beside the text stands what it says, to be found by. Nobody signed that, so it is held against the text. */
+export type StoredCheckpoint = SignedCheckpoint & Pick<Checkpoint, 'number' | 'writer' | 'epoch' | 'link'> & { atMs: number };
+export const storedCheckpointColumns =
+  'number::float8 as number, writer, epoch, link, statement, signature, (extract(epoch from at) * 1000)::float8 as "atMs"';
+
 export const statementOf = (checkpoint: Checkpoint): string => JSON.stringify(checkpoint);
 /** What the next checkpoint says of this one. */
 export const statementDigest = (statement: string): string => hash('sha256', statement, 'hex');
@@ -39,4 +44,11 @@ export const readCheckpoint = (statement: string): Checkpoint | undefined => {
   } catch {
     return undefined;
   }
+};
+
+/** Whether what stands beside the text of a checkpoint is what the text says. */
+export const saysWhatItSigned = ({ statement, number, writer, epoch, link, atMs }: StoredCheckpoint): boolean => {
+  const signed = readCheckpoint(statement);
+  if (signed?.number !== number || signed.writer !== writer || signed.epoch !== epoch || signed.link !== link) return false;
+  return Date.parse(signed.at) === Math.round(atMs);
 };

@@ -1,8 +1,18 @@
-import { asc, desc, gt, sql } from 'drizzle-orm';
+import { asc, gt, sql } from 'drizzle-orm';
 import { auditCheckpoints } from '../schema/tables/tables.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { chainBegin } from './audit-chain.ts';
-import { noStatement, readCheckpoint, type SignedCheckpoint, statementDigest, statementOf } from './audit-checkpoint.ts';
+import {
+  type Checkpoint,
+  noStatement,
+  readCheckpoint,
+  type SignedCheckpoint,
+  type StoredCheckpoint,
+  saysWhatItSigned,
+  statementDigest,
+  statementOf,
+  storedCheckpointColumns,
+} from './audit-checkpoint.ts';
 import { type CheckpointSink, numberOf } from './audit-checkpoint-file.ts';
 import type { AuditSigner } from './audit-key.ts';
 import { type Database, type Executor, guarded } from './database.ts';
@@ -15,23 +25,20 @@ const lockKey = '7420000000000002';
 type Link = { number: number; previous: Buffer; hash: Buffer; closes: boolean };
 type Head = { writer: string; epoch: number; link: number };
 
-/** Chains that went on since the last checkpoint was taken. */
-const movedChains = async (executor: Executor, since: Date | undefined): Promise<Head[]> => {
+/** Chains that have a commit since a moment, or any, and where each was signed last. */
+const recentChains = async (executor: Executor, since: Date | undefined): Promise<(Head & { signed: StoredCheckpoint | null })[]> => {
   const recent = since ? sql`where at > ${new Date(since.getTime() - lateCommitMinutes * 60_000)}` : sql``;
-  const { rows } = await executor.execute<Head>(sql`
-    select l.writer, l.epoch, l.link from (select writer, epoch, max(number) as link from audit_links ${recent} group by writer, epoch) l
-    where l.link > coalesce((select max(c.link) from audit_checkpoints c where c.writer = l.writer and c.epoch = l.epoch), 0)
+  const { rows } = await executor.execute<Head & { signed: StoredCheckpoint | null }>(sql`
+    select l.writer, l.epoch, l.link, to_jsonb(c) as signed
+    from (select writer, epoch, max(number) as link from audit_links ${recent} group by writer, epoch) l
+    left join lateral (select ${sql.raw(storedCheckpointColumns)} from audit_checkpoints
+      where writer = l.writer and epoch = l.epoch order by link desc limit 1) c on true
     order by l.writer, l.epoch`);
   return rows;
 };
 
 /** The links that a checkpoint would sign for the first time, and whether they follow one another from where the last one was signed. */
-const newLinks = async (executor: Executor, signer: AuditSigner, { writer, epoch, link }: Head): Promise<Link | undefined> => {
-  const { rows: signed } = await executor.execute<SignedCheckpoint>(
-    sql`select statement, signature from audit_checkpoints where writer = ${writer} and epoch = ${epoch} order by link desc limit 1`,
-  );
-  if (signed[0] && !signer.verifies(signed[0].statement, signed[0].signature)) return undefined;
-  const from = signed[0] && readCheckpoint(signed[0].statement);
+const newLinks = async (executor: Executor, { writer, epoch, link }: Head, from: Checkpoint | undefined): Promise<Link | undefined> => {
   const { rows: links } = await executor.execute<Link>(
     sql`select number, previous, hash, closes from audit_links
         where writer = ${writer} and epoch = ${epoch} and number > ${from?.link ?? 0} and number <= ${link} order by number`,
@@ -66,6 +73,8 @@ export const createCheckpointer = ({
   clock?: () => Date;
 }): (() => Promise<number>) => {
   let inSink: number | undefined;
+  /** At the first time all chains: one may have gone on, and nobody has signed it. */
+  let looksAtAll = true;
   const broken = new Set<string>();
 
   const sayBroken = ({ writer, epoch }: Head): void => {
@@ -74,15 +83,24 @@ export const createCheckpointer = ({
     logger.error({ writer, epoch }, 'a chain of the audit does not follow from its last checkpoint; run `quarterdeck audit verify`');
   };
 
+  const isOurs = (stored: StoredCheckpoint): boolean => signer.verifies(stored.statement, stored.signature) && saysWhatItSigned(stored);
+
   const take = (): Promise<number> =>
     database.transaction(async (transaction) => {
       await transaction.execute(sql`select pg_advisory_xact_lock(${lockKey}::bigint)`);
-      const [last] = await transaction.select().from(auditCheckpoints).orderBy(desc(auditCheckpoints.number)).limit(1);
+      const { rows } = await transaction.execute<StoredCheckpoint>(
+        sql`select ${sql.raw(storedCheckpointColumns)} from audit_checkpoints order by number desc limit 1`,
+      );
+      const [last] = rows;
       let number = last?.number ?? 0;
       let previous = last ? statementDigest(last.statement) : noStatement;
-      const heads = await movedChains(transaction, last?.at);
-      for (const head of heads) {
-        const found = await newLinks(transaction, signer, head);
+      const since = looksAtAll || !last || !isOurs(last) ? undefined : new Date(last.atMs);
+      for (const { signed, ...head } of await recentChains(transaction, since)) {
+        const isSound = signed === null || isOurs(signed);
+        if (isSound && signed !== null && signed.link >= head.link) continue;
+        const found = isSound
+          ? await newLinks(transaction, head, signed === null ? undefined : readCheckpoint(signed.statement))
+          : undefined;
         if (!found) {
           sayBroken(head);
           continue;
@@ -125,6 +143,7 @@ export const createCheckpointer = ({
   return () =>
     guarded(async () => {
       const taken = await take();
+      looksAtAll = false;
       if (sink && (taken > 0 || inSink === undefined)) await copy(sink);
       return taken;
     });

@@ -1,5 +1,13 @@
 import type { AuditBreach } from '../schema/audit-verification.ts';
-import { type Checkpoint, noStatement, readCheckpoint, type SignedCheckpoint, statementDigest } from './audit-checkpoint.ts';
+import {
+  type Checkpoint,
+  noStatement,
+  readCheckpoint,
+  type SignedCheckpoint,
+  type StoredCheckpoint,
+  saysWhatItSigned,
+  statementDigest,
+} from './audit-checkpoint.ts';
 import type { AuditVerifier } from './audit-key.ts';
 
 type Kept = { checkpoint: Checkpoint; statement: string };
@@ -38,13 +46,18 @@ const signedOf = (
  * @returns all that are signed by us, wherever they are kept
  */
 export const verifyCheckpoints = (
-  inside: readonly SignedCheckpoint[],
+  inside: readonly (StoredCheckpoint | SignedCheckpoint)[],
   outside: readonly SignedCheckpoint[] | undefined,
   verifier: AuditVerifier,
   report: (breach: AuditBreach) => void,
 ): Checkpoint[] => {
   const here = signedOf('database', inside, verifier, report);
   const there = outside && signedOf('file', outside, verifier, report);
+  for (const stored of inside)
+    if ('atMs' in stored && verifier.verifies(stored.statement, stored.signature) && !saysWhatItSigned(stored)) {
+      const signed = readCheckpoint(stored.statement);
+      report(breach('checkpoint-forged', signed ?? {}, `checkpoint ${signed?.number} stands in the database as another one than it says`));
+    }
   const all = new Map([...(there ?? []), ...here]);
   const numbers = [...all.keys()].sort((a, b) => a - b);
   const lastThere = there ? Math.max(0, ...there.keys()) : 0;

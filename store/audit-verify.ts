@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import type { AuditBreach, AuditVerification } from '../schema/audit-verification.ts';
-import type { Checkpoint, SignedCheckpoint } from './audit-checkpoint.ts';
+import { type Checkpoint, type StoredCheckpoint, storedCheckpointColumns } from './audit-checkpoint.ts';
 import type { CheckpointSink } from './audit-checkpoint-file.ts';
 import type { AuditVerifier } from './audit-key.ts';
 import { type StoredCommit, storedCommits } from './audit-stored.ts';
@@ -134,7 +134,9 @@ export const verifyAudit = ({
     const client = await database.$client.connect();
     try {
       await client.query('begin isolation level repeatable read read only');
-      const { rows: inside } = await client.query<SignedCheckpoint>('select statement, signature from audit_checkpoints order by number');
+      const { rows: inside } = await client.query<StoredCheckpoint>(
+        `select ${storedCheckpointColumns} from audit_checkpoints order by number`,
+      );
       const checkpoints = verifyCheckpoints(inside, outside, verifier, report);
       const { unclosed, removed, ...totals } = await checkCommits(storedCommits(client), checkpoints, report);
       const unchainedRows = await checkUnchained(client, report);

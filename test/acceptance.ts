@@ -1517,6 +1517,12 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/full/root-keys.test.ts › wrapping keys rotate and are retired by the command while the platform runs: no process starts anew for it, no call fails, and one that starts later has them too',
   },
   {
+    id: 'SEC-12',
+    clause: 'g',
+    text: 'A token that names no key, or dresses up the old one, does not get round the end of its window, at the gateway or at the api.',
+    test: 'test/control/signing-keys.test.ts › while calls run › the key rotates and no call fails; the old one verifies for its window, and then is refused',
+  },
+  {
     id: 'SEC-13',
     clause: 'a',
     text: 'A guard that meets an error is a deny, where Cedar alone would allow.',
@@ -1588,6 +1594,12 @@ export const acceptance: readonly AcceptanceEntry[] = [
     clause: 'c',
     text: 'Without any single rule of the platform a publication is blocked.',
     test: 'test/control/publish-approvals.test.ts › without any single rule of the platform a publication is blocked',
+  },
+  {
+    id: 'SEC-15',
+    clause: 'd',
+    text: 'A rule that loses one of its actions, kinds or conditions turns a golden decision red too.',
+    test: 'test/policy/platform-golden.test.ts › the golden decisions of the platform › turn red where fix-four-eyes loses ` || resource.blast >= 4`',
   },
   {
     id: 'SEC-20',
@@ -1791,6 +1803,12 @@ export const acceptance: readonly AcceptanceEntry[] = [
     clause: 'e',
     text: 'So it is at a running gateway under load, whose database is killed and whose standby takes over: no effect without its intent, each approval used once, and the chain verifies.',
     test: 'test/full/gateway/database-failover.test.ts › the database killed under load and its standby promoted: no effect without its intent, no approval used twice, and the chain verifies',
+  },
+  {
+    id: 'SEC-29',
+    clause: 'f',
+    text: 'An approval is of no use to others who make the same call: under another id, without one, or as somebody else.',
+    test: 'test/gateway/approvals.test.ts › races › an approval is of no use to 50 others who make the same call at once: under other ids, without one, and as somebody else',
   },
   {
     id: 'SEC-30',
@@ -2714,6 +2732,18 @@ export const acceptance: readonly AcceptanceEntry[] = [
     clause: 'h',
     text: 'Rows that retention removed leave a chain that verifies and says so; a row that was taken out by hand is named, whatever is left in its place.',
     test: 'test/control/retention.test.ts › a row that was taken out by hand is tampering, whatever is left in its place',
+  },
+  {
+    id: 'SEC-38',
+    clause: 'i',
+    text: 'Whatever column of a row, of a commit or of a checkpoint is edited, it is named.',
+    test: 'test/store/audit-verify.test.ts › whatever a column of a row, of a commit or of a checkpoint says, a change of it is named',
+  },
+  {
+    id: 'SEC-38',
+    clause: 'j',
+    text: 'Checkpoints that are moved so that no other one is taken are named, and other chains are signed on; what was left unsigned is signed by whoever starts next.',
+    test: 'test/store/audit-verify.test.ts › checkpoints that are moved (at = at + interval \'100 years\') so that no other one is taken are named, and the chain is not signed past them',
   },
   {
     id: 'G01',

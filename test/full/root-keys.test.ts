@@ -47,11 +47,12 @@ test('wrapping keys rotate and are retired by the command while the platform run
   const failures: string[] = [];
   let calls = 0;
   let isOver = false;
-  // a session is sealed text of the gateway's, and its second call may reach it after a rotation
+  // a session is sealed text of the gateway's: the first one is used through all rotations, beside the newest
   const traffic = (async () => {
-    let session: string | undefined;
+    const sessions: string[] = [];
     while (!isOver) {
       const begins = calls % 10 === 0;
+      const session = calls % 2 === 0 ? sessions[0] : sessions.at(-1);
       const response = await fetch(ready.mcpUrl, {
         method: 'POST',
         headers: {
@@ -73,7 +74,7 @@ test('wrapping keys rotate and are retired by the command while the platform run
       });
       const text = await response.text();
       if (response.status !== 200 || text.includes('"error"')) failures.push(`${response.status} ${text.slice(0, 200)}`);
-      if (begins) session = response.headers.get('mcp-session-id') ?? undefined;
+      if (begins) sessions.push(response.headers.get('mcp-session-id') ?? 'none was given');
       calls += 1;
       await new Promise((resolve) => setTimeout(resolve, 20));
     }

@@ -135,6 +135,73 @@ test('a row that was changed is named', async () => {
   expect(await kinds()).toEqual([]);
 });
 
+test('whatever a column of a row, of a commit or of a checkpoint says, a change of it is named', async () => {
+  const sequences = await writeCalls({ closes: true });
+  await takeCheckpoints();
+  const { rows: columns } = await database.$client.query(
+    `select table_name as table, column_name as name, data_type as type from information_schema.columns
+     where table_schema = 'public' and table_name in ('audit_events', 'audit_links', 'audit_checkpoints') and is_generated = 'NEVER'`,
+  );
+  expect(columns.length).toBeGreaterThan(40);
+  /** Another value of a type: what is not there comes to be, and what is there is another. */
+  const other = (name: string, type: string): string => {
+    const column = `"${name}"`;
+    if (type === 'bytea') return `sha256(coalesce(${column}, 'x'))`;
+    if (type === 'boolean') return `not coalesce(${column}, false)`;
+    if (type === 'jsonb') return `'{"forged": true}'::jsonb`;
+    if (type === 'ARRAY') return `array['forged']`;
+    if (type.startsWith('timestamp')) return `coalesce(${column}, now()) + interval '1 second'`;
+    if (/int|double|real|numeric/.test(type)) return `coalesce(${column}, 0) + 1000`;
+    return `coalesce(${column}, '') || 'x'`;
+  };
+  const where = { audit_events: `sequence = ${sequences[4]}`, audit_links: 'number = 2', audit_checkpoints: 'true' };
+  const unseen: string[] = [];
+  for (const { table, name, type } of columns as { table: keyof typeof where; name: string; type: string }[]) {
+    await asIntruder(`create table saved as select * from ${table}`);
+    await asIntruder(`update ${table} set "${name}" = ${other(name, type)} where ${where[table]}`);
+    if ((await kinds()).length === 0) unseen.push(`${table}.${name}`);
+    await asIntruder(`delete from ${table}`, `insert into ${table} select * from saved`, 'drop table saved');
+    expect(await kinds(), `${table}.${name}`).toEqual([]);
+  }
+  // when a commit was written each of its rows says, and that is signed
+  expect(unseen).toEqual(['audit_links.at']);
+});
+
+test.each(['link = link + 1000', "at = at + interval '100 years'"])(
+  'checkpoints that are moved (%s) so that no other one is taken are named, and the chain is not signed past them',
+  async (move) => {
+    const writer = createAuditWriter({ database, log, logger, pauseMs: 1 });
+    const write = async (tool: string): Promise<void> => {
+      writer.write(event(tool));
+      await writer.drained();
+    };
+    const take = createCheckpointer({ database, signer, sink: sinkOf(), logger });
+    await write('first');
+    expect(await take()).toBe(1);
+    await write('second');
+    expect(await take()).toBe(1);
+    expect(await kinds()).toEqual([]);
+    await asIntruder(`update audit_checkpoints set ${move}`);
+    await write('third');
+    // whoever would write the third anew has no time for it unseen: that it is not signed is told
+    expect(await take()).toBe(0);
+    // another chain is signed all the same
+    await log.append(database, [event('elsewhere')]);
+    expect(await take()).toBe(1);
+    expect(await kinds()).toContain('checkpoint-forged');
+  },
+);
+
+test('a chain that was left unsigned is signed by whoever starts next, however long ago that was', async () => {
+  await writeCalls();
+  await takeCheckpoints();
+  await log.append(database, [event('later')]);
+  await asIntruder(`update audit_links set at = at - interval '1 day'`);
+  expect((await verify()).unsignedRows).toBe(1);
+  expect(await takeCheckpoints()).toBe(1);
+  expect(await verify()).toMatchObject({ ok: true, unsignedRows: 0 });
+});
+
 test('a row that was changed with its digest, and a commit with its hash, are named', async () => {
   const sequences = await writeCalls();
   await asIntruder(`update audit_events set tool = 'other' where sequence = ${sequences[1]}`);
