@@ -1811,6 +1811,13 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/gateway/approvals.test.ts › races › an approval is of no use to 50 others who make the same call at once: under other ids, without one, and as somebody else',
   },
   {
+    id: 'SEC-29',
+    clause: 'g',
+    text: 'An approval of a fix that is given 50 times at once, before, while and after the database dies and its standby takes over, is applied once.',
+    threshold: 'exactly 1 apply',
+    test: 'test/full/reconcile/fix-failover.test.ts › an approval of a fix that is given 50 times at once, before, while and after the database dies and its standby takes over, is applied exactly once',
+  },
+  {
     id: 'SEC-30',
     clause: 'a',
     text: 'A call that differs from the approved one in one character is refused, and an approval of its own is asked for.',
@@ -2528,6 +2535,18 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/full/e2e/reconcile-story.test.ts › three servers are kept; what no rule knows is diagnosed, read, approved, applied, verified and recorded; what does not help is undone',
   },
   {
+    id: 'P32',
+    clause: 'b',
+    text: 'So is what somebody edited by hand, on a real cluster.',
+    test: 'test/full/reconcile/cluster-loop.test.ts › what rules mend on a real cluster › K02, an image that was edited: seen by the first look after it, as declared and well before the second, without a model, and the audit names the rule',
+  },
+  {
+    id: 'P32',
+    clause: 'c',
+    text: 'A restart by hand is respected: it is no drift, and putting back what was edited beside it makes no pod anew.',
+    test: 'test/full/targets/undeclared.test.ts › a restart by hand is respected: it is no drift, and what is put back beside it restarts nothing once more',
+  },
+  {
     id: 'UX-18',
     clause: 'a',
     text: 'A drift is one item for people, with what, where, evidence, diff, reach, undoing, confidence, expiry and contact, all written by code.',
@@ -2547,16 +2566,28 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/workflows/reconcile-people.test.ts › an approval of a fix › of one object › is one item: what somebody added and that it is not well are asked as one thing, which shows both',
   },
   {
-    id: 'UX-20',
-    clause: 'a',
-    text: 'Of two people who answer at once one wins, and the other is told who decided and when.',
-    test: 'test/control/fix-approvals.test.ts › one who is asked approves by the digest, and the workflow of the target hears of it at once; twice is once',
+    id: 'UX-18',
+    clause: 'd',
+    text: 'It is one item though the worker that asks is killed at any moment, also between the question and the row that says so.',
+    test: 'test/full/reconcile/kill-points.test.ts › a worker killed at any moment between accepted and done leaves each effect there once, one approval, and nothing unreported',
   },
   {
     id: 'UX-20',
     clause: 'b',
     text: 'Two people who answer for a fix at once by two ways: one is first, all channels name who and when, and it is applied once.',
     test: 'test/workflows/reconcile-people.test.ts › an approval of a fix › is told by Slack, a signed webhook and a mail; answered by a double click, retried, by the command line and by a second person at once, it is applied once',
+  },
+  {
+    id: 'UX-20',
+    clause: 'a',
+    text: 'Whoever answers after another is told who decided and when; the same answer again changes nothing.',
+    test: 'test/control/fix-approvals.test.ts › one who is asked approves by the digest, and the workflow of the target hears of it at once; twice is once',
+  },
+  {
+    id: 'UX-20',
+    clause: 'c',
+    text: 'Of two people who answer at the very same moment one is the first, the other is told who that was and when; a yes and a no are a no.',
+    test: 'test/control/fix-approvals.test.ts › of two people who answer at the very same moment one is the first; the other is told who that was and when, whatever they wanted to say',
   },
   {
     id: 'UX-21',
@@ -2571,11 +2602,10 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/workflows/reconcile-people.test.ts › an approval of a fix › that nobody gives in time counts as no: nothing is changed, the item says so everywhere, and who is to be called is named',
   },
   {
-    id: 'UX-22',
-    clause: 'a',
-    text: 'Who declared the target does not approve its fixes, and one of two is said to be that.',
-    threshold: '1 of 2',
-    test: 'test/control/fix-approvals.test.ts › four eyes: two different people, the same one counts once, and nothing is told before the second',
+    id: 'UX-21',
+    clause: 'c',
+    text: 'The call of an agent that nobody approved in time is answered so, and never reaches its server.',
+    test: 'test/workflows/approval-run.test.ts › an approval that nobody gives in time is a denial that the sweep tells',
   },
   {
     id: 'UX-23',
@@ -2602,6 +2632,12 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/workflows/reconcile-endings.test.ts › that what they approved made it worse and was undone they are told with what comes next',
   },
   {
+    id: 'UX-24',
+    clause: 'c',
+    text: 'The audit tells it in order, by one plan: asked, approved by whom, used, applied, undone, with the states before and after; the chain verifies, and the item says what came of it.',
+    test: 'test/workflows/reconcile-people.test.ts › a fix that makes a neighbour worse › though people approved it is taken back, and the item says so; the audit tells it from the proposal to the undoing',
+  },
+  {
     id: 'SEC-30',
     clause: 'c',
     text: 'An approval of other bytes than those of the plan is refused.',
@@ -2626,6 +2662,30 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/workflows/reconcile-model.test.ts › a fix that is asked about › is not made out of another target of that name, which somebody declared in its place',
   },
   {
+    id: 'SEC-30',
+    clause: 'i',
+    text: 'A plan that somebody changed in its row after people approved it is not made: it is refused, and another approval is asked for, of the plan as it is proposed.',
+    test: 'test/workflows/reconcile-model.test.ts › a fix that is asked about › is not made of other bytes than were approved, whoever changed the row after it was approved: it is refused, and people are asked anew',
+  },
+  {
+    id: 'SEC-30',
+    clause: 'j',
+    text: 'So it is where they put down the digest of what they wrote as well.',
+    test: 'test/workflows/reconcile-model.test.ts › a fix that is asked about › is not made of other bytes than were approved, whoever changed the row after it was approved, digest and all: it is refused, and people are asked anew',
+  },
+  {
+    id: 'SEC-30',
+    clause: 'k',
+    text: 'Changed while it is applied it is not gone on with, and what is not the approved undoing is not done either: the target is frozen, and people are called.',
+    test: 'test/workflows/reconcile-model.test.ts › a fix that is asked about › of which somebody changes its steps, while it is applied, is not gone on with, not back either: the target is frozen, and people are called',
+  },
+  {
+    id: 'SEC-30',
+    clause: 'l',
+    text: 'So it is of what would take it back, changed while it is verified.',
+    test: 'test/workflows/reconcile-model.test.ts › a fix that is asked about › of which somebody changes what would take it back, while it is verified, is not gone on with, not back either: the target is frozen, and people are called',
+  },
+  {
     id: 'SEC-31',
     clause: 'd',
     text: 'Text of a model and of the observed system is shown with every character to be seen, and passes for no line of ours.',
@@ -2642,6 +2702,12 @@ export const acceptance: readonly AcceptanceEntry[] = [
     clause: 'h',
     text: 'What an event says, line breaks and marks of Slack in it, is quoted in every message and begins no line of its own.',
     test: 'test/control/fix-approvals.test.ts › what an event says passes for no line of a message, by whatever channel',
+  },
+  {
+    id: 'SEC-31',
+    clause: 'i',
+    text: 'A plan with turning and control characters, and with what looks like lines, buttons and links of ours, is shown with each of them to be seen; what is shown reads back to the bytes of the digest, and those are applied.',
+    test: 'test/workflows/reconcile-people.test.ts › what is to be done › is shown with every character to be seen, whatever stands in it; what is shown is, byte for byte, what the digest is of and what is done',
   },
   {
     id: 'SEC-32',
@@ -2726,6 +2792,18 @@ export const acceptance: readonly AcceptanceEntry[] = [
     clause: 'r',
     text: 'An administrator who wrote a part of it is none the better for the role.',
     test: 'test/control/fix-submitters.test.ts › an administrator who wrote a part of it is none the better for the role',
+  },
+  {
+    id: 'SEC-32',
+    clause: 's',
+    text: 'A button of Slack proves no login: who logged in here six minutes ago is told to log in anew, and approves nothing by it.',
+    test: 'test/control/slack-logins.test.ts › a button of Slack proves no login: who logged in here six minutes ago is told to log in anew, and approves nothing; a login of just now is enough',
+  },
+  {
+    id: 'SEC-32',
+    clause: 't',
+    text: 'Nor does it prove a login by two things; saying no by it takes no login.',
+    test: 'test/control/slack-logins.test.ts › nor that it was by two things, where the target asks for that; saying no takes no login',
   },
   {
     id: 'SEC-38',
@@ -3434,5 +3512,19 @@ export const acceptance: readonly AcceptanceEntry[] = [
     clause: 'b',
     text: 'A secret that was changed where it is kept is read again; where it was not the fix fails visibly. No secret or token is in a report, order, answer, audit row, observation or log.',
     test: 'test/activities/targets/platform-credentials.test.ts › a secret that was changed where it is kept is read again; where it was not, the fix fails and says who can help',
+  },
+  {
+    id: 'UX-22',
+    clause: 'a',
+    text: 'One of two is said to be that, the same person counts once, and the target hears of it after the second alone.',
+    threshold: '1 of 2',
+    test: 'test/control/fix-approvals.test.ts › four eyes: two different people, the same one counts once, and nothing is told before the second',
+  },
+  {
+    id: 'UX-22',
+    clause: 'b',
+    text: 'One of two, however often, and who declared the target, though an administrator: it is 1 of 2, never applied, and denied when its time is over.',
+    threshold: '1 of 2',
+    test: 'test/workflows/reconcile-people.test.ts › an approval of a fix › that takes two people is not applied by one of them, nor by who asked: it is 1 of 2, and when nobody else answers it is no',
   },
 ];
