@@ -1,5 +1,5 @@
 import { Context } from '@temporalio/activity';
-import { reconcilerId } from '../policy/entities.ts';
+import { reconcilerId } from '../policy/caller-entities.ts';
 import { canonicalText } from '../reconcile/canonical-text.ts';
 import { faultAt } from '../reconcile/fault-at.ts';
 import { askingText, isPassivePlan } from '../reconcile/passive-plan.ts';

@@ -1,4 +1,4 @@
-import { reconcilerId } from '../policy/entities.ts';
+import { reconcilerId } from '../policy/caller-entities.ts';
 import { faultAt } from '../reconcile/fault-at.ts';
 import type { TargetOf } from '../reconcile/target-port.ts';
 import type { Fix } from '../schema/reconcile/fix.ts';

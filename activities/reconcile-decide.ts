@@ -1,7 +1,8 @@
+import { personEntities } from '../policy/caller-entities.ts';
 import { decideFix, type FixDecision, type FixToDecide } from '../policy/decide-fix.ts';
 import { basisOf, partsOf } from '../policy/decision-record.ts';
 import type { PolicyEngine } from '../policy/engine.ts';
-import { entityUid, personEntities, projectEntities, roleEntity } from '../policy/entities.ts';
+import { entityUid, projectEntities, roleEntity } from '../policy/entities.ts';
 import { fixProposerOf } from '../policy/fix-proposer.ts';
 import type { Known, KnownRequest } from '../policy/known.ts';
 import type { PolicyDecision } from '../policy/policy-decision.ts';

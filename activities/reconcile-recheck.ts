@@ -1,5 +1,5 @@
 import { Context } from '@temporalio/activity';
-import { reconcilerId } from '../policy/entities.ts';
+import { reconcilerId } from '../policy/caller-entities.ts';
 import { faultAt } from '../reconcile/fault-at.ts';
 import type { TargetOf } from '../reconcile/target-port.ts';
 import { isPlatformError } from '../schema/errors.ts';

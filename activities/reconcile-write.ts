@@ -1,4 +1,4 @@
-import { reconcilerId } from '../policy/entities.ts';
+import { reconcilerId } from '../policy/caller-entities.ts';
 import type { TargetOf } from '../reconcile/target-port.ts';
 import type { NewAuditEvent } from '../schema/audit-event.ts';
 import type { Fix, TriedStep } from '../schema/reconcile/fix.ts';

@@ -1,4 +1,5 @@
-import { backendEntities, entityUid } from '../policy/entities.ts';
+import { entityUid } from '../policy/entities.ts';
+import { backendEntities } from '../policy/toolset-entities.ts';
 import { qualifiedName } from '../schema/ids.ts';
 import { type Decision, decide } from './decide.ts';
 import type { GatewayContext } from './gateway-context.ts';

@@ -1,5 +1,6 @@
 import type { EntityJson, TypeAndId } from '@cedar-policy/cedar-wasm/nodejs';
-import { agentEntities, entityUid, personEntities } from '../policy/entities.ts';
+import { agentEntities, personEntities } from '../policy/caller-entities.ts';
+import { entityUid } from '../policy/entities.ts';
 import type { CallerLogin } from '../policy/wanted-login.ts';
 import { noLogin } from '../policy/whole-context.ts';
 import type { NewAuditEvent } from '../schema/audit-event.ts';

@@ -3,18 +3,11 @@ import type { Tenancy } from '../schema/ids.ts';
 import { qualifiedName } from '../schema/ids.ts';
 import type { BlastRadius, Plan } from '../schema/reconcile/plan.ts';
 import type { ReconcileTargetSpec } from '../schema/resources/reconcile-target.ts';
+import { fixEntities } from './approval-entities.ts';
 import { fitsRule } from './approval-rules.ts';
+import { agentEntities, type PersonFacts, personEntities, reconcilerEntities, reconcilerId } from './caller-entities.ts';
 import type { PolicyEngine } from './engine.ts';
-import {
-  agentEntities,
-  entityUid,
-  fixEntities,
-  type PersonFacts,
-  personEntities,
-  projectEntities,
-  reconcilerEntities,
-  reconcilerId,
-} from './entities.ts';
+import { entityUid, projectEntities } from './entities.ts';
 import { boundsOf } from './fix-bounds.ts';
 import { fixTraits } from './fix-traits.ts';
 import type { KnownRequest } from './known.ts';

@@ -1,7 +1,7 @@
 import { agentIdOf, diagnosisRunId, reconcileFleet, type Tenancy } from '../schema/ids.ts';
 import type { Plan } from '../schema/reconcile/plan.ts';
+import { reconcilerId } from './caller-entities.ts';
 import type { FixProposer } from './decide-fix.ts';
-import { reconcilerId } from './entities.ts';
 
 /**
  * Who proposed a plan: of a model the agent of its diagnosis, else what stands for the target's rules and people.

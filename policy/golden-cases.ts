@@ -1,22 +1,13 @@
 import type { Context, EntityJson, TypeAndId } from '@cedar-policy/cedar-wasm/nodejs';
 import { qualifiedName, type Tenancy } from '../schema/ids.ts';
 import type { GoldenDecision } from '../schema/resources/golden.ts';
-import {
-  agentEntities,
-  approvedBy,
-  declaredEntity,
-  definitionTarget,
-  entityUid,
-  fleetEntity,
-  modelEntity,
-  personEntities,
-  projectEntities,
-  resourceEntities,
-  roleEntity,
-} from './entities.ts';
+import { approvedBy } from './approval-entities.ts';
+import { agentEntities, personEntities } from './caller-entities.ts';
+import { declaredEntity, entityUid, fleetEntity, modelEntity, projectEntities, roleEntity } from './entities.ts';
 import type { GoldenCase } from './golden.ts';
 import type { Known } from './known.ts';
 import { recordedContext } from './recorded-context.ts';
+import { definitionTarget, resourceEntities } from './toolset-entities.ts';
 import { loginActions } from './whole-context.ts';
 
 const known = (uid: TypeAndId, entities: EntityJson[]): Known => ({ uid, entities });

@@ -1,29 +1,14 @@
 import type { Context } from '@cedar-policy/cedar-wasm/nodejs';
 import { qualifiedName, reconcileFleet, type Tenancy } from '../schema/ids.ts';
+import { approvalEntity, approvedBy, type FixFacts, fixEntities } from './approval-entities.ts';
 import { assemblePolicies, currentPlatform, type PlatformPolicies, type ProjectPolicies } from './assemble-policies.ts';
-import {
-  agentEntities,
-  approvalEntity,
-  approvedBy,
-  backendEntities,
-  declaredEntity,
-  definitionTarget,
-  entityUid,
-  type FixFacts,
-  fixEntities,
-  fleetEntity,
-  modelEntity,
-  personEntities,
-  projectEntities,
-  reconcilerEntities,
-  reconcilerId,
-  resourceEntities,
-  roleEntity,
-} from './entities.ts';
+import { agentEntities, personEntities, reconcilerEntities, reconcilerId } from './caller-entities.ts';
+import { declaredEntity, entityUid, fleetEntity, modelEntity, projectEntities, roleEntity } from './entities.ts';
 import { neverTraits } from './fix-traits.ts';
 import { failedGolden, type GoldenCase, type GoldenFailure } from './golden.ts';
 import type { Known, KnownRequest } from './known.ts';
 import { noArguments } from './recorded-context.ts';
+import { backendEntities, definitionTarget, resourceEntities } from './toolset-entities.ts';
 
 /** Where the cases play; no name of theirs is one that people declare. */
 const home: Tenancy = { org: 'golden', project: 'golden' };

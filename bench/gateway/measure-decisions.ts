@@ -1,8 +1,10 @@
 import { preparsePolicySet, statefulIsAuthorized } from '@cedar-policy/cedar-wasm/nodejs';
 import { assemblePolicies } from '../../policy/assemble-policies.ts';
+import { personEntities } from '../../policy/caller-entities.ts';
 import { createPolicyEngine } from '../../policy/engine.ts';
-import { entityUid, personEntities, projectEntities, toolEntities } from '../../policy/entities.ts';
+import { entityUid, projectEntities } from '../../policy/entities.ts';
 import type { Known, KnownRequest } from '../../policy/known.ts';
+import { toolEntities } from '../../policy/toolset-entities.ts';
 import { wholeContext } from '../../policy/whole-context.ts';
 import { defaultTenancy as tenancy } from '../../schema/ids.ts';
 import { benchGroup, benchPolicies } from './bench-resources.ts';

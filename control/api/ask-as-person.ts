@@ -1,6 +1,7 @@
 import type { EntityJson, TypeAndId } from '@cedar-policy/cedar-wasm/nodejs';
+import { type PersonFacts, personEntities } from '../../policy/caller-entities.ts';
 import type { PolicyEngine } from '../../policy/engine.ts';
-import { entityUid, type PersonFacts, personEntities, projectEntities } from '../../policy/entities.ts';
+import { entityUid, projectEntities } from '../../policy/entities.ts';
 import type { KnownRequest } from '../../policy/known.ts';
 import type { PolicyDecision } from '../../policy/policy-decision.ts';
 import type { Tenancy } from '../../schema/ids.ts';

@@ -1,7 +1,8 @@
 import type { Context, EntityJson, TypeAndId } from '@cedar-policy/cedar-wasm/nodejs';
+import { approvalEntity } from '../../policy/approval-entities.ts';
 import { checkProjectPolicies } from '../../policy/assemble-policies.ts';
 import type { PolicyEngine } from '../../policy/engine.ts';
-import { approvalEntity, declaredEntity, entityUid, fleetEntity, roleEntity } from '../../policy/entities.ts';
+import { declaredEntity, entityUid, fleetEntity, roleEntity } from '../../policy/entities.ts';
 import type { Verdict } from '../../schema/approval.ts';
 import { qualifiedName, type Tenancy } from '../../schema/ids.ts';
 import { isMachine } from '../../schema/machine-person.ts';

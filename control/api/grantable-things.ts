@@ -1,6 +1,7 @@
-import { definitionTarget, entityUid, modelEntity } from '../../policy/entities.ts';
+import { entityUid, modelEntity } from '../../policy/entities.ts';
 import type { KnownRequest } from '../../policy/known.ts';
 import { noArguments } from '../../policy/recorded-context.ts';
+import { definitionTarget } from '../../policy/toolset-entities.ts';
 import type { DefinitionKind } from '../../schema/definition.ts';
 import { qualifiedName, type Tenancy } from '../../schema/ids.ts';
 import type { Resource } from '../../schema/resource.ts';

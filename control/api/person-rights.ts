@@ -1,5 +1,7 @@
+import type { PersonFacts } from '../../policy/caller-entities.ts';
 import type { PolicyEngine } from '../../policy/engine.ts';
-import { definitionTarget, entityUid, modelEntity, type PersonFacts } from '../../policy/entities.ts';
+import { entityUid, modelEntity } from '../../policy/entities.ts';
+import { definitionTarget } from '../../policy/toolset-entities.ts';
 import type { DefinitionKind } from '../../schema/definition.ts';
 import { qualifiedName, type Tenancy } from '../../schema/ids.ts';
 import type { Declared } from '../../store/declared.ts';

@@ -1,4 +1,4 @@
-import { approvedBy } from '../../policy/entities.ts';
+import { approvedBy } from '../../policy/approval-entities.ts';
 import type { McpTaskContent } from '../../store/mcp-tasks.ts';
 import { type Decision, decide } from '../decide.ts';
 import type { GatewayContext } from '../gateway-context.ts';

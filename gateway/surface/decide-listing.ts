@@ -1,5 +1,6 @@
 import type { EntityJson, TypeAndId } from '@cedar-policy/cedar-wasm/nodejs';
-import { definitionTarget, entityUid, resourceEntities } from '../../policy/entities.ts';
+import { entityUid } from '../../policy/entities.ts';
+import { definitionTarget, resourceEntities } from '../../policy/toolset-entities.ts';
 import { qualifiedName, type Tenancy } from '../../schema/ids.ts';
 import type { DefinitionKind } from '../../store/definitions.ts';
 import { type Decision, decide } from '../decide.ts';

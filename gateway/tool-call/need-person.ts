@@ -1,4 +1,4 @@
-import { approvedBy } from '../../policy/entities.ts';
+import { approvedBy } from '../../policy/approval-entities.ts';
 import type { ApprovalNeed } from '../../schema/approval.ts';
 import { PlatformError } from '../../schema/errors.ts';
 import type { CallApproval, CallToApprove } from '../../store/ask-approval.ts';

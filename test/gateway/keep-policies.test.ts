@@ -1,9 +1,11 @@
 import pino from 'pino';
 import { expect, test } from 'vitest';
 import { createPolicyKeeper } from '../../gateway/keep-policies.ts';
+import { personEntities } from '../../policy/caller-entities.ts';
 import { createPolicyEngine } from '../../policy/engine.ts';
-import { entityUid, personEntities, projectEntities, toolEntities } from '../../policy/entities.ts';
+import { entityUid, projectEntities } from '../../policy/entities.ts';
 import { noArguments } from '../../policy/recorded-context.ts';
+import { toolEntities } from '../../policy/toolset-entities.ts';
 import type { StoredResource } from '../../schema/resource.ts';
 import { declaredFrom } from '../../store/declared.ts';
 import { createPolicySigner, createPolicyVerifier, policyPublicKey } from '../../store/secrets/policy-signature.ts';

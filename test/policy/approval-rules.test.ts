@@ -1,9 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { approvalEntity } from '../../policy/approval-entities.ts';
 import { fitsRule, readApprovalRule } from '../../policy/approval-rules.ts';
 import { checkProjectPolicies, type ProjectPolicies } from '../../policy/assemble-policies.ts';
+import { agentEntities, personEntities } from '../../policy/caller-entities.ts';
 import { createPolicyEngine } from '../../policy/engine.ts';
-import { agentEntities, approvalEntity, entityUid, personEntities, projectEntities, toolEntities } from '../../policy/entities.ts';
+import { entityUid, projectEntities } from '../../policy/entities.ts';
+import { toolEntities } from '../../policy/toolset-entities.ts';
 
 import { askCedar } from '../support/ask-cedar.ts';
 

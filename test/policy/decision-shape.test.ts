@@ -1,9 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { assemblePolicies, type ProjectPolicies } from '../../policy/assemble-policies.ts';
+import { agentEntities, personEntities } from '../../policy/caller-entities.ts';
 import { createPolicyEngine } from '../../policy/engine.ts';
-import { agentEntities, entityUid, personEntities, projectEntities, toolEntities } from '../../policy/entities.ts';
+import { entityUid, projectEntities } from '../../policy/entities.ts';
 import type { KnownRequest } from '../../policy/known.ts';
+import { toolEntities } from '../../policy/toolset-entities.ts';
 import { askCedar } from '../support/ask-cedar.ts';
 
 const tenancy = { org: 'default', project: 'default' };

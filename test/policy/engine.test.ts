@@ -1,18 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import type { ProjectPolicies } from '../../policy/assemble-policies.ts';
+import { agentEntities, personEntities } from '../../policy/caller-entities.ts';
 import { createPolicyEngine } from '../../policy/engine.ts';
-import {
-  agentEntities,
-  entityUid,
-  modelEntity,
-  personEntities,
-  projectEntities,
-  promptEntities,
-  resourceEntities,
-  templateEntities,
-  toolEntities,
-} from '../../policy/entities.ts';
+import { entityUid, modelEntity, projectEntities } from '../../policy/entities.ts';
 import { platformPolicies } from '../../policy/platform-policies.ts';
+import { promptEntities, resourceEntities, templateEntities, toolEntities } from '../../policy/toolset-entities.ts';
 import type { AccessBindingSpec } from '../../schema/resources/access.ts';
 
 const tenancy = { org: 'default', project: 'default' };

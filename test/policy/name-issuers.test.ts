@@ -1,6 +1,7 @@
 import { beforeAll, expect, test } from 'vitest';
+import { personEntities } from '../../policy/caller-entities.ts';
 import { createPolicyEngine } from '../../policy/engine.ts';
-import { declaredEntity, entityUid, personEntities, projectEntities } from '../../policy/entities.ts';
+import { declaredEntity, entityUid, projectEntities } from '../../policy/entities.ts';
 import { qualifiedName } from '../../schema/ids.ts';
 
 const tenancy = { org: 'default', project: 'default' };

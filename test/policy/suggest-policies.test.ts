@@ -1,10 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { checkProjectPolicies } from '../../policy/assemble-policies.ts';
+import { agentEntities } from '../../policy/caller-entities.ts';
 import { createPolicyEngine } from '../../policy/engine.ts';
-import { agentEntities, entityUid, modelEntity, projectEntities, resourceEntities, toolEntities } from '../../policy/entities.ts';
+import { entityUid, modelEntity, projectEntities } from '../../policy/entities.ts';
 import type { KnownRequest } from '../../policy/known.ts';
 import { suggestGrants } from '../../policy/suggest-policies.ts';
+import { resourceEntities, toolEntities } from '../../policy/toolset-entities.ts';
 
 const tenancy = { org: 'default', project: 'default' };
 const role = entityUid('AgentRole', 'default/default/reader');

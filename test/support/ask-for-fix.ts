@@ -1,4 +1,4 @@
-import { reconcilerId } from '../../policy/entities.ts';
+import { reconcilerId } from '../../policy/caller-entities.ts';
 import { canonicalText } from '../../reconcile/canonical-text.ts';
 import type { ApprovalRule } from '../../schema/approval.ts';
 import { defaultTenancy, fixIdFrom } from '../../schema/ids.ts';

@@ -1,25 +1,11 @@
 import type { EntityJson } from '@cedar-policy/cedar-wasm/nodejs';
 import fc from 'fast-check';
+import { approvalEntity, approvedBy, fixEntities } from '../../policy/approval-entities.ts';
 import type { ProjectPolicies } from '../../policy/assemble-policies.ts';
-import {
-  agentEntities,
-  approvalEntity,
-  approvedBy,
-  backendEntities,
-  declaredEntity,
-  entityUid,
-  fixEntities,
-  fleetEntity,
-  modelEntity,
-  personEntities,
-  projectEntities,
-  promptEntities,
-  resourceEntities,
-  roleEntity,
-  templateEntities,
-  toolEntities,
-} from '../../policy/entities.ts';
+import { agentEntities, personEntities } from '../../policy/caller-entities.ts';
+import { declaredEntity, entityUid, fleetEntity, modelEntity, projectEntities, roleEntity } from '../../policy/entities.ts';
 import type { Known, KnownRequest } from '../../policy/known.ts';
+import { backendEntities, promptEntities, resourceEntities, templateEntities, toolEntities } from '../../policy/toolset-entities.ts';
 import {
   actionsOn,
   type Caller,
