@@ -3345,6 +3345,18 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/reconcile/what-now.test.ts › an object to which something was done that was undone › is not mended anew for what its pods show while they come back, for as long as an effect may take to show',
   },
   {
+    id: 'R22',
+    clause: 'p',
+    text: 'On a real cluster: what is declared anew and shuts out another object of the target is noticed within the hold, undone to the letter, and not done again while nothing is new; people are asked.',
+    test: 'test/full/reconcile/cluster-neighbours.test.ts › what is declared anew and shuts out another object of the target is taken back to the letter, and not done again while nothing is new',
+  },
+  {
+    id: 'R22',
+    clause: 'q',
+    text: 'On a real cluster: a plan of a model that a person approved, and that drives out what somebody else runs beside the target, is undone, and refused when it is proposed again.',
+    test: 'test/full/reconcile/cluster-neighbours.test.ts › more memory that a model proposed and a person approved, and that drives out what somebody else runs beside it, is taken back, and not offered again',
+  },
+  {
     id: 'R23',
     clause: 'c',
     text: 'A budget that is over ends a diagnosis with at most one call more, and the evidence goes to people.',

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { AuditQuerySchema } from '../../../schema/audit-event.ts';
 import { defaultTenancy } from '../../../schema/ids.ts';
 import { queryAudit } from '../../../store/audit.ts';
+import { clusterHands, configMapPath, deploymentPath } from '../../support/cluster-hands.ts';
 import { useClusterReconcilePlace } from '../../support/cluster-reconcile-place.ts';
 import { deployment, kubernetesTarget, objectIn, refOf, service } from '../../support/kube-target.ts';
 import { pollUntil } from '../../support/poll-until.ts';
@@ -14,16 +15,7 @@ const map = (name: string, wave = 0) => ({
   ...{ apiVersion: 'v1', kind: 'ConfigMap', data: { level: 'info' } },
   metadata: { name, annotations: { 'quarterdeck.dev/wave': String(wave) } },
 });
-const pathOf = (namespace: string, name: string) => `/apis/apps/v1/namespaces/${namespace}/deployments/${name}`;
-const live = (namespace: string, name = 'web') => loop().cluster.send('GET', pathOf(namespace, name));
-const isGone = (namespace: string, name: string) =>
-  live(namespace, name).then(
-    () => undefined,
-    () => true as const,
-  );
-/** As somebody with kubectl does. */
-const byHand = (path: string, patch: object[]) =>
-  loop().cluster.send('PATCH', `${path}?fieldManager=kubectl-edit`, patch, 'application/json-patch+json');
+const { see, live, isGone, byHand } = clusterHands(loop);
 const states = async (name: string): Promise<string[]> => (await loop().place.fixesOf(name)).map(({ state }) => state);
 /** As the platform sees it: the part of an object that people declare. */
 const hashOf = async (namespace: string, name: string, manifests: object[]): Promise<string> => {
@@ -38,14 +30,14 @@ describe('what rules mend on a real cluster', () => {
       'K01',
       'a Deployment that was deleted',
       async (namespace: string) => {
-        await loop().cluster.send('DELETE', pathOf(namespace, 'web'));
-        await pollUntil(() => isGone(namespace, 'web'), 'the Deployment to be gone');
+        await loop().cluster.send('DELETE', deploymentPath(namespace));
+        await pollUntil(() => isGone(deploymentPath(namespace)), 'the Deployment to be gone');
       },
     ],
     [
       'K02',
       'an image that was edited',
-      (namespace: string) => byHand(pathOf(namespace, 'web'), [{ op: 'replace', path: image, value: 'registry.test/web:2' }]),
+      (namespace: string) => byHand(deploymentPath(namespace), [{ op: 'replace', path: image, value: 'registry.test/web:2' }]),
     ],
     [
       'K08',
@@ -69,7 +61,7 @@ describe('what rules mend on a real cluster', () => {
 
       expect(await loop().place.rowOf(name)).toMatchObject({ phase: 'clean', drifts: [] });
       expect((await live(name)).spec.template.spec.containers[0].image).toBe('registry.test/web:1');
-      expect((await loop().cluster.send('GET', `/api/v1/namespaces/${name}/services/web`)).spec.selector).toEqual({ app: 'web' });
+      expect((await see(`/api/v1/namespaces/${name}/services/web`)).spec.selector).toEqual({ app: 'web' });
       const [fix, ...others] = (await loop().place.fixesOf(name)).slice(before.fixes);
       expect(others).toEqual([]);
       expect(fix).toMatchObject({ state: 'fixed', modelCalls: 0, plan: { source: { kind: 'rule', rule: 'reapply-declared' } } });
@@ -117,7 +109,7 @@ test('waves on a real cluster: the second begins when the first is available; wh
     expect(plan?.steps.map(({ operation }) => `${operation.op} ${operation.object.name}`)).toEqual([`prune ${leaving}`]);
     expect((await states(name)).filter((state) => state === 'awaiting-approval')).toHaveLength(1);
     await loop().place.answer(name, await loop().place.waiting(name));
-    await pollUntil(() => isGone(name, leaving), `${leaving} to be gone`, 120_000);
+    await pollUntil(() => isGone(deploymentPath(name, leaving)), `${leaving} to be gone`, 120_000);
   }
   await loop().place.ended(name);
   expect(loop().writes(name).slice(before)).toEqual(['delete second', 'delete first']);
@@ -127,7 +119,7 @@ test('somebody who takes a field of a real cluster back three times is left alon
   const name = loop().place.newName();
   await loop().declare(name, [deployment()]);
   await loop().untilClean(name);
-  const takeBack = () => byHand(pathOf(name, 'web'), [{ op: 'replace', path: '/spec/replicas', value: 4 }]);
+  const takeBack = () => byHand(deploymentPath(name), [{ op: 'replace', path: '/spec/replicas', value: 4 }]);
   for (let revert = 1; revert <= 3; revert += 1) {
     await takeBack();
     await loop().run(name);
@@ -162,7 +154,7 @@ describe('a plan of four steps on a real cluster', () => {
     const hashes = await Promise.all(names.map((one) => hashOf(name, one, manifests)));
     const specs = await Promise.all(names.map(async (one) => (await live(name, one)).spec));
     const writes = loop().writes(name).length;
-    await byHand(`/api/v1/namespaces/${name}/configmaps/m-1`, [{ op: 'replace', path: '/data/level', value: 'debug' }]);
+    await byHand(configMapPath(name, 'm-1'), [{ op: 'replace', path: '/data/level', value: 'debug' }]);
     await loop().place.start(name);
     await loop().untilAsked(name);
     const approval = await loop().place.waiting(name);
