@@ -2821,7 +2821,7 @@ export const acceptance: readonly AcceptanceEntry[] = [
     id: 'SEC-38',
     clause: 'j',
     text: 'Checkpoints that are moved so that no other one is taken are named, and other chains are signed on; what was left unsigned is signed by whoever starts next.',
-    test: 'test/store/audit-verify.test.ts › checkpoints that are moved (at = at + interval \'100 years\') so that no other one is taken are named, and the chain is not signed past them',
+    test: "test/store/audit-verify.test.ts › checkpoints that are moved (at = at + interval '100 years') so that no other one is taken are named, and the chain is not signed past them",
   },
   {
     id: 'G01',
