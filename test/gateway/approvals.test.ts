@@ -129,11 +129,13 @@ describe('a call that needs a person', () => {
     const operationId = newOperation();
     const id = approvalIn(await call({ operationId }));
     await answer(id);
+    const before = server.countOf('act');
     const other = await call({ operationId, arguments: { ...post, value: 'y' } });
     expect(other.error.data).toMatchObject({ code: 'needs_person', approvalState: 'pending' });
     expect(approvalIn(other)).not.toBe(id);
     const somebodyElse = await call({ operationId, token: adminToken });
     expect([id, approvalIn(other)]).not.toContain(approvalIn(somebodyElse));
+    expect(server.countOf('act')).toBe(before);
   });
 
   test('that was denied, or not approved in time, is refused saying so', async () => {

@@ -130,8 +130,17 @@ describe('who may do what', () => {
   test('a token for another virtual server is refused, and the server behind hears nothing', async () => {
     const { id } = await gateway.addAgent();
     const before = server.calls.length;
-    const token = await gateway.mint(id, `${gateway.publicUrl}/mcp/default/default/narrow`);
-    const response = await fetch(audience(), { method: 'POST', headers: { authorization: `Bearer ${token}` }, body: '{}' });
+    const sibling = `${gateway.publicUrl}/mcp/default/default/narrow`;
+    const token = await gateway.mint(id, sibling);
+    const ask = (url: string, method: string, params: object) =>
+      fetch(url, {
+        method: 'POST',
+        headers: callHeaders(token, undefined),
+        body: JSON.stringify({ jsonrpc: '2.0', id: 1, method, params }),
+      });
+    // there is nothing else wrong with it
+    expect((await ask(sibling, 'tools/list', {})).status).toBe(200);
+    const response = await ask(audience(), 'tools/call', { name: 'look', arguments: { path: '/ok/a' } });
     expect(response.status).toBe(401);
     expect(response.headers.get('www-authenticate')).toContain('error="invalid_token"');
     expect(response.headers.get('www-authenticate')).toContain(
