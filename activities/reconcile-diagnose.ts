@@ -3,14 +3,9 @@ import { Context } from '@temporalio/activity';
 import type { JsonObject } from '../agents/json.ts';
 import { charactersPerToken } from '../agents/shorten.ts';
 import { boundsOf, isForeign } from '../policy/fix-bounds.ts';
-import {
-  type BuiltEvidence,
-  buildEvidence,
-  type EvidenceBundle,
-  type EvidenceInput,
-  evidenceMask,
-  mostEvidenceBytes,
-} from '../reconcile/evidence/build-evidence.ts';
+import { buildEvidence, mostEvidenceBytes } from '../reconcile/evidence/build-evidence.ts';
+import type { BuiltEvidence, EvidenceBundle, EvidenceInput } from '../reconcile/evidence/evidence-bundle.ts';
+import { evidenceMask } from '../reconcile/evidence/evidence-mask.ts';
 import { findOrders } from '../reconcile/evidence/find-orders.ts';
 import { readProposal } from '../reconcile/read-proposal.ts';
 import type { TargetOf } from '../reconcile/target-port.ts';

@@ -3,8 +3,8 @@ import { and, eq, isNotNull, isNull, lt, or, sql } from 'drizzle-orm';
 import { z } from 'zod';
 import { ProofKeySchema } from '../schema/backend-credential.ts';
 import type { Tenancy } from '../schema/ids.ts';
-import { backendClients, backendGrants, people } from '../schema/tables/tables.ts';
-import { type Database, type Executor, guarded } from './database.ts';
+import { backendGrants, people } from '../schema/tables/tables.ts';
+import { type Database, guarded } from './database.ts';
 import { type ContentKeys, seal, unseal } from './secrets/seal.ts';
 
 export type ServerOfGrant = Tenancy & { server: string };
@@ -36,11 +36,10 @@ export type NewGrant = GrantKey & Pick<Row, 'serverUid' | 'url' | 'issuer' | 're
 
 export const grantContext = ({ org, project, server, personId, issuer }: GrantKey & { issuer: string }): string =>
   JSON.stringify(['grant', org, project, server, personId, issuer]);
-export const clientContext = ({ org, project, server }: ServerOfGrant, issuer: string): string =>
-  JSON.stringify(['client', org, project, server, issuer]);
 const ofServer = ({ org, project, server }: ServerOfGrant) =>
   and(eq(backendGrants.org, org), eq(backendGrants.project, project), eq(backendGrants.server, server));
-const at = (key: GrantKey) => and(ofServer(key), eq(backendGrants.personId, key.personId));
+/** The row of one grant. */
+export const atGrant = (key: GrantKey) => and(ofServer(key), eq(backendGrants.personId, key.personId));
 
 /** Grants of people at MCP servers; tokens are sealed with a key that this table does not hold. */
 export const createGrantStore = (database: Database, keys: ContentKeys) => {
@@ -62,7 +61,7 @@ export const createGrantStore = (database: Database, keys: ContentKeys) => {
         const [row] = await database
           .select()
           .from(backendGrants)
-          .where(and(at(key), isNull(backendGrants.revokedAt)));
+          .where(and(atGrant(key), isNull(backendGrants.revokedAt)));
         return row && opened(row);
       }),
     /**
@@ -110,7 +109,7 @@ export const createGrantStore = (database: Database, keys: ContentKeys) => {
         const [row] = await database
           .update(backendGrants)
           .set({ renewalClaim: claim, renewalUntil: inMs(leaseMs) })
-          .where(and(at(key), isNull(backendGrants.revokedAt), isFree))
+          .where(and(atGrant(key), isNull(backendGrants.revokedAt), isFree))
           .returning();
         return row && { claim, grant: opened(row) };
       }),
@@ -120,7 +119,7 @@ export const createGrantStore = (database: Database, keys: ContentKeys) => {
      */
     settle: (grant: BackendGrant, claim: string, outcome: RenewalOutcome): Promise<void> =>
       guarded(async () => {
-        const claimed = and(at(grant), eq(backendGrants.renewalClaim, claim));
+        const claimed = and(atGrant(grant), eq(backendGrants.renewalClaim, claim));
         if (outcome.kind === 'ended') await database.delete(backendGrants).where(claimed);
         else if (outcome.kind === 'unchanged') await database.update(backendGrants).set(free).where(claimed);
         else if (outcome.kind === 'unanswered')
@@ -155,71 +154,13 @@ export const createGrantStore = (database: Database, keys: ContentKeys) => {
     listRevoked: (key?: GrantKey): Promise<BackendGrant[]> =>
       guarded(async () => {
         // one that is being renewed has its last tokens when that is over
-        const revoked = and(isNotNull(backendGrants.revokedAt), isFree, key && at(key));
+        const revoked = and(isNotNull(backendGrants.revokedAt), isFree, key && atGrant(key));
         return (await database.select().from(backendGrants).where(revoked).limit(50)).map(opened);
       }),
     remove: (key: GrantKey): Promise<void> =>
       guarded(async () => {
-        await database.delete(backendGrants).where(and(at(key), isNotNull(backendGrants.revokedAt)));
-      }),
-
-    findClient: (server: ServerOfGrant, issuer: string): Promise<unknown> =>
-      guarded(async () => {
-        const { org, project, server: name } = server;
-        const [row] = await database
-          .select()
-          .from(backendClients)
-          .where(
-            and(
-              eq(backendClients.org, org),
-              eq(backendClients.project, project),
-              eq(backendClients.server, name),
-              eq(backendClients.issuer, issuer),
-            ),
-          );
-        if (!row) return undefined;
-        return JSON.parse(unseal(keys, row.sealed, clientContext(server, issuer)).toString('utf8'));
-      }),
-    putClient: ({ org, project, server }: ServerOfGrant, issuer: string, client: object): Promise<void> =>
-      guarded(async () => {
-        const sealed = seal(keys, Buffer.from(JSON.stringify(client)), clientContext({ org, project, server }, issuer));
-        await database
-          .insert(backendClients)
-          .values({ org, project, server, issuer, sealed })
-          .onConflictDoUpdate({
-            target: [backendClients.org, backendClients.project, backendClients.server, backendClients.issuer],
-            set: { sealed, createdAt: sql`now()` },
-          });
+        await database.delete(backendGrants).where(and(atGrant(key), isNotNull(backendGrants.revokedAt)));
       }),
   };
 };
 export type GrantStore = ReturnType<typeof createGrantStore>;
-
-/** Grants of a project, of one person or of all. */
-export const listGrants = (database: Database, { org, project }: Tenancy, personId?: string): Promise<ListedGrant[]> =>
-  guarded(async () => {
-    const rows = await database
-      .select()
-      .from(backendGrants)
-      .where(
-        and(
-          eq(backendGrants.org, org),
-          eq(backendGrants.project, project),
-          isNull(backendGrants.revokedAt),
-          personId === undefined ? undefined : eq(backendGrants.personId, personId),
-        ),
-      )
-      .orderBy(backendGrants.server, backendGrants.personId);
-    return rows.map(({ sealed: _tokens, renewalClaim: _claim, renewalUntil: _until, ...grant }) => grant);
-  });
-
-/** Takes a grant back: it is used no more from now on, and its issuer is told after. @returns whether there was one */
-export const revokeGrant = (executor: Executor, key: GrantKey): Promise<boolean> =>
-  guarded(async () => {
-    const revoked = await executor
-      .update(backendGrants)
-      .set({ revokedAt: sql`now()` })
-      .where(and(at(key), isNull(backendGrants.revokedAt)))
-      .returning({ server: backendGrants.server });
-    return revoked.length > 0;
-  });

@@ -1,7 +1,8 @@
 import { type Context, Hono } from 'hono';
 import { PlatformError } from '../../schema/errors.ts';
 import { NameSchema } from '../../schema/ids.ts';
-import { type ListedGrant, listGrants, revokeGrant } from '../../store/backend-grants.ts';
+import type { ListedGrant } from '../../store/backend-grants.ts';
+import { listGrants, revokeGrant } from '../../store/given-grants.ts';
 import type { ApiDecision, ApiDependencies, ApiEnvironment } from './api-dependencies.ts';
 import { inTransaction } from './in-transaction.ts';
 import { newDecisionId } from './new-decision-id.ts';

@@ -9,13 +9,14 @@ import type { GrantBeginning } from './begin-grant.ts';
 import { departurePage, grantPage } from './connect-pages.ts';
 import { connectCallbackPath, connectClientMetadata, connectClientPath, connectPath, readConnectPath } from './connect-urls.ts';
 import type { GrantEnd } from './finish-grant.ts';
+import { LoginFailed } from './login-failed.ts';
 import type { Context, Middleware } from './middleware.ts';
 import { answer, redirect } from './page-answer.ts';
 import { choosePage, messagePage } from './pages.ts';
 import { lifetimes } from './people-config.ts';
 import { findProtectedServer, isOfKind, type OfKind } from './protected-server.ts';
 import { readForm } from './read-form.ts';
-import { LoginFailed, type UpstreamLogin } from './upstream-login.ts';
+import type { UpstreamLogin } from './upstream-login.ts';
 
 const sessionModel = 'ConnectSession';
 const loginPrefix = 'connect:';

@@ -12,8 +12,8 @@ import type { FindAuthorization } from './create-authorization-finder.ts';
 import type { GrantEnding } from './end-grant.ts';
 import type { GrantClients } from './grant-client.ts';
 import { grantTokens } from './grant-tokens.ts';
+import { LoginFailed } from './login-failed.ts';
 import { findProtectedServer, isOfKind, type OfKind } from './protected-server.ts';
-import { LoginFailed } from './upstream-login.ts';
 
 /** Longer than a renewal takes. */
 const mostTries = 100;

@@ -1,7 +1,7 @@
 import type { ServerMetadata } from 'openid-client';
 import { z } from 'zod';
 import { PlatformError } from '../../schema/errors.ts';
-import type { GrantStore } from '../../store/backend-grants.ts';
+import type { BackendClientStore } from '../../store/backend-clients.ts';
 import type { SecretSources } from '../../store/secrets/references.ts';
 import { isSafePlace } from './backend-fetch.ts';
 import { authBySecret, type ClientFacts, declaredClient, methodFor } from './client-configuration.ts';
@@ -34,7 +34,15 @@ const methodToRegister = (metadata: ServerMetadata): string =>
  * @throws {PlatformError} `credential_refused` where none of them will do
  * @see https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization#client-registration-approaches
  */
-export const createGrantClients = ({ store, secrets, issuerUrl }: { store: GrantStore; secrets: SecretSources; issuerUrl: string }) => {
+export const createGrantClients = ({
+  store,
+  secrets,
+  issuerUrl,
+}: {
+  store: BackendClientStore;
+  secrets: SecretSources;
+  issuerUrl: string;
+}) => {
   const register = async (server: OfKind<'userGrant'>, { metadata, fetch }: Authorization): Promise<Registration> => {
     const { registration_endpoint: endpoint, issuer } = metadata;
     const refused = (what: string, cause?: unknown) =>
@@ -58,7 +66,7 @@ export const createGrantClients = ({ store, secrets, issuerUrl }: { store: Grant
     });
     const read = response.ok ? RegistrationSchema.safeParse(await readJson(response)) : undefined;
     if (read?.success !== true) throw refused(`it registers none (HTTP ${response.status})`);
-    await store.putClient({ ...server, server: server.name }, issuer, read.data);
+    await store.put({ ...server, server: server.name }, issuer, read.data);
     return read.data;
   };
 
@@ -68,7 +76,7 @@ export const createGrantClients = ({ store, secrets, issuerUrl }: { store: Grant
     if (server.auth.client) return declaredClient(server, server.auth.client, metadata, secrets);
     if (metadata.client_id_metadata_document_supported === true && issuerUrl.startsWith('https:'))
       return { id: `${issuerUrl}${connectClientPath}`, method: 'none', auth: authBySecret('none', undefined) };
-    const known = RegistrationSchema.safeParse(await store.findClient({ ...server, server: server.name }, metadata.issuer));
+    const known = RegistrationSchema.safeParse(await store.find({ ...server, server: server.name }, metadata.issuer));
     if (known.success) return factsOf(known.data, metadata);
     if (!registers) throw new PlatformError('credential_refused', `No client is registered for the MCP server ${server.name}.`);
     return factsOf(await register(server, found), metadata);

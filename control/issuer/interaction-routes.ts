@@ -6,11 +6,12 @@ import { consumeIssuerRecord, findIssuerRecord, putIssuerRecord } from '../../st
 import type { Logger } from '../../telemetry/logger.ts';
 import { consentRoutes } from './consent-routes.ts';
 import type { EntryRecords } from './entry-records.ts';
+import { LoginFailed } from './login-failed.ts';
 import type { Context, Interaction, Middleware } from './middleware.ts';
 import { answer, redirect } from './page-answer.ts';
 import { choosePage, messagePage } from './pages.ts';
 import { lifetimes, type PeopleConfig } from './people-config.ts';
-import { LoginFailed, type UpstreamLogin } from './upstream-login.ts';
+import type { UpstreamLogin } from './upstream-login.ts';
 import { meetsWanted, wantedAcrValues } from './wanted-login.ts';
 
 const outcomeModel = 'UpstreamOutcome';

@@ -1,6 +1,7 @@
 import type { JWK } from 'jose';
 import { PlatformError } from '../../schema/errors.ts';
 import type { AuditLog } from '../../store/audit-log.ts';
+import { createBackendClientStore } from '../../store/backend-clients.ts';
 import { createGrantStore } from '../../store/backend-grants.ts';
 import type { Database } from '../../store/database.ts';
 import { createAssertionStore } from '../../store/identity-assertions.ts';
@@ -57,7 +58,11 @@ export const startBackends = (
     throw new PlatformError('input_invalid', 'The issuer cannot start: the key of the gateway is too short.');
   const store = createGrantStore(database, keysOf(config)('grants'));
   const findAuthorization = createAuthorizationFinder({ guardedFetch, clock });
-  const clients = createGrantClients({ store, secrets: config.secrets, issuerUrl });
+  const clients = createGrantClients({
+    store: createBackendClientStore(database, keysOf(config)('grants')),
+    secrets: config.secrets,
+    issuerUrl,
+  });
   const bind = createTokenBinder();
   const reach = createGrantReach({ findAuthorization, clients });
   const refresh = createGrantRenewal({ store, reach, bind, clock, logger });

@@ -1,7 +1,8 @@
 import { beforeEach, expect, test } from 'vitest';
 import { keepGrants } from '../../control/issuer/keep-grants.ts';
 import { resourceSchemas } from '../../schema/resource.ts';
-import { createGrantStore, revokeGrant } from '../../store/backend-grants.ts';
+import { createGrantStore } from '../../store/backend-grants.ts';
+import { revokeGrant } from '../../store/given-grants.ts';
 import { applyResources } from '../../store/resources.ts';
 import { deriveContentKeys } from '../../store/secrets/seal.ts';
 import { createLogger } from '../../telemetry/logger.ts';

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { createGrantStore, revokeGrant } from '../../store/backend-grants.ts';
+import { createGrantStore } from '../../store/backend-grants.ts';
+import { revokeGrant } from '../../store/given-grants.ts';
 import { deriveContentKeys } from '../../store/secrets/seal.ts';
 import { type BackendIssuer, backendClient, startBackendIssuer } from '../support/backend-issuer.ts';
 import { createBrowser, type Page } from '../support/browser.ts';

@@ -4,6 +4,7 @@ import { sql } from 'drizzle-orm';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { originalKey, type SealedName } from '../../schema/seal-key.ts';
 import { createAuditPeople } from '../../store/audit-people.ts';
+import { createBackendClientStore } from '../../store/backend-clients.ts';
 import { createGrantStore } from '../../store/backend-grants.ts';
 import { createMcpAnswerStore } from '../../store/mcp-answers.ts';
 import { operationText, readOperationOutcome } from '../../store/operation-outcome.ts';
@@ -111,14 +112,15 @@ test('grants and who stands behind pseudonyms are sealed anew and say the same, 
     expiresAt: null,
   };
   await store.put({ ...grant, tokens: { accessToken: 'a', refreshToken: 'r' } });
-  await store.putClient({ ...place, server: 'files' }, 'https://idp.example', { client_id: 'c' });
+  const clients = createBackendClientStore(database(), grants.keys('grants'));
+  await clients.put({ ...place, server: 'files' }, 'https://idp.example', { client_id: 'c' });
   const audit = createAuditPeople({ database: database(), keys: people.keys('audit-people') });
   const pseudonym = await audit.pseudonymOf({ org: 'acme', id: 'ada' });
   await rotate(grants);
   await rotate(people);
   expect([await rewrapAll(grants), await rewrapAll(people)]).toEqual([2, 1]);
   expect((await store.find({ ...place, server: 'files', personId: 'ada' }))?.tokens).toEqual({ accessToken: 'a', refreshToken: 'r' });
-  expect(await store.findClient({ ...place, server: 'files' }, 'https://idp.example')).toEqual({ client_id: 'c' });
+  expect(await clients.find({ ...place, server: 'files' }, 'https://idp.example')).toEqual({ client_id: 'c' });
   const other = createAuditPeople({ database: database(), keys: people.keys('audit-people') });
   expect(await other.find({ org: 'acme', id: 'ada' })).toBe(pseudonym);
   expect((await other.resolve('acme', [pseudonym])).get(pseudonym)).toBe('ada');
