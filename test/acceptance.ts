@@ -2930,6 +2930,13 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/control/loosen-guards.test.ts › in production an administrator › loosens nothing by a login of long ago, nor by a token that says nothing of one',
   },
   {
+    id: 'R16',
+    clause: 'l',
+    text: 'Who says yes by Slack, at the api and by the command line is one person of two; the record of the use names both.',
+    threshold: '2 people',
+    test: 'test/workflows/reconcile-people.test.ts › an approval of a fix › of two people is none of one who says it by Slack, at the api and by the command line; the second person makes it one',
+  },
+  {
     id: 'R17',
     clause: 'b',
     text: 'An edit between approval and apply is kept, the fix is stale, and nothing is written.',
