@@ -73,7 +73,7 @@ export const writeStep = async (
       ? // in force by its fix alone, for as long as that stands (`overlayDesired`): nothing of the system is changed
         { kind: 'unchanged', at: clock().toISOString() }
       : await port.apply(target, operation, {
-          ...{ operationId: begun.operationId, precondition, signal, ...(rewritten ? { rewritten } : {}) },
+          ...{ operationId: begun.operationId, isRetry: begun.isRetry, precondition, signal, ...(rewritten ? { rewritten } : {}) },
           holdsFence: () => holdsFence(database, key, fence),
           readState: async (digest) => contents.getJson(key, digest),
         });

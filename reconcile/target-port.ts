@@ -19,6 +19,8 @@ export type TargetOf<Spec extends ReconcileTargetSpec = ReconcileTargetSpec> = {
 /** What an apply carries: who it is (the same again finds what became of it), and that it still holds the target's lock. */
 export type ApplyContext = {
   operationId: string;
+  /** It was tried before and nobody knows what came of that: what is as it is to be by now is taken for our doing, so that it can be undone. */
+  isRetry?: boolean;
   precondition: Precondition;
   /** Of an undo: what is the same without these fields is as the step left it, since whoever writes them does so at any write, the system's own too. */
   rewritten?: Rewritten;

@@ -1,4 +1,4 @@
-import { and, asc, eq, isNull, or, sql } from 'drizzle-orm';
+import { and, asc, eq, getTableColumns, isNull, or, sql } from 'drizzle-orm';
 import type { TriedStep } from '../schema/reconcile/fix.ts';
 import type { StepOutcome } from '../schema/reconcile/plan.ts';
 import { reconcileSteps } from '../schema/tables/tables.ts';
@@ -21,8 +21,12 @@ export const stepOperationId = ({ fixId, direction, step }: StepKey): string => 
 /**
  * Puts down that a step is about to be tried, before it is. Tried before, it stays as it was put down then, with what came of it if that is
  * known; what is not known goes over to the fence that looks at it now.
+ * @returns the step, and whether it was put down before
  */
-export const beginStep = (executor: Executor, key: StepKey & { fence: number; beforeHash: string }): Promise<TriedStep> =>
+export const beginStep = (
+  executor: Executor,
+  key: StepKey & { fence: number; beforeHash: string },
+): Promise<TriedStep & { isRetry: boolean }> =>
   guarded(async () => {
     const { fixId, direction, step, fence, beforeHash } = key;
     const [row] = await executor
@@ -32,9 +36,11 @@ export const beginStep = (executor: Executor, key: StepKey & { fence: number; be
         target: [reconcileSteps.fixId, reconcileSteps.direction, reconcileSteps.step],
         set: { fence: sql`case when ${reconcileSteps.outcome} is null then excluded.fence else ${reconcileSteps.fence} end` },
       })
-      .returning();
+      // what was inserted just now was locked by nobody before
+      .returning({ ...getTableColumns(reconcileSteps), isRetry: sql<boolean>`xmax <> 0` });
     if (!row) throw new Error(`the step ${stepOperationId(key)} was not written`);
-    return toStep(row);
+    const { isRetry, ...tried } = row;
+    return { ...toStep(tried), isRetry };
   });
 
 /** Puts down what came of a step. What is known already stays; only `unknown` may become known later. @returns false where it stayed */

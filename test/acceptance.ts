@@ -3142,6 +3142,13 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/control/loosen-guards.test.ts › in production an administrator › loosens nothing by a login of long ago, nor by a token that says nothing of one',
   },
   {
+    id: 'R16',
+    clause: 'l',
+    text: 'Who says yes by Slack, at the api and by the command line is one person of two; the record of the use names both.',
+    threshold: '2 people',
+    test: 'test/workflows/reconcile-people.test.ts › an approval of a fix › of two people is none of one who says it by Slack, at the api and by the command line; the second person makes it one',
+  },
+  {
     id: 'R17',
     clause: 'b',
     text: 'An edit between approval and apply is kept, the fix is stale, and nothing is written.',
@@ -3163,9 +3170,9 @@ export const acceptance: readonly AcceptanceEntry[] = [
   {
     id: 'R18',
     clause: 'a',
-    text: 'A worker killed before or after the effect of any step of four, done or undone, leaves every effect there once and none unreported.',
+    text: 'A worker killed before, during or after the effect of any step of four, done or undone, leaves every effect there once and none unreported.',
     threshold: 'SIGKILL',
-    test: 'test/full/reconcile/kill-matrix.test.ts › a worker killed before and after every step of four, done or undone, leaves every effect there once and none unreported',
+    test: 'test/full/reconcile/kill-matrix.test.ts › a worker killed before, during and after every step of four, done or undone, leaves every effect there once and none unreported',
   },
   {
     id: 'R18',
@@ -3173,6 +3180,19 @@ export const acceptance: readonly AcceptanceEntry[] = [
     text: 'A worker killed between any two writes of diagnosis, check, decision, approval, apply, hold and judgement leaves one approval, each effect once, one call of the model over at most, and nothing unreported.',
     threshold: 'SIGKILL, ≤ 1 call over',
     test: 'test/full/reconcile/kill-points.test.ts › a worker killed at any moment between accepted and done leaves each effect there once, one approval, and nothing unreported',
+  },
+  {
+    id: 'R18',
+    clause: 'c',
+    text: 'A worker killed right after a deletion, which leaves no mark, knows of it as its own: it is reported as done and can be undone.',
+    threshold: 'SIGKILL',
+    test: 'test/full/reconcile/kill-matrix.test.ts › a worker killed right after a deletion knows of it: it is reported as done, and taken back where it made things worse',
+  },
+  {
+    id: 'R18',
+    clause: 'd',
+    text: 'On a real API server a deletion that is tried again after a kill counts as done, and what was deleted is made again as it was.',
+    test: 'test/full/targets/kubernetes-target.test.ts › only what we made and nobody declares is pruned, and only where the target says so',
   },
   {
     id: 'R19',
@@ -3390,6 +3410,13 @@ export const acceptance: readonly AcceptanceEntry[] = [
     text: 'What a diagnosis was made of and read until its budget ended is shown by the command line to the people of the target, and to nobody else.',
     threshold: '≤ 1 call over',
     test: 'test/workflows/reconcile-people.test.ts › a budget that ends in the middle of a diagnosis leaves the evidence, and what was read so far, to people of the target alone',
+  },
+  {
+    id: 'R23',
+    clause: 'h',
+    text: 'A call that costs more than was set aside for it is the last, and all of it counts.',
+    threshold: '1 call over',
+    test: 'test/activities/reconcile-diagnose.test.ts › a budget › is over by one call at most, whatever that call turns out to cost',
   },
   {
     id: 'R24',

@@ -76,6 +76,9 @@ export const createKubernetesApply = ({
     at: now().toISOString(),
   });
 
+  /** What was deleted is nothing afterwards. */
+  const deleted = (uid: unknown): StepOutcome => ({ kind: 'applied', version: '', hash: '', uid: String(uid), at: now().toISOString() });
+
   const pathOf = (connection: KubernetesConnection, target: KubernetesTarget, operation: Operation, signal: AbortSignal) =>
     connection.resources.path(writtenRef(target, operation), signal);
 
@@ -99,6 +102,7 @@ export const createKubernetesApply = ({
   ): Promise<StepOutcome> => {
     let answer: KubernetesObject = live;
     let isAnswered = true;
+    let isGone = false;
     for (let write: Write | undefined = first; write; write = write.next?.(answer)) {
       if (!(await holdsFence())) return failed('fenced', 'a later holder has taken the target');
       const { method, contentType, body, query } = write;
@@ -111,7 +115,8 @@ export const createKubernetesApply = ({
           ...(contentType ? { contentType } : {}),
           ...(query ? { query } : {}),
         });
-        answer = method === 'DELETE' ? live : sent;
+        isGone = method === 'DELETE';
+        answer = isGone ? live : sent;
       } catch (error) {
         if (!(error instanceof KubernetesFailure) || !error.mayHaveHappened) throw error;
         // the answer is lost, not the question: the object's mark says whether it was done
@@ -122,22 +127,27 @@ export const createKubernetesApply = ({
         isAnswered = false;
       }
     }
+    if (isGone) return deleted(live?.metadata.uid);
     // what was read later may hold what a person has written since: only an answer to our own request tells who rewrote
-    const rewritten = isAnswered && first.method !== 'DELETE' ? rewrittenFields(changes, stateOf(answer), digestOf) : undefined;
+    const rewritten = isAnswered ? rewrittenFields(changes, stateOf(answer), digestOf) : undefined;
     return { ...applied(answer), ...(rewritten ? { rewritten } : {}) };
   };
 
   const tryOnce = async (target: KubernetesTarget, operation: Operation, context: ApplyContext): Promise<StepOutcome> => {
-    const { operationId, readState, signal } = context;
+    const { operationId, isRetry = false, precondition, readState, signal } = context;
     const connection = await connections.of(target);
     const path = await pathOf(connection, target, operation, signal);
     const live = await read(connection, path, signal);
     if (live && isDoneTo(live, operationId) && !live.metadata.deletionTimestamp) return applied(live);
-    if (!live && (operation.op === 'prune' || operation.op === 'remove')) return { kind: 'unchanged', at: now().toISOString() };
+    if (!live && (operation.op === 'prune' || operation.op === 'remove')) {
+      // what is gone bears no mark: whose doing that was only the earlier try tells
+      const uid = precondition.kind === 'version' ? precondition.uid : '';
+      return isRetry ? deleted(uid) : { kind: 'unchanged', at: now().toISOString() };
+    }
     // of a controller that is revived the precondition speaks of the object that waits for it
     const fault = markOf(live) === halfDone(operationId) || operation.op === 'reviveController' ? undefined : unmet(context, live);
     if (fault) return failed('precondition', fault);
-    const writing = await writings(target, operation, live, { connection, operationId, readState, signal });
+    const writing = await writings(target, operation, live, { connection, operationId, precondition, readState, signal });
     if (writing.kind === 'not') return failed(writing.reason, writing.message);
     if (writing.kind === 'nothing') return { kind: 'unchanged', at: now().toISOString() };
     return sendAll(writing.write, writing.changes, { connection, path, signal, live }, context);

@@ -1,6 +1,7 @@
 import { editObject } from '../../reconcile/edit-object.ts';
 import { type ObjectRef, objectKey } from '../../schema/reconcile/object-ref.ts';
 import type { KubernetesOperation, Operation } from '../../schema/reconcile/operation.ts';
+import type { Precondition } from '../../schema/reconcile/plan.ts';
 import type { SecretSources } from '../../store/secrets/references.ts';
 import type { KubernetesObject } from './kubernetes-client.ts';
 import type { KubernetesConnection, KubernetesTarget } from './kubernetes-connection.ts';
@@ -11,13 +12,15 @@ import { type Declared, declaredOf, fillSecret, finalizerAnnotation, namespacesO
 import { createOwnership } from './kubernetes-ownership.ts';
 import { reapplyWriting } from './kubernetes-reapply.ts';
 import { removalWriting } from './kubernetes-removal.ts';
-import { restoreWriting } from './kubernetes-restore.ts';
+import { remakeWriting, restoreWriting } from './kubernetes-restore.ts';
 import { fieldManager, stateOf, targetLabel, targetLabelOf } from './kubernetes-state.ts';
 import { applyTo, deletion, notWritten, type Writing, writingOf } from './kubernetes-write.ts';
 
 export type WritingContext = {
   connection: KubernetesConnection;
   operationId: string;
+  /** How it has to be; absent where it is only asked what would be done. */
+  precondition?: Precondition;
   readState: (digest: string) => Promise<unknown>;
   signal: AbortSignal;
 };
@@ -135,14 +138,13 @@ export const createWritings = ({ desired, secrets }: { desired: KubernetesDesire
         return prune(target, ref, live);
       case 'remove':
         return remove(operation.uid, live);
-      case 'restore':
-        if (!live) return missing;
-        return restoreWriting(
-          live,
-          await context.readState(operation.stateDigest),
-          context.operationId,
-          createOwnership(target, ref, live),
-        );
+      case 'restore': {
+        // of what is gone the plan says that we deleted it; what somebody else deleted stays so
+        if (!live && context.precondition?.kind !== 'absent') return missing;
+        const { operationId } = context;
+        const kept = await context.readState(operation.stateDigest);
+        return live ? restoreWriting(live, kept, operationId, createOwnership(target, ref, live)) : remakeWriting(kept, operationId);
+      }
       case 'createClaim':
         return createClaim(operation, live, context);
       case 'removeUndeclared':

@@ -103,17 +103,18 @@ export const createPlatformApply = (context: PlatformContext, parts: PlatformPar
   };
 
   const tryIt = async (target: PlatformTarget, operation: Operation, applying: ApplyContext): Promise<StepOutcome> => {
-    const { operationId, precondition, holdsFence, readState, signal } = applying;
+    const { operationId, isRetry = false, precondition, holdsFence, readState, signal } = applying;
     const { object } = operation;
     const uid = precondition.kind === 'version' ? precondition.uid : undefined;
     const before = await see(target, object, signal, uid);
     const deed = await deedOf(target, operation, readState);
-    if (!isMet(precondition, before) && !(await deed.isBegun(operationId)))
+    const isBegun = await deed.isBegun(operationId);
+    if (!isMet(precondition, before) && !isBegun)
       throw new PlatformRefusal('precondition', `${object.kind} ${object.name} is not as it was when the plan was made.`);
     if (!(await holdsFence())) return { kind: 'failed', reason: 'fenced', message: 'a later holder has taken the target' };
     const did = await deed.run(applying);
     const at = context.now().toISOString();
-    if (did === 'unchanged') return { kind: 'unchanged', at };
+    if (did === 'unchanged' && !(isRetry && isBegun)) return { kind: 'unchanged', at };
     const after = (await see(target, object, signal, before?.uid ?? uid)) ?? goneObject(object, uid ?? '');
     return { kind: 'applied', version: after.version, hash: after.hash, uid: after.uid, at };
   };

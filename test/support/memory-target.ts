@@ -112,13 +112,16 @@ export const createMemoryTarget = (world: MemoryWorld, { now = () => new Date() 
     uid,
     at: now().toISOString(),
   });
-  const gone: StepOutcome = { kind: 'applied', version: '', hash: '', uid: '', at: '' };
+  const gone: Extract<StepOutcome, { kind: 'applied' }> = { kind: 'applied', version: '', hash: '', uid: '', at: '' };
 
   const apply = async (target: Target, operation: Operation, context: ApplyContext): Promise<StepOutcome> => {
-    const { operationId, holdsFence, readState } = context;
+    const { operationId, isRetry = false, holdsFence, readState } = context;
+    const live = world.find(operation.object);
+    // what is gone bears no mark of who took it away
+    const takesAway = operation.op === 'prune' || operation.op === 'remove';
+    if (takesAway && !live) return isRetry ? { ...gone, at: now().toISOString() } : { kind: 'unchanged', at: now().toISOString() };
     const known = world.done.get(operationId);
     if (known) return known;
-    const live = world.find(operation.object);
     const fault = unmet(context, live);
     if (fault) return failed('precondition', fault);
     const refused = world.faults.refuse?.(operationId);
@@ -132,9 +135,9 @@ export const createMemoryTarget = (world: MemoryWorld, { now = () => new Date() 
     if (!(await holdsFence())) return failed('fenced', 'a later holder has taken the target');
     await world.faults.apply?.('before', operationId);
     // from here to the end of the effect nothing is awaited: as in a system that decides by itself
+    if (world.done.has(operationId)) return world.done.get(operationId) as StepOutcome;
     const nowLive = world.find(operation.object);
     if (nowLive?.version !== live?.version) return failed('precondition', 'somebody changed it at the same moment');
-    if (world.done.has(operationId)) return world.done.get(operationId) as StepOutcome;
     let outcome: StepOutcome;
     if (change.kind === 'gone') {
       world.remove(operation.object);

@@ -69,10 +69,10 @@ export const remoteTarget = (url: string): TargetPort<'kubernetes'> => {
       };
       follow().catch(() => undefined); // whoever closes it ends it
     },
-    apply: async (target, operation, { operationId, precondition, holdsFence, readState, signal }) => {
+    apply: async (target, operation, { operationId, isRetry, precondition, holdsFence, readState, signal }) => {
       const kept = operation.op === 'restore' ? await readState(operation.stateDigest) : undefined;
       if (!(await holdsFence())) return { kind: 'failed', reason: 'fenced', message: 'a later holder has taken the target' };
-      return ask({ method: 'apply', target, operation, context: { operationId, precondition }, kept }, signal);
+      return ask({ method: 'apply', target, operation, context: { operationId, isRetry, precondition }, kept }, signal);
     },
   };
 };

@@ -302,6 +302,27 @@ describe('an approval of a fix', () => {
     await until(name, 'fixed');
   });
 
+  test('of two people is none of one who says it by Slack, at the api and by the command line; the second person makes it one', async () => {
+    const { loop, qd, diagnosis } = people;
+    diagnosis.script.answer = () => propose({ ...proposal(), confidence: 0.3 }); // unsure: two people
+    const { name, approval, id } = await asked();
+    expect(approval.rules).toMatchObject([{ count: 2 }]);
+    const { digest } = approval;
+    await people.press(await people.messageOf(id), 'approve');
+    const given = async () => (await getApproval(people.database, { ...place, id })).decisions.map(({ person }) => person);
+    await pollUntil(async () => (await given()).length === 1, 'the answer by Slack', 20_000);
+    expect((await people.post(id, 'approve', { digest })).body.state).toBe('pending');
+    const third = await qd(['approvals', 'approve', id, '--digest', digest]);
+    expect(third).toMatchObject({ code: 0, stderr: expect.stringContaining('1 of 2') });
+    expect([await given(), await stateOf(id)]).toEqual([['reviewer'], 'pending']);
+    expect(loop.world.effects).toEqual([]);
+    expect((await qd(['approvals', 'approve', id, '--digest', digest], 'rita')).stdout).toBe(`${id} approved\n`);
+    const fix = await until(name, 'fixed');
+    expect(loop.world.effects).toEqual([`${fix.id}/do/0`]);
+    const used = (await people.audited({ action: 'useApproval' })).filter(({ operationId }) => operationId === fix.id);
+    expect(used).toMatchObject([{ facts: { digest, people: ['reviewer', 'rita'] } }]);
+  });
+
   test('that nobody gives in time counts as no: nothing is changed, the item says so everywhere, and who is to be called is named', async () => {
     const { loop, slack } = people;
     const { name, approval, id } = await asked({ limits: { cooldownSeconds: 300, fixesPerHour: 1000 } });

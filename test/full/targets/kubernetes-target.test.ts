@@ -280,12 +280,18 @@ test('only what we made and nobody declares is pruned, and only where the target
   const object = refOf('prune', 'ConfigMap', 'settings');
   expect(await see(rest, 'ConfigMap', 'settings')).toMatchObject({ isOurs: true });
   await cluster.send('POST', '/api/v1/namespaces/prune/configmaps', { metadata: { name: 'theirs' }, data: {} });
-  const prune = (of: KubernetesTarget, name: string) =>
-    port.apply(of, { op: 'prune', object: { ...object, name } }, applying(`prune-${name}-${of.spec.prune}`));
+  const prune = (of: KubernetesTarget, name: string, more: object = {}) =>
+    port.apply(of, { op: 'prune', object: { ...object, name } }, { ...applying(`prune-${name}-${of.spec.prune}`), ...more });
   expect(await prune(target, 'settings')).toMatchObject({ kind: 'failed', reason: 'refused' });
   expect(await prune(rest, 'theirs')).toMatchObject({ kind: 'failed', reason: 'refused' });
-  expect(await prune(rest, 'settings')).toMatchObject({ kind: 'applied' });
+  const before = await see(rest, 'ConfigMap', 'settings');
+  expect(await prune(rest, 'settings')).toMatchObject({ kind: 'applied', hash: '' });
+  // by anybody's hand it is gone; tried again after a kill it counts as our doing, which can be undone
   expect(await prune(rest, 'settings')).toMatchObject({ kind: 'unchanged' });
+  expect(await prune(rest, 'settings', { isRetry: true })).toMatchObject({ kind: 'applied', hash: '' });
+  const undo: Operation = { op: 'restore', object, stateDigest: digestOfState(before.state) };
+  expect(await port.apply(rest, undo, applying('undo-prune', { kind: 'absent' }, [before.state]))).toMatchObject({ kind: 'applied' });
+  expect((await see(rest, 'ConfigMap', 'settings')).hash).toBe(before.hash);
   const elsewhere: Operation = { op: 'reapply', object: { ...object, namespace: 'kube-system' } };
   expect(await port.apply(rest, elsewhere, applying('elsewhere'))).toMatchObject({ kind: 'failed', reason: 'refused' });
 });
