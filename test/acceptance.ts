@@ -1664,6 +1664,13 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/full/gateway/accept-sizes.test.ts › a million events before an answer are not held, whether they are cut off or passed by',
   },
   {
+    id: 'SEC-27',
+    clause: 'd',
+    text: 'Answers within the limit of bytes that would be many times as large once they are read are not read: lists within lists, small objects, an event of countless short lines.',
+    threshold: '64 MiB',
+    test: 'test/full/gateway/accept-sizes.test.ts › lists within lists that would be many times as large are not read',
+  },
+  {
     id: 'SEC-28',
     clause: 'a',
     text: 'A pattern in a schema that takes for ever is not evaluated.',
@@ -2644,7 +2651,7 @@ export const acceptance: readonly AcceptanceEntry[] = [
     id: 'SEC-38',
     clause: 'j',
     text: 'Checkpoints that are moved so that no other one is taken are named, and other chains are signed on; what was left unsigned is signed by whoever starts next.',
-    test: 'test/store/audit-verify.test.ts › checkpoints that are moved (at = at + interval \'100 years\') so that no other one is taken are named, and the chain is not signed past them',
+    test: "test/store/audit-verify.test.ts › checkpoints that are moved (at = at + interval '100 years') so that no other one is taken are named, and the chain is not signed past them",
   },
   {
     id: 'G01',
