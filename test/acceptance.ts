@@ -1884,6 +1884,18 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/full/gateway/audit-outage.test.ts › Postgres killed and away for a minute under load: calls are refused with a retry hint, and afterwards the chain verifies, no row is missing and every reservation is settled',
   },
   {
+    id: 'SEC-37',
+    clause: 'd',
+    text: 'A database that takes no writes, as a standby before it takes over, is one that is away: no effect, a refusal that may be tried again, and what only read is on record afterwards.',
+    test: 'test/gateway/unwritable-database.test.ts › a database that may be read alone is one that is away: no effect, whoever calls hears that it may be tried again, and so it can be',
+  },
+  {
+    id: 'SEC-37',
+    clause: 'e',
+    text: 'Rows of the audit that something other than themselves keeps from being written, such as a lock, wait for it; none is given up.',
+    test: 'test/gateway/unwritable-database.test.ts › rows of the audit that a lock keeps from being written wait for it, and none is given up',
+  },
+  {
     id: 'SEC-38',
     clause: 'a',
     text: 'A row that a superuser edits is named, with its writer and why it is known.',
