@@ -1631,6 +1631,12 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/full/runtime/caged-egress.test.ts › a redirect from an allowed host to the metadata address is stopped at its second hop',
   },
   {
+    id: 'SEC-23',
+    clause: 'c',
+    text: 'However the inner address is written, and by whatever redirect a caged server or its curl is led there, it ends at the second hop and is on record.',
+    test: 'test/full/runtime/caged-egress.test.ts › however an inner address is written, and however the hop is made, it ends at the second hop and is on record',
+  },
+  {
     id: 'SEC-24',
     clause: 'a',
     text: 'A caged server can write no kernel setting, see no other process and make no namespace.',
