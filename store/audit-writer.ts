@@ -18,6 +18,18 @@ const maxBatch = 500;
 /** When so many wait, their commit is not put off. */
 const fullBatch = 100;
 
+/** SQLSTATE classes of what is wrong with a row itself: its values, what they stand beside, and its size. */
+const refusesRow = /^(22|23|54)/;
+
+/** Whatever else keeps the database from writing, such as a lock or a right that is not there, says nothing of the row: that is tried again. */
+const keepUnlessRefused = (error: unknown): never => {
+  const { code } = error as { code?: unknown };
+  if (typeof code !== 'string' || !/^[0-9A-Z]{5}$/.test(code) || refusesRow.test(code)) throw error;
+  throw new PlatformError('store_unavailable', 'The audit cannot be written at the moment; try again in a few seconds.', {
+    cause: new Error(`the database answers ${code}`),
+  });
+};
+
 /**
  * Group-commits rows that nobody waits for: those of calls without an effect, and outcomes that nobody can ask for. What comes within
  * `pauseMs` goes into one commit, because that costs as much as a dozen rows, and those who do wait for a commit have the disk meanwhile.
@@ -31,7 +43,7 @@ export const createAuditWriter = ({
   maxPending = 10_000,
   retryDelayMs = 500,
   pauseMs = 5,
-  append = (entries, at, earlier) => guarded(() => copyLink(database.$client, entries, at, earlier)),
+  append = (entries, at, earlier) => guarded(() => copyLink(database.$client, entries, at, earlier).catch(keepUnlessRefused)),
 }: {
   database: Database;
   log: AuditLog;

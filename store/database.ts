@@ -11,8 +11,11 @@ const mapping = { schema: tables, casing: 'snake_case' } as const;
 /** A database or a transaction of it. */
 export type Executor = Pick<Database, 'select' | 'insert' | 'update' | 'delete' | 'execute' | 'transaction'>;
 
-/** 53300 too many connections; 57P01-03 shutting down or starting; 08* connection lost. */
-const unavailableStates = /^(53300|57P0[123]|08\w{3})$/;
+/**
+ * 53300 too many connections; 57P01-03 shutting down or starting; 08* connection lost; 25006 a standby that has not taken over yet; 53100 and
+ * 53200 no disk or memory left.
+ */
+const unavailableStates = /^(53[123]00|57P0[123]|08\w{3}|25006)$/;
 const unavailableCodes = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ENOTFOUND']);
 
 const causeChain = (error: unknown): unknown[] => {

@@ -1692,6 +1692,12 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/full/runtime/caged-egress.test.ts › a redirect from an allowed host to the metadata address is stopped at its second hop',
   },
   {
+    id: 'SEC-23',
+    clause: 'c',
+    text: 'However the inner address is written, and by whatever redirect a caged server or its curl is led there, it ends at the second hop and is on record.',
+    test: 'test/full/runtime/caged-egress.test.ts › however an inner address is written, and however the hop is made, it ends at the second hop and is on record',
+  },
+  {
     id: 'SEC-24',
     clause: 'a',
     text: 'A caged server can write no kernel setting, see no other process and make no namespace.',
@@ -1723,6 +1729,13 @@ export const acceptance: readonly AcceptanceEntry[] = [
     text: 'A million events before an answer are not held.',
     threshold: '64 MiB',
     test: 'test/full/gateway/accept-sizes.test.ts › a million events before an answer are not held, whether they are cut off or passed by',
+  },
+  {
+    id: 'SEC-27',
+    clause: 'd',
+    text: 'Answers within the limit of bytes that would be many times as large once they are read are not read: lists within lists, small objects, an event of countless short lines.',
+    threshold: '64 MiB',
+    test: 'test/full/gateway/accept-sizes.test.ts › lists within lists that would be many times as large are not read',
   },
   {
     id: 'SEC-28',
@@ -1943,6 +1956,18 @@ export const acceptance: readonly AcceptanceEntry[] = [
     clause: 'c',
     text: 'When Postgres is back every reservation of the ledger is settled, and agents are charged what was used.',
     test: 'test/full/gateway/audit-outage.test.ts › Postgres killed and away for a minute under load: calls are refused with a retry hint, and afterwards the chain verifies, no row is missing and every reservation is settled',
+  },
+  {
+    id: 'SEC-37',
+    clause: 'd',
+    text: 'A database that takes no writes, as a standby before it takes over, is one that is away: no effect, a refusal that may be tried again, and what only read is on record afterwards.',
+    test: 'test/gateway/unwritable-database.test.ts › a database that may be read alone is one that is away: no effect, whoever calls hears that it may be tried again, and so it can be',
+  },
+  {
+    id: 'SEC-37',
+    clause: 'e',
+    text: 'Rows of the audit that something other than themselves keeps from being written, such as a lock, wait for it; none is given up.',
+    test: 'test/gateway/unwritable-database.test.ts › rows of the audit that a lock keeps from being written wait for it, and none is given up',
   },
   {
     id: 'SEC-38',

@@ -2,13 +2,14 @@ import { isPlatformError, PlatformError } from '../../schema/errors.ts';
 import type { JsonObject, Reply } from '../mcp/message.ts';
 import { maskReply } from '../surface/present-result.ts';
 import { maxResultBytes } from '../upstream/result-too-large.ts';
+import { mostParts } from '../upstream/too-many-parts.ts';
 import { bytesOver } from './bytes-over.ts';
 import { consultOnResult } from './consult.ts';
 import { presentToolResult, toolError } from './present-tool-result.ts';
 import { required, type ToolCallStep } from './tool-call.ts';
 
-const tooLarge = (name: string, size: string, most = maxResultBytes): Reply =>
-  toolError(new PlatformError('result_too_large', `${name} ran, and its result${size} is over the limit of ${most} bytes; ask for less.`));
+const tooLarge = (name: string, size: string, most: string): Reply =>
+  toolError(new PlatformError('result_too_large', `${name} ran, and its result${size} is over the limit of ${most}; ask for less.`));
 
 /** Its size where that is over the limit; what is nested too deep to be written out has none. */
 const sizeOver = (result: JsonObject, most: number): number | undefined => {
@@ -26,7 +27,8 @@ export const filter: ToolCallStep = async (call, next) => {
   try {
     reply = await next();
   } catch (error) {
-    if (isPlatformError(error) && error.code === 'result_too_large') return tooLarge(call.name, '');
+    if (isPlatformError(error) && error.code === 'result_too_large')
+      return tooLarge(call.name, '', `${maxResultBytes} bytes, or of ${mostParts} objects and lists`);
     throw error;
   }
   const tool = required(call.tool, 'the tool');
@@ -35,7 +37,7 @@ export const filter: ToolCallStep = async (call, next) => {
   const { principal } = call.request;
   const most = (principal.kind === 'agent' ? principal.limits.resultBytes : undefined) ?? maxResultBytes;
   const bytes = sizeOver(reply.result, most);
-  if (bytes !== undefined) return tooLarge(call.name, Number.isFinite(bytes) ? ` of ${bytes} bytes` : '', most);
+  if (bytes !== undefined) return tooLarge(call.name, Number.isFinite(bytes) ? ` of ${bytes} bytes` : '', `${most} bytes`);
   const shown = call.hooks ? await consultOnResult(call, reply) : reply;
   return presentToolResult(call.request, tool, shown, call.directory, call.masked);
 };

@@ -5,6 +5,7 @@ import type { HttpRequest, HttpSender } from './http-sender.ts';
 import { createMessageQueue } from './message-queue.ts';
 import { createEventReader, type ServerEvent } from './read-events.ts';
 import { maxAnswerBytes } from './result-too-large.ts';
+import { hasTooManyParts } from './too-many-parts.ts';
 
 /** How much is read of an answer that refuses the request. */
 const maxRefusalBytes = 64 * 1024;
@@ -79,6 +80,10 @@ export const readAnswer = (sender: HttpSender, request: HttpRequest, parts: Answ
     for (const each of Array.isArray(message) ? message : [message]) if (isObject(each)) queue.push(each);
   };
   const parse = (text: string): boolean => {
+    if (hasTooManyParts(text)) {
+      end({ kind: 'too-large' });
+      return false;
+    }
     try {
       give(parseExactly(text));
       return true;

@@ -2,6 +2,8 @@ const lineFeed = 10;
 const carriageReturn = 13;
 const colon = 58;
 const space = 32;
+/** What a line of data takes in memory beside its text, so that many short ones are not more than few long ones. */
+const bytesOfLine = 32;
 const byteOrderMark = Buffer.from([0xef, 0xbb, 0xbf]);
 
 /** One event of a stream; events without data are not told. */
@@ -37,8 +39,10 @@ export const createEventReader = ({ mostBytes, onEvent }: { mostBytes: number; o
     if (cut === 0) return;
     const name = whole.toString('latin1', 0, cut === -1 ? whole.length : cut);
     const value = cut === -1 ? '' : whole.toString('utf8', whole[cut + 1] === space ? cut + 2 : cut + 1);
-    if (name === 'data') data.push(value);
-    else if (name === 'event') type = value;
+    if (name === 'data') {
+      bytes += bytesOfLine;
+      data.push(value);
+    } else if (name === 'event') type = value;
     else if (name === 'id' && !value.includes('\0')) reader.eventId = value;
     else if (name === 'retry' && /^\d{1,9}$/.test(value)) reader.retryMs = Number(value);
   };

@@ -6,7 +6,7 @@ export const maxAnswerBytes = maxResultBytes + 1024 * 1024;
 /** The server did what it was asked, and answers with more than is read of an answer. */
 export class ResultTooLarge extends Error {
   constructor() {
-    super(`the answer is over ${maxAnswerBytes} bytes`);
+    super(`the answer is over ${maxAnswerBytes} bytes, or has more parts than are read`);
     this.name = 'ResultTooLarge';
   }
 }

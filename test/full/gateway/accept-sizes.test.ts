@@ -29,6 +29,15 @@ function* floodOf(id: unknown): Generator<string> {
   yield `data: {"jsonrpc":"2.0","id":${JSON.stringify(id)},"result":{"resultType":"complete","content":[]}}\n\n`;
 }
 
+const answerOf = (id: string, more: string): string =>
+  `{"jsonrpc":"2.0","id":${id},"result":{"resultType":"complete","content":[]${more}}}`;
+/** Answers within the limit of bytes that would be many times as large once they are read, by how they are made. */
+const crafted: Record<string, (id: string) => string> = {
+  'lists within lists': (id) => answerOf(id, `,"structuredContent":{"a":${'['.repeat(4_000_000)}${']'.repeat(4_000_000)}}`),
+  'small objects': (id) => answerOf(id, `,"structuredContent":{"a":[${'{},'.repeat(5_000_000)}{}]}`),
+  'an event of short lines': (id) => `${'data: \n'.repeat(2_000_000)}data: ${answerOf(id, '')}\n\n`,
+};
+
 beforeAll(async () => {
   server = await startRawMcpServer({
     'server/discover': () => discovered(),
@@ -44,6 +53,11 @@ beforeAll(async () => {
       Object.assign(sent, { bytes: 0, isAborted: false });
       if (kind === 'bomb') {
         response.writeHead(200, { 'content-type': 'application/json', 'content-encoding': 'gzip' }).end(bomb);
+        return undefined;
+      }
+      const text = kind === undefined ? undefined : crafted[kind]?.(JSON.stringify(id));
+      if (text !== undefined) {
+        response.writeHead(200, { 'content-type': text.startsWith('{') ? 'application/json' : 'text/event-stream' }).end(text);
         return undefined;
       }
       if (kind === 'events') {
@@ -134,3 +148,15 @@ test.runIf(process.platform === 'linux')(
     expect(await call(1)).toContain('xxx');
   },
 );
+
+test.runIf(process.platform === 'linux').each(Object.keys(crafted))('%s that would be many times as large are not read', async (kind) => {
+  for (let warm = 0; warm < 3; warm += 1) await call(1);
+  const held = await heldDuring(async () => {
+    const answer = JSON.parse((await callWith({ kind })).split('data: ').at(-1) ?? '') as {
+      result: { isError: boolean; content: { text: string }[] };
+    };
+    expect(answer.result).toMatchObject({ isError: true, content: [{ text: expect.stringContaining('objects and lists; ask for less') }] });
+  });
+  expect(held).toBeLessThan(4 * limit);
+  expect(await call(1)).toContain('xxx');
+});

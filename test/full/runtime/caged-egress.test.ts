@@ -34,6 +34,8 @@ const startEgress = async () => {
 beforeAll(async () => {
   world = await startWorld((request, response) => {
     if (request.url === '/redirect') return void response.writeHead(302, { location: 'http://169.254.169.254/latest/meta-data/' }).end();
+    const [, status, to] = /^\/redirect\/(\d+)\/(.+)$/.exec(request.url ?? '') ?? [];
+    if (status && to) return void response.writeHead(Number(status), { location: decodeURIComponent(to) }).end();
     response.end(`echo ${JSON.stringify(request.headers)}`);
   });
   directory = await mkdtemp(join(tmpdir(), 'qd-ways-'));
@@ -182,6 +184,39 @@ test('a redirect from an allowed host to the metadata address is stopped at its 
   const count = refusals().filter((text) => text.startsWith('169.254.169.254')).length;
   expect(await ask(secureUrl('/redirect'))).toMatch(/^(403|failed)/);
   expect(refusals().filter((text) => text.startsWith('169.254.169.254')).length).toBe(count + 1);
+});
+
+test('however an inner address is written, and however the hop is made, it ends at the second hop and is on record', async () => {
+  const inner = [
+    'http://2852039166/latest/meta-data/',
+    'http://0xa9fea9fe/latest/meta-data/',
+    'http://[::ffff:169.254.169.254]/latest/meta-data/',
+    'https://169.254.169.254/latest/meta-data/',
+    'http://metadata.google.internal/computeMetadata/v1/',
+    `http://127.0.0.1:${world.plainPort}/inner`,
+    `http://localhost:${world.plainPort}/inner`,
+    `http://${name}:8444/`,
+    `http://user:word@169.254.169.254/`,
+    `//169.254.169.254/`,
+  ];
+  const heard = world.heard.length;
+  let hops = 0;
+  for (const to of inner)
+    for (const status of [302, 307]) {
+      const before = egress.rows.filter(({ kind }) => kind === 'refused').length;
+      const url = secureUrl(`/redirect/${status}/${encodeURIComponent(to)}`);
+      expect(await ask(url, status === 307 ? { method: 'POST', body: 'x' } : {}), `${status} ${to}`).toMatch(/^(403|failed)/);
+      hops += 1;
+      // this machine is the cage itself, where nobody listens, and a client may refuse an address by itself; whoever asks is refused
+      const refused = egress.rows.filter(({ kind }) => kind === 'refused').slice(before);
+      for (const { reason } of refused) expect(reason, to).toBe('not-allowed');
+      if (!/user:|127\.|localhost/.test(to)) expect(refused.length, to).toBe(1);
+    }
+  // the first hop of each, and nothing else
+  expect(world.heard.slice(heard).map(({ url }) => url?.startsWith('/redirect/'))).toEqual(Array.from({ length: hops }, () => true));
+  const before = refusals().length;
+  await run(`child.spawnSync('/usr/bin/curl', ['-sSL', '${secureUrl(`/redirect/302/${encodeURIComponent('http://169.254.169.254/')}`)}'])`);
+  expect(refusals().slice(before)).toEqual(['169.254.169.254:80 not-allowed']);
 });
 
 test('a placeholder that is sent where it may not go is refused and on record, and the host hears nothing', async () => {
