@@ -3035,6 +3035,25 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/full/reconcile/cluster-away.test.ts › an API server that is slow is read all the same; one that never answers is unknown, and a write to it too',
   },
   {
+    id: 'R20',
+    clause: 'n',
+    text: 'A target of a real cluster that is declared no more between plan and apply, in a step, in the hold or in an undo is written no more, and what was done is said.',
+    test: 'test/full/reconcile/cluster-vanishing.test.ts › a target of a real cluster that is declared no more in the middle of a fix is written no more, and what was done is said',
+  },
+  {
+    id: 'R20',
+    clause: 'o',
+    text: 'An API server that is killed in the middle of a fix, of its verification or of its undo leaves the target unknown, nothing given up and nothing frozen; once it is back the fix goes on, each effect once.',
+    threshold: 'SIGKILL',
+    test: 'test/full/reconcile/cluster-vanishing.test.ts › an API server that is killed in the middle of a fix leaves the target unknown and nothing given up; once it is back the fix goes on, each effect once',
+  },
+  {
+    id: 'R20',
+    clause: 'p',
+    text: 'A namespace that a real controller manager takes away in the middle of a fix: nothing is made of the old plan, and what cannot be taken back freezes the target.',
+    test: 'test/full/reconcile/cluster-vanishing.test.ts › a namespace that vanishes in the middle of a fix, with the right to look into it: nothing is made of the old plan, and what cannot be taken back is for people',
+  },
+  {
     id: 'R21',
     clause: 'b',
     text: 'A step that fails leads to undoing those before it in reverse, exactly.',
