@@ -2836,6 +2836,12 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/workflows/reconcile-people.test.ts › what is to be done › is edited by a person: the approval that was asked for is over, another is asked for by the new digest, by somebody else, and its bytes alone are applied',
   },
   {
+    id: 'R12',
+    clause: 'c',
+    text: 'On a real cluster: what the API server is asked to do is what was approved, to the digest and the byte of each request; of a plan whose row was changed after that nothing is written.',
+    test: 'test/full/reconcile/cluster-approved.test.ts › what the API server is asked to do is what was approved, to the digest; a plan whose row was changed after that is refused, and nothing of it is written',
+  },
+  {
     id: 'R13',
     clause: 'b',
     text: 'However often and by however many a fix is approved, it is applied once.',
@@ -2933,6 +2939,18 @@ export const acceptance: readonly AcceptanceEntry[] = [
     clause: 'd',
     text: 'What somebody makes right before it would be made keeps all that they wrote.',
     test: 'test/full/targets/edit-in-the-gap.test.ts › what somebody makes right before it would be made keeps all that they wrote',
+  },
+  {
+    id: 'R17',
+    clause: 'e',
+    text: 'On a real cluster: an edit after a fix was asked about is kept, nothing is written, and people are asked anew by what is there now.',
+    test: 'test/full/reconcile/cluster-approved.test.ts › somebody who edits an object of a real cluster after its fix was asked about keeps the edit: nothing is written, and people are asked anew by what is there now',
+  },
+  {
+    id: 'R17',
+    clause: 'f',
+    text: 'On a real cluster: an edit between the last look and the write of an approved step is kept, and the step before it is taken back.',
+    test: 'test/full/reconcile/cluster-approved.test.ts › an edit between the look at an object of a real cluster and the write of an approved step is kept, and the step before it is taken back',
   },
   {
     id: 'R18',
