@@ -113,6 +113,9 @@ const leaveOldPlan = async (
     : endFix(collaborators, call, fix, 'stale', { message });
 };
 
+const isAway = async (collaborators: ReconcileCollaborators, { target }: LoadedTarget): Promise<boolean> =>
+  whyUnknown(await seeTarget(collaborators, target, Context.current().cancellationSignal)) !== undefined;
+
 /** All steps are done: what was changed is verified; where nothing was, people are asked or it is left as it is. */
 const finish = async (
   collaborators: ReconcileCollaborators,
@@ -176,6 +179,8 @@ export const createApplyStep =
           return index === plan.steps.length - 1 ? finish(collaborators, call, loaded, fix) : { next: 'apply', fixId, afterMs: 0 };
         case 'unknown':
           if (tries < mostTries) return { next: 'apply', fixId, afterMs: triesAfterMs(tries), tries: tries + 1 };
+          // a system that is away cannot be undone either: once it can be read the step is asked about again
+          if (await isAway(collaborators, loaded)) return lookAgain;
           return beginUndo(collaborators, call, 'failed', `Nobody knows what became of step ${index + 1}: ${outcome.message}`);
         case 'failed': {
           if (outcome.reason === 'fenced') return ended;

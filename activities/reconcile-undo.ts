@@ -9,14 +9,11 @@ import { listSteps } from '../store/reconcile-steps.ts';
 import { withHeartbeat } from './failures.ts';
 import { mostTries, triesAfterMs } from './reconcile-apply.ts';
 import { endFix, freeze } from './reconcile-close.ts';
-import { ended, type FixCall, type NextStep, type ReconcileCollaborators } from './reconcile-context.ts';
+import { ended, type FixCall, lookAgain, type NextStep, type ReconcileCollaborators } from './reconcile-context.ts';
 import { loadPlannedFix } from './reconcile-load-fix.ts';
 import { isUntouched, touchedPlan } from './reconcile-untouched.ts';
 import { writeStep } from './reconcile-write.ts';
 import { seeTarget, whyUnknown } from './targets/see-target.ts';
-
-/** A system that cannot be read after an undo is waited for; a minute later nobody knows. */
-const mostLooks = 12;
 
 /**
  * What is not as it was before, out of what is seen: `lost` what should be there or should not, `other` what is there in another state. `rewritten`:
@@ -51,8 +48,8 @@ const compare = async (
 };
 
 /**
- * Undoes the next step, the last one first, and looks afterwards whether all is as it was before. An undo that fails, or of which nobody knows,
- * freezes the target.
+ * Undoes the next step, the last one first, and looks afterwards whether all is as it was before. An undo that fails, or of which nobody knows
+ * though the system can be read, freezes the target; of a system that is away the undo waits until it is back.
  */
 export const createUndoStep =
   (collaborators: ReconcileCollaborators) =>
@@ -71,6 +68,8 @@ export const createUndoStep =
       const outcomeOf = (direction: 'do' | 'undo', step: number) =>
         rows.find((row) => row.direction === direction && row.step === step)?.outcome ?? null;
       const seen = await seeTarget(collaborators, target, signal);
+      // nothing failed where nobody can look: it goes on from here once it can be read
+      const isAway = whyUnknown(seen) !== undefined;
       const undoing = undoPlan(
         plan,
         plan.steps.map((_, step) => outcomeOf('do', step)),
@@ -94,14 +93,12 @@ export const createUndoStep =
         const again = { next: 'undo', fixId } as const;
         if (outcome.kind === 'unknown' && tries < mostTries) return { ...again, afterMs: triesAfterMs(tries), tries: tries + 1 };
         if (outcome.kind === 'failed' && outcome.reason === 'fenced') return ended;
+        if (outcome.kind === 'unknown' && isAway) return lookAgain;
         if (outcome.kind === 'failed' || outcome.kind === 'unknown')
           return freeze(collaborators, call, target, fix, `step ${pending.step + 1} could not be undone: ${outcome.message}.`);
         return { ...again, afterMs: 0 };
       }
-      if (whyUnknown(seen) !== undefined || seen.observation.status !== 'read')
-        return tries < mostLooks
-          ? { next: 'undo', fixId, afterMs: 5_000, tries: tries + 1 }
-          : freeze(collaborators, call, target, fix, 'what is there after the undo cannot be read.');
+      if (isAway || seen.observation.status !== 'read') return lookAgain;
       const { lost, other, rewritten } = await compare(plan, undoing, seen.observation, (digest) => contents.getJson(call, digest));
       if (lost.length > 0)
         return tries < mostTries

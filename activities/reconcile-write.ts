@@ -80,7 +80,9 @@ export const writeStep = async (
   // another has taken the target: what comes of this step is the other's to say
   if (outcome.kind === 'failed' && outcome.reason === 'fenced') return outcome;
   await database.transaction(async (transaction) => {
-    if (await endStep(transaction, write, outcome, afterHashOf(outcome)))
+    const isPutDown = await endStep(transaction, write, outcome, afterHashOf(outcome));
+    // that nobody knows yet was said after the first try; a system that is away for long fills no audit
+    if (isPutDown && !(outcome.kind === 'unknown' && begun.outcome?.kind === 'unknown'))
       await audit.append(transaction, [writeEvent(fix, write, begun, 'outcome', outcome)]);
   });
   return outcome;

@@ -3087,6 +3087,12 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/workflows/reconcile-people.test.ts › what is to be done › is edited by a person: the approval that was asked for is over, another is asked for by the new digest, by somebody else, and its bytes alone are applied',
   },
   {
+    id: 'R12',
+    clause: 'c',
+    text: 'On a real cluster: what the API server is asked to do is what was approved, to the digest and the byte of each request; of a plan whose row was changed after that nothing is written.',
+    test: 'test/full/reconcile/cluster-approved.test.ts › what the API server is asked to do is what was approved, to the digest; a plan whose row was changed after that is refused, and nothing of it is written',
+  },
+  {
     id: 'R13',
     clause: 'b',
     text: 'However often and by however many a fix is approved, it is applied once.',
@@ -3191,6 +3197,18 @@ export const acceptance: readonly AcceptanceEntry[] = [
     clause: 'd',
     text: 'What somebody makes right before it would be made keeps all that they wrote.',
     test: 'test/full/targets/edit-in-the-gap.test.ts › what somebody makes right before it would be made keeps all that they wrote',
+  },
+  {
+    id: 'R17',
+    clause: 'e',
+    text: 'On a real cluster: an edit after a fix was asked about is kept, nothing is written, and people are asked anew by what is there now.',
+    test: 'test/full/reconcile/cluster-approved.test.ts › somebody who edits an object of a real cluster after its fix was asked about keeps the edit: nothing is written, and people are asked anew by what is there now',
+  },
+  {
+    id: 'R17',
+    clause: 'f',
+    text: 'On a real cluster: an edit between the last look and the write of an approved step is kept, and the step before it is taken back.',
+    test: 'test/full/reconcile/cluster-approved.test.ts › an edit between the look at an object of a real cluster and the write of an approved step is kept, and the step before it is taken back',
   },
   {
     id: 'R18',
@@ -3304,6 +3322,25 @@ export const acceptance: readonly AcceptanceEntry[] = [
     clause: 'm',
     text: 'An API server that is slow is read; one that never answers is unknown, and so is what was written to it.',
     test: 'test/full/reconcile/cluster-away.test.ts › an API server that is slow is read all the same; one that never answers is unknown, and a write to it too',
+  },
+  {
+    id: 'R20',
+    clause: 'n',
+    text: 'A target of a real cluster that is declared no more between plan and apply, in a step, in the hold or in an undo is written no more, and what was done is said.',
+    test: 'test/full/reconcile/cluster-vanishing.test.ts › a target of a real cluster that is declared no more in the middle of a fix is written no more, and what was done is said',
+  },
+  {
+    id: 'R20',
+    clause: 'o',
+    text: 'An API server that is killed in the middle of a fix, of its verification or of its undo leaves the target unknown, nothing given up and nothing frozen; once it is back the fix goes on, each effect once.',
+    threshold: 'SIGKILL',
+    test: 'test/full/reconcile/cluster-vanishing.test.ts › an API server that is killed in the middle of a fix leaves the target unknown and nothing given up; once it is back the fix goes on, each effect once',
+  },
+  {
+    id: 'R20',
+    clause: 'p',
+    text: 'A namespace that a real controller manager takes away in the middle of a fix: nothing is made of the old plan, and what cannot be taken back freezes the target.',
+    test: 'test/full/reconcile/cluster-vanishing.test.ts › a namespace that vanishes in the middle of a fix, with the right to look into it: nothing is made of the old plan, and what cannot be taken back is for people',
   },
   {
     id: 'R21',

@@ -6,16 +6,18 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 
 /**
- * What becomes of one request. `lose`: it is done, and its answer is lost; `hang`: nothing comes; `slowMs`: it is passed on so much later;
- * `instead`: its answer is another text.
+ * What becomes of one request. `lose`: it is done, and its answer is lost; `unheard`: it is done, and nothing comes; `hang`: nothing comes;
+ * `slowMs`: it is passed on so much later; `after`: it is passed on once that has come; `instead`: its answer is another text.
  */
 export type Fault =
   | 'pass'
   | 'lose'
+  | 'unheard'
   | 'hang'
   | 'cut'
   | { status: number; retryAfterSeconds?: number }
   | { slowMs: number }
+  | { after: Promise<void> }
   | { instead: (answer: string) => string };
 
 /** Stands in front of an API server, with its certificate, and spoils what it is told to. */
@@ -23,12 +25,12 @@ export const startKubeFaultProxy = async ({ apiUrl, folder }: { apiUrl: string; 
   const [cert, key] = ['apiserver.crt', 'apiserver.key'].map((name) => readFileSync(join(folder, name), 'utf8'));
   let decide: (asked: IncomingMessage) => Fault = () => 'pass';
   let asked = 0;
-  const forward = (incoming: IncomingMessage, outgoing: ServerResponse, isLost: boolean) => {
+  const forward = (incoming: IncomingMessage, outgoing: ServerResponse, lost?: 'lose' | 'unheard') => {
     const { method, url, headers } = incoming;
     const send = apiUrl.startsWith('https') ? requestTls : request;
     const upstream = send(`${apiUrl}${url}`, { method, headers, rejectUnauthorized: false }, (answer) => {
-      if (isLost) {
-        answer.resume().on('end', () => outgoing.destroy());
+      if (lost) {
+        answer.resume().on('end', () => void (lost === 'lose' && outgoing.destroy()));
         return;
       }
       outgoing.writeHead(answer.statusCode ?? 502, answer.headers);
@@ -55,8 +57,10 @@ export const startKubeFaultProxy = async ({ apiUrl, folder }: { apiUrl: string; 
     const fault = decide(incoming);
     if (fault === 'hang') return;
     if (fault === 'cut') return void incoming.destroy();
-    if (fault === 'pass' || fault === 'lose') return forward(incoming, outgoing, fault === 'lose');
-    if ('slowMs' in fault) return void setTimeout(() => forward(incoming, outgoing, false), fault.slowMs);
+    if (fault === 'pass') return forward(incoming, outgoing);
+    if (fault === 'lose' || fault === 'unheard') return forward(incoming, outgoing, fault);
+    if ('slowMs' in fault) return void setTimeout(() => forward(incoming, outgoing), fault.slowMs);
+    if ('after' in fault) return void fault.after.then(() => forward(incoming, outgoing));
     if ('instead' in fault) return lie(incoming, outgoing, fault.instead);
     const { status, retryAfterSeconds } = fault;
     outgoing.writeHead(status, retryAfterSeconds ? { 'retry-after': String(retryAfterSeconds) } : {}).end('no');

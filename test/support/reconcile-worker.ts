@@ -2,6 +2,7 @@ import { Client, Connection } from '@temporalio/client';
 import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import pino from 'pino';
 import { createActivities, createGatewayClient } from '../../activities/index.ts';
+import { createKubernetesTarget } from '../../activities/targets/kubernetes-target.ts';
 import { taskQueues } from '../../schema/workflow-contract.ts';
 import { openDatabase } from '../../store/database.ts';
 import { createCrashPoints } from './crash-points.ts';
@@ -13,7 +14,8 @@ export type ReconcileWorkerOptions = {
   databaseUrl: string;
   temporalAddress: string;
   prefix: string;
-  targetUrl: string;
+  /** Where the system is that it keeps; without it the clusters that targets name. */
+  targetUrl?: string;
   /** File with the bundle of workflows. */
   bundle: string;
   /** Where models and tools are reached; without it none can be. */
@@ -32,7 +34,7 @@ const run = async (options: ReconcileWorkerOptions): Promise<void> => {
   const opened = openDatabase({ url: databaseUrl, max: 10, name: 'worker' });
   const database = points?.database(opened) ?? opened;
   const [connection, clientConnection] = await Promise.all([NativeConnection.connect({ address }), Connection.connect({ address })]);
-  const remote = remoteTarget(targetUrl);
+  const remote = targetUrl === undefined ? createKubernetesTarget({ secrets: { environment: {} } }) : remoteTarget(targetUrl);
   const clock = (): Date => new Date(Date.now() + (options.clockOffsetMs ?? 0));
   const { collaborators } = createReconcileParts({ database, target: points?.port(remote) ?? remote, clock });
   const tokenFor = async (agentId: string, audience: string): Promise<string> =>
