@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { currentPlatform } from '../../policy/assemble-policies.ts';
-import { failedPlatformGolden, guardCases, permitCases } from '../../policy/platform-golden.ts';
+import { guardCases } from '../../policy/golden-guard-cases.ts';
+import { permitCases } from '../../policy/golden-permit-cases.ts';
+import { failedPlatformGolden } from '../../policy/platform-golden.ts';
 
 const { policies, templates } = currentPlatform;
 const ruleIds = Object.keys(policies);
