@@ -3238,6 +3238,13 @@ export const acceptance: readonly AcceptanceEntry[] = [
     test: 'test/full/targets/kubernetes-target.test.ts › only what we made and nobody declares is pruned, and only where the target says so',
   },
   {
+    id: 'R18',
+    clause: 'e',
+    text: 'On a real cluster: a worker killed while the API server is asked for any step of four, done or undone, or has done it and was not heard, leaves every effect there once and none unreported.',
+    threshold: 'SIGKILL',
+    test: 'test/full/reconcile/cluster-kills.test.ts › a worker killed while the API server is asked for any step of four, done or undone, or has done it and not been heard: every effect is there once, none unreported',
+  },
+  {
     id: 'R19',
     clause: 'a',
     text: 'A Temporal server killed before and after the effect of each step of four, and started again on its file: each effect once, verified, and its worker lives.',
