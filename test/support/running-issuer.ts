@@ -1,9 +1,8 @@
-import { once } from 'node:events';
-import { createServer } from 'node:net';
 import { Writable } from 'node:stream';
 import type { JWK } from 'jose';
 import pino from 'pino';
 import { createJoinedProofs } from '../../activities/worker-proof.ts';
+import { freePort } from '../../bench/gateway/free-port.ts';
 import type { AgentDirectory, AgentForToken } from '../../control/issuer/agent-directory.ts';
 import type { IssuerConfig } from '../../control/issuer/issuer-config.ts';
 import { makeJoinToken } from '../../control/issuer/join-token.ts';
@@ -33,15 +32,6 @@ export const runningAgent: AgentForToken = {
   toolset: 'files',
   isHalted: false,
   launchAuthorised: true,
-};
-
-const freePort = async (): Promise<number> => {
-  const probe = createServer().listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const { port } = probe.address() as { port: number };
-  probe.close();
-  await once(probe, 'close');
-  return port;
 };
 
 /** Signs join tokens of the issuers of tests. */
