@@ -3078,7 +3078,7 @@ export const acceptance: readonly AcceptanceEntry[] = [
     id: 'R12',
     clause: 'a',
     text: 'An approval is bound to the digest of the plan, whose bytes it holds; a changed plan is not applied.',
-    test: 'test/workflows/reconcile-model.test.ts › a fix that is asked about › is not made of other bytes than were approved, whoever changed the row',
+    test: 'test/workflows/reconcile-model.test.ts › a fix that is asked about › is not made of other bytes than were approved, whoever changed the row before it was approved: it is refused, and people are asked anew',
   },
   {
     id: 'R12',
