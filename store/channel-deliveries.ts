@@ -117,21 +117,19 @@ export const announceEnded = (executor: Executor, fixId: string): Promise<number
     );
   });
 
+const tellsOf = ({ org, project, channel, event, subject }: NewDelivery) =>
+  and(
+    eq(channelDeliveries.org, org),
+    eq(channelDeliveries.project, project),
+    eq(channelDeliveries.channel, channel),
+    eq(channelDeliveries.event, event),
+    eq(channelDeliveries.subject, subject),
+  );
+
 /** Whether a channel has told of something, or is about to. */
-export const isAnnounced = (executor: Executor, { org, project, channel, event, subject }: NewDelivery): Promise<boolean> =>
+export const isAnnounced = (executor: Executor, delivery: NewDelivery): Promise<boolean> =>
   guarded(async () => {
-    const found = await executor
-      .select({ id: channelDeliveries.id })
-      .from(channelDeliveries)
-      .where(
-        and(
-          eq(channelDeliveries.org, org),
-          eq(channelDeliveries.project, project),
-          eq(channelDeliveries.channel, channel),
-          eq(channelDeliveries.event, event),
-          eq(channelDeliveries.subject, subject),
-        ),
-      );
+    const found = await executor.select({ id: channelDeliveries.id }).from(channelDeliveries).where(tellsOf(delivery));
     return found.length > 0;
   });
 
@@ -175,19 +173,11 @@ export const markUndelivered = (database: Database, id: string, error: string, a
   });
 
 /** What a channel called the message that told of a subject first; undefined where it told nothing yet. */
-export const findFirstMessage = (executor: Executor, { org, project, channel, subject }: Omit<NewDelivery, 'event'>) =>
+export const findFirstMessage = (executor: Executor, first: Omit<NewDelivery, 'event'>) =>
   guarded(async (): Promise<Pick<Delivery, 'state' | 'message'> | undefined> => {
     const [row] = await executor
       .select({ state: channelDeliveries.state, message: channelDeliveries.message })
       .from(channelDeliveries)
-      .where(
-        and(
-          eq(channelDeliveries.org, org),
-          eq(channelDeliveries.project, project),
-          eq(channelDeliveries.channel, channel),
-          eq(channelDeliveries.subject, subject),
-          eq(channelDeliveries.event, 'approval'),
-        ),
-      );
+      .where(tellsOf({ ...first, event: 'approval' }));
     return row;
   });

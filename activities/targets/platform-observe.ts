@@ -33,7 +33,7 @@ export type PlatformParts = ReturnType<typeof createPlatformParts>;
 
 /** What was declared is what was seen this long ago at most, so that the two are of one moment. */
 const sameMomentMs = 10_000;
-/** A part of the platform that does not say anything for so long says nothing. */
+/** @throws {NothingSaid} for a part of the platform that hangs */
 const inTime = async <T>(see: (signal: AbortSignal) => Promise<T>, what: string): Promise<T> => {
   const late = AbortSignal.timeout(answerWithinMs);
   try {
